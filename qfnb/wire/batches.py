@@ -16,6 +16,9 @@ from .inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30
 """Limits of one input file."""
 
+MAX_UNFINISHED, UNFINISHED_CODE = 20, "TaskRunningNumberExceedLimit"
+"""How many tasks of an account may be queued, running or stopping, and the error's code for one more."""
+
 CHAT, IMAGES, IMAGE_EDITS = CHAT_V2.path, TEXT2IMAGE_V2.path, IMAGE_EDIT_V2.path
 """Values of a batch's endpoint."""
 

@@ -75,7 +75,7 @@ def test_the_block_runs(sandbox, endpoint, namespace, number, capsys):
         assert [type(result).__name__ for result in namespace["results"]] == ["ChatResponse"] * 2
         assert re.match(r"[012]/2\n", output)
     if number == EMBEDDING:
-        assert len(namespace["resp"]["data"][0]["embedding"]) == 384
+        assert len(namespace["resp"]["data"][0]["embedding"]) == 1024
         assert [len(line.split(", ")) for line in output.splitlines()] == [384, 384]
 
 

@@ -19,6 +19,7 @@ from ..state.job_queue import is_finished, job_status, stable_shuffle, with_chec
 from ..state.store import Document, random_id
 from ..state.world import World, job_handler
 from ..storage import files, objects
+from .openai import validate_unfinished
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
     keys = [key for key in keys if key.endswith(".jsonl")]
     if not keys:
         raise call.invalid("inputBosUri", f"no *.jsonl under {body.input_bos_uri}")
+    validate_unfinished(call)
     id_ = random_id("infer-")
     task = call.world.store.add(
         "inference",

@@ -12,7 +12,7 @@ from typing import Any
 from ...wire import batches as wire
 from ...wire.chat import CHAT_V2
 from ...wire.endpoints import Endpoint
-from ...wire.inference import TEXT2IMAGE_V2
+from ...wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 from ..engines.protocol import BUILT_IN
 from ..http.call import Call, dispatch, emulates
 from ..http.refusals import v2_refusal
@@ -21,7 +21,7 @@ from ..state.store import Document, random_id
 from ..state.world import World, job_handler
 from ..storage import files
 
-BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2)}
+BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2, IMAGE_EDIT_V2)}
 """The operations that a batch can call, by path."""
 
 MAX_METADATA, MAX_PAGE_SIZE, MAX_ERRORS = 16, 100, 100
@@ -39,6 +39,7 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
         raise call.invalid("metadata", f"at most {MAX_METADATA} pairs")
     if files.read_file(call.world.store, body.input_file_id) is None:
         raise call.invalid("input_file_id", f"{body.input_file_id} does not exist")
+    validate_unfinished(call)
     batch = call.world.store.add(
         "batch",
         random_id("infer-"),
@@ -54,6 +55,18 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
     )
     call.world.job_queue.enqueue("batch", batch)
     return _to_wire(batch)
+
+
+def validate_unfinished(call: Call) -> None:
+    """Refuse one more task when 20 batches and inference tasks have not ended."""
+    store = call.world.store
+    unfinished = sum(not is_finished(row) for kind in ("batch", "inference") for row in store.all(kind))
+    if unfinished >= wire.MAX_UNFINISHED:
+        message = f"{unfinished} tasks are queued, running or stopping; at most {wire.MAX_UNFINISHED} are allowed"
+        refusal = call.refusal(message, v2_code=wire.UNFINISHED_CODE)
+        if call.endpoint.plane == "console":
+            refusal.body.update(code=wire.UNFINISHED_CODE, message=message)
+        raise refusal
 
 
 @emulates(wire.INFO)
@@ -92,6 +105,7 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
     """Run a batch: read its file, answer each line, write the results."""
     store, id_ = world.store, str(batch["id"])
     lines, errors = read_lines(files.read_file(store, batch["input_file_id"]), batch["endpoint"])
+    errors = errors or ([] if batch["replaced"] else _model_errors(lines))
     if errors:
         store.update(id_, failed_at=store.now(), errors=errors)
         return
@@ -130,6 +144,17 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[dict[str, Any
         message = f"The input file has {len(lines)} requests; at most {wire.MAX_REQUESTS} are allowed."
         errors.insert(0, {"code": "too_many_tasks", "message": message, "line": None})
     return lines, errors[:MAX_ERRORS]
+
+
+def _model_errors(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the error of the first line whose model is not that of the lines before it."""
+    models = {number: line["body"]["model"] for number, line in enumerate(lines, 1) if line["body"].get("model")}
+    first = next(iter(models.values()), None)
+    number = next((number for number, model in models.items() if model != first), None)
+    if number is None:
+        return []
+    message = f"All requests of a file must have one model; this is {models[number]!r} after {first!r}."
+    return [{"code": "multiple_models", "message": message, "line": number, "param": "body.model"}]
 
 
 def _line_problem(
@@ -202,11 +227,18 @@ def _sum_usage(results: Mapping[int, Any]) -> dict[str, Any]:
     prompt_tokens, completion_tokens = (
         sum(row.get(name) or 0 for row in usages) for name in ("prompt_tokens", "completion_tokens")
     )
+    cached, reasoning = (
+        sum((row.get(details) or {}).get(name) or 0 for row in usages)
+        for details, name in (
+            ("prompt_tokens_details", "cached_tokens"),
+            ("completion_tokens_details", "reasoning_tokens"),
+        )
+    )
     return {
         "input_tokens": prompt_tokens,
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": cached},
         "output_tokens": completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": prompt_tokens + completion_tokens,
     }
 

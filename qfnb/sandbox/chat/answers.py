@@ -56,7 +56,7 @@ def build_answer(
         options: of the request.
     """
     if body.stream:
-        return stream_pieces(call, body, conversation, _cut_into_pieces(call, reply), options)
+        return stream_pieces(call, body, conversation, _cut_into_pieces(reply), options)
     message = {"role": "assistant", "content": reply.text, **reply.extra}
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
@@ -81,12 +81,15 @@ def stream_pieces(
     cached, head = _cached_tokens(call, body, conversation), _head(call, body, "chat.completion.chunk")
 
     async def events() -> AsyncIterator[dict[str, Any]]:
-        texts = {"content": "", "reasoning_content": ""}
+        texts, sent_calls = {"content": "", "reasoning_content": ""}, False
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
-                    yield _final_event(piece, _count_usage(conversation, piece, cached), head, options)
+                    calls = [] if sent_calls else _identify(call, piece.extra.get("tool_calls", []))
+                    usage = _count_usage(conversation, piece, cached)
+                    yield _final_event(piece, calls, usage, head, options)
                     continue
+                sent_calls = sent_calls or "tool_calls" in piece
                 texts = {name: text + str(piece.get(name) or "") for name, text in texts.items()}
                 delta = {"role": "assistant", **piece}
                 event = {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}]}
@@ -150,7 +153,7 @@ def _limit(reply: Reply, reasoning: str, options: ChatOptions) -> Reply:
     return replace(reply, text=text, reason="length" if is_cut else reply.reason, extra=extra)
 
 
-async def _cut_into_pieces(call: Call, reply: Reply) -> conversion.ReplyPieces:
+async def _cut_into_pieces(reply: Reply) -> conversion.ReplyPieces:
     """Yield a whole reply as deltas, the thinking first, then the reply."""
     parts = (("reasoning_content", REASONING_PIECE_CHARS), ("content", PIECE_CHARS))
     for name, size in parts:
@@ -158,9 +161,6 @@ async def _cut_into_pieces(call: Call, reply: Reply) -> conversion.ReplyPieces:
         for start in range(0, len(text), size):
             yield {"content": "", name: text[start : start + size]}
             await asyncio.sleep(PIECE_SECONDS)
-    if "tool_calls" in reply.extra:
-        calls = _identify(call, reply.extra["tool_calls"])
-        yield {"content": "", "tool_calls": [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]}
     yield reply
 
 
@@ -171,8 +171,13 @@ def _identify(call: Call, tool_calls: list[dict[str, Any]]) -> list[dict[str, An
     ]
 
 
-def _final_event(reply: Reply, usage: Any, head: Mapping[str, Any], options: ChatOptions) -> dict[str, Any]:
-    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": reply.reason, "flag": 0}
+def _final_event(
+    reply: Reply, calls: list[dict[str, Any]], usage: Any, head: Mapping[str, Any], options: ChatOptions
+) -> dict[str, Any]:
+    """Return the last event of a stream; it has the calls of functions, unless the engine has streamed them."""
+    indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
+    delta = {"content": "", "tool_calls": indexed} if indexed else {"content": ""}
+    choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
     event = {**head, "choices": [choice], "sandbox": conversion.sandbox_mark(reply)}
     return event if options.usage_pieces == "none" else event | {"usage": usage}
 

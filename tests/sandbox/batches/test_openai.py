@@ -53,23 +53,25 @@ def test_the_same_batch_has_the_same_order(http):
 def test_refused_lines_go_into_the_error_file(http):
     hot = line("hot")
     hot["body"]["temperature"] = 99
-    unknown = line("unknown")
-    unknown["body"]["model"] = "no-such-model"
     streaming = line("stream")
     streaming["body"]["stream"] = True
     empty = line("empty", body={"messages": "x"})
-    batch = run_batch(http, [hot, line(1), unknown, streaming, empty])
-    assert (batch["status"], batch["request_counts"]["failed"]) == ("Done", 4)
+    batch = run_batch(http, [hot, line(1), streaming, empty])
+    assert (batch["status"], batch["request_counts"]["failed"]) == ("Done", 3)
     assert [row["custom_id"] for row in results(http, batch["output_file_id"])] == ["行-1"]
     failed = {row["custom_id"]: row for row in results(http, batch["error_file_id"])}
     codes = {key: row["response"]["body"]["error"]["code"] for key, row in failed.items()}
     assert codes == {
         "行-hot": "invalid_argument",
-        "行-unknown": "invalid_model",
         "行-stream": "invalid_argument",
         "行-empty": "invalid_messages",
     }
-    assert failed["行-unknown"]["response"]["status_code"] == 401
+
+
+def test_an_unknown_model_refuses_each_line(http):
+    batch = run_batch(http, [line(1, body={**line(1)["body"], "model": "no-such-model"})])
+    (row,) = results(http, batch["error_file_id"])
+    assert (row["response"]["status_code"], row["response"]["body"]["error"]["code"]) == (401, "invalid_model")
 
 
 def test_one_model_replaces_all(http):
@@ -100,6 +102,7 @@ def test_pictures_are_drawn(http):
         ([line(1), line(2, url="/v2/embeddings")], "url_mismatch", 2),
         (["", " "], "empty_file", None),
         ([line(i) for i in range(5001)], "too_many_tasks", None),
+        ([line(1), line(2, body={**line(2)["body"], "model": "ernie-5.1"})], "multiple_models", 2),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -116,7 +119,7 @@ def test_a_bad_file_fails_the_batch_and_names_the_line(http, rows, code, number)
         {"input_file_id": "file-0000000000"},
         {"input_file_id": None},
         {"endpoint": "/v2/embeddings"},
-        {"endpoint": "/v2/images/edits"},
+        {"endpoint": "/v2/rerank"},
         {"completion_window": "0h"},
         {"completion_window": "673h"},
         {"completion_window": "1d"},
