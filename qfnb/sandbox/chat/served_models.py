@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...wire import catalog, inference as wire
+from ...wire import catalog
 from ...wire.base import EmptyBody
+from ...wire.model_list import MODELS_V2
 from ...wire.prices import PriceStep
 from ..engines.protocol import ChatModel, EngineError
 from ..http.call import Call, emulates
@@ -65,7 +66,7 @@ def require_preset(call: Call, kind: catalog.ModelKind, name: str) -> catalog.Ca
     return row
 
 
-@emulates(wire.MODELS_V2)
+@emulates(MODELS_V2)
 def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List today's models and the deployed services, in the form of 2026 or of 2025."""
     rows = [_describe(row) for row in catalog.load_models() if row.is_living]
