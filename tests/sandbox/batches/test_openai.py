@@ -61,11 +61,7 @@ def test_refused_lines_go_into_the_error_file(http):
     assert [row["custom_id"] for row in results(http, batch["output_file_id"])] == ["行-1"]
     failed = {row["custom_id"]: row for row in results(http, batch["error_file_id"])}
     codes = {key: row["response"]["body"]["error"]["code"] for key, row in failed.items()}
-    assert codes == {
-        "行-hot": "invalid_argument",
-        "行-stream": "invalid_argument",
-        "行-empty": "invalid_messages",
-    }
+    assert codes == {"行-hot": "invalid_argument", "行-stream": "invalid_argument", "行-empty": "invalid_messages"}
 
 
 def test_an_unknown_model_refuses_each_line(http):
