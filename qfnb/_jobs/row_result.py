@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._text import replace_surrogates
 from ..errors import QianfanError
 from ..redact import redact
+from ..wire.prices import PriceRange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,7 @@ class RowResult:
         reasoning: the model's reasoning; None when it shows none.
         finish_reason: why the model stopped: `stop`, `length` (cut off), `content_filter`, `tool_calls`...
         prompt_tokens, completion_tokens: counted by the platform; None when unknown.
-        cost: CNY by list price; None when unknown.
+        cost: CNY by list price; None when unknown. Of a range it is the upper end, and `cost_low` the lower.
         seconds: duration of the last attempt.
         attempts: how often the row was sent, from 1.
         error, message: the error's class and its first line; "" for an answered row.
@@ -41,11 +42,19 @@ class RowResult:
     error: str = ""
     message: str = ""
     request_id: str = ""
+    cost_low: float | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the row was answered."""
         return not self.error
+
+    @property
+    def cost_range(self) -> PriceRange | None:
+        """The cost; journals of earlier versions have no lower end."""
+        if self.cost is None:
+            return None
+        return PriceRange(self.cost if self.cost_low is None else self.cost_low, self.cost)
 
     def encodable(self) -> RowResult:
         """Return it with lone surrogates replaced, so that it can be stored and shown; models do send them."""
@@ -89,7 +98,9 @@ def results_to_frame(
     rows = [row.encodable() for row in results]
     columns = {name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS}
     frame = pd.DataFrame({**(leading_columns or {}), **columns})
-    return frame.astype({"prompt_tokens": "Int64", "completion_tokens": "Int64", "cost": "float64"})
+    return frame.astype(
+        {"prompt_tokens": "Int64", "completion_tokens": "Int64", "cost": "float64", "cost_low": "float64"}
+    )
 
 
 def summarize_error(error: BaseException) -> str:

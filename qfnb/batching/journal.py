@@ -19,10 +19,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from .journal_reader import JournalCounts, JournalError, JournalInUse, count_rows, explain_error
+from .journal_reader import JournalCounts, JournalError, JournalInUse, answer_columns, count_rows, explain_error
 from .request_spec import InputRow
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 had no column `cost_low`; a journal of it is changed when it is opened for writing."""
 
 LOCK_TIMEOUT_S = 0.5
 """Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
@@ -273,13 +274,21 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("pragma synchronous = normal")
         database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
         version = database.execute("pragma user_version").fetchone()[0]
-        if version not in {0, SCHEMA_VERSION}:
+        if version > SCHEMA_VERSION:
             raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
         database.executescript(_TABLES)
+        if version == 1:
+            _migrate(database)
         database.execute(f"pragma user_version = {SCHEMA_VERSION}")
     except (sqlite3.Error, OSError) as error:
         raise JournalError(explain_error(error, path)) from None
     return database
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    """Add the column that version 1 did not have; a process that was killed between may have added it."""
+    if "cost_low" not in answer_columns(database):
+        database.execute("alter table answer add column cost_low")
 
 
 @functools.cache

@@ -13,8 +13,6 @@ from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..errors import QianfanError
 from .input_source import Item
 
-_RESULT_COLUMNS = ", ".join(f"answer.{name}" for name in RESULT_COLUMNS)
-
 PAGE_SIZE = 500
 """Rows that are read at once: the journal is closed between two pages, however slow the reader is."""
 
@@ -74,10 +72,10 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
 
 def read_rows(path: Path, after: int = -1) -> Iterator[BatchRow]:
     """Yield the rows after a number in input order; those that have not been sent have the error `NOT_ASKED`."""
-    query = f"""select row.number, row.input, answer.key is null, {_RESULT_COLUMNS}
-        from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
     while True:
         with open_readonly(path) as database:
+            query = f"""select row.number, row.input, answer.key is null, {_result_columns(database)}
+                from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
             page = database.execute(query, (after, PAGE_SIZE)).fetchall()
         for number, item, is_unasked, *facts in page:
             yield _parse_row(number, item, facts, is_unasked=bool(is_unasked))
@@ -91,9 +89,10 @@ def read_completed(path: Path, after: int) -> list[tuple[int, BatchRow]]:
 
     Identical rows that are sent once share a position; a position comes with all of its rows.
     """
-    query = f"""select answer.place, row.number, row.input, {_RESULT_COLUMNS} from answer join row using(key)
-        where answer.place between ? and ? order by answer.place, row.number limit ?"""  # noqa: S608
     with open_readonly(path) as database:
+        query = f"""select answer.place, row.number, row.input, {_result_columns(database)}
+            from answer join row using(key)
+            where answer.place between ? and ? order by answer.place, row.number limit ?"""  # noqa: S608
         page = database.execute(query, (after + 1, sys.maxsize, PAGE_SIZE)).fetchall()
         if len(page) == PAGE_SIZE:  # the last position may have more rows: next page
             last_position = page[-1][0]
@@ -121,6 +120,17 @@ def _parse_row(number: int, item: str, facts: Sequence[Any], *, is_unasked: bool
     if is_unasked:
         return BatchRow(number=number, input=json.loads(item), error=NOT_ASKED, attempts=0)
     return BatchRow(number=number, input=json.loads(item), **dict(zip(RESULT_COLUMNS, facts, strict=True)))
+
+
+def answer_columns(database: sqlite3.Connection) -> set[str]:
+    """Return the names of the columns of answers."""
+    return {row[1] for row in database.execute("pragma table_info(answer)")}
+
+
+def _result_columns(database: sqlite3.Connection) -> str:
+    """Return the columns of a result for a statement; a journal of version 1, which has fewer, is only read here."""
+    present = answer_columns(database)
+    return ", ".join(f"answer.{name}" if name in present else f"null as {name}" for name in RESULT_COLUMNS)
 
 
 def count_rows(database: sqlite3.Connection) -> JournalCounts:

@@ -8,7 +8,7 @@ import csv
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +46,16 @@ class PriceRange:
     def __str__(self) -> str:
         low, high = f"{self.low:.4g}", f"{self.high:.4g}"
         return high if low == high else f"{low}–{high}"
+
+
+def sum_prices(prices: Iterable[PriceRange | None]) -> PriceRange | None:
+    """Return the sum, 0 for none; None if any price is not known."""
+    total = PriceRange(0, 0)
+    for price in prices:
+        if price is None:
+            return None
+        total += price
+    return total
 
 
 @dataclass(frozen=True)

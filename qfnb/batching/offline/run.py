@@ -19,9 +19,6 @@ from ..request_spec import InputRow, OfflineVia, RequestSpec
 from ..row_pipeline import RowPipeline
 from .backends import BACKENDS, JobStatus
 
-PRICE_SHARE: Final = 0.4
-"""The share of the list price that an offline answer costs (the platform's page on batch prices)."""
-
 MAX_POLLS_AFTER_STOP: Final = 20
 """Polls of a job that was stopped, before its answers so far are fetched."""
 
@@ -132,8 +129,7 @@ class OfflineRun:
         if body is None:
             return RowResult(error="APIError", message=problem)
         model = self._request.endpoint or self._request.model or ""
-        result = row_result_of(create_reply(ChatResponse, Response(dict(body), dict), model))
-        return result if result.cost is None else replace(result, cost=result.cost * PRICE_SHARE)
+        return row_result_of(create_reply(ChatResponse, Response(dict(body), dict), model), is_offline=True)
 
     def _report(self, text: str) -> None:
         self._control.update(reason=text)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..._jobs.row_result import RowResult
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
-from ...wire.prices import PriceRange, china_hour
+from ...wire.prices import PriceRange, china_hour, sum_prices
 from .thinking import CUT_WHILE_THINKING
 
 MAX_TOKENS = 1 << 53
@@ -54,11 +54,15 @@ class Reply(Response[R]):
     @property
     def cost_range(self) -> PriceRange | None:
         """CNY by list price at the hour of the reply; None if price or tokens are unknown, 0 in the sandbox."""
+        return self.price()
+
+    def price(self, *, is_batch: bool = False) -> PriceRange | None:
+        """Return `cost_range`, or what the reply costs as part of an offline batch, at an hour that is not known."""
         if self.from_sandbox:
             return PriceRange(0, 0)
         usage, created = self.usage, self.body.get("created") or self.body.get("created_at")
         prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
-        hour = china_hour(created if type(created) is int and created > 0 else None)
+        hour = None if is_batch else china_hour(created if type(created) is int and created > 0 else None)
         data = self.body.get("data")
         return catalog.reply_cost(
             self.model,
@@ -66,6 +70,7 @@ class Reply(Response[R]):
             completion_tokens,
             cached_tokens=usage.cached_tokens,
             hour=hour,
+            is_batch=is_batch,
             images=len(data) if isinstance(data, list) else 0,
         )
 
@@ -214,18 +219,20 @@ def parse_arguments(text: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"": value}
 
 
-def row_result_of(reply: Reply[Any]) -> RowResult:
-    """Return the result of the row of a batch that got this reply."""
+def row_result_of(reply: Reply[Any], *, is_offline: bool = False) -> RowResult:
+    """Return the result of the row of a batch that got this reply, by the platform's batch service if `is_offline`."""
     usage, is_chat = reply.usage, isinstance(reply, ChatResponse)
     replies = (*reply.earlier, reply)
-    is_counted = _plausible_count(usage.total_tokens) is not None
+    is_counted = _plausible_count(usage.total_tokens) is not None or reply.from_sandbox
+    cost = sum_prices(each.price(is_batch=is_offline) for each in replies) if is_counted else None
     return RowResult(
         text=wire.text_of(reply.body) if is_chat else None,
         reasoning=wire.reasoning_of(reply.body) or None if is_chat else None,
         finish_reason=_finish_reason(reply.body) if is_chat else None,
         prompt_tokens=_sum(_plausible_count(each.usage.prompt_tokens) for each in replies),
         completion_tokens=_sum(_plausible_count(each.usage.completion_tokens) for each in replies),
-        cost=_sum(each.cost for each in replies) if is_counted or reply.from_sandbox else None,
+        cost_low=cost.low if cost else None,
+        cost=cost.high if cost else None,
         seconds=reply.statistic.get("total_latency"),
         attempts=int(reply.statistic.get("attempts", 1)),
         request_id=str(reply.request_id),
