@@ -23,7 +23,6 @@ from .journal_reader import JournalCounts, JournalError, JournalInUse, answer_co
 from .request_spec import InputRow
 
 SCHEMA_VERSION = 2
-"""1 had no column `cost_low`; a journal of it is changed when it is opened for writing."""
 
 LOCK_TIMEOUT_S = 0.5
 """Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
@@ -277,18 +276,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         if version > SCHEMA_VERSION:
             raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
         database.executescript(_TABLES)
-        if version == 1:
-            _migrate(database)
+        if "cost_low" not in answer_columns(database):  # version 1
+            database.execute("alter table answer add column cost_low")
         database.execute(f"pragma user_version = {SCHEMA_VERSION}")
     except (sqlite3.Error, OSError) as error:
         raise JournalError(explain_error(error, path)) from None
     return database
-
-
-def _migrate(database: sqlite3.Connection) -> None:
-    """Add the column that version 1 did not have; a process that was killed between may have added it."""
-    if "cost_low" not in answer_columns(database):
-        database.execute("alter table answer add column cost_low")
 
 
 @functools.cache
