@@ -8,8 +8,9 @@ from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
 from ..errors import InvalidArgumentError
-from ..resources.inference.arguments import ChatOptions, validate_options
+from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.chat_request import validate_options
 from ..transport.request import CallOptions
 from ..wire import catalog
 from . import journal_reader, journal_store, validation

@@ -14,7 +14,7 @@ from .._jobs.row_result import RowResult
 from .._text import clip, did_you_mean, is_missing, replace_surrogates
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
-from ..resources.inference.arguments import validate_encodable, validate_messages
+from ..resources.inference.chat_request import validate_encodable, validate_messages
 from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire.prices import ModelPrices

@@ -9,6 +9,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ..transport import event_loop
@@ -32,12 +33,12 @@ class Interrupted(KeyboardInterrupt):
         return [f"KeyboardInterrupt: {self}"]
 
 
+@dataclass
 class CancellableTask(Generic[T]):
     """Work on the I/O loop that any thread can cancel; cancelled work returns None."""
 
-    def __init__(self) -> None:
-        self._task: asyncio.Task[T] | None = None
-        self._is_cancelled = False
+    _task: asyncio.Task[T] | None = None
+    _is_cancelled: bool = False
 
     def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T | None]:
         """Start the work; its output goes to the cell that started it."""

@@ -19,7 +19,6 @@ from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_v
 from .sessions import VERBS, Sessions, expand_variables
 
 if TYPE_CHECKING:
-    from ..resources.inference.arguments import Messages
     from ..resources.inference.chat import ChatCompletion
     from ..resources.inference.inference_model import Version
     from ..resources.inference.reply import ChatResponse
@@ -92,6 +91,7 @@ class ChatMagics(Magics):
     @line_cell_magic
     def qfchat(self, line: str, cell: str | None = None) -> Any:
         options, remaining = PARSER.parse_line(line)
+        chat_options = PARSER.keywords(options)
         if options.help:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return None
@@ -110,7 +110,7 @@ class ChatMagics(Magics):
             if options.reset:
                 return None
             PARSER.error("the cell is empty: write the question below the first line (请在单元格中写下问题)")
-        return self._ask_in_cell(options, text, as_value=cell is None and not options.explain)
+        return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word: sessions behind their verbs."""
@@ -122,12 +122,12 @@ class ChatMagics(Magics):
             text = _explain_prompt(self.shell, text)
         return expand_variables(text, user_variables(self.shell)) if options.expand else text
 
-    def _ask_in_cell(self, options: Namespace, text: str, *, as_value: bool) -> Any:
+    def _ask(self, options: Namespace, text: str, chat_options: dict[str, Any], *, as_value: bool) -> Any:
         if options.format == "image":
             return self._run_image_magic(options, text)
-        request, conversation = self._build_request(options, text)
+        request = self._build_request(options, text, chat_options)
         if as_value:
-            return self._ask_for_value(options, request, conversation)
+            return self._ask_for_value(options, request)
         from .chat_run import ChatRun  # noqa: PLC0415 - %load_ext stays fast
 
         cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
@@ -138,7 +138,7 @@ class ChatMagics(Magics):
             self._store_replies(options, replies)
             if not interrupted:
                 run.raise_if_failed()
-                self._after_answer(options, run, conversation, replies)
+                self._after_answer(options, run, replies)
 
         return await_cell.run_in_cell(run.run(), on_end, INTERRUPTED, awaited=options.awaited, task=cell_task)
 
@@ -148,38 +148,34 @@ class ChatMagics(Magics):
         words = " ".join(f"{flag} {value if value is not True else ''}" for flag, value in flags if value)
         return get_shell(self).run_cell_magic("qfimage", words, text)
 
-    def _ask_for_value(self, options: Namespace, request: ChatRequest, conversation: Messages) -> ChatResponse | None:
+    def _ask_for_value(self, options: Namespace, request: ChatRequest) -> ChatResponse | None:
         """Ask without a display; the reply is the value of the line."""
         (_, client), answer_format = request.models[0], request.format
         if len(request.models) > 1:
             PARSER.error("several models are compared in a cell: %%qfchat -m a,b")
-        reply = client.do(conversation, **request.options)
+        reply = client.do(request.turns, **request.options)
         reply.parsed = answer_format.parse(reply.text)
-        conversation.append(reply)
-        self.sessions.store(options.session, conversation)
+        self.sessions.store(options.session, request.turns, reply)
         self._store_replies(options, [reply])
         return None if options.out else reply
 
-    def _build_request(self, options: Namespace, text: str) -> tuple[ChatRequest, Messages]:
-        from ..resources.inference.arguments import Messages  # noqa: PLC0415
-        from .chat_run import ChatRequest  # noqa: PLC0415
+    def _build_request(self, options: Namespace, text: str, chat_options: dict[str, Any]) -> ChatRequest:
+        from .chat_run import ChatRequest  # noqa: PLC0415 - %load_ext stays fast
 
         earlier = self.sessions.turns(options.session) if options.session else ()
         content = _content_with_images(text, options.image) if options.image else text
-        conversation = Messages([*earlier, {"role": "user", "content": content}])
+        turns = [*earlier, {"role": "user", "content": content}]
         answer_format = FORMATS.get(options.format) or find_format(options.format, user_variables(self.shell))
+        if system := "\n".join(filter(None, (options.system, answer_format.instruction))):
+            chat_options["system"] = system
+        if answer_format.json_mode:
+            chat_options["response_format"] = {"type": "json_object"}
         models = self._select_models(options)
         if len(models) > 1 and options.session:
             PARSER.error("--session remembers one conversation: it cannot go with several models")
         if len(models) > 1 and answer_format.retry:
             PARSER.error(f"-f {answer_format.name} reads one answer: it cannot go with several models")
-        system = "\n".join(part for part in (options.system, answer_format.instruction) if part)
-        chat_options = PARSER.keywords(options) | ({"system": system} if system else {})
-        if answer_format.json_mode:
-            chat_options["response_format"] = {"type": "json_object"}
-        return ChatRequest(
-            conversation, models, chat_options, answer_format, stream=not options.no_stream
-        ), conversation
+        return ChatRequest(turns, models, chat_options, answer_format, stream=not options.no_stream)
 
     def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
@@ -209,14 +205,11 @@ class ChatMagics(Magics):
         if options.out and any(reply is not None for reply in replies):
             store_variable(self.shell, options.out, replies[0] if len(replies) == 1 else replies)
 
-    def _after_answer(
-        self, options: Namespace, run: ChatRun, conversation: Messages, replies: list[ChatResponse | None]
-    ) -> None:
+    def _after_answer(self, options: Namespace, run: ChatRun, replies: list[ChatResponse | None]) -> None:
         """Store the conversation, show the table, fill the next cell."""
         reply = replies[0]
         if options.session and reply is not None:
-            conversation.append(reply)
-            self.sessions.store(options.session, conversation)
+            self.sessions.store(options.session, run.request.turns, reply)
         if run.request.format.name == "df" and run.value is not None:
             from IPython.display import display  # noqa: PLC0415 - only under IPython
 

@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
-from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.inference_model import PreparedCall
 from ..resources.inference.reply import ChatResponse, join_pieces
 from ..views import chat
 from ..views.chat import StreamedAnswer
+from ..views.display import open_with_stop_button
 from .answer_format import AnswerFormat
 
 RETRY_PROMPT = "上面的回答无法解析：{error}\n请改正，{instruction}"
@@ -23,6 +25,7 @@ class AnswerStream:
 
     answer: StreamedAnswer
     client: ChatCompletion
+    call: PreparedCall[ChatResponse]
     error: QianfanError | None = None
     pieces: list[ChatResponse] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
@@ -63,11 +66,12 @@ class ChatRequest:
     """A question, who is asked, and how the answers are read.
 
     Attributes:
+        turns: the conversation, which ends with the question.
         models: labels and clients, in the order of display.
         options: of `ChatCompletion.do`.
     """
 
-    messages: Messages
+    turns: list[dict[str, Any]]
     models: Sequence[tuple[str, ChatCompletion]]
     options: Mapping[str, Any]
     format: AnswerFormat
@@ -78,17 +82,26 @@ class ChatRun:
     """A question being answered in a cell: `run` on the I/O loop, `finish` on the cell's thread."""
 
     def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
-        self.request = request
-        form = request.format.form
-        self.streams = [AnswerStream(StreamedAnswer(label, form=form), client) for label, client in request.models]
-        self.live = chat.open_live(self._state(), stop)
+        self.request, form = request, request.format.form
+        answers = tuple(StreamedAnswer(label, form=form) for label, _ in request.models)
+        self.streams = [
+            AnswerStream(answer, client, client.prepare(request.turns, stream=request.stream, **request.options))
+            for answer, (_, client) in zip(answers, request.models, strict=True)
+        ]
+        self.live = open_with_stop_button(
+            answers,
+            html=chat.answers_html,
+            final=chat.answers_bundle,
+            stop=stop,
+            tooltip="Stop this answer" if len(answers) == 1 else "Stop these answers",
+        )
         self.value: Any = None
         self._parse_error: ValueError | None = None
         self._failure: QianfanError | None = None
 
     async def run(self) -> None:
         """Ask all models at once; a model that fails does not disturb the others."""
-        await asyncio.gather(*(self._stream_answer(stream, self.request.messages) for stream in self.streams))
+        await asyncio.gather(*map(self._stream_answer, self.streams))
         if self._is_single and self.streams[0].error is None:
             await self._parse_value(self.streams[0])
 
@@ -120,15 +133,16 @@ class ChatRun:
                 answer=self.streams[0].answer.text,
             )
 
-    async def _stream_answer(self, stream: AnswerStream, messages: Messages) -> None:
-        options, stream.started = self.request.options, time.perf_counter()
+    async def _stream_answer(self, stream: AnswerStream) -> None:
+        stream.started = time.perf_counter()
         try:
             if self.request.stream:
-                async for piece in await stream.client.ado(messages, stream=True, **options):
-                    stream.add_piece(piece)
-                    self.live.update(self._state())
+                async with aclosing(stream.client.stream(stream.call)) as pieces:
+                    async for piece in pieces:
+                        stream.add_piece(piece)
+                        self.live.update(self._state())
             else:
-                stream.add_piece(await stream.client.ado(messages, **options))
+                stream.add_piece(await stream.client.send(stream.call))
         except asyncio.CancelledError:
             stream.finish("interrupted")
             raise
@@ -150,11 +164,13 @@ class ChatRun:
             await self._ask_again(stream, error)
 
     async def _ask_again(self, stream: AnswerStream, error: ValueError) -> None:
-        answer_format, conversation = self.request.format, Messages(self.request.messages)
-        conversation.append(stream.answer.text or "…", role="assistant")
-        conversation.append(RETRY_PROMPT.format(error=error, instruction=answer_format.instruction))
+        request, answer_format = self.request, self.request.format
+        prompt = RETRY_PROMPT.format(error=error, instruction=answer_format.instruction)
+        answer = {"role": "assistant", "content": stream.answer.text or "…"}
+        turns = [*request.turns, answer, {"role": "user", "content": prompt}]
+        stream.call = stream.client.prepare(turns, stream=request.stream, **request.options)
         stream.pieces, stream.answer = [], replace(stream.answer, text="", reasoning="", state="waiting")
-        await self._stream_answer(stream, conversation)
+        await self._stream_answer(stream)
         try:
             self.value = answer_format.parse(stream.answer.text)
         except ValueError as second_error:

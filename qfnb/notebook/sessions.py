@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..resources.inference.arguments import Messages
+    from ..resources.inference.reply import ChatResponse
 
 VERBS = {
     "history": "history [SESSION]",
@@ -47,10 +48,13 @@ class Sessions:
         """Return the turns of a conversation, none for a new name."""
         return self._conversations.get(name, ())
 
-    def store(self, name: str | None, messages: Messages) -> None:
-        """Remember a conversation under a name."""
+    def store(self, name: str | None, turns: Iterable[dict[str, Any]], reply: ChatResponse) -> None:
+        """Remember a conversation and its last reply under a name; without a name nothing is remembered."""
+        from ..resources.inference.arguments import Messages  # noqa: PLC0415 - %load_ext stays fast
+
         if name:
-            self._conversations[name] = messages
+            self._conversations[name] = Messages(turns)
+            self._conversations[name].append(reply)
 
     def forget(self, name: str | None) -> None:
         """Forget a conversation; an unknown name is ignored."""

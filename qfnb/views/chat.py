@@ -6,7 +6,7 @@ Markdown from a model becomes static HTML: no raw HTML, no scripts, no pictures 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from markdown_it.token import Token
 from .._text import diff_texts
 from ..resources.inference.reply import ChatResponse
 from . import styles
-from .display import Bundle, LiveOutput, open_with_stop_button
+from .display import Bundle
 from .text import escape, strip_controls
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
@@ -126,25 +126,18 @@ def reply_bundle(reply: ChatResponse) -> Bundle:
     return {"text/plain": text(answer), "text/html": html(answer)}
 
 
-def open_live(answers: tuple[StreamedAnswer, ...], stop: Callable[[], None]) -> LiveOutput:
-    """Return a live output for answers that are about to stream; its state is a tuple of answers."""
-    return open_with_stop_button(
-        answers,
-        html=_answers_html,
-        final=lambda answers: {"text/plain": _answers_text(answers), "text/html": _answers_html(answers)},
-        stop=stop,
-        tooltip="Stop this answer" if len(answers) == 1 else "Stop these answers",
-    )
-
-
-def _answers_html(answers: Sequence[StreamedAnswer]) -> str:
+def answers_html(answers: Sequence[StreamedAnswer]) -> str:
+    """Return the answers of one question as safe static HTML: one alone, several as columns."""
     return html(answers[0]) if len(answers) == 1 else comparison_html(answers)
 
 
-def _answers_text(answers: Sequence[StreamedAnswer]) -> str:
-    if len(answers) == 1:
-        return text(answers[0])
-    return "\n\n".join(f"== {strip_controls(answer.model)} ==\n{text(answer)}" for answer in answers)
+def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:
+    """Return the answers of one question in every format."""
+    blocks = [f"== {strip_controls(answer.model)} ==\n{text(answer)}" for answer in answers]
+    return {
+        "text/plain": text(answers[0]) if len(answers) == 1 else "\n\n".join(blocks),
+        "text/html": answers_html(answers),
+    }
 
 
 def comparison_html(answers: Sequence[StreamedAnswer]) -> str:

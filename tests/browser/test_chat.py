@@ -31,14 +31,12 @@ CELLS = (
     "%qfchat history tour",
     (
         "from qfnb import ChatCompletion\nfrom qfnb.resources.inference.reply import ChatResponse\n"
-        "async def said(self, messages, stream=False, **given):\n"
-        "    async def pieces():\n"
-        '        yield ChatResponse({\'result\': \'[{"书": "红楼梦", "作者": "曹雪芹"}]\', \'is_end\': True}, dict)\n'
-        "    return pieces()\n"
-        "asked, ChatCompletion.ado = ChatCompletion.ado, said"
+        "async def said(self, call):\n"
+        '    yield ChatResponse({\'result\': \'[{"书": "红楼梦", "作者": "曹雪芹"}]\', \'is_end\': True}, dict)\n'
+        "ChatCompletion.stream = said"
     ),
     "%%qfchat -f df -o reply\n列出一本名著",
-    "ChatCompletion.ado = asked",
+    "del ChatCompletion.stream",
     "%%qfimage -n 2 --size 768x768 --seed 3\n月亮和山",
 )
 

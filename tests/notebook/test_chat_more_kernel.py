@@ -83,17 +83,13 @@ def answering(kernel):
             "from qfnb.resources.inference.chat import ChatCompletion\n"
             "from qfnb.resources.inference.reply import ChatResponse\n"
             f"_texts = {list(texts)!r}\n"
-            "if not hasattr(ChatCompletion, '_true_ado'): ChatCompletion._true_ado = ChatCompletion.ado\n"
-            "async def _ado(self, messages, stream=False, **given):\n"
-            "    text = _texts.pop(0)\n"
-            "    async def pieces():\n"
-            "        yield ChatResponse({'result': text, 'usage': {'total_tokens': 5}, 'is_end': True}, dict)\n"
-            "    return pieces()\n"
-            "ChatCompletion.ado = _ado"
+            "async def _stream(self, call):\n"
+            "    yield ChatResponse({'result': _texts.pop(0), 'usage': {'total_tokens': 5}, 'is_end': True}, dict)\n"
+            "ChatCompletion.stream = _stream"
         )
 
     yield say
-    kernel.run("ChatCompletion.ado = getattr(ChatCompletion, '_true_ado', ChatCompletion.ado)")
+    kernel.run("if 'stream' in vars(ChatCompletion): del ChatCompletion.stream")
 
 
 @pytest.mark.parametrize(

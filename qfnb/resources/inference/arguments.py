@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from pydantic import ValidationError
-
-from ...errors import InvalidArgumentError
 from ...wire import chat as wire
 
 if TYPE_CHECKING:
@@ -77,42 +73,6 @@ class ImageOptions(TypedDict, total=False):
     user_id: str
 
 
-OPTION_RANGES: dict[str, tuple[float, float, str]] = {
-    "temperature": (0.0, 1.0, "(0, 1]"),
-    "top_p": (0.0, 1.0, "[0, 1]"),
-    "penalty_score": (1.0, 2.0, "[1, 2]"),
-    "n": (1, 4, "1 to 4"),
-    "steps": (10, 50, "10 to 50"),
-    "seed": (0, 4294967295, "0 to 4294967295"),
-    "cfg_scale": (0, 30, "0 to 30"),
-}
-
-
-def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not None, after checking each against its range.
-
-    Raises:
-        InvalidArgumentError: names the option, its value and the allowed range.
-    """
-    set_options = {name: value for name, value in options.items() if value is not None}
-    for name, value in set_options.items():
-        if name in OPTION_RANGES and not _is_in_range(name, value):
-            raise InvalidArgumentError(
-                f"{name}={value!r} is out of range: must be a number in {OPTION_RANGES[name][2]}"
-            )
-    stop = set_options.get("stop")
-    if isinstance(stop, list) and len(stop) > 4:
-        raise InvalidArgumentError(f"stop has {len(stop)} texts: at most 4 are allowed")
-    return set_options
-
-
-def _is_in_range(name: str, value: object) -> bool:
-    low, high, _ = OPTION_RANGES[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return False
-    return low <= value <= high and (name != "temperature" or value > 0)
-
-
 Turn = Mapping[str, Any]
 
 
@@ -165,62 +125,3 @@ class Messages:
 
     def __repr__(self) -> str:
         return f"Messages({self._turns!r})"
-
-
-def validate_messages(messages: Iterable[Turn | wire.Message] | Messages | str) -> list[wire.Message]:
-    """Return the conversation as records.
-
-    Args:
-        messages: a text, a `Messages`, or a list of turns {"role", "content"}.
-
-    Raises:
-        InvalidArgumentError: it is of the wrong type, empty, has a malformed turn, or does not end with a turn that
-            the model can answer.
-    """
-    if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
-        raise InvalidArgumentError(
-            f"messages={messages!r:.60}: must be a text, a Messages or a list of turns "
-            "[{'role': 'user', 'content': ...}]"
-        )
-    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-    if not turns:
-        raise InvalidArgumentError("messages is empty: it needs at least one {'role': 'user', 'content': ...}")
-    records = [_to_record(index, turn) for index, turn in enumerate(turns)]
-    if records[-1].role not in {"user", "tool", "function"}:
-        raise InvalidArgumentError(
-            f"messages[{len(turns) - 1}].role is {records[-1].role!r}: the last turn must be the user's "
-            "(or a tool's result)"
-        )
-    return records
-
-
-def _to_record(index: int, turn: object) -> wire.Message:
-    try:
-        message = wire.Message.model_validate(turn)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"][:1])
-        raise InvalidArgumentError(
-            f"messages[{index}].{field or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
-        ) from None
-    if message.role == "user" and not message.content:
-        raise InvalidArgumentError(f"messages[{index}].content is empty: it needs a text to answer")
-    if isinstance(message.content, str):
-        validate_encodable(f"messages[{index}].content", message.content)
-    return message
-
-
-def validate_encodable(field: str, text: str) -> None:
-    """Check that a text can be encoded as UTF-8: it has no lone surrogate.
-
-    Raises:
-        InvalidArgumentError: names the field and the position.
-    """
-    if text.isprintable():
-        return
-    for position, char in enumerate(text):
-        if "\ud800" <= char <= "\udfff":
-            raise InvalidArgumentError(
-                f"{field} has a lone surrogate at character {position} (U+{ord(char):04X}): "
-                "it cannot be encoded as UTF-8; replace it"
-            )

@@ -1,28 +1,22 @@
 """Chat: one call for both API versions."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from ..._jobs.worker_pool import validate_worker_count
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
-from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...transport.response import Response
-from ...wire import chat as wire
-from .arguments import ChatOptions, Messages, Turn, validate_messages
+from .arguments import ChatOptions
 from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
-from .chat_request import build_chat_request, validate_chat_options
-from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .chat_request import Conversation as Conversation, build_chat_request, prepare_chat_call
+from .inference_model import InferenceModel, PreparedCall
 from .reply import ChatResponse as ChatResponse
 from .request_template import BatchRequests
-from .response_format import ResponseFormat
 from .thinking import CUT_WHILE_THINKING, warn_once
 from .tool_loop import ToolRunner
-
-Conversation = Messages | Iterable[Turn] | str
 
 
 class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
@@ -37,7 +31,8 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
     Source: seed 003 (Chat 对话).
     """
 
-    reply_type = ChatResponse
+    reply_type, kind = ChatResponse, "chat"
+    prepare_call = staticmethod(prepare_chat_call)
 
     @overload
     def do(
@@ -91,8 +86,9 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
             APIError: the platform refused.
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
-        call = self._prepare(messages, model, endpoint, request_timeout, retry_count, options_, stream=stream)
-        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
+        limits: Any = {"request_timeout": request_timeout, "retry_count": retry_count}
+        call = self.prepare(messages, model, endpoint, stream=stream, **limits, **options_)
+        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
 
     @overload
     async def ado(
@@ -130,8 +126,9 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
-        call = self._prepare(messages, model, endpoint, request_timeout, retry_count, options_, stream=stream)
-        return event_loop.iterate_async(self._stream(call)) if stream else await self._run_async(call)
+        limits: Any = {"request_timeout": request_timeout, "retry_count": retry_count}
+        call = self.prepare(messages, model, endpoint, stream=stream, **limits, **options_)
+        return event_loop.iterate_async(self.stream(call)) if stream else await self._run_async(call)
 
     def batch_do(  # type: ignore[override] # its rows also go by the seed's name
         self,
@@ -183,48 +180,16 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
     ) -> PreparedCall[ChatResponse]:
         if not isinstance(row, Mapping) or "messages" not in row:
             raise InvalidArgumentError(f"body_list[{index}] is {row!r:.60}: it needs at least 'messages'")
-        validate_no_stream(row, f"body_list[{index}]: ")
+        validate_no_stream({**options_, **row}, f"body_list[{index}]: ")
         own_options = {name: value for name, value in row.items() if name not in {"messages", "stream"}}
-        return prepare_row("body_list", index, row["messages"], self.prepare, {**options_, **own_options})
+        options = {**options_, **own_options, "stream": False}
+        return prepare_row("body_list", index, row["messages"], self.prepare, options)
 
     def _to_reply(self, response: Response[Any]) -> ChatResponse:
         reply = super()._to_reply(response)
         if reply.is_cut_while_thinking:
             warn_once(f"{reply.body.get('model', '')}: {CUT_WHILE_THINKING}")
         return reply
-
-    def prepare(
-        self,
-        item: Conversation,
-        model: str | None = None,
-        endpoint: str | None = None,
-        *,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options_: Any,
-    ) -> PreparedCall[ChatResponse]:
-        """Return the validated call for one conversation; its reply comes whole, not as a stream."""
-        validate_no_stream(options_)
-        options_.pop("stream", None)
-        return self._prepare(item, model, endpoint, request_timeout, retry_count, options_, stream=False)
-
-    def _prepare(
-        self,
-        messages: Conversation,
-        model: str | None,
-        endpoint: str | None,
-        request_timeout: float | None,
-        retry_count: int | None,
-        options_: Mapping[str, Any],
-        *,
-        stream: bool,
-    ) -> PreparedCall[ChatResponse]:
-        options, records = validate_chat_options(options_), validate_messages(messages)
-        call_options = CallOptions(request_timeout, retry_count)
-        model, endpoint = self.resolve_target(model, endpoint)
-        build = partial(build_chat_request, model=model, endpoint=endpoint, options=options, stream=stream)
-        call = self._create_call(partial(build, records), call_options, endpoint)
-        return with_check(call, build, records, options.get("response_format"), retry=not stream)
 
     def batch_requests(
         self, platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]
@@ -237,46 +202,7 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
             endpoint: a service of your own for these calls.
             options: validated ones of `do`, without `stream`.
         """
-        model, endpoint = self.resolve_target(model, endpoint)
+        choice = self.choose(model, endpoint)
         return BatchRequests(
-            partial(
-                build_chat_request,
-                version=self._api_version(endpoint, platform),
-                translate_names=not platform.openai,
-                model=model,
-                endpoint=endpoint,
-                options=options,
-                stream=False,
-            )
+            partial(build_chat_request, platform=platform, choice=choice, options=options, stream=False)
         )
-
-
-def with_check(
-    call: PreparedCall[ChatResponse],
-    build: Callable[..., InferenceRequest],
-    messages: Sequence[wire.Message],
-    response_format: ResponseFormat | None,
-    *,
-    retry: bool = True,
-) -> PreparedCall[ChatResponse]:
-    """Return a call whose answer is validated.
-
-    Args:
-        call: the call.
-        build: builds the request of a conversation.
-        messages: the validated conversation.
-        response_format: the form of the answer; without a schema nothing is checked.
-        retry: ask once more before an answer is an error.
-    """
-    if response_format is None or not response_format.is_checked:
-        return call
-
-    def check(reply: ChatResponse, text: str) -> PreparedCall[ChatResponse] | None:
-        correction = response_format.check(reply, text, retry=retry)
-        if not correction:
-            return None
-        turns = [*messages, *validate_messages(correction)]
-        second = replace(call, build_request=partial(build, turns))
-        return with_check(second, build, turns, response_format, retry=False)
-
-    return replace(call, check=check)

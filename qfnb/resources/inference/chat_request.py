@@ -1,14 +1,113 @@
 """The request of a conversation: options validated, and put as an API version and a model take them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from pydantic import ValidationError
+
 from ...errors import InvalidArgumentError
-from ...wire import catalog, chat as wire
-from .arguments import validate_options
-from .inference_model import InferenceRequest
-from .response_format import parse_response_format
+from ...transport.client import CallOptions
+from ...transport.platform import Platform
+from ...wire import chat as wire
+from .arguments import Messages, Turn
+from .inference_model import InferenceRequest, PreparedCall
+from .model_choice import ModelChoice, find_target
+from .reply import ChatResponse
+from .response_format import ResponseFormat, parse_response_format
 from .thinking import validate_think, warn_once, with_thinking
+
+Conversation = Messages | Iterable[Turn] | str
+
+
+OPTION_RANGES: dict[str, tuple[float, float, str]] = {
+    "temperature": (0.0, 1.0, "(0, 1]"),
+    "top_p": (0.0, 1.0, "[0, 1]"),
+    "penalty_score": (1.0, 2.0, "[1, 2]"),
+    "n": (1, 4, "1 to 4"),
+    "steps": (10, 50, "10 to 50"),
+    "seed": (0, 4294967295, "0 to 4294967295"),
+    "cfg_scale": (0, 30, "0 to 30"),
+}
+
+
+def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are not None, after checking each against its range.
+
+    Raises:
+        InvalidArgumentError: names the option, its value and the allowed range.
+    """
+    set_options = {name: value for name, value in options.items() if value is not None}
+    for name, value in set_options.items():
+        if name in OPTION_RANGES and not _is_in_range(name, value):
+            raise InvalidArgumentError(
+                f"{name}={value!r} is out of range: must be a number in {OPTION_RANGES[name][2]}"
+            )
+    stop = set_options.get("stop")
+    if isinstance(stop, list) and len(stop) > 4:
+        raise InvalidArgumentError(f"stop has {len(stop)} texts: at most 4 are allowed")
+    return set_options
+
+
+def _is_in_range(name: str, value: object) -> bool:
+    low, high, _ = OPTION_RANGES[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    return low <= value <= high and (name != "temperature" or value > 0)
+
+
+def prepare_chat_call(
+    messages: Conversation, choice: ModelChoice, options_: Mapping[str, Any], call_options: CallOptions, *, stream: bool
+) -> PreparedCall[ChatResponse]:
+    """Return the validated call for one conversation.
+
+    Args:
+        messages: a `Messages`, a list of {"role", "content"}, or one text.
+        choice: which model is asked.
+        options_: see `ChatOptions`.
+        call_options: timeout and attempts.
+        stream: whether the answer comes in pieces.
+
+    Raises:
+        InvalidArgumentError: a message or an option is wrong.
+    """
+    options, records = validate_chat_options(options_), validate_messages(messages)
+    build = partial(build_chat_request, choice=choice, options=options, stream=stream)
+    call = PreparedCall[ChatResponse](partial(build, records), call_options)
+    return with_check(call, build, records, options.get("response_format"), retry=not stream)
+
+
+def with_check(
+    call: PreparedCall[ChatResponse],
+    build: Callable[..., InferenceRequest],
+    messages: Sequence[wire.Message],
+    response_format: ResponseFormat | None,
+    *,
+    retry: bool = True,
+) -> PreparedCall[ChatResponse]:
+    """Return a call whose answer is validated.
+
+    Args:
+        call: the call.
+        build: builds the request of a conversation.
+        messages: the validated conversation.
+        response_format: the form of the answer; without a schema nothing is checked.
+        retry: ask once more before an answer is an error.
+    """
+    if response_format is None or not response_format.is_checked:
+        return call
+
+    def check(reply: ChatResponse, text: str) -> PreparedCall[ChatResponse] | None:
+        correction = response_format.check(reply, text, retry=retry)
+        if not correction:
+            return None
+        turns = [*messages, *validate_messages(correction)]
+        second = replace(call, for_platform=partial(build, turns))
+        return with_check(second, build, turns, response_format, retry=False)
+
+    return replace(call, check=check)
 
 
 def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,9 +119,68 @@ def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
     options = validate_options(options_)
     if "response_format" in options:
         options["response_format"] = parse_response_format(options["response_format"])
-    if validate_think(options) is None:
-        options.pop("think", None)
+    if "think" in options:
+        validate_think(options)
     return options
+
+
+def validate_messages(messages: Iterable[Turn | wire.Message] | Messages | str) -> list[wire.Message]:
+    """Return the conversation as records.
+
+    Args:
+        messages: a text, a `Messages`, or a list of turns {"role", "content"}.
+
+    Raises:
+        InvalidArgumentError: it is of the wrong type, empty, has a malformed turn, or does not end with a turn that
+            the model can answer.
+    """
+    if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise InvalidArgumentError(
+            f"messages={messages!r:.60}: must be a text, a Messages or a list of turns "
+            "[{'role': 'user', 'content': ...}]"
+        )
+    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    if not turns:
+        raise InvalidArgumentError("messages is empty: it needs at least one {'role': 'user', 'content': ...}")
+    records = [_to_record(index, turn) for index, turn in enumerate(turns)]
+    if records[-1].role not in {"user", "tool", "function"}:
+        raise InvalidArgumentError(
+            f"messages[{len(turns) - 1}].role is {records[-1].role!r}: the last turn must be the user's "
+            "(or a tool's result)"
+        )
+    return records
+
+
+def _to_record(index: int, turn: object) -> wire.Message:
+    try:
+        message = wire.Message.model_validate(turn)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"][:1])
+        raise InvalidArgumentError(
+            f"messages[{index}].{field or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
+        ) from None
+    if message.role == "user" and not message.content:
+        raise InvalidArgumentError(f"messages[{index}].content is empty: it needs a text to answer")
+    if isinstance(message.content, str):
+        validate_encodable(f"messages[{index}].content", message.content)
+    return message
+
+
+def validate_encodable(field: str, text: str) -> None:
+    """Check that a text can be encoded as UTF-8: it has no lone surrogate.
+
+    Raises:
+        InvalidArgumentError: names the field and the position.
+    """
+    if text.isprintable():
+        return
+    for position, char in enumerate(text):
+        if "\ud800" <= char <= "\udfff":
+            raise InvalidArgumentError(
+                f"{field} has a lone surrogate at character {position} (U+{ord(char):04X}): "
+                "it cannot be encoded as UTF-8; replace it"
+            )
 
 
 def with_format(
@@ -51,43 +209,35 @@ def with_format(
 
 
 def build_chat_request(
-    messages: list[wire.Message],
-    version: int,
-    translate_names: bool,
-    *,
-    model: str | None,
-    endpoint: str | None,
-    options: Mapping[str, Any],
-    stream: bool,
+    messages: list[wire.Message], platform: Platform, choice: ModelChoice, options: Mapping[str, Any], *, stream: bool
 ) -> InferenceRequest:
-    """Return the request of a conversation for an API version; in v2 the persona is the first message.
+    """Return the request of a conversation as a platform takes it; in v2 the persona is the first message.
 
     Args:
         messages: the validated conversation.
-        version: 1 or 2.
-        translate_names: whether names of Qianfan's catalogue become v2 ids.
-        model: name of a model; default: the default chat model.
-        endpoint: a service of your own; wins over `model`.
+        platform: the request goes to it.
+        choice: which model is asked.
         options: the validated options; "system" is the persona.
         stream: whether the answer comes in pieces.
     """
-    name, messages = model or catalog.DEFAULT_CHAT, wire.drop_old_reasoning(messages)
-    model_id = endpoint or (catalog.v2_id("chat", name) if translate_names else name)
-    listed = None if endpoint or not translate_names else catalog.find_model("chat", model_id)
+    version, model, row = find_target(choice, platform)
+    if len(messages) > 1:
+        messages = wire.drop_old_reasoning(messages)
     if options.get("response_format") is not None:
-        takes_schema = version == 2 and (not translate_names or bool(listed and listed.json_schema))
+        takes_schema = version == 2 and bool(platform.openai or (row and row.json_schema))
         messages, options = with_format(messages, options, takes_schema=takes_schema)
     if version == 1:
         messages, options = to_v1(messages, options)
         record = wire.ChatRequest(messages=messages, stream=stream, **options)
-        return InferenceRequest(wire.CHAT_V1, record, endpoint or catalog.path_segment("chat", name))
-    options = with_thinking(options, model_id, listed, is_qianfan=translate_names)
-    if system := options.pop("system", None):
+        return InferenceRequest(wire.CHAT_V1, record, model)
+    is_thinking_set = options.get("think") is not None
+    fields = with_thinking(options, model, row, is_qianfan=not platform.openai) if is_thinking_set else dict(options)
+    if system := fields.pop("system", None):
         messages = [wire.Message(role="system", content=system), *messages]
-    if "max_output_tokens" in options:  # v1's name
-        options["max_tokens"] = options.pop("max_output_tokens")
-    record = wire.ChatRequestV2(messages=messages, stream=stream, model=model_id, **options)
-    return InferenceRequest(wire.CHAT_V2, record, model_id)
+    if "max_output_tokens" in fields:  # v1's name
+        fields["max_tokens"] = fields.pop("max_output_tokens")
+    record = wire.ChatRequestV2(messages=messages, stream=stream, model=model, **fields)
+    return InferenceRequest(wire.CHAT_V2, record, model)
 
 
 def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[list[wire.Message], dict[str, Any]]:

@@ -1,17 +1,21 @@
 """Completion of a prompt, and plugins (v1 only): an application of your own, or the platform's plugins."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
+from ...transport.platform import Platform
 from ...transport.response import Response
 from ...wire import catalog, chat as chat_wire, inference as wire
-from .arguments import ChatOptions, validate_encodable, validate_messages, validate_options
+from .arguments import ChatOptions
 from .chat import Conversation
-from .chat_request import build_chat_request
+from .chat_request import build_chat_request, validate_encodable, validate_messages, validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
 
 
@@ -29,7 +33,7 @@ class Completion(InferenceModel[ChatResponse]):
     Source: seed 003 (Completion 续写).
     """
 
-    reply_type = ChatResponse
+    reply_type, kind = ChatResponse, "completion"
 
     @overload
     def do(
@@ -73,7 +77,7 @@ class Completion(InferenceModel[ChatResponse]):
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
+        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
 
     @overload
     async def ado(
@@ -104,43 +108,35 @@ class Completion(InferenceModel[ChatResponse]):
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self._stream(call)) if stream else await self._run_async(call)
+        return event_loop.iterate_async(self.stream(call)) if stream else await self._run_async(call)
 
-    def prepare(
-        self,
-        item: str,
-        model: str | None = None,
-        endpoint: str | None = None,
-        *,
-        stream: bool = False,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options_: Any,
+    def prepare_call(
+        self, item: str, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, *, stream: bool
     ) -> PreparedCall[ChatResponse]:
         """Return the validated call for one prompt."""
         if not isinstance(item, str) or not item.strip():
             raise InvalidArgumentError(f"prompt={item!r}: must be a text that is not empty")
         validate_encodable("prompt", item)
-        model, endpoint = self.resolve_target(model, endpoint)
-        valid_options = validate_options(options_)
-        name = model or catalog.DEFAULTS["completion"]
-        is_chat_model = endpoint is None and catalog.find_model("completion", name) is None
+        valid_options = validate_options(options)
+        is_completion = choice.endpoint or catalog.find_model(
+            "completion", choice.model or catalog.DEFAULTS["completion"]
+        )
+        chat_choice = replace(choice, kind="chat")
         messages = [chat_wire.Message(role="user", content=item)]
+        build_chat = partial(build_chat_request, messages, choice=chat_choice, options=valid_options, stream=stream)
 
-        def build_request(version: int, translate_names: bool) -> InferenceRequest:
-            if version == 1 and not is_chat_model:
+        def build_request(platform: Platform) -> InferenceRequest:
+            version, model, _ = find_target(choice, platform)
+            if version == 1 and is_completion:
                 record = wire.CompletionRequest(prompt=item, stream=stream, **valid_options)
-                segment = endpoint or catalog.path_segment("completion", name)
-                return InferenceRequest(wire.COMPLETION_V1, record, segment)
+                return InferenceRequest(wire.COMPLETION_V1, record, model)
             if version == 2 and "suffix" in valid_options:
-                model_id = endpoint or catalog.v2_id("chat", name)
-                gap = wire.FillRequest(prompt=item, model=model_id, stream=stream, **valid_options)
-                return InferenceRequest(wire.COMPLETION_V2, gap, model_id)
-            return build_chat_request(
-                messages, version, translate_names, model=name, endpoint=endpoint, options=valid_options, stream=stream
-            )
+                model = find_target(chat_choice, platform).model
+                gap = wire.FillRequest(prompt=item, model=model, stream=stream, **valid_options)
+                return InferenceRequest(wire.COMPLETION_V2, gap, model)
+            return build_chat(platform)
 
-        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
+        return PreparedCall(build_request, call_options)
 
     def _to_reply(self, response: Response[Any]) -> ChatResponse:
         reply = super()._to_reply(response)
@@ -166,7 +162,7 @@ class Plugin(InferenceModel[PluginResponse]):
     Source: seed 003 (Plugin 插件).
     """
 
-    reply_type = PluginResponse
+    reply_type, kind = PluginResponse, "plugin"
 
     @overload
     def do(
@@ -208,7 +204,7 @@ class Plugin(InferenceModel[PluginResponse]):
             InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
         """
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
+        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
 
     async def ado(
         self,
@@ -222,34 +218,31 @@ class Plugin(InferenceModel[PluginResponse]):
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
         pieces: AsyncIterator[PluginResponse]
         if stream:
-            pieces = event_loop.iterate_async(self._stream(call))
+            pieces = event_loop.iterate_async(self.stream(call))
             return pieces
         return await self._run_async(call)
 
-    def prepare(
+    def prepare_call(
         self,
         item: Conversation | None,
-        model: str | None = None,
-        endpoint: str | None = None,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
         *,
-        query: Conversation | None = None,
-        plugins: Sequence[str] | None = None,
-        stream: bool = False,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options_: Any,
+        stream: bool,
     ) -> PreparedCall[PluginResponse]:
         """Return the validated call for one prompt."""
-        prompt = query if item is None else item
+        prompt = options.get("query") if item is None else item
         if prompt is None:
             raise InvalidArgumentError("prompt is missing: it needs a text to answer")
-        application = endpoint or self.endpoint
-        valid_options = {**validate_options(options_), "stream": stream}
-        if application:
-            request = _application_request(prompt, application, plugins, valid_options)
+        plugins = options.get("plugins")
+        valid_options = validate_options({name: options[name] for name in options if name not in {"query", "plugins"}})
+        valid_options["stream"] = stream
+        if choice.endpoint:
+            request = _application_request(prompt, choice.endpoint, plugins, valid_options)
         else:
             request = _platform_plugin_request(prompt, plugins, valid_options)
-        return self._create_call(lambda *_: request, CallOptions(request_timeout, retry_count))
+        return PreparedCall(lambda _: request, call_options)
 
 
 def _application_request(

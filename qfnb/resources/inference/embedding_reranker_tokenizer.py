@@ -1,15 +1,17 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ..._text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
+from ...transport.platform import Platform
 from ...wire import catalog, inference as wire
 from ..validation import validate_positive
-from .arguments import validate_encodable
+from .chat_request import validate_encodable
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .model_choice import ModelChoice, find_target
 from .reply import Reply
 
 
@@ -38,7 +40,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     Source: seed 003 (Embedding 向量化).
     """
 
-    reply_type = EmbeddingResponse
+    reply_type, kind = EmbeddingResponse, "embedding"
 
     def do(
         self, texts: Sequence[str], model: str | None = None, endpoint: str | None = None, **options_: Any
@@ -62,33 +64,31 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         """The awaited form of `do`."""
         return await self._run_async(self.prepare(texts, model, endpoint, **options_))
 
-    def prepare(
+    def prepare_call(
         self,
         item: Sequence[str],
-        model: str | None = None,
-        endpoint: str | None = None,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
         *,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options_: Any,
+        stream: bool,
     ) -> PreparedCall[EmbeddingResponse]:
         """Return the validated call for one list of texts."""
-        if options_.pop("stream", False):
+        if stream:
             raise InvalidArgumentError("stream=True: an embedding cannot be streamed")
-        model, endpoint = self.resolve_target(model, endpoint)
-        name = model or catalog.DEFAULTS["embedding"]
-        row = None if endpoint else catalog.find_model("embedding", name)
+        row = (
+            None if choice.endpoint else catalog.find_model("embedding", choice.model or catalog.DEFAULTS["embedding"])
+        )
         texts = _validate_texts(item, row.max_chars if row else None)
 
-        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+        def build_request(platform: Platform) -> InferenceRequest:
+            version, model, _ = find_target(choice, platform)
             if version == 2:
-                model_id = endpoint or (catalog.v2_id("embedding", name) if translate_names else name)
-                record = wire.EmbeddingRequestV2(input=texts, model=model_id, **options_)
-                return InferenceRequest(wire.EMBEDDING_V2, record, model_id)
-            segment = endpoint or catalog.path_segment("embedding", name)
-            return InferenceRequest(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options_), segment)
+                record = wire.EmbeddingRequestV2(input=texts, model=model, **options)
+                return InferenceRequest(wire.EMBEDDING_V2, record, model)
+            return InferenceRequest(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options), model)
 
-        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
+        return PreparedCall(build_request, call_options)
 
 
 def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
@@ -127,7 +127,7 @@ class Reranker(InferenceModel[RerankResponse]):
         **keys: see `ChatCompletion`.
     """
 
-    reply_type = RerankResponse
+    reply_type, kind = RerankResponse, "reranker"
 
     def do(
         self,
@@ -167,32 +167,27 @@ class Reranker(InferenceModel[RerankResponse]):
         """The awaited form of `do`."""
         return await self._run_async(self.prepare((query, documents), model, endpoint, top_n=top_n, **options_))
 
-    def prepare(
+    def prepare_call(
         self,
         item: tuple[str, Sequence[str]],
-        model: str | None = None,
-        endpoint: str | None = None,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
         *,
-        top_n: int | None = None,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options_: Any,
+        stream: bool,
     ) -> PreparedCall[RerankResponse]:
         """Return the validated call for one (query, documents)."""
         query, documents = item
-        _validate_arguments(query, documents, top_n)
-        model, endpoint = self.resolve_target(model, endpoint)
-        name = model or catalog.DEFAULTS["reranker"]
-        values = {"query": query, "documents": list(documents), "top_n": top_n, **options_}
+        _validate_arguments(query, documents, options.get("top_n"))
+        values = {"query": query, "documents": list(documents), **options}
 
-        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+        def build_request(platform: Platform) -> InferenceRequest:
+            version, model, _ = find_target(choice, platform)
             if version == 2:
-                model_id = endpoint or (catalog.v2_id("reranker", name) if translate_names else name)
-                return InferenceRequest(wire.RERANK_V2, wire.RerankRequestV2(model=model_id, **values), model_id)
-            segment = endpoint or catalog.path_segment("reranker", name)
-            return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**values), segment)
+                return InferenceRequest(wire.RERANK_V2, wire.RerankRequestV2(model=model, **values), model)
+            return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**values), model)
 
-        return self._create_call(build_request, CallOptions(request_timeout, retry_count), endpoint)
+        return PreparedCall(build_request, call_options)
 
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
@@ -209,6 +204,9 @@ def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None)
         validate_positive("top_n", top_n)
 
 
+_COUNTED_MODEL = "ERNIE-3.5-8K"
+
+
 class TokenizerResponse(Reply[wire.TokenizerReply]):
     """The platform's count."""
 
@@ -219,9 +217,9 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
     Source: the official SDK's Tokenizer.
     """
 
-    reply_type = TokenizerResponse
+    reply_type, kind = TokenizerResponse, "chat"
 
-    def count_tokens(self, text: str, mode: Literal["local", "remote"] = "local", model: str = "ERNIE-3.5-8K") -> int:
+    def count_tokens(self, text: str, mode: Literal["local", "remote"] = "local", model: str = _COUNTED_MODEL) -> int:
         """Return how many tokens a text has.
 
         Args:
@@ -239,8 +237,10 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
             raise InvalidArgumentError(f"mode={mode!r}: must be 'local' or 'remote'")
         return self._run(self.prepare(text, model)).usage.total_tokens or 0
 
-    def prepare(self, item: str, model: str = "ERNIE-3.5-8K", **options: Any) -> PreparedCall[TokenizerResponse]:
-        """Return the call for one text."""
-        record = wire.TokenizerRequest(prompt=item, model=model.lower(), **options)
+    def prepare_call(
+        self, item: str, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, *, stream: bool
+    ) -> PreparedCall[TokenizerResponse]:
+        """Return the validated call for one text."""
+        record = wire.TokenizerRequest(prompt=item, model=(choice.model or _COUNTED_MODEL).lower(), **options)
         request = InferenceRequest(wire.TOKENIZER, record, record.model)
-        return self._create_call(lambda *_: request, CallOptions())
+        return PreparedCall(lambda _: request, call_options)

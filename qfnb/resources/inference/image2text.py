@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...wire import catalog, inference as wire
-from .arguments import validate_options
+from .chat_request import validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .model_choice import ModelChoice
 from .reply import ChatResponse
 
 MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
@@ -26,6 +27,7 @@ class Image2Text(InferenceModel[ChatResponse]):
         **keys: see `ChatCompletion`.
     """
 
+    kind = "image2text"
     reply_type = ChatResponse
 
     def do(
@@ -51,7 +53,7 @@ class Image2Text(InferenceModel[ChatResponse]):
             InvalidArgumentError: the prompt or the image is wrong; nothing was sent.
         """
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream(call)) if stream else self._run(call)
+        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
 
     async def ado(
         self,
@@ -64,29 +66,26 @@ class Image2Text(InferenceModel[ChatResponse]):
     ) -> Any:
         """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self._stream(call)) if stream else await self._run_async(call)
+        return event_loop.iterate_async(self.stream(call)) if stream else await self._run_async(call)
 
-    def prepare(
+    def prepare_call(
         self,
         item: tuple[str, str | bytes | Path],
-        model: str | None = None,
-        endpoint: str | None = None,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
         *,
-        stream: bool = False,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options_: Any,
+        stream: bool,
     ) -> PreparedCall[ChatResponse]:
         """Return the validated call for one (prompt, image)."""
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError("prompt is empty: it needs a question about the image")
-        model, endpoint = self.resolve_target(model, endpoint)
         content = base64.b64encode(read_image(image)).decode("ascii")
-        record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **validate_options(options_))
-        segment = endpoint or catalog.path_segment("image2text", model or catalog.DEFAULTS["image2text"])
+        record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **validate_options(options))
+        segment = choice.endpoint or catalog.path_segment("image2text", choice.model or catalog.DEFAULTS["image2text"])
         request = InferenceRequest(wire.IMAGE2TEXT_V1, record, segment)
-        return self._create_call(lambda *_: request, CallOptions(request_timeout, retry_count))
+        return PreparedCall(lambda _: request, call_options)
 
 
 def read_image(image: str | bytes | Path) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, Unpack
@@ -17,17 +17,20 @@ from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.platform import Platform
 from ...transport.response import Response
-from ...wire import chat as wire
+from ...wire import catalog, chat as wire
 from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
 from . import batch_task
 from .arguments import AccountKeys
+from .model_choice import ModelChoice
 from .reply import Reply, create_reply
 from .usage_log import UsageEntry, log_usage
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
 Version = Literal[1, 2, "1", "2"]
+
+DEFAULT_CALL_OPTIONS = CallOptions()
 
 BATCH_RATE_LIMIT_WAIT_S = 600.0
 """Seconds that a row of a batch keeps trying while the platform answers "too many requests"."""
@@ -48,8 +51,8 @@ class InferenceRequest:
     model: str
 
 
-BuildRequest = Callable[[int, bool], InferenceRequest]
-"""Builds a request for an API version (1 or 2); the second argument is whether Qianfan's names are translated."""
+BuildRequest = Callable[[Platform], InferenceRequest]
+"""Builds the request as a platform takes it."""
 
 
 @dataclass(frozen=True)
@@ -57,21 +60,15 @@ class PreparedCall(Generic[ReplyT]):
     """A validated call that does not know its platform yet.
 
     Attributes:
-        api_version: returns the API version, 1 or 2, that the call uses on a platform.
-        build_request: builds the request for that version.
+        for_platform: returns the request as a platform takes it.
         options: timeout and attempts.
         check: validates a reply by its text (of a stream: of all pieces); returns the call that asks once more,
             None where there is no need; raises UnreadableAnswer.
     """
 
-    api_version: Callable[[Platform], int]
-    build_request: BuildRequest
+    for_platform: BuildRequest
     options: CallOptions
     check: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
-
-    def for_platform(self, platform: Platform) -> InferenceRequest:
-        """Return the request as this platform takes it."""
-        return self.build_request(self.api_version(platform), not platform.openai)
 
     def for_batch(self) -> PreparedCall[ReplyT]:
         """Return the call as a batch makes it: it waits as long as the platform limits the rate."""
@@ -92,6 +89,9 @@ class InferenceModel(Generic[ReplyT]):
     reply_type: type[ReplyT]
     """The class of the replies."""
 
+    kind: catalog.ModelKind
+    """The kind of the models."""
+
     def __init__(
         self,
         model: str | None = None,
@@ -108,9 +108,49 @@ class InferenceModel(Generic[ReplyT]):
         self.model, self.endpoint, self.version = model, endpoint, version
         self._keys: dict[str, Any] = {name: _hide_secret(name, value) for name, value in keys.items()}
 
-    def prepare(self, item: Any, **options: Any) -> PreparedCall[ReplyT]:
-        """Return the validated call for one input of a batch."""
-        raise InvalidArgumentError(f"{type(self).__name__} has no batches")
+    def prepare(
+        self,
+        item: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        stream: bool = False,
+        request_timeout: float | None = None,
+        retry_count: int | None = None,
+        **options: Any,
+    ) -> PreparedCall[ReplyT]:
+        """Return the validated call for one input of `do`.
+
+        Args:
+            item: the input.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            stream: whether its reply comes in pieces.
+            request_timeout: seconds for the whole call.
+            retry_count: attempts in all.
+            **options: of `do`.
+
+        Raises:
+            InvalidArgumentError: the input or an option is wrong.
+        """
+        is_default = request_timeout is None and retry_count is None
+        call_options = DEFAULT_CALL_OPTIONS if is_default else CallOptions(request_timeout, retry_count)
+        choice = self.choose(model, endpoint)
+        return self.prepare_call(item, choice, options, call_options, stream=stream)
+
+    def prepare_call(
+        self, item: Any, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, /, *, stream: bool
+    ) -> PreparedCall[ReplyT]:
+        """Return the validated call for one input; each kind of model has its own.
+
+        Args:
+            item: the input.
+            choice: which model is asked.
+            options: of `do`.
+            call_options: timeout and attempts.
+            stream: whether the reply comes in pieces.
+        """
+        raise NotImplementedError
 
     def batch_do(
         self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
@@ -144,8 +184,14 @@ class InferenceModel(Generic[ReplyT]):
         return task.results()
 
     def resolve_target(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
-        """Return model and endpoint of one call: the call's arguments win over the constructor's."""
-        return model or self.model, endpoint or (None if model else self.endpoint)
+        """Return model and endpoint of one call, see `choose`."""
+        choice = self.choose(model, endpoint)
+        return choice.model, choice.endpoint
+
+    def choose(self, model: str | None, endpoint: str | None) -> ModelChoice:
+        """Return which model a call asks: the call's arguments win over the constructor's."""
+        endpoint = endpoint or (None if model else self.endpoint)
+        return ModelChoice(self.kind, model or self.model, endpoint, int(self.version) if self.version else None)
 
     @property
     def has_own_keys(self) -> bool:
@@ -155,19 +201,6 @@ class InferenceModel(Generic[ReplyT]):
     def platform_info(self) -> connect.PlatformInfo:
         """Return which platform a call would use, without starting anything."""
         return connect.platform_info(self._keys)
-
-    def _api_version(self, endpoint: str | None, platform: Platform) -> int:
-        if platform.openai or self.version is not None:
-            return 2 if platform.openai else int(self.version or 2)
-        credentials = platform.credentials
-        if endpoint and any(credentials.get(name) for name in ("ak", "access_key", "access_token")):
-            return 1  # with these keys the user's own services are addressed by path
-        return 2 if credentials.get("api_key") or credentials.get("access_key") else 1
-
-    def _create_call(
-        self, build_request: BuildRequest, options: CallOptions, endpoint: str | None = None
-    ) -> PreparedCall[ReplyT]:
-        return PreparedCall(partial(self._api_version, endpoint), build_request, options)
 
     def _to_reply(self, response: Response[Any]) -> ReplyT:
         return create_reply(self.reply_type, response)
@@ -209,7 +242,8 @@ class InferenceModel(Generic[ReplyT]):
         finally:
             log_usage(entry)
 
-    async def _stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+    async def stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+        """Send a call and yield the pieces of its reply; on the I/O loop only."""
         client = await connect.aclient(self._keys)
         request = call.for_platform(client.platform)
         entry = UsageEntry(time.time(), request.model, client.platform.host)

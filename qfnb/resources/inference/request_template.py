@@ -7,7 +7,7 @@ from uuid import uuid4
 from pydantic_core import from_json, to_json
 
 from ...wire import chat as wire
-from .arguments import validate_messages
+from .chat_request import validate_messages
 from .inference_model import InferenceRequest
 
 PLACEHOLDER: Final = uuid4().hex

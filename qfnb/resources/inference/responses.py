@@ -17,7 +17,7 @@ from ...wire import catalog, responses as wire
 from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
-from .arguments import validate_encodable
+from .chat_request import validate_encodable
 from .reply import Reply, ToolCall, create_reply, parse_arguments
 from .usage_log import UsageEntry, log_usage
 

@@ -16,8 +16,10 @@ from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...wire import catalog, inference as wire
 from ..validation import validate_choice
-from .arguments import ImageOptions, validate_encodable, validate_options
+from .arguments import ImageOptions
+from .chat_request import validate_encodable, validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .model_choice import ModelChoice, find_target
 from .reply import Reply
 
 MAX_PROMPT = 1024
@@ -100,7 +102,7 @@ class Text2Image(InferenceModel[ImageResponse]):
     Source: seed 003 (文生图).
     """
 
-    reply_type = ImageResponse
+    reply_type, kind = ImageResponse, "text2image"
 
     def do(
         self,
@@ -142,39 +144,28 @@ class Text2Image(InferenceModel[ImageResponse]):
         call = self.prepare(prompt, model, endpoint, request_timeout=request_timeout, **options_)
         return await event_loop.run_async(self._draw(call, prompt, _validate_with_decode(with_decode)))
 
-    def prepare(
-        self,
-        item: str,
-        model: str | None = None,
-        endpoint: str | None = None,
-        *,
-        request_timeout: float | None = None,
-        **options_: Any,
+    def prepare_call(
+        self, item: str, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, *, stream: bool
     ) -> PreparedCall[ImageResponse]:
         """Return the validated call for one prompt."""
-        valid_options = _validate_arguments(item, options_)
-        model, endpoint = self.resolve_target(model, endpoint)
+        if stream:
+            raise InvalidArgumentError("stream=True: images cannot be streamed")
+        valid_options = _validate_arguments(item, options)
 
-        def build_request(version: int, translate_names: bool) -> InferenceRequest:
+        def build_request(platform: Platform) -> InferenceRequest:
+            version, model, _ = find_target(choice, platform)
             if version == 2 and "image" in valid_options:
-                model_id = endpoint or model or catalog.default_model("image2image")
-                record = wire.ImageEditRequest(prompt=item, model=model_id, **valid_options)
-                return InferenceRequest(wire.IMAGE_EDIT_V2, record, model_id)
+                model = choice.endpoint or choice.model or catalog.default_model("image2image")
+                record = wire.ImageEditRequest(prompt=item, model=model, **valid_options)
+                return InferenceRequest(wire.IMAGE_EDIT_V2, record, model)
             if version == 2:
-                model_id = endpoint or model or "irag-1.0"
+                model = choice.endpoint or choice.model or "irag-1.0"
                 return InferenceRequest(
-                    wire.TEXT2IMAGE_V2, wire.ImageRequestV2(prompt=item, model=model_id, **valid_options), model_id
+                    wire.TEXT2IMAGE_V2, wire.ImageRequestV2(prompt=item, model=model, **valid_options), model
                 )
-            name = model or catalog.DEFAULTS["text2image"]
-            segment = endpoint or catalog.path_segment("text2image", name)
-            return InferenceRequest(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), segment)
+            return InferenceRequest(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), model)
 
-        return self._create_call(build_request, CallOptions(request_timeout), endpoint)
-
-    def _api_version(self, endpoint: str | None, platform: Platform) -> int:
-        credentials = platform.credentials
-        only_api_key = not (credentials.get("access_key") or credentials.get("ak") or credentials.get("access_token"))
-        return super()._api_version(endpoint, platform) if self.version or platform.openai else 1 + only_api_key
+        return PreparedCall(build_request, call_options)
 
     async def _draw(self, call: PreparedCall[ImageResponse], prompt: str, decode: bool) -> ImageResponse:
         reply = await self.send(call)

@@ -9,7 +9,8 @@ from typing import Any
 from ...errors import InvalidArgumentError, ToolLoopError
 from ...transport import event_loop
 from ..validation import validate_positive
-from .arguments import Messages, Turn, validate_messages
+from .arguments import Messages, Turn
+from .chat_request import validate_messages
 from .reply import ChatResponse, Reply, ToolCall, ToolStep
 from .tools import Tool, ask_user, run_tool, to_tools
 

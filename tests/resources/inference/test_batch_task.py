@@ -211,7 +211,7 @@ def test_a_batch_cannot_be_streamed(kind, register):
     with pytest.raises(InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"):
         kind().batch_do(["x"], stream=True)
     with pytest.raises(InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"):
-        ChatCompletion().prepare("x", stream=True)
+        ChatCompletion().batch_do(body_list=[{"messages": "x"}], stream=True)
     assert register()["came"] == 0
     assert kind().batch_do(["x"], stream=False).results()[0]["result"]
 

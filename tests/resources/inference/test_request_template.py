@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qfnb import ChatCompletion
+from qfnb.config import Credentials
 from qfnb.transport.platform import Platform
 
 OPTIONS = {"system": 'You are "qfnb" \\ 千帆', "temperature": 0.5, "max_output_tokens": 7, "stop": ["\n"]}
 ARGUMENTS = [{}, {"model": "ERNIE-Speed", **OPTIONS}, {"endpoint": "my_service", "user_id": "x"}]
-QIANFAN = Platform("qianfan", {}, *["https://qianfan.example"] * 4)
-OTHER = Platform("custom", {}, *["https://qianfan.example"] * 4, openai="https://other.example/v1")
+QIANFAN = Platform("qianfan", Credentials(), *["https://qianfan.example"] * 4)
+OTHER = Platform("custom", Credentials(), *["https://qianfan.example"] * 4, openai="https://other.example/v1")
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
