@@ -200,6 +200,7 @@ def _sample_of(label: str, question: Question, answer: BatchRow | RowResult) -> 
         seconds=answer.seconds,
         finish_reason=answer.finish_reason,
         cost=answer.cost,
+        cost_low=answer.cost_low,
         tokens=answer.completion_tokens,
     )
 

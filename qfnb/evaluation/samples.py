@@ -29,10 +29,11 @@ class Sample:
     seconds: float | None = None  # duration of the answer
     error: str = ""  # the reason of a failure, "" for an answered question
     finish_reason: str | None = None  # why the model stopped, `length` when the answer was cut off
-    cost: float | None = None  # CNY by list price
+    cost: float | None = None  # CNY by list price, the upper end of a range
     tokens: int | None = None  # of the answer
     notes: Mapping[str, str] = field(default_factory=dict)
     row: Mapping[str, Any] = field(default_factory=dict)  # the other columns of the dataset's row
+    cost_low: float | None = None  # the lower end of the cost, where it is a range
 
     def score(self, metric: str) -> float:
         """Return a score, NaN when the sample has none."""

@@ -48,9 +48,12 @@ class PriceRange:
         return high if low == high else f"{low}–{high}"
 
 
+FREE = PriceRange(0, 0)
+
+
 def sum_prices(prices: Iterable[PriceRange | None]) -> PriceRange | None:
     """Return the sum, 0 for none; None if any price is not known."""
-    total = PriceRange(0, 0)
+    total = FREE
     for price in prices:
         if price is None:
             return None
@@ -140,7 +143,7 @@ def token_cost(
         (prices.output, completion_tokens),
     )
     share = _hourly_share(prices)
-    cost = PriceRange(0, 0)
+    cost = FREE
     for steps, count in counts:
         if count:
             cost += _price_at(steps, prompt_tokens, hour, share) * (count / 1000)

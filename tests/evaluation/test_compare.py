@@ -73,6 +73,16 @@ def test_cost_and_latency_before_and_after():
     assert shifts["95th percentile of latency"].before == 3
 
 
+def test_a_cost_that_is_a_range_or_unknown_is_shown_as_such():
+    costs = {"a": {"cost": 0.02, "cost_low": 0.01}, "b": {}}
+    samples = tuple(Sample(m, n, "q", "r", "four", {"m": 1.0}, **costs[m]) for m in "ab" for n in range(3))
+    report = Report(samples, ("a", "b"), ("m",))
+    assert "cost of 1,000 answers: 10–20 → unknown CNY" in report.card().lines()
+    usage = report.usage.set_index("model")
+    assert list(usage.loc["a", ["cost_low", "cost"]]) == pytest.approx([0.03, 0.06])
+    assert usage.loc["b", ["cost_low", "cost"]].isna().all()
+
+
 def test_two_models_of_the_sandbox_by_their_names(sandbox):
     verdict_card = qfnb.compare("ERNIE-Speed-8K", "ERNIE-Lite-8K", ROWS[:6])
     assert (verdict_card.base, verdict_card.tuned, verdict_card.metric) == (

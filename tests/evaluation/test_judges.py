@@ -150,6 +150,7 @@ def test_what_judging_costs_is_added_up_and_unknown_when_a_part_is():
     assert run_judge(judge, 3)[0].usage.cost == pytest.approx(0.006)
     judge.answer = lambda _: {"result": "评分: 3"}
     assert run_judge(judge, 1)[0].usage.cost is None
+    assert "unknown cost" in repr(run_judge(judge, 1)[0].usage)
 
 
 def test_a_panel_has_the_mean_each_and_the_agreement():

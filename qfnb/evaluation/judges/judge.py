@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ...errors import InvalidArgumentError
 from ...resources.inference.chat import ChatCompletion
+from ...wire.prices import FREE, PriceRange, sum_prices
 from ...wire.prompt_template import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
 from ..samples import model_label
@@ -46,21 +47,26 @@ class JudgeUsage:
         calls: of the judge.
         unread: replies in which no verdict could be read; they count as missing, never as 0.
         failed: calls without a reply.
-        cost: CNY by list price, None where it is not known.
+        cost_range: CNY by list price, None where it is not known; `cost` is its upper end.
     """
 
     calls: int = 0
     unread: int = 0
     failed: int = 0
-    cost: float | None = 0.0
+    cost_range: PriceRange | None = FREE
+
+    @property
+    def cost(self) -> float | None:
+        """CNY by list price, None where it is not known."""
+        return self.cost_range.high if self.cost_range else None
 
     def __add__(self, usage: JudgeUsage) -> JudgeUsage:
-        cost = None if self.cost is None or usage.cost is None else self.cost + usage.cost
+        cost = sum_prices((self.cost_range, usage.cost_range))
         unread, failed = self.unread + usage.unread, self.failed + usage.failed
         return JudgeUsage(self.calls + usage.calls, unread, failed, cost)
 
     def __repr__(self) -> str:
-        cost = "unknown cost" if self.cost is None else f"¥{self.cost:.4f}"
+        cost = "unknown cost" if self.cost_range is None else f"¥{self.cost_range}"
         return f"{self.calls} judged, {self.unread} unread, {self.failed} failed, {cost}"
 
 
@@ -70,7 +76,7 @@ class JudgeReply:
 
     text: str
     error: str = ""
-    cost: float | None = 0.0
+    cost_range: PriceRange | None = FREE
 
 
 @dataclass
@@ -139,7 +145,9 @@ class LocalJudgeEvaluator(LocalEvaluator):
         """Return what judging took so far: calls, unread and failed ones, CNY."""
         usage, name = self.usage, self.metric_name
         counts = {f"{name}_asked": usage.calls, f"{name}_unread": usage.unread, f"{name}_failed": usage.failed}
-        return counts | {f"{name}_cost": usage.cost}
+        cost = usage.cost_range
+        low = {f"{name}_cost_low": cost.low} if cost and not cost.is_exact else {}
+        return counts | low | {f"{name}_cost": usage.cost}
 
     def build_prompt(self, prompt: str, reference: str, output: str) -> str:
         """Return the prompt for the judge about an answer."""
@@ -156,7 +164,9 @@ class LocalJudgeEvaluator(LocalEvaluator):
     def _parse_reply(self, reply: JudgeReply) -> Verdict:
         verdict = Verdict(None, error=reply.error)
         if not reply.error:
-            verdict = parse_verdict(reply.text, self.prompt_max_score, cost=reply.cost)
+            verdict = parse_verdict(
+                reply.text, self.prompt_max_score, cost=reply.cost_range.high if reply.cost_range else None
+            )
         self.usage += reply_usage(reply, is_read=not verdict.error)
         return verdict
 
@@ -241,10 +251,12 @@ def ask_judge(
 
 def reply_usage(reply: JudgeReply, *, is_read: bool) -> JudgeUsage:
     """Return what one reply took; `is_read` is whether it had a verdict."""
-    return JudgeUsage(1, int(not is_read and not reply.error), int(bool(reply.error)), reply.cost)
+    return JudgeUsage(1, int(not is_read and not reply.error), int(bool(reply.error)), reply.cost_range)
 
 
 def _to_judge_reply(reply: Any) -> JudgeReply:
     if isinstance(reply, BaseException):
         return JudgeReply("", f"{type(reply).__name__}: {reply}")
-    return JudgeReply(str(reply["result"]), "", getattr(reply, "cost", None))
+    cost = getattr(reply, "cost", None)
+    cost_range = getattr(reply, "cost_range", None if cost is None else PriceRange(cost, cost))
+    return JudgeReply(str(reply["result"]), "", cost_range)

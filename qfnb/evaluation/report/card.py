@@ -22,6 +22,17 @@ class Shift:
     unit: str
     before: float
     after: float
+    lows: tuple[float, float] = (math.nan, math.nan)  # where a number is the upper end of a range: the lower ends
+
+    def amounts(self) -> tuple[str, str]:
+        """Return the numbers before and after as text."""
+        before, after = map(_format_amount, self.lows, (self.before, self.after))
+        return before, after
+
+    @property
+    def is_known(self) -> bool:
+        """Whether one of the numbers is known."""
+        return not (math.isnan(self.before) and math.isnan(self.after))
 
     @property
     def change(self) -> float:
@@ -89,7 +100,7 @@ class Card(Generic[Report]):
             *(_format_coverage(score) for score in self.scores if score.n < score.total),
             *map(text.comparison_sentence, self.other_comparisons),
         ]
-        return [*lines, *(_format_shift(shift) for shift in self.shifts if not math.isnan(shift.change))]
+        return [*lines, *(_format_shift(shift) for shift in self.shifts if shift.is_known)]
 
     def save(self, path: str | Path, *, pictures: Sequence[files.Picture] = ()) -> Path:
         """Write the card and its report to a .html, .md, .csv, .xlsx or .json file; return its path."""
@@ -123,9 +134,7 @@ def build_card(
         scores=(scores[base_model], scores[tuned_model]),
         regressions=tuple(change for change in changes if change.gain < 0)[:MAX_CHANGES],
         improvements=tuple(change for change in reversed(changes) if change.gain > 0)[:MAX_CHANGES],
-        shifts=tuple(
-            Shift(title, unit, read(usage[base_model]), read(usage[tuned_model])) for title, unit, read in SHIFTS
-        ),
+        shifts=tuple(_build_shift(*shift, usage[base_model], usage[tuned_model]) for shift in SHIFTS),
         report=report,
     )
 
@@ -136,5 +145,18 @@ def _format_coverage(score: Score) -> str:
     return coverage + ("" if math.isnan(score.worst) else bounds)
 
 
+def _build_shift(title: str, unit: str, read: Callable[[Usage], float], before: Usage, after: Usage) -> Shift:
+    lows = (before.cost_low_per_1000, after.cost_low_per_1000) if unit == "CNY" else (math.nan, math.nan)
+    return Shift(title, unit, read(before), read(after), lows)
+
+
 def _format_shift(shift: Shift) -> str:
-    return f"{shift.name}: {shift.before:.4g} → {shift.after:.4g} {shift.unit} ({shift.change:+.4g})"
+    before, after = shift.amounts()
+    change = "" if math.isnan(shift.change) else f" ({shift.change:+.4g})"
+    return f"{shift.name}: {before} → {after} {shift.unit}{change}"
+
+
+def _format_amount(low: float, high: float) -> str:
+    if math.isnan(high):
+        return "unknown"
+    return f"{high:.4g}" if math.isnan(low) or low == high else f"{low:.4g}–{high:.4g}"

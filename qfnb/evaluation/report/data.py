@@ -43,7 +43,9 @@ PAIR_COLUMNS = _columns(
     "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses ties=test.ties n=test.n "
     "detectable=test.detectable needed=test.needed method=test.method verdict"
 )
-USAGE_COLUMNS = _columns("model total answered failed truncated empty cost tokens latency_p50 latency_p95 characters")
+USAGE_COLUMNS = _columns(
+    "model total answered failed truncated empty cost_low cost tokens latency_p50 latency_p95 characters"
+)
 
 
 def sample_columns(metrics: Iterable[str], notes: Iterable[str], row_columns: Iterable[str]) -> list[Column]:

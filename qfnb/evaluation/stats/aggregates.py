@@ -55,6 +55,7 @@ class Usage:
     """What the answers of a model took; NaN where it is not known.
 
     Attributes:
+        cost_low, cost: the ends of the range of the list price, in CNY.
         latency_p50, latency_p95: median and 95th percentile of the duration, in seconds.
     """
 
@@ -63,7 +64,8 @@ class Usage:
     answered: int  # rows with an answer
     truncated: int  # answers that reached the highest allowed length
     empty: int  # answers without text
-    cost: float  # CNY
+    cost_low: float
+    cost: float
     tokens: float  # of the answers
     latency_p50: float
     latency_p95: float
@@ -76,8 +78,13 @@ class Usage:
 
     @property
     def cost_per_1000(self) -> float:
-        """CNY of 1,000 answers, NaN where it is not known."""
+        """CNY of 1,000 answers at most, NaN where it is not known."""
         return 1000 * self.cost / self.answered if self.answered else math.nan
+
+    @property
+    def cost_low_per_1000(self) -> float:
+        """CNY of 1,000 answers at least, NaN where it is not known."""
+        return 1000 * self.cost_low / self.answered if self.answered else math.nan
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,8 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
     answered = [sample for sample in samples if not sample.error]
     seconds = sorted(sample.seconds for sample in answered if sample.seconds is not None)
     costs = [sample.cost for sample in answered if sample.cost is not None]
+    lows = [sample.cost if sample.cost_low is None else sample.cost_low for sample in answered]
+    is_priced = bool(costs) and len(costs) == len(answered)
     tokens = [sample.tokens for sample in answered if sample.tokens is not None]
     lengths = [len(sample.output) for sample in answered]
     return Usage(
@@ -160,7 +169,8 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
         answered=len(answered),
         truncated=sum(sample.finish_reason == "length" for sample in answered),
         empty=sum(not sample.output.strip() for sample in answered),
-        cost=sum(costs) if len(costs) == len(answered) and costs else math.nan,
+        cost_low=sum(filter(None, lows)) if is_priced else math.nan,
+        cost=sum(costs) if is_priced else math.nan,
         tokens=sum(tokens) if len(tokens) == len(answered) and tokens else math.nan,
         latency_p50=statistics.median(seconds) if seconds else math.nan,
         latency_p95=seconds[math.ceil(0.95 * len(seconds)) - 1] if seconds else math.nan,

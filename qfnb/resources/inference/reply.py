@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..._jobs.row_result import RowResult
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
-from ...wire.prices import PriceRange, china_hour, sum_prices
+from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
 from .thinking import CUT_WHILE_THINKING
 
 MAX_TOKENS = 1 << 53
@@ -59,7 +59,7 @@ class Reply(Response[R]):
     def price(self, *, is_batch: bool = False) -> PriceRange | None:
         """Return `cost_range`, or what the reply costs as part of an offline batch, at an hour that is not known."""
         if self.from_sandbox:
-            return PriceRange(0, 0)
+            return FREE
         usage, created = self.usage, self.body.get("created") or self.body.get("created_at")
         prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
         hour = None if is_batch else china_hour(created if type(created) is int and created > 0 else None)

@@ -113,10 +113,11 @@ def _shift_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
     difference = format_difference(tuned_score.mean - base_score.mean)
     rows = [(card.metric, format_score(base_score.mean), format_score(tuned_score.mean), difference)]
     for shift in card.shifts:
-        if not math.isnan(shift.change) and (shift.before or shift.after):
+        if shift.is_known and (shift.before or shift.after):
             name = f"{SHIFT_NAMES.get(shift.name, '')} {shift.name} ({shift.unit})".strip()
             ratio = "" if math.isnan(shift.ratio) else f" (× {shift.ratio:.2f})"
-            rows.append((name, f"{shift.before:.4g}", f"{shift.after:.4g}", f"{shift.change:+.4g}{ratio}"))
+            change = "" if math.isnan(shift.change) else f"{shift.change:+.4g}{ratio}"
+            rows.append((name, *shift.amounts(), change))
     is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
     limit_note = f" (前 first {MAX_CHECKED_ANSWERS:,})" if is_limited else ""
     before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
