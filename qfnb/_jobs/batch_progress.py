@@ -126,11 +126,15 @@ class ProgressCounter:
             attempts: how often the row was sent, from 1.
         """
         self.ok += 1
+        self.record_usage(prompt_tokens, completion_tokens, cost)
+        self._count_row(attempts)
+
+    def record_usage(self, prompt_tokens: int | None, completion_tokens: int | None, cost: float | None) -> None:
+        """Count tokens and cost (CNY) of a row; None where not known."""
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
         self.uncounted += prompt_tokens is None
         self.cost = None if self.cost is None or cost is None else self.cost + cost
-        self._count_row(attempts)
 
     def record_failure(self, failure: RowFailure, attempts: int) -> None:
         """Count a row that failed."""

@@ -10,7 +10,6 @@ from .._jobs.worker_pool import validate_worker_count
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.chat_request import validate_options
 from ..transport.request import CallOptions
 from ..wire import catalog
 from . import journal_reader, journal_store, validation
@@ -119,6 +118,7 @@ def batch(
             output_path=output_path,
             call_options=CallOptions(request_timeout, retry_count),
             offline_via=via,
+            response_format=validation.choose_format(request, options.get("response_format")),
         )
         return Batch(job, journal, pages)
     except BaseException:
@@ -228,6 +228,7 @@ def resume(
             budget_tokens=budget_tokens,
             notes=() if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,),
             offline_via=offline_via,
+            response_format=request.response_format,
         )
         return Batch(job, journal)
     except BaseException:
@@ -245,12 +246,10 @@ def _build_request_spec(
 ) -> RequestSpec:
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise InvalidArgumentError(f"prompt={prompt!r}: a template with {{column}} in it, or left out")
-    if options.get("stream"):
-        raise InvalidArgumentError("stream=True: a batch has no streams, its rows are answered as wholes")
+    chat_options = validation.storable_options(options)
     model, endpoint = chat.resolve_target(model, endpoint)
     model = model or (None if endpoint else catalog.DEFAULT_CHAT)
-    platform, chat_options = platform_name(chat.platform_info()), validate_options(options)
-    return RequestSpec(platform, model, endpoint, prompt, chat_options, dedupe)
+    return RequestSpec(platform_name(chat.platform_info()), model, endpoint, prompt, chat_options, dedupe)
 
 
 def _scan_input(source: RowSource, request: RequestSpec) -> tuple[InputScan, Iterator[InputRow] | None]:

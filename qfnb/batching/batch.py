@@ -87,18 +87,20 @@ class Batch(BackgroundBatch):
     def to_frame(self, *, wait: bool = True) -> pd.DataFrame:
         """Return the input's columns and the result columns as a DataFrame, one row for each row of the input.
 
+        With `response_format=` the fields of the format are columns, too.
+
         Args:
             wait: whether to wait for the end; otherwise rows not sent yet have the error "NotAsked".
         """
         if wait:
             self.wait()
         source = self.job.source
-        return export.to_frame(self._rows(), source.frame if source else None)
+        return export.to_frame(self._rows(), source.frame if source else None, self.job.fields)
 
     def save(self, path: str | Path) -> Path:
         """Wait, then write rows and results to a .jsonl, .csv or .parquet file; return its path."""
         self.wait()
-        return export.save(self._rows(), export.validate_output_path(path))
+        return export.save(self._rows(), export.validate_output_path(path), self.job.fields)
 
     def as_completed(self) -> Iterator[BatchRow]:
         """Iterate over the rows in the order of their answers; those of earlier runs come first.
@@ -149,7 +151,7 @@ class Batch(BackgroundBatch):
 
     def _rows(self, after: int = -1) -> Iterator[BatchRow]:
         """Yield the rows with their results, those that could not be written included."""
-        for row in journal_reader.read_rows(self.job.path, after):
+        for row in journal_reader.read_rows(self.job.path, after, self.job.parse):
             result = self._runner.pipeline.unwritten.get(row.number)
             yield row if result is None else replace(row, **asdict(result))
 
@@ -177,7 +179,7 @@ class Batch(BackgroundBatch):
         dedupes = self.job.request.dedupe  # a row may be read after an identical one was answered
         while True:
             mark = _, is_finished = self._mark()
-            page = journal_reader.read_completed(self.job.path, position)
+            page = journal_reader.read_completed(self.job.path, position, self.job.parse)
             for answer_position, answer in page:
                 position = answer_position
                 if answer.ok and answer.number not in yielded:

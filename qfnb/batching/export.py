@@ -13,6 +13,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_jsonable_python
+
 from .._jobs import row_result
 from .._jobs.row_result import RESULT_COLUMNS
 from .._jsonl_csv_parquet import import_pyarrow
@@ -23,18 +25,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def to_frame(answers: Iterable[BatchRow], original: Any = None) -> pd.DataFrame:
+def to_frame(answers: Iterable[BatchRow], original: Any = None, fields: Sequence[str] = ()) -> pd.DataFrame:
     """Return inputs and results as a DataFrame.
 
     Args:
         answers: the rows, in input order.
         original: the DataFrame that was asked, whose index and columns are kept as they are; or the Series,
             whose index is.
+        fields: of the answers' format; columns before those of the results.
     """
     rows = list(answers)
     if original is None or len(original) != len(rows):
-        return _join_results(_input_frame(rows), rows)
-    return _join_results(original if original.ndim == 2 else _input_frame(rows).set_axis(original.index), rows)
+        return _join_results(_input_frame(rows), rows, fields)
+    inputs = original if original.ndim == 2 else _input_frame(rows).set_axis(original.index)
+    return _join_results(inputs, rows, fields)
 
 
 def _input_frame(rows: Sequence[BatchRow]) -> pd.DataFrame:
@@ -45,24 +49,42 @@ def _input_frame(rows: Sequence[BatchRow]) -> pd.DataFrame:
     return pd.DataFrame({name: [cell.get(name) for cell in cells] for name in names}, range(len(rows)))
 
 
-def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow]) -> pd.DataFrame:
+def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow], fields: Sequence[str]) -> pd.DataFrame:
     """Put results beside their rows by position: an index may call several rows the same."""
     import pandas as pd  # noqa: PLC0415
 
     empty_levels = [""] * (inputs.columns.nlevels - 1)  # frame["text"] then finds ("text", "")
-    names = result_columns(map(str, inputs.columns.get_level_values(0))).values()
-    results = row_result.results_to_frame(rows).set_axis(inputs.index)
-    results.columns = pd.Index([(name, *empty_levels) for name in names] if empty_levels else list(names))
+    names = result_columns(map(str, inputs.columns.get_level_values(0)), fields)
+    cells = zip(*(field_cells(row, fields) for row in rows), strict=True) if rows else ([] for _ in fields)
+    parsed = pd.DataFrame(dict(enumerate(map(list, cells))), inputs.index)
+    results = pd.concat([parsed, row_result.results_to_frame(rows).set_axis(inputs.index)], axis=1)
+    results.columns = pd.Index([(name, *empty_levels) for name in names] if empty_levels else names)
     return pd.concat([inputs, results], axis=1)
 
 
-def result_columns(inputs: Iterable[str]) -> dict[str, str]:
-    """Return the names of the result columns: their own, or `answer_...` where the input has that name."""
-    used_names, columns = set(inputs), {}
-    for name in RESULT_COLUMNS:
+def result_columns(inputs: Iterable[str], fields: Sequence[str]) -> list[str]:
+    """Return the names of the columns of fields and results: their own, or `answer_...` where one has that name.
+
+    A result's name wins over a field's, and an input's over both.
+    """
+    used_names = set(inputs)
+
+    def choose(name: str) -> str:
         candidates = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
-        columns[name] = next(candidate for candidate in candidates if candidate not in used_names)
-    return columns
+        chosen = next(candidate for candidate in candidates if candidate not in used_names)
+        used_names.add(chosen)
+        return chosen
+
+    results = [choose(name) for name in RESULT_COLUMNS]
+    return [*map(choose, fields), *results]
+
+
+def field_cells(row: BatchRow, fields: Sequence[str]) -> list[Any]:
+    """Return the values of an answer's fields as JSON has them, None for a row without an answer."""
+    value = None if row.parsed is None or not fields else to_jsonable_python(row.parsed)
+    if isinstance(value, Mapping) and (len(fields) > 1 or fields[0] in value):
+        return [value.get(name) for name in fields]
+    return [value] * len(fields)
 
 
 def input_cells(answer: BatchRow) -> Mapping[str, Any]:
@@ -89,11 +111,17 @@ def validate_output_path(path: str | Path) -> Path:
     return output_path
 
 
-def save(answers: Iterable[BatchRow], path: Path) -> Path:
-    """Write the rows to a .jsonl, .csv or .parquet file; the file appears when it is complete."""
+def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) -> Path:
+    """Write the rows to a .jsonl, .csv or .parquet file; the file appears when it is complete.
+
+    Args:
+        answers: the rows.
+        path: the file.
+        fields: of the answers' format; columns before those of the results.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        _WRITERS[path.suffix.lower()](answers, temporary)
+        _WRITERS[path.suffix.lower()](answers, temporary, fields)
         temporary.replace(path)
     except OSError as error:
         raise InvalidArgumentError(f"{path}: cannot be written: {error.strerror}") from None
@@ -103,7 +131,9 @@ def save(answers: Iterable[BatchRow], path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _flat_rows(answers: Iterable[BatchRow], folder: Path) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
+def _flat_rows(
+    answers: Iterable[BatchRow], folder: Path, fields: Sequence[str]
+) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
     """Return the names of all columns, and the rows.
 
     Rows may differ in their columns, so the names are known only after the last row. Until then the rows are
@@ -114,25 +144,25 @@ def _flat_rows(answers: Iterable[BatchRow], folder: Path) -> Iterator[tuple[list
         for answer in answers:
             cells = input_cells(answer)
             names |= dict.fromkeys(cells)
-            facts = [getattr(answer, name) for name in RESULT_COLUMNS]
+            facts = [*field_cells(answer, fields), *(getattr(answer, name) for name in RESULT_COLUMNS)]
             buffer.write(json.dumps([cells, facts], default=str) + "\n")
         buffer.seek(0)
-        results = list(result_columns(names).values())
+        results = result_columns(names, fields)
         records = (json.loads(line) for line in buffer)
         yield [*names, *results], (cells | dict(zip(results, facts, strict=True)) for cells, facts in records)
 
 
-def _write_jsonl(answers: Iterable[BatchRow], path: Path) -> None:
+def _write_jsonl(answers: Iterable[BatchRow], path: Path, fields: Sequence[str]) -> None:
     with (
-        _flat_rows(answers, path.parent) as (_, rows),
+        _flat_rows(answers, path.parent, fields) as (_, rows),
         path.open("w", encoding="utf-8", errors="backslashreplace") as file,
     ):
         file.writelines(f"{_to_json(row)}\n" for row in rows)
 
 
-def _write_csv(answers: Iterable[BatchRow], path: Path) -> None:
+def _write_csv(answers: Iterable[BatchRow], path: Path, fields: Sequence[str]) -> None:
     with (
-        _flat_rows(answers, path.parent) as (names, rows),
+        _flat_rows(answers, path.parent, fields) as (names, rows),
         # the mark tells Excel that it is UTF-8
         path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file,
     ):
@@ -163,8 +193,8 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write_parquet(answers: Iterable[BatchRow], path: Path) -> None:
-    table = to_frame(answers)
+def _write_parquet(answers: Iterable[BatchRow], path: Path, fields: Sequence[str]) -> None:
+    table = to_frame(answers, fields=fields)
     for name in [column for column in table.columns if table[column].dtype == object]:
         values = list(table[name])
         if len({type(value) for value in values if value is not None}) > 1:  # Parquet has one type per column
@@ -177,7 +207,7 @@ def _write_parquet(answers: Iterable[BatchRow], path: Path) -> None:
         raise InvalidArgumentError(f"{path.name}: Parquet cannot hold this: {reason}; use .jsonl") from None
 
 
-_WRITERS: dict[str, Callable[[Iterable[BatchRow], Path], None]] = {
+_WRITERS: dict[str, Callable[[Iterable[BatchRow], Path, Sequence[str]], None]] = {
     ".jsonl": _write_jsonl,
     ".csv": _write_csv,
     ".parquet": _write_parquet,

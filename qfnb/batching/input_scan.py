@@ -97,7 +97,8 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
     max_characters = (model_row and model_row.max_chars) or math.inf
     max_tokens = (model_row and (model_row.max_input or model_row.context)) or math.inf
     count_tokens = Tokenizer().count_tokens
-    system_tokens = count_tokens(str(request.options.get("system") or ""))
+    instruction = request.response_format.instruction(None) if request.response_format else ""
+    system_tokens = count_tokens(str(request.options.get("system") or "") + instruction)
     for row in request.input_rows(items):
         scan.rows += 1
         digest.update(row.key)

@@ -19,7 +19,16 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from .journal_reader import JournalCounts, JournalError, JournalInUse, answer_columns, count_rows, explain_error
+from .journal_reader import (
+    DROPPED_USAGE,
+    JournalCounts,
+    JournalError,
+    JournalInUse,
+    answer_columns,
+    count_rows,
+    count_usage,
+    explain_error,
+)
 from .request_spec import InputRow
 
 SCHEMA_VERSION = 2
@@ -65,6 +74,7 @@ class Journal:
     Attributes:
         path: the SQLite file.
         database: its connection.
+        last_position: of the answer that was written last, 0 before the first.
         run_number: how often it has been opened for writing, from 1.
 
     Raises:
@@ -78,7 +88,7 @@ class Journal:
         try:
             self.database = _connect(path)
             self.run_number = int(self.get_fact("run", "0")) + 1
-            self._last_position = self._count("select coalesce(max(place), 0) from answer")
+            self.last_position = self._count("select coalesce(max(place), 0) from answer")
             with self.transaction():
                 self._set_fact("run", self.run_number)
         except BaseException:
@@ -106,11 +116,6 @@ class Journal:
                     raise JournalError(explain_error(error, self.path)) from None
                 raise
 
-    @property
-    def has_answers(self) -> bool:
-        """Whether an answer was ever written."""
-        return self._last_position > 0
-
     def get_fact(self, name: str, default: str = "") -> str:
         """Return a fact about the batch."""
         record = self.database.execute("select value from fact where name = ?", (name,)).fetchone()
@@ -125,7 +130,11 @@ class Journal:
     def drop_failures(self) -> None:
         """Delete the failures of earlier runs whose rows are sent again."""
         with self.transaction():
-            self.database.execute("delete from answer where error <> '' and key in (select key from row where asked)")
+            failures = "from answer where error <> '' and key in (select key from row where asked)"
+            usage = count_usage(self.database, f"select prompt_tokens, completion_tokens, cost {failures}")
+            if any(usage):
+                self._set_fact(DROPPED_USAGE, json.dumps(usage))
+            self.database.execute(f"delete {failures}")
 
     def missing_rows(self, after: int, limit: int) -> list[InputRow]:
         """Return the next rows that have no answer, or one that failed in an earlier run."""
@@ -203,8 +212,8 @@ class Journal:
         """Write results by key (inside `transaction`)."""
         values: list[Any] = []
         for key, result in results:
-            self._last_position += 1
-            values += (self._last_position, key, self.run_number, *_result_values(result))
+            self.last_position += 1
+            values += (self.last_position, key, self.run_number, *_result_values(result))
         try:
             self.database.execute(_insert_statement(len(results)), values)
         except UnicodeEncodeError:
@@ -223,16 +232,6 @@ class Journal:
 def lock_path(path: Path) -> Path:
     """Return where the lock file of a journal is."""
     return path.with_suffix(".lock")
-
-
-def is_in_use(path: Path) -> bool:
-    """Return whether a process has the journal open for writing."""
-    lock = FileLock(lock_path(path))
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except (Timeout, OSError):
-        return True
 
 
 def acquire_lock(path: Path) -> FileLock:

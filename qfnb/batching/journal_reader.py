@@ -4,8 +4,8 @@ import contextlib
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ from .input_source import Item
 
 PAGE_SIZE = 500
 """Rows that are read at once: the journal is closed between two pages, however slow the reader is."""
+
+ParseAnswer = Callable[[str], Any]
+"""Returns the value of an answer's text; raises ValueError."""
+
+DROPPED_USAGE = "dropped_usage"
+"""The fact that holds tokens and cost of failures that were deleted because their rows were sent again."""
 
 NOT_ASKED = "NotAsked"
 """The `error` of a row that has not been sent yet."""
@@ -37,10 +43,17 @@ class JournalInUse(JournalError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow(RowResult):
-    """One row of a batch: its result, its position in the input (`number`, from 0), and the input itself."""
+    """One row of a batch.
+
+    Attributes:
+        number: its position in the input, from 0.
+        input: the row as the user gave it.
+        parsed: the answer in the format of `response_format`: an object of the class, or JSON; None without one.
+    """
 
     number: int
     input: Item
+    parsed: Any = None
 
 
 @dataclass(frozen=True)
@@ -70,21 +83,27 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(explain_error(error, path)) from None
 
 
-def read_rows(path: Path, after: int = -1) -> Iterator[BatchRow]:
-    """Yield the rows after a number in input order; those that have not been sent have the error `NOT_ASKED`."""
+def read_rows(path: Path, after: int = -1, parse: ParseAnswer | None = None) -> Iterator[BatchRow]:
+    """Yield the rows after a number in input order; those that have not been sent have the error `NOT_ASKED`.
+
+    Args:
+        path: the journal.
+        after: the number.
+        parse: returns the value of an answer; raises ValueError.
+    """
     while True:
         with open_readonly(path) as database:
             query = f"""select row.number, row.input, answer.key is null, {_result_columns(database)}
                 from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
             page = database.execute(query, (after, PAGE_SIZE)).fetchall()
         for number, item, is_unasked, *facts in page:
-            yield _parse_row(number, item, facts, is_unasked=bool(is_unasked))
+            yield _parse_row(number, item, facts, parse, is_unasked=bool(is_unasked))
         if len(page) < PAGE_SIZE:
             return
         after = page[-1][0]
 
 
-def read_completed(path: Path, after: int) -> list[tuple[int, BatchRow]]:
+def read_completed(path: Path, after: int, parse: ParseAnswer | None = None) -> list[tuple[int, BatchRow]]:
     """Return results that were written after a position, in the order of writing, each with its position.
 
     Identical rows that are sent once share a position; a position comes with all of its rows.
@@ -98,7 +117,7 @@ def read_completed(path: Path, after: int) -> list[tuple[int, BatchRow]]:
             last_position = page[-1][0]
             complete_rows = [row for row in page if row[0] < last_position]
             page = complete_rows or database.execute(query, (last_position, last_position, -1)).fetchall()
-    return [(position, _parse_row(number, item, facts)) for position, number, item, *facts in page]
+    return [(position, _parse_row(number, item, facts, parse)) for position, number, item, *facts in page]
 
 
 def count_invalid_rows(path: Path) -> int:
@@ -116,10 +135,17 @@ def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
         return dict(database.execute("select name, value from fact")), count_rows(database)
 
 
-def _parse_row(number: int, item: str, facts: Sequence[Any], *, is_unasked: bool = False) -> BatchRow:
+def _parse_row(
+    number: int, item: str, facts: Sequence[Any], parse: ParseAnswer | None, *, is_unasked: bool = False
+) -> BatchRow:
     if is_unasked:
         return BatchRow(number=number, input=json.loads(item), error=NOT_ASKED, attempts=0)
-    return BatchRow(number=number, input=json.loads(item), **dict(zip(RESULT_COLUMNS, facts, strict=True)))
+    row = BatchRow(number=number, input=json.loads(item), **dict(zip(RESULT_COLUMNS, facts, strict=True)))
+    if parse is None or not row.ok:
+        return row
+    with contextlib.suppress(ValueError):  # the class may have changed since the answer was accepted
+        row = replace(row, parsed=parse(row.text or ""))
+    return row
 
 
 def answer_columns(database: sqlite3.Connection) -> set[str]:
@@ -136,18 +162,42 @@ def _result_columns(database: sqlite3.Connection) -> str:
 def count_rows(database: sqlite3.Connection) -> JournalCounts:
     """Return the counts of an open journal."""
     rows = database.execute("select count(*) from row").fetchone()[0]
+    answers = "from row join answer using(key) where row.asked or answer.error <> ''"
     totals = database.execute(
-        """select coalesce(sum(error = ''), 0), coalesce(sum(error <> ''), 0),
-        coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
-        coalesce(sum(error = '' and prompt_tokens is null), 0),
-        sum(cost), sum(error = '' and cost is null)
-        from row join answer using(key) where row.asked or answer.error <> ''"""
+        f"""select coalesce(sum(error = ''), 0), coalesce(sum(error <> ''), 0),
+        coalesce(sum(error = '' and prompt_tokens is null), 0), coalesce(sum(error = '' and cost is null), 0)
+        {answers}"""
     ).fetchone()
+    usage = count_usage(database, f"select prompt_tokens, completion_tokens, cost {answers}")
     repeats = database.execute(
         "select count(*) from row join answer using(key) where not row.asked and answer.error = ''"
     ).fetchone()[0]
-    ok, failed, prompt, completion, uncounted, cost, unpriced = totals
-    return JournalCounts(rows, ok + repeats, failed, prompt, completion, uncounted, None if unpriced else cost or 0.0)
+    ok, failed, uncounted, unpriced = totals
+    prompt_tokens, completion_tokens, cost = usage
+    cost = None if unpriced else cost
+    return JournalCounts(rows, ok + repeats, failed, prompt_tokens, completion_tokens, uncounted, cost)
+
+
+def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, float | None]:
+    """Return the tokens of prompts and answers and the cost in CNY of some answers and of all dropped failures.
+
+    The cost is None if that of a counted answer is not known.
+
+    Args:
+        database: an open journal.
+        answers: selects prompt_tokens, completion_tokens and cost.
+    """
+    query = f"""select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost), 0.0),
+        coalesce(sum(prompt_tokens is not null and cost is null), 0) from ({answers})"""  # noqa: S608 - our own text
+    prompt_tokens, completion_tokens, cost, unpriced = database.execute(query).fetchone()
+    record = database.execute("select value from fact where name = ?", (DROPPED_USAGE,)).fetchone()
+    dropped_prompt, dropped_completion, dropped_cost = json.loads(record[0]) if record else (0, 0, 0.0)
+    is_known = not unpriced and dropped_cost is not None
+    return (
+        prompt_tokens + dropped_prompt,
+        completion_tokens + dropped_completion,
+        cost + dropped_cost if is_known else None,
+    )
 
 
 def explain_error(error: Exception, path: Path) -> str:

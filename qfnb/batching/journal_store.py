@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from .. import config
 from ..errors import InvalidArgumentError
 from . import journal_reader
-from .journal import acquire_lock, is_in_use, lock_path
+from .journal import acquire_lock, lock_path
 from .journal_reader import JournalError
 from .request_spec import RequestSpec
 
@@ -124,3 +126,13 @@ def _summary(path: Path) -> dict[str, Any]:
         "updated": updated,
         "input": facts.get("input", ""),
     }
+
+
+def is_in_use(path: Path) -> bool:
+    """Return whether a process has the journal open for writing."""
+    lock = FileLock(lock_path(path))
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import config
-from .._jobs.batch_progress import BatchProgress
+from .._jobs.batch_progress import BatchProgress, ProgressCounter
 from .._text import approximate_duration
 from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
 from ..wire.prices import PriceRange, token_cost
 from .input_scan import InputScan
 from .input_source import RowSource
+from .journal_reader import ParseAnswer
 from .request_spec import InputRow, OfflineVia, RequestSpec
 
 ASSUMED_ANSWER_TOKENS = 150
@@ -185,6 +187,7 @@ class JobSpec:
         output_path: a file that the results are written to at the end, or None.
         call_options: timeout and attempts of each row.
         notes: warnings that are shown.
+        response_format: the form that answers must have, None without one.
         offline_via: the service that the rows are handed to, None for online.
     """
 
@@ -202,11 +205,44 @@ class JobSpec:
     call_options: CallOptions = field(default_factory=CallOptions)
     notes: tuple[str, ...] = ()
     offline_via: OfflineVia | None = None
+    response_format: ResponseFormat | None = None
 
     @property
     def name(self) -> str:
         """The batch's name."""
         return self.path.stem
+
+    @property
+    def parse(self) -> ParseAnswer | None:
+        """What turns an answer into a value, None without a schema."""
+        checked = self.response_format is not None and self.response_format.is_checked
+        return self.response_format.parse if self.response_format is not None and checked else None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the answers' format, which are columns of the results."""
+        return self.response_format.field_names if self.response_format is not None else ()
+
+    def budget_problem(self, counter: ProgressCounter, rows: int) -> str:
+        """Return why the budgets do not allow this many more rows, those in flight included; "" where they do.
+
+        A row is expected to use the mean of the rows so far, before the first what the preflight estimated.
+        """
+        tokens = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
+        answered = counter.ok + counter.progress.cached
+        for unit, budget, used, estimate in (
+            ("CNY", self.budget, counter.cost, self.preflight.cost),
+            ("tokens", self.budget_tokens, tokens, self.preflight.tokens),
+        ):
+            if budget is None:
+                continue
+            if used is None:
+                return f"预算无法核对 / the budget cannot be kept: the {unit} of an answered row are not known"
+            mean = used / answered if answered else (estimate or 0) / max(self.preflight.requests, 1)
+            if used + mean * rows > budget:
+                limit, spent = format_amount(budget, unit), format_amount(used, unit)
+                return f"预算已到 / the budget of {limit} allows no more: {spent} are spent"
+        return ""
 
     def initial_progress(self) -> BatchProgress:
         """Return the progress before the start."""

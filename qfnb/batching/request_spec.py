@@ -15,6 +15,7 @@ from .._text import clip, did_you_mean, is_missing, replace_surrogates
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
+from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
 from ..wire import catalog
 from ..wire.prices import ModelPrices
@@ -158,6 +159,12 @@ class RequestSpec:
     def template(self) -> PromptTemplate | None:
         """The prompt, parsed."""
         return None if self.prompt is None else PromptTemplate(self.prompt)
+
+    @cached_property
+    def response_format(self) -> ResponseFormat | None:
+        """The form that answers must have, None without one; of a class only its schema is stored."""
+        value = self.options.get("response_format")
+        return None if value is None else parse_response_format(value)
 
     @property
     def prices(self) -> ModelPrices | None:

@@ -235,7 +235,7 @@ def _count_repeats(journal: Journal, rows: Sequence[InputRow]) -> list[int]:
 
 
 def _answered_keys(journal: Journal, keys: Sequence[bytes]) -> frozenset[bytes]:
-    if not journal.has_answers:
+    if not journal.last_position:
         return frozenset()
     marks = placeholders(keys)
     query = f"select key from answer where key in ({marks}) and (error = '' or run = ?)"  # noqa: S608

@@ -21,15 +21,15 @@ from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from ..errors import CredentialsError, QianfanError
 from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
-from ..resources.inference.reply import row_result_of
+from ..resources.inference.reply import ChatResponse, failed_result, row_result_of
 from ..resources.inference.request_template import BatchRequests
 from ..transport.client import Client
 from ..transport.rate_limiter import RateLimiter, get_limiter
 from .circuit_breaker import CircuitBreaker
 from .journal import Journal
 from .journal_reader import JournalError
-from .preflight import JobSpec, format_amount
-from .request_spec import InputRow, platform_name
+from .preflight import JobSpec
+from .request_spec import Conversation, InputRow, platform_name
 from .row_pages import InputPages, PageReader
 
 T = TypeVar("T")
@@ -65,6 +65,8 @@ class RowPipeline:
         self.input_error = ""
         self._job, self._control, self._breaker = job, control, breaker
         self._call_options = replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
+        response_format = job.response_format
+        self._format = response_format if response_format is not None and response_format.is_checked else None
         self._has_budget = job.budget is not None or job.budget_tokens is not None
         self._route: tuple[Client, BatchRequests] | None = None
         self._route_expires_at = 0.0
@@ -101,45 +103,42 @@ class RowPipeline:
         return row
 
     def can_afford(self, rows: int) -> bool:
-        """Return whether this many more rows, those in flight included, keep to the budgets; end if not.
-
-        A row is expected to use the mean of the rows so far, before the first what the preflight estimated.
-        """
-        job, counter, preflight = self._job, self._control.counter, self._job.preflight
-        tokens = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
-        answered = counter.ok + counter.progress.cached
-        for unit, budget, used, estimate in (
-            ("CNY", job.budget, counter.cost, preflight.cost),
-            ("tokens", job.budget_tokens, tokens, preflight.tokens),
-        ):
-            if budget is None:
-                continue
-            if used is None:
-                reason = f"预算无法核对 / the budget cannot be kept: the {unit} of an answered row are not known"
-                self._control.finish("stopped", reason)
-                return False
-            mean = used / answered if answered else (estimate or 0) / max(preflight.requests, 1)
-            if used + mean * rows > budget:
-                limit, spent = format_amount(budget, unit), format_amount(used, unit)
-                reason = f"预算已到 / the budget of {limit} allows no more: {spent} are spent"
-                self._control.finish("stopped", reason)
-                return False
-        return True
+        """Return whether this many more rows, those in flight included, keep to the budgets; end if not."""
+        if reason := self._job.budget_problem(self._control.counter, rows):
+            self._control.finish("stopped", reason)
+        return not reason
 
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""
         error = None
         try:
             client, requests = await self._find_route()
-            request = requests.for_row(row.conversation or self._job.request.build_conversation(row.item))
-            reply = await self._job.chat.send_request(request, client, self._call_options)
-        except Exception as exception:  # noqa: BLE001 - it is the row's result
-            error, result = exception, RowResult.from_error(exception)
-        else:
+            conversation = row.conversation or self._job.request.build_conversation(row.item)
+            reply = await self._job.chat.send_request(requests.for_row(conversation), client, self._call_options)
+            if self._format is not None:
+                reply = await self.correct(conversation, reply)
             result = row_result_of(reply)
+        except Exception as exception:  # noqa: BLE001 - it is the row's result
+            error, result = exception, failed_result(exception)
         await self.writer.write(row, result)
         self._control.abort_if_hopeless(error)
         self._breaker.record(error)
+
+    async def correct(self, conversation: Conversation, reply: ChatResponse) -> ChatResponse:
+        """Return a reply whose answer is in the requested format; one that is not is asked for once more.
+
+        Raises:
+            UnreadableAnswer: that one is not, either.
+        """
+        if self._format is None or not (correction := self._format.check(reply, reply.text)):
+            return reply
+        client, requests = await self._find_route()
+        turns = [{"role": "user", "content": conversation}] if isinstance(conversation, str) else conversation
+        request = requests.for_row([*turns, *correction])
+        second = await self._job.chat.send_request(request, client, self._call_options)
+        second.earlier = (reply,)
+        self._format.check(second, second.text, retry=False)
+        return second
 
     async def _find_route(self) -> tuple[Client, BatchRequests]:
         """Return the client of the next row, and what builds its request.
@@ -152,7 +151,8 @@ class RowPipeline:
             client = await chat.resolve_client()
             if (platform := platform_name(client.platform)) != spec.platform:
                 raise CredentialsError(f"calls go to {platform} now, and this batch is of {spec.platform} (平台已改变)")
-            requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, spec.options)
+            options = dict(spec.options) | ({} if self._format is None else {"response_format": self._format})
+            requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, options)
             self.limiter = get_limiter(client.platform, requests.model)
             self._route, self._route_expires_at = (client, requests), time.monotonic() + ROUTE_LIFETIME_S
         return self._route
@@ -170,14 +170,14 @@ class RowPipeline:
             control.resume()  # nothing is left that could wait
 
     def _count_result(self, row: InputRow, result: RowResult) -> None:
-        counter = self._control.counter
+        counter, tokens = self._control.counter, (result.prompt_tokens, result.completion_tokens)
         if result.ok:
-            tokens = result.prompt_tokens, result.completion_tokens
             counter.record_answer(*tokens, result.cost, result.attempts)
-        else:
-            prompt = self._job.request.display_text(row)[:80]
-            failure = RowFailure(row.number, prompt, result.error, result.message)
-            counter.record_failure(failure, result.attempts)
+            return
+        if result.prompt_tokens is not None:  # the platform answered, but not in the requested format
+            counter.record_usage(*tokens, result.cost)
+        prompt = self._job.request.display_text(row)[:80]
+        counter.record_failure(RowFailure(row.number, prompt, result.error, result.message), result.attempts)
 
     def on_input_error(self, error: Exception) -> None:
         """Remember that the input cannot be read further; the rows that were read are sent."""

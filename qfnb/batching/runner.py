@@ -144,7 +144,7 @@ class BatchRunner:
                 failed_repeats = journal.count_failed_repeats() if job.request.dedupe else 0
             journal.checkpoint()
             if job.output_path is not None and not self.pipeline.unwritten:
-                export.save(journal_reader.read_rows(job.path), job.output_path)
+                export.save(journal_reader.read_rows(job.path, parse=job.parse), job.output_path, job.fields)
         except QianfanError as error:
             elsewhere = "`.save(...)` 可另存 / `.save(path)` writes them elsewhere"
             reason = f"结果文件未写成 / no results file: {summarize_error(error)}; {elsewhere}"

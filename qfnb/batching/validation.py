@@ -11,11 +11,16 @@ from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.chat_request import validate_chat_options
+from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..wire.prices import token_cost
 from . import export
 from .input_source import RowSource
 from .journal_store import journal_path
 from .request_spec import OfflineVia, RequestSpec
+
+FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})
+"""Values of `type` in the platform's own form of `response_format`, which is stored as it is."""
 
 _OFFLINE_VIA = "'files' or 'bos', and for mode='offline'"
 
@@ -107,6 +112,28 @@ def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if others.get("name"):
         journal_path(others["name"])
     return chat_options
+
+
+def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of `ChatCompletion.do` after their checks, as journals store them: of a class the schema.
+
+    Raises:
+        InvalidArgumentError: names the option, its value and what is allowed.
+    """
+    if options.get("stream"):
+        raise InvalidArgumentError("stream=True: a batch has no streams, its rows are answered as wholes")
+    checked = validate_chat_options(options)
+    if (response_format := checked.get("response_format")) is not None:
+        value = options["response_format"]
+        is_platforms = isinstance(value, str) or (isinstance(value, Mapping) and value.get("type") in FORMAT_KINDS)
+        checked["response_format"] = value if is_platforms else response_format.to_json()
+    return checked
+
+
+def choose_format(request: RequestSpec, value: Any) -> ResponseFormat | None:
+    """Return the form of the answers: that of the user's class, where `value` is one, and not only of its schema."""
+    is_stored = value is None or isinstance(value, (str, Mapping))
+    return request.response_format if is_stored else parse_response_format(value)
 
 
 def validate_output(out: str | Path | None, source: RowSource) -> Path | None:

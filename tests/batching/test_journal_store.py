@@ -12,9 +12,9 @@ from filelock import FileLock
 import qfnb
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal_reader
-from qfnb.batching.journal import Journal, acquire_lock, is_in_use, lock_path
+from qfnb.batching.journal import Journal, acquire_lock, lock_path
 from qfnb.batching.journal_reader import JournalError, JournalInUse
-from qfnb.batching.journal_store import batches, delete_journal, journal_path
+from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
 from qfnb.batching.request_spec import InputRow, RequestSpec
 from qfnb.batching.row_pages import add_rows
 

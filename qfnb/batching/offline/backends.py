@@ -48,11 +48,12 @@ class FilesBackend:
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
         chat = ChatCompletion(version=2)
-        platform = (await connect.aclient()).platform
+        platform, request = (await connect.aclient()).platform, self.request
+        options = dict(request.options) | ({"response_format": f} if (f := request.response_format) else {})
+        requests = chat.batch_requests(platform, request.model, request.endpoint, options)
 
         def line(row: UploadRow) -> str:
-            call = chat.prepare(row[1], self.request.model, self.request.endpoint, **self.request.options)
-            body = {k: v for k, v in call.for_platform(platform).record.to_wire().items() if k != "stream"}
+            body = {k: v for k, v in requests.for_row(row[1]).record.to_wire().items() if k != "stream"}
             return _json_line({"custom_id": row[0], "method": "POST", "url": wire.CHAT, "body": body})
 
         with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import BatchProgress, RowFailure
-from ..._jobs.row_result import RowResult, results_to_frame, summarize_error
+from ..._jobs.row_result import results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
 from ...errors import InvalidArgumentError
-from .reply import ReplyT, row_result_of
+from .reply import ReplyT, failed_result, row_result_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
     def to_frame(self) -> pd.DataFrame:
         """Wait for the end, then return a DataFrame: one row per input, the columns of `RowResult`, and `reply`."""
         results = self.results()
-        rows = [RowResult.from_error(r) if isinstance(r, Exception) else row_result_of(r) for r in results]
+        rows = [failed_result(r) if isinstance(r, Exception) else row_result_of(r) for r in results]
         replies: list[Any] = [None if isinstance(r, Exception) else r for r in results]
         return results_to_frame(rows).assign(reply=replies)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from ..._jobs.row_result import RowResult
+from ...errors import UnreadableAnswer
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
 from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
@@ -237,6 +238,14 @@ def row_result_of(reply: Reply[Any], *, is_offline: bool = False) -> RowResult:
         attempts=int(reply.statistic.get("attempts", 1)),
         request_id=str(reply.request_id),
     )
+
+
+def failed_result(error: Exception) -> RowResult:
+    """Return the result of a row that failed; an answer that is not in the requested format is kept and counted."""
+    failure = RowResult.from_error(error)
+    if not isinstance(error, UnreadableAnswer) or error.reply is None:
+        return failure
+    return replace(row_result_of(error.reply), error=failure.error, message=failure.message)
 
 
 def _sum(values: Iterable[Any]) -> Any:

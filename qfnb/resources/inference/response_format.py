@@ -57,6 +57,15 @@ class ResponseFormat:
         """Whether answers are validated: there is a schema."""
         return self.schema is not None
 
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The properties of the schema's object, `parsed` for a value of another kind; none without a schema."""
+        if self.schema is None:
+            return ()
+        reference = str(self.schema.get("$ref", "")).removeprefix("#/$defs/")
+        target = self.schema.get("$defs", {}).get(reference, self.schema)
+        return tuple(target.get("properties", ())) or ("parsed",)
+
     def to_option(self, *, takes_schema: bool) -> dict[str, Any] | None:
         """Return the value of `response_format` on the wire, None where nothing is sent.
 
@@ -69,6 +78,12 @@ class ResponseFormat:
             return None  # both JSON modes answer with an object
         if not takes_schema:
             return {"type": "json_object"}
+        return self.to_json()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the platform's form of it, which `parse_response_format` takes."""
+        if self.schema is None:
+            return {"type": self.kind}
         strict = {} if self.is_strict is None else {"strict": self.is_strict}
         return {"type": "json_schema", "json_schema": {"name": self.name, "schema": dict(self.schema), **strict}}
 
