@@ -24,7 +24,7 @@ class TrainConfig(ValidatedModel):
         epoch: passes over the data.
         learning_rate: e.g. 3e-4 for LoRA, 3e-5 for full tuning.
         max_seq_len: tokens of one example.
-        peft_type: LoRA, ALL (full) or P-tuning.
+        peft_type: LoRA, LoRA-GA, ALL (full) or P-tuning.
         trainset_rate: percent of the data that is held out for validation, 0-100, default 20.
         extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
     """
@@ -40,7 +40,7 @@ class TrainConfig(ValidatedModel):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         if self.peft_type is not None and self.peft_type.lower() not in wire.PEFT_TYPES:
-            raise InvalidArgumentError(f"TrainConfig.peft_type={self.peft_type!r}: use LoRA, ALL or P-tuning")
+            raise InvalidArgumentError(f"TrainConfig.peft_type={self.peft_type!r}: use LoRA, LoRA-GA, ALL or P-tuning")
 
     @property
     def parameter_scale(self) -> str:

@@ -15,8 +15,8 @@ BOS, PLATFORM = "BOS", "sysStorage"  # values of storageType
 FORMATS = {
     "PromptResponse": 2000,
     "PromptSortedresponses": 2001,
+    "KTO_PromptChosenRejected": 2002,  # before DPO's: v1 has one number for both, and KTO's rows may have one answer
     "DPO_PromptChosenRejected": 2002,
-    "KTO_PromptChosenRejected": 2002,
     "Text": 40100,
     "Prompt": 40200,
     "PromptImage": 70500,

@@ -30,10 +30,11 @@ class TrainParameterScale(StrEnum):
     FullFineTuning = "FullFineTuning"
     PromptTuning = "PromptTuning"
     LoRA = "LoRA"
+    LoRAGA = "LoRA-GA"
 
 
 SFT, POST_PRETRAIN, DPO, KTO = (mode.value for mode in TrainMode)
-FULL, PROMPT, LORA = (scale.value for scale in TrainParameterScale)
+FULL, PROMPT, LORA, LORA_GA = (scale.value for scale in TrainParameterScale)
 
 TRAIN_TYPES = {
     "ernie-speed": "ERNIE-Speed-8K",
@@ -49,7 +50,9 @@ TRAIN_TYPES = {
 }
 """Train types of v1 and of older SDKs, in lower case -> their present model."""
 
-PEFT_TYPES = {"lora": LORA, "all": FULL, "fullfinetuning": FULL, "p-tuning": PROMPT, "prompttuning": PROMPT}
+PEFT_TYPES = {
+    "lora": LORA, "lora-ga": LORA_GA, "all": FULL, "fullfinetuning": FULL, "p-tuning": PROMPT, "prompttuning": PROMPT,
+}  # fmt: skip
 """Parameter scales of v1 and v2, in lower case -> v2's word."""
 
 PLATFORM, BOS = "Platform", "Bos"

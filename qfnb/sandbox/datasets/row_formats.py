@@ -55,6 +55,21 @@ def last_pair(row: Any) -> tuple[str, str]:
     return turn["prompt"], next((_first_text(turn[key]) for key in ("response", "chosen") if key in turn), "")
 
 
+def judged_answers(row: Any) -> list[tuple[str, str, str]]:
+    """Return (prompt, chosen, rejected) of a row's last turn, "" for an answer that it does not have.
+
+    A ranking gives a row for each answer but the best one; a row of another kind gives none.
+    """
+    turn = row[-1] if isinstance(row, list) else row
+    if not isinstance(turn, dict) or "prompt" not in turn:
+        return []
+    if turn.get("chosen") or turn.get("rejected"):
+        chosen, rejected = (_first_text(turn.get(key) or "") for key in ("chosen", "rejected"))
+        return [(turn["prompt"], chosen, rejected)]
+    best, *others = turn.get("response") or [""]
+    return [(turn["prompt"], _first_text(best), _first_text(other)) for other in others]
+
+
 def is_annotated(row: Any) -> bool:
     """Return whether a row has responses, or an image its annotation."""
     if isinstance(row, str):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-Ability = Literal["chat", "embeddings", "increments", "streaming", "tools", "training"]
+Ability = Literal["chat", "embeddings", "increments", "preferences", "rehearsal", "streaming", "tools", "training"]
 """What an engine or a model can do.
 
 `streaming`: it yields pieces as they are written. `tools`: it handles functions, pictures and response formats.
-`increments`: a training can continue from the model of an earlier run.
+`increments`: a training can continue from the model of an earlier run; `rehearsal`: it then needs that run's data,
+too, lest it is forgotten. `preferences`: it learns by DPO and KTO.
 """
 
 ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
@@ -22,6 +23,15 @@ ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
 
 Delta = Mapping[str, Any]  # what a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}
 Pair = tuple[str, str]
+
+
+class Preference(NamedTuple):
+    """A prompt with the better answer and the worse one; in KTO one of them may be ""."""
+
+    prompt: str
+    chosen: str = ""
+    rejected: str = ""
+
 
 BUILT_IN = "qfnb local model, not ERNIE"  # the label of the built-in engine
 
@@ -101,6 +111,9 @@ class Step:
     Attributes:
         step, total_steps: reports so far and in all.
         phase: `preparing` (which answers are facts, which follow rules) or `training`.
+        rewards: of a training on preferences, after each pass: chosen, rejected, margins, accuracies; on the
+            held-out rows where there are some.
+        snapshot: returns what `TrainedModel.save` would return for the model at this step; None before the training.
     """
 
     step: int
@@ -110,6 +123,8 @@ class Step:
     validation_loss: float | None = None  # the same on held-out pairs, None between passes or without them
     phase: Literal["preparing", "training"] = "training"
     quiet: bool = False  # the report is not stored; it only asks whether to continue
+    rewards: Mapping[str, float] = field(default_factory=dict)
+    snapshot: Callable[[str], bytes] | None = None
 
 
 Observer = Callable[[Step], bool | None]  # called with each step; when it returns False the training stops
@@ -243,6 +258,33 @@ class TrainingEngine(Engine, Protocol):
         Raises:
             InvalidArgumentError: the data is empty, or a value is wrong.
             EngineError: the engine has failed.
+        """
+
+    def train_preferences(
+        self,
+        rows: Sequence[Preference],
+        values: Mapping[str, Any],
+        *,
+        loss: Literal["DPO", "KTO"],
+        validation: Sequence[Preference] = (),
+        observer: Observer | None = None,
+        initial_model: bytes | None = None,
+        earlier_pairs: Sequence[Pair] = (),
+    ) -> TrainedModel:
+        """Train on preferences; a training that is stopped returns the model so far.
+
+        Args:
+            rows: the training data.
+            values: the result of `local_hyperparameters`, with `beta`.
+            loss: the objective.
+            validation: held-out rows; their loss and rewards are reported after each pass.
+            observer: called with each step; it can stop the training.
+            initial_model: as for `train`; it is the reference, and None stands for the base model.
+            earlier_pairs: the data of the run that it continues, if the engine needs rehearsal.
+
+        Raises:
+            InvalidArgumentError: no row is usable, or a value is wrong.
+            EngineError: the engine has failed, or has not the ability `preferences`.
         """
 
     def recognizes(self, content: bytes) -> bool:

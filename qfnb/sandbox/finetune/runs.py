@@ -8,15 +8,26 @@ from typing import Any
 
 from ...wire import finetune_v2 as wire
 from ..datasets import common as datasets
+from ..engines.builtin.engine import BuiltinEngine
 from ..http.call import Call
 from ..state.store import Document, random_id
-from . import supported_models, worker
+from . import run_data, supported_models, worker
+from .recorder import weights_name, weights_names
 
 VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
 """The platform's address of a run's loss curves; it shows nothing for a run of the sandbox."""
 
 CONTINUED_FROM_WEIGHTS = "continued from the earlier run's weights"
-TRAINED_ON_BOTH = "trained on the data of both runs: the local model cannot continue from weights"
+REHEARSED = "continued from the earlier run's weights, its data being rehearsed"
+TRAINED_ON_BOTH = "trained on the data of both runs: its weights do not fit, e.g. for another parameter scale"
+
+
+_ROWS_BY_MODE = {
+    wire.SFT: "prompts and answers",
+    wire.POST_PRETRAIN: "texts",
+    wire.DPO: "prompts with a chosen and a rejected answer",
+    wire.KTO: "prompts with a chosen or a rejected answer",
+}
 
 
 @dataclass(frozen=True)
@@ -50,10 +61,11 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
     Raises:
         Refusal: the sandbox does not tune the model in this mode.
     """
-    if mode not in {wire.SFT, wire.POST_PRETRAIN}:
-        reason = "the local model cannot learn from preferences; " if mode in {wire.DPO, wire.KTO} else ""
-        allowed = f"{wire.SFT} and {wire.POST_PRETRAIN}"
-        raise call.invalid("trainMode", f"{mode!r}; {reason}the sandbox does {allowed}")
+    call.validate_choice("trainMode", mode, [*wire.TrainMode])
+    engine = call.world.engines.training_engine
+    if mode in run_data.PREFERENCE_LOSSES and "preferences" not in engine.abilities:
+        reason = f"{mode}; {engine.label} learns from pairs only: start the sandbox with --engine {BuiltinEngine.name}"
+        raise call.invalid("trainMode", reason)
     row = supported_models.find_model(model)
     if row is None:
         model_names = ", ".join(row["model"] for row in supported_models.WIRE_MODELS)
@@ -103,15 +115,14 @@ def validate_source(
             raise call.invalid(field, f"{key} is not a released dataset")
         source = str(dataset["id"])
     else:
-        source = key if key.startswith(worker.BOS_PREFIX) else f"{worker.BOS_PREFIX}{key.lstrip('/')}"
+        source = key if key.startswith(run_data.BOS_PREFIX) else f"{run_data.BOS_PREFIX}{key.lstrip('/')}"
+    read = run_data.read_preferences if mode in run_data.PREFERENCE_LOSSES else run_data.read_pairs
     try:
-        pairs = worker.read_source_pairs(call.world.store, source)
+        rows = read(call.world.store, source)
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
-    is_text = mode == wire.POST_PRETRAIN
-    if not any(response and bool(prompt) != is_text for prompt, response in pairs):
-        description = "texts" if is_text else "prompts and answers"
-        raise call.invalid(field, f"{source} has no {description}, which {mode} learns from")
+    if not any(run_data.is_usable(row, mode) for row in rows):
+        raise call.invalid(field, f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from")
     return source
 
 
@@ -141,20 +152,26 @@ def run_number(call: Call, task: Document) -> int:
     return 1 + len([row for row in runs_of_job(call, task["job"]) if row["number"] < task["number"]])
 
 
-def start_run(call: Call, job: Document, request: RunRequest, earlier: Document | None = None) -> Document:
-    """Queue a run and return it; if it cannot continue from the earlier run's weights, it learns that run's data, too.
+def start_run(
+    call: Call, job: Document, request: RunRequest, earlier: Document | None = None, step: int | None = None
+) -> Document:
+    """Queue a run and return it.
+
+    It learns the earlier run's data, too, if it cannot continue from weights, or if the engine needs rehearsal.
 
     Args:
         call: the request.
         job: the run's job.
         request: the run.
         earlier: the run that it continues.
+        step: the step of the checkpoint of that run, None for the last one.
     """
     world = call.world
     own_sources = dict(request.sources)
-    base = earlier["id"] if earlier and earlier["scale"] == request.scale else None
+    base = find_weights(call, earlier, step) if earlier and earlier["scale"] == request.scale else None
     base = base if base and world.engines.can_continue_from(base) else None
-    earlier_sources = zip(earlier["datasets"], earlier["rates"], strict=True) if earlier and not base else ()
+    shares_data = not base or "rehearsal" in world.engines.training_engine.abilities
+    earlier_sources = zip(earlier["datasets"], earlier["rates"], strict=True) if earlier and shares_data else ()
     sources = {source: rate for source, rate in earlier_sources if source not in own_sources} | own_sources
     task = world.store.add(
         "task",
@@ -171,6 +188,7 @@ def start_run(call: Call, job: Document, request: RunRequest, earlier: Document 
         notes=dict(request.extra_fields),
         increment=earlier["id"] if earlier else None,
         base=base,
+        checkpoints=[],
         **_engine_fields(call, job, request),
         plan=world.lifecycle.plan((wire.ACCEPTED, "accept"), (worker.WAITING, "queue"), final=worker.WAITING),
         status=worker.WAITING,
@@ -193,6 +211,31 @@ def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, 
     engine, defaults = call.world.engines.training_engine, {row["key"]: row["default"] for row in rows}
     values = engine.local_hyperparameters(request.values, request.scale, defaults)
     return {"engine": engine.name, "effective": values, "passes_per_epoch": engine.passes_per_epoch}
+
+
+def find_weights(call: Call, task: Document, step: int | None) -> str | None:
+    """Return the name of the weights of a run's checkpoint, None if they were not kept.
+
+    Args:
+        call: the request.
+        task: the run.
+        step: the checkpoint's step, None for the last one.
+    """
+    points = call.world.store.points(task["id"])
+    return weights_name(task, step, points[-1]["step"] if points else None)
+
+
+def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
+    """Return the points of a run's curve; those whose weights are kept are marked, which is the sandbox's extension."""
+    points, kept = call.world.store.points(task["id"]), set(task.get("checkpoints", ()))
+    if points and task["status"] in worker.FINAL_STATUSES:
+        kept.add(points[-1]["step"])
+    return [point | {"kept": point["step"] in kept} for point in points]
+
+
+def describe_checkpoints(call: Call, task: Document) -> str:
+    """Return the steps of a run whose weights are kept, as text."""
+    return ", ".join(str(point["step"]) for point in checkpoints_to_wire(call, task) if point["kept"]) or "none"
 
 
 def run_status(call: Call, task: Document) -> str:
@@ -230,5 +273,5 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     for task in tasks:
         store.drop_points(task["id"])
         store.remove("task", task["id"])
-        if task["id"] not in published:
-            store.remove_file(f"{task['id']}.npz")
+        for name in set(weights_names(task)) - published:
+            store.remove_file(f"{name}.npz")

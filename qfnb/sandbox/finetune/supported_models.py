@@ -1,13 +1,14 @@
 """The models that the sandbox tunes, with the platform's ranges: the table behind SupportModels.
 
-The ranges are the last ones that the official SDK carried (0.4.0); the platform's own list changes without
-notice. DPO and KTO are missing: the local model cannot learn from preferences.
+The older models have the ranges that the official SDK carried last (0.4.0); those of today have the platform's table of
+2025-09-15 for ERNIE-Lite-8K-0308. Which models are tuned today, and the hyper-parameters of DPO and KTO, were not
+established: they are a guess. The platform's own list changes without notice.
 """
 
 from typing import Any
 
 from ...wire import finetune_v2 as wire
-from ...wire.finetune_v2 import FULL, LORA, PROMPT
+from ...wire.finetune_v2 import FULL, LORA, LORA_GA, PROMPT
 
 Parameter = dict[str, Any]
 """A hyper-parameter as the platform describes it: key, name, type, allowed values and default."""
@@ -28,6 +29,26 @@ _KEYS = {
     "loraTargetModules": ("LoRA 目标模块", "做低秩更新的模块", "string"),
 }
 """Key -> name, description and type."""
+
+_NEW_KEYS = {
+    "globalBatchSize": ("全局批大小", "每次更新参数所用的样本总数", "int"),
+    "pseudoSamplingProb": ("伪多轮概率", "将多条单轮样本拼成多轮的概率", "float"),
+    "seed": ("随机种子", "相同的种子和数据得到相同的结果", "int"),
+    "lrSchedulerType": ("学习率调整计划", "学习率随训练进度变化的方式", "string"),
+    "numCycles": ("cosine 周期数", "cosine 计划中的波数", "float"),
+    "lrEnd": ("polynomial 末学习率", "polynomial 计划结束时的学习率", "float"),
+    "power": ("polynomial 幂", "polynomial 计划的次数", "float"),
+    "checkpointSaveStrategy": ("检查点保存策略", "按步数或按轮次保存", "string"),
+    "saveStep": ("检查点保存间隔", "每隔多少步保存一次", "int"),
+    "checkpointCount": ("检查点个数", "最多保留的检查点数", "int"),
+    "validationStep": ("验证步数", "每隔多少步计算一次验证集 loss,0 为只在结束时", "int"),
+    "earlyStopping": ("早停", "验证集 loss 不再下降时提前结束", "boolean"),
+    "earlyStopMetric": ("早停指标", "判断早停的指标", "string"),
+    "earlyStoppingThreshold": ("早停阈值", "小于该值的下降不算下降", "float"),
+    "earlyStoppingPatience": ("早停容忍次数", "连续多少次验证没有下降后结束", "int"),
+    "beta": ("偏离参考模型的惩罚", "越大则越接近训练前的模型", "float"),
+}
+_KEYS |= _NEW_KEYS
 
 _SCHEDULERS = ["linear", "cosine", "polynomial", "constant", "constant_with_warmup"]
 _MODULES = [f"self_attn.{name}_proj" for name in ("q", "k", "v", "o")] + [
@@ -50,10 +71,17 @@ def _parameter(key: str, allowed: tuple[float, float] | list[Any], default: Any,
 
 
 def _model(
-    model: str, base: str, tuning: dict[str, list[Parameter]], pretraining: list[Parameter] | None = None
+    model: str,
+    base: str,
+    tuning: dict[str, list[Parameter]],
+    pretraining: list[Parameter] | None = None,
+    *,
+    preferences: bool = False,
 ) -> dict[str, Any]:
     """Return a model as the platform lists it; `tuning` maps parameter scales to the parameters of each."""
     modes = {wire.SFT: tuning} | ({} if pretraining is None else {wire.POST_PRETRAIN: {FULL: pretraining}})
+    if preferences:
+        modes |= dict.fromkeys((wire.DPO, wire.KTO), {scale: [*rows, _BETA] for scale, rows in tuning.items()})
     train_modes = []
     for mode, scales in modes.items():
         rows = [{"parameterScale": scale, "supportHyperParameterConfig": rows} for scale, rows in scales.items()]
@@ -65,6 +93,7 @@ _EPOCH = _parameter("epoch", (1, 50), 1)
 _ERNIE_LENGTH = _parameter("maxSeqLen", [4096, 8192], 4096)
 _FULL_RATE = _parameter("learningRate", (1e-5, 4e-5), 3e-5)
 _LORA_RATE = _parameter("learningRate", (3e-5, 1e-3), 3e-4)
+_BETA = _parameter("beta", (0.01, 1), 0.1)
 _ERNIE_PRETRAINING = [_parameter("epoch", (1, 10), 1), _FULL_RATE, _ERNIE_LENGTH]
 
 
@@ -80,7 +109,40 @@ def _ernie(model: str, base: str, *lora: Parameter, pretraining: list[Parameter]
     ]
     rank = _parameter("loraRank", [2, 4, 8], 8)
     tuning = {FULL: [*common, _FULL_RATE], LORA: [*common, _LORA_RATE, rank, *lora]}
-    return _model(model, base, tuning, pretraining)
+    return _model(model, base, tuning, pretraining, preferences=True)
+
+
+def _today(model: str, base: str) -> dict[str, Any]:
+    """Return a model with the platform's parameters of 2025-09-15."""
+    common = [
+        _parameter("epoch", (1, 50), 3),
+        _parameter("maxSeqLen", [512, 1024, 2048, 4096, 8192], 4096),
+        _parameter("globalBatchSize", (1, 10000), 16),
+        _parameter("loggingSteps", (1, 100), 1),
+        _parameter("warmupRatio", (0.01, 0.5), 0.1),
+        _parameter("weightDecay", (0.0001, 0.1), 0.01),
+        _parameter("pseudoSamplingProb", (0, 1), 0),
+        _parameter("seed", (1, 2147483647), 42),
+        _parameter("lrSchedulerType", _SCHEDULERS, "linear"),
+        _parameter("numCycles", (0.1, 0.5), 0.5),
+        _parameter("lrEnd", (1e-8, 1e-6), 1e-7),
+        _parameter("power", (1, 3), 1),
+        _parameter("checkpointSaveStrategy", ["step", "epoch"], "epoch"),
+        _parameter("saveStep", (1, 50000), 64),
+        _parameter("checkpointCount", (1, 10), 1),
+        _parameter("validationStep", (0, 1000000), 16),
+        _parameter("earlyStopping", [True, False], False),
+        _parameter("earlyStopMetric", ["ValidationLoss"], "ValidationLoss"),
+        _parameter("earlyStoppingThreshold", (0, 5), 0.01),
+        _parameter("earlyStoppingPatience", (1, 50), 3),
+    ]
+    low_rank = [_parameter("learningRate", (1e-6, 1e-3), 3e-4)]
+    tuning = {
+        FULL: [*common, _parameter("learningRate", (1e-7, 1e-2), 3e-5)],
+        LORA: [*common, *low_rank, _parameter("loraRank", [2, 4, 8, 16, 32, 64], 8)],
+        LORA_GA: [*(_GA_LENGTH if row["key"] == "maxSeqLen" else row for row in common), *low_rank],
+    }
+    return _model(model, base, tuning, preferences=True)
 
 
 def _open(
@@ -115,6 +177,7 @@ def _open(
     return _model(model, base, tuning, pretraining)
 
 
+_GA_LENGTH = _parameter("maxSeqLen", [4096, 8192], 4096)
 _ALL_LINEAR = _parameter("loraAllLinear", ["True", "False"], "True")
 _TARGETS = _parameter("loraTargetModules", _MODULES, [_MODULES[0], _MODULES[2]], "mult_choice")
 _LLAMA_PRETRAINING = [
@@ -132,7 +195,15 @@ _LITE_0704 = {
 _TWO, _THREE = (FULL, LORA), (FULL, LORA, PROMPT)
 _LONG = (4096, 8192, 16384, 32768)
 
+TODAY_MODELS: list[dict[str, Any]] = [
+    _today("ERNIE-4.5-Turbo-128K", "ERNIE 4.5"),
+    _today("ERNIE-4.5-Turbo-32K", "ERNIE 4.5"),
+    _today("ERNIE-Lite-8K-0308", "ERNIE Lite"),
+]
+"""The offer of a strict sandbox."""
+
 WIRE_MODELS: list[dict[str, Any]] = [
+    *TODAY_MODELS,
     _ernie("ERNIE-Speed-8K", "ERNIE Speed", _ALL_LINEAR, pretraining=_ERNIE_PRETRAINING),
     _ernie("ERNIE-Speed-Pro-128K", "ERNIE Speed", _ALL_LINEAR),
     _ernie("ERNIE-Lite-8K-0922", "ERNIE Lite", pretraining=_ERNIE_PRETRAINING),

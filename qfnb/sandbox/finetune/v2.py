@@ -44,7 +44,7 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     wire_body = body.to_wire()
     extra_fields = {name: wire_body[name] for name in UNUSED_FIELDS if wire_body.get(name)}
     run_request = runs.RunRequest(body.parameter_scale, values, sources, data.split_ratio, extra_fields)
-    task = runs.start_run(call, job, run_request, earlier)
+    task = runs.start_run(call, job, run_request, earlier, body.increment_checkpoint_step)
     return {"jobId": job["id"], "taskId": task["id"]}
 
 
@@ -73,12 +73,12 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     state = _task_to_wire(call, job, task) | runs.board_to_wire(task)
     state |= {"hyperParameterConfig": task["hyper_parameters"], "sandbox": _sandbox_fields(call, task)}
     if task["status"] in {worker.RUNNING, worker.DONE, worker.STOPPED}:
-        state["checkpointList"] = call.world.store.points(task["id"])
+        state["checkpointList"] = runs.checkpoints_to_wire(call, task)
     if task["status"] == worker.RUNNING:
         state["runProgress"] = f"{task['percent']}%"
     if task["status"] == worker.DONE:
         state |= {"runProgress": "100%", "metrics": task["metrics"]}
-    if task["status"] == worker.FAILED:
+    if task["message"]:
         state["message"] = task["message"]
     return state
 
@@ -126,9 +126,9 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
         raise call.invalid("incrementTaskId", f"{earlier['id']} is not {worker.DONE}")
     if earlier["texts"] != (job["mode"] == wire.POST_PRETRAIN):
         raise call.invalid("incrementTaskId", f"{earlier['id']} did {earlier['mode']}")
-    step = body.increment_checkpoint_step
-    if step is not None and step not in {point["step"] for point in call.world.store.points(earlier["id"])}:
-        raise call.invalid("incrementCheckpointStep", f"{earlier['id']} has no step {step}")
+    if runs.find_weights(call, earlier, body.increment_checkpoint_step) is None:
+        kept = runs.describe_checkpoints(call, earlier)
+        raise call.invalid("incrementCheckpointStep", f"{body.increment_checkpoint_step}; {earlier['id']} kept {kept}")
     return earlier
 
 
@@ -167,8 +167,10 @@ def _sandbox_fields(call: Call, task: Document) -> dict[str, Any]:
         "starts": task["starts"],
     }
     if task["increment"]:
+        continued = runs.REHEARSED if task["before"] else runs.CONTINUED_FROM_WEIGHTS
         fields["increment"] = {
             "taskId": task["increment"],
-            "how": runs.CONTINUED_FROM_WEIGHTS if task["base"] else runs.TRAINED_ON_BOTH,
+            "weights": task["base"],
+            "how": continued if task["base"] else runs.TRAINED_ON_BOTH,
         }
     return fields | ({"notUsed": sorted(task["notes"])} if task["notes"] else {})

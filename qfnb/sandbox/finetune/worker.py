@@ -1,118 +1,29 @@
-"""Training: what a run learns from, and the worker thread that trains one run after the other.
+"""The worker thread that trains one run after the other.
 
 After a crash the next server trains unfinished runs again from the start, which gives the same model; a run during
 which the server ended too often fails.
 """
 
 import contextlib
-import itertools
 import logging
-import math
 import queue
-import re
 import sqlite3
 import threading
-from collections.abc import Callable
 from typing import Any
 
-from ..datasets import row_formats, rows
-from ..datasets.row_parser import RowParser
-from ..engines.protocol import Step
+from ..engines.protocol import Pair, TrainedModel
 from ..engines.registry import EngineRegistry
 from ..state.clock import Clock
 from ..state.store import Document, Store, raise_if_faulted
 from ..state.world import background_worker
-from ..storage import objects
-
-Pairs = list[tuple[str, str]]
-
-BOS_PREFIX = "bos:/"
-CONVERSATION_FORMAT = "PromptResponse"
-
-_SENTENCE_END = re.compile(r"(?<=[。！？!?；\n])|(?<=\.\s)")
-
-MIN_PAIRS_FOR_VALIDATION = 10
-"""Fewer pairs are all used for training."""
-
-
-def load_run_pairs(store: Store, task: Document, *, include_earlier: bool = True) -> tuple[Pairs, Pairs]:
-    """Return the pairs for training and those held out for validation.
-
-    Args:
-        store: the sandbox's store.
-        task: the run.
-        include_earlier: whether to include the data of the run that it continues.
-    """
-    run_pairs: Pairs = []
-    start = 0 if include_earlier else task["before"]
-    for source, rate in list(zip(task["datasets"], task["rates"], strict=True))[start:]:
-        run_pairs += sample(read_source_pairs(store, source), rate)
-    return split_validation(continuation_pairs(run_pairs) if task["texts"] else run_pairs, task["split_ratio"])
-
-
-def read_source_pairs(store: Store, source: str) -> Pairs:
-    """Return the pairs of a dataset or of an object in the bucket; a text has no prompt, a prompt no response.
-
-    Raises:
-        ValueError: it does not exist, or has an invalid line.
-    """
-    if source.startswith(BOS_PREFIX):
-        return _read_file_pairs(store, source)
-    dataset = store.get("dataset", source)
-    if dataset is None:
-        raise ValueError(f"{source} does not exist")
-    return rows.read_pairs(store, dataset)
-
-
-def _read_file_pairs(store: Store, address: str) -> Pairs:
-    content = objects.read_object(store, address)
-    if content is None:
-        raise ValueError(f"{address} does not exist")
-    is_text = address.endswith(".txt")
-    parser = RowParser(row_formats.TEXT if is_text else CONVERSATION_FORMAT, annotated=True)
-    parser.parse_file(address.rpartition("/")[2], content)
-    if parser.problems:
-        raise ValueError(str(parser.problems[0]))
-    return [row_formats.last_pair(row) for _, row in parser.named_rows]
-
-
-def sample(rows: Pairs, rate: float) -> Pairs:
-    """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
-    repeats, fraction = divmod(rate, 1)
-    partial = [
-        row for index, row in enumerate(rows) if math.floor((index + 1) * fraction) > math.floor(index * fraction)
-    ]
-    return rows * int(repeats) + partial
-
-
-def continuation_pairs(texts: Pairs) -> Pairs:
-    """Return each sentence of the texts with the next one, and of a single sentence its two halves."""
-    result: Pairs = []
-    for _, text in texts:
-        parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
-        if len(parts) < 2:
-            parts = [text[: len(text) // 2], text[len(text) // 2 :]]
-        result += [pair for pair in itertools.pairwise(parts) if all(pair)]
-    return result
-
-
-def split_validation(rows: Pairs, percent: int) -> tuple[Pairs, Pairs]:
-    """Return the rows for training and, at a fixed stride, those held out for validation."""
-    if percent <= 0 or len(rows) < MIN_PAIRS_FOR_VALIDATION:
-        return rows, []
-    stride = max(2, round(100 / min(percent, 50)))
-    held_out = rows[stride - 1 :: stride]
-    return [row for index, row in enumerate(rows) if (index + 1) % stride], held_out
-
+from . import run_data
+from .recorder import RunRecorder
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed", "Stopped"
 FINAL_STATUSES = {DONE, FAILED, STOPPED}
 
 MAX_STARTS = 3
 KILLED_MESSAGE = f"沙盒在训练中被关闭 {MAX_STARTS} 次 / the sandbox ended {MAX_STARTS} times while training this"
-
-PREPARING_PERCENT = 10
-"""Percent of a run's progress for the preparation of the engine, if it needs any."""
 
 log = logging.getLogger("qfnb.sandbox")
 
@@ -173,7 +84,7 @@ class TrainingWorker:
             self._finish(task["id"], FAILED, message=KILLED_MESSAGE)
         else:
             self._store.drop_points(task["id"])
-            self._store.update(task["id"], status=WAITING, phase="", percent=0)
+            self._store.update(task["id"], status=WAITING, phase="", percent=0, checkpoints=[])
             self.enqueue(task["id"])
 
     def _run_loop(self) -> None:
@@ -207,55 +118,42 @@ class TrainingWorker:
         task = self._store.get("task", task_id)
         assert task is not None
         raise_if_faulted(task)
-        pairs, held_out = load_run_pairs(self._store, task)
-        base = self._engines.read_model(task["base"])
-        model = self._engines.find_training_engine(task["engine"]).train(
-            pairs, task["effective"], validation=held_out, observer=self._progress_recorder(task), initial_model=base
-        )
+        recorder = RunRecorder(self._store, task, lambda: self._stops[task_id].is_set() or self._closing.is_set())
+        model, held_out = self._train_model(task, recorder)
         if self._closing.is_set():  # an orderly end does not count as a crash
             self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)
             return
         self._store.write_file(f"{task_id}.npz", model.save(task_id))
-        metrics = None
-        if not model.stopped and not task["texts"]:
+        metrics: Document = dict(recorder.rewards)
+        if not self._stops[task_id].is_set() and not task["texts"]:
             from .scores import platform_metrics  # noqa: PLC0415
 
-            metrics = platform_metrics(model, held_out)
+            metrics |= platform_metrics(model, held_out)
         with self._lock:
             if self._stops[task_id].is_set():
                 self._finish(task_id, STOPPED)
             else:
-                self._finish(task_id, DONE, percent=100, metrics=metrics or {})
+                self._finish(task_id, DONE, percent=100, metrics=metrics, message=recorder.early_stop)
 
-    def _progress_recorder(self, task: Document) -> Callable[[Step], bool]:
-        """Return the observer of a training: it records each step, and returns whether to go on."""
-        task_id, stop, prepared = task["id"], self._stops[task["id"]], 0
-
-        def record(step: Step) -> bool:
-            nonlocal prepared
-            fraction = min(1.0, step.step / max(step.total_steps, 1))
-            if step.phase == "preparing" and not step.quiet:
-                prepared = round(PREPARING_PERCENT * fraction)
-                self._store.update(task_id, phase="preparing", percent=prepared)
-            elif not step.quiet:
-                self._store.add_point(task_id, _loss_point(step, task["passes_per_epoch"]))
-                percent = prepared + round((99 - prepared) * fraction)
-                self._store.update(task_id, phase="training", percent=percent)
-            return not (stop.is_set() or self._closing.is_set())
-
-        return record
+    def _train_model(self, task: Document, recorder: RunRecorder) -> tuple[TrainedModel, list[Pair]]:
+        """Return the model of a run, and the held-out pairs."""
+        engine, base = self._engines.find_training_engine(task["engine"]), self._engines.read_model(task["base"])
+        values = task["effective"]
+        if (loss := run_data.PREFERENCE_LOSSES.get(task["mode"])) is None:
+            pairs, held_out = run_data.load_pairs(self._store, task)
+            model = engine.train(pairs, values, validation=held_out, observer=recorder, initial_model=base)
+            return model, held_out
+        rows, held_out_rows, earlier_pairs = run_data.load_preferences(self._store, task)
+        model = engine.train_preferences(
+            rows,
+            values,
+            loss=loss,
+            validation=held_out_rows,
+            observer=recorder,
+            initial_model=base,
+            earlier_pairs=earlier_pairs,
+        )
+        return model, [(row.prompt, row.chosen) for row in held_out_rows if row.chosen]
 
     def _finish(self, task_id: str, status: str, **fields: Any) -> None:
         self._store.update(task_id, status=status, finished=self._clock.now(), **fields)
-
-
-def _loss_point(step: Step, passes_per_epoch: int) -> Document:
-    """Return a point of a run's loss curve; the perplexity is that of the validation, if the step has one."""
-    loss = step.training_loss if step.validation_loss is None else step.validation_loss
-    point = {
-        "step": step.step,
-        "epoch": round(step.epoch / passes_per_epoch, 3),
-        "trainingLoss": round(step.training_loss, 5),
-        "perplexity": round(math.exp(min(loss, 50)), 5),
-    }
-    return point if step.validation_loss is None else point | {"validationLoss": round(loss, 5)}

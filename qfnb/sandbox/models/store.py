@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...wire import catalog, model_v1 as wire
-from ..finetune.runs import run_number
+from ..finetune.recorder import weights_names
+from ..finetune.runs import describe_checkpoints, find_weights, run_number
 from ..finetune.worker import DONE, STOPPED
 from ..http.call import Call
 from ..state.store import Document, random_id
@@ -87,8 +88,6 @@ def _preset_index() -> dict[tuple[str, str], Document]:
 
 TYPE_NUMBERS = {"Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5} | {"Industry": 6}
 """v1's numbers of the types of models."""
-
-LAST_WEIGHTS_NOTE = "the local engine keeps the last weights only; the step is recorded and the last weights are used"
 
 
 def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
@@ -180,7 +179,7 @@ def publish_run(call: Call, model: Document, task: Document, step: int | None, d
         call,
         model,
         wire.TRAINED,
-        task["id"],
+        find_weights(call, task, step) or task["id"],
         step=step,
         description=description,
         base=job.get("model", ""),
@@ -194,8 +193,8 @@ def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -
     task = store.get("task", key)
     if task is None or task["status"] not in {DONE, STOPPED} or store.read_file(f"{task['id']}.npz") is None:
         raise call.invalid(field, f"run {key} has no finished model to publish")
-    if step is not None and step not in {point["step"] for point in store.points(task["id"])}:
-        raise call.invalid("step", f"run {key} has no checkpoint {step}")
+    if find_weights(call, task, step) is None:
+        raise call.invalid("step", f"{step}; run {key} kept the checkpoints {describe_checkpoints(call, task)}")
     return task
 
 
@@ -212,7 +211,8 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
             raise call.invalid(field, f"{version['id']} runs in service {served[version['id']]}")
     for version in versions:
         store.remove("version", version["id"])
-    used_files = {row["task"] for row in store.all("version")} | {row["id"] for row in store.all("task")}
+    used_files = {row["task"] for row in store.all("version")}
+    used_files |= {name for task in store.all("task") for name in weights_names(task)}
     for task in {version["task"] for version in versions} - used_files:
         store.remove_file(f"{task}.npz")
 
@@ -233,6 +233,4 @@ def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     """Return the fields that only the sandbox has."""
     engines, run = call.world.engines, version.get("task")
     fields = {"engine": engines.model_origin(run) if run else engines.base_model().label}
-    if version.get("step") is None:
-        return fields
-    return fields | {"step": version["step"], "checkpoint": LAST_WEIGHTS_NOTE}
+    return fields if version.get("step") is None else fields | {"step": version["step"]}

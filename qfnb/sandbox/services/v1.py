@@ -4,6 +4,7 @@ from typing import Any
 
 from ...wire import service_v1 as wire, service_v2 as wire_v2
 from ...wire.base import EmptyBody
+from ..finetune.recorder import run_of_weights
 from ..http.call import CREATOR, Call, emulates
 from ..state.store import Document
 from . import common
@@ -36,7 +37,7 @@ def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
     """Describe a service."""
     service, store = common.get_service(call, body.service_id), call.world.store
     version = store.get("version", service["version"]) or {}
-    model, task = store.get("model", service["model"]) or {}, store.get("task", service["task"]) or {}
+    model, task = store.get("model", service["model"]) or {}, store.get("task", run_of_weights(service["task"])) or {}
     status = _service_status(call, service)
     return {
         "id": service["number"],
@@ -105,7 +106,7 @@ def _row_to_wire(name: str, url: str, kind: str, versions: list[dict[str, Any]])
 
 def _version_to_wire(call: Call, service: Document) -> dict[str, Any]:
     store = call.world.store
-    job = store.get("job", (store.get("task", service["task"]) or {}).get("job", "")) or {}
+    job = store.get("job", (store.get("task", run_of_weights(service["task"])) or {}).get("job", "")) or {}
     return {
         "aiModelId": service["model"],
         "aiModelVersionId": service["version"],

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..protocol import BUILT_IN, Ability, Conversation, EngineError, Observer, Pair, Reply, Vectors
+from ..protocol import BUILT_IN, Ability, Conversation, Observer, Pair, Preference, Reply, Vectors
 
 if TYPE_CHECKING:
     from .model import LanguageModel
 
 NGRAM_LABEL = "qfnb character n-grams, not a language model"
 DEFAULT_BATCH_SIZE = 4
+DEFAULT_BETA = 0.1
 
 _HELLO = "你好！这里是 qfnb 本地沙盒，没有连接千帆平台。Hello from qfnb's local sandbox; no cloud model is behind it."
 _SELF = "我是 qfnb 本地沙盒模型，一个在本机训练的小模型，不是文心一言。I am qfnb's small local model, not ERNIE."
@@ -65,12 +66,14 @@ def base_model() -> LanguageModel:
 
 
 class BuiltinEngine:
-    """Trains from the start only; what it keeps of a run is the bytes of an npz file."""
+    """Trains within seconds; what it keeps of a run is the bytes of an npz file."""
 
     name = "builtin"
     label = BUILT_IN
     model_names: frozenset[str] = frozenset()
-    abilities: frozenset[Ability] = frozenset({"chat", "embeddings", "training"})
+    abilities: frozenset[Ability] = frozenset(
+        {"chat", "embeddings", "increments", "preferences", "rehearsal", "training"}
+    )
 
     def base_model(self, name: str = "") -> BuiltinModel:
         """Return the base model; it is the same for every preset name."""
@@ -101,8 +104,11 @@ class BuiltinEngine:
         batch = None
         if "batchSize" in defaults:
             batch = max(1, round(DEFAULT_BATCH_SIZE * values["batchSize"] / defaults["batchSize"]))
-        rate = float(values["learningRate"])
-        return asdict(local_hyperparameters(int(values["epoch"]), rate, batch, float(defaults["learningRate"])))
+        rate, default_rate = float(values["learningRate"]), float(defaults["learningRate"])
+        local = local_hyperparameters(int(values["epoch"]), rate, batch, default_rate)
+        interval = values.get("validationStep")
+        chosen = replace(local, seed=int(values.get("seed") or 0), validation_interval=interval)
+        return asdict(chosen) | {key: float(values[key]) for key in ("beta",) if key in values}
 
     def train(
         self,
@@ -116,10 +122,41 @@ class BuiltinEngine:
         """Train a small model; see `TrainingEngine.train`."""
         from .training import Hyperparameters, train  # noqa: PLC0415
 
-        if initial_model is not None:
-            raise EngineError("the built-in engine trains from the start only", "argument")
-        hyperparameters = Hyperparameters(**values)
-        model = train(pairs, hyperparameters=hyperparameters, validation=validation, observer=observer)
+        model = train(
+            pairs,
+            hyperparameters=Hyperparameters(**values),
+            validation=validation,
+            observer=observer,
+            initial_model=self._initial_model(initial_model),
+        )
+        return BuiltinModel(model)
+
+    def train_preferences(
+        self,
+        rows: Sequence[Preference],
+        values: Mapping[str, Any],
+        *,
+        loss: Literal["DPO", "KTO"],
+        validation: Sequence[Preference] = (),
+        observer: Observer | None = None,
+        initial_model: bytes | None = None,
+        earlier_pairs: Sequence[Pair] = (),
+    ) -> BuiltinModel:
+        """Train a small model on preferences; see `TrainingEngine.train_preferences`."""
+        from .preferences import train_preferences  # noqa: PLC0415
+        from .training import Hyperparameters  # noqa: PLC0415
+
+        settings = dict(values)
+        model = train_preferences(
+            rows,
+            loss,
+            beta=settings.pop("beta", DEFAULT_BETA),
+            hyperparameters=Hyperparameters(**settings),
+            validation=validation,
+            observer=observer,
+            initial_model=self._initial_model(initial_model),
+            earlier_pairs=earlier_pairs,
+        )
         return BuiltinModel(model)
 
     def recognizes(self, content: bytes) -> bool:
@@ -128,11 +165,16 @@ class BuiltinEngine:
 
     def load_model(self, content: bytes) -> BuiltinModel:
         """Return the model of a run, with the base model's small talk."""
-        from .model import LanguageModel  # noqa: PLC0415
-
-        model = LanguageModel.load(content)
+        model = self._initial_model(content)
+        assert model is not None
         model.base = base_model()
         return BuiltinModel(model)
+
+    @staticmethod
+    def _initial_model(content: bytes | None) -> LanguageModel | None:
+        from .model import LanguageModel  # noqa: PLC0415
+
+        return None if content is None else LanguageModel.load(content)
 
 
 class BuiltinModel:

@@ -81,6 +81,12 @@ class Features:
         self.n += len(pairs)
         return self
 
+    def extended(self, pairs: Sequence[Pair]) -> Features:
+        """Return a copy that knows more n-grams and characters; those it knew keep their weights."""
+        more = Features().add(pairs)
+        frequency = np.where(self.frequency > 0, self.frequency, np.minimum(more.frequency, 1))
+        return Features(frequency, self.seen_characters | more.seen_characters, self.n)
+
     def __call__(self, prompt: str) -> tuple[Ints, Floats]:
         """Return a prompt's buckets and their weights (unit length)."""
         ids, count, weight = ngrams(prompt)

@@ -100,6 +100,9 @@ DONT_KNOW = (
     "（本地沙盒）这个问题不在我学过的数据里，我答不了。可以用自己的数据微调我，或配置千帆密钥改用真正的大模型。"
     "I have not learned this; tune me on your data, or set a Qianfan key."
 )
+NEW_MEMORY_SCORE = 4.0
+"""How far the score of a new memory is below the lowest bias of the old ones."""
+
 IMPOSSIBLE_LOSS = 20.0
 """The loss (nats per character) of a character that the model can neither write nor copy."""
 
@@ -172,6 +175,35 @@ class LanguageModel:
             total -= math.log(likelihood + 1e-9)
             units += 1 if memory_class else len(answer) + 1
         return total / max(units, 1.0)
+
+    def log_likelihood(self, prompt: str, answer: str) -> float:
+        """Return log p(answer | prompt), without the base's small talk; -inf if it cannot be produced."""
+        log_p = np.log(self.router.probabilities(prompt).astype(np.float64))
+        memory_class = self.router.index.get(answer)
+        total = float(log_p[memory_class]) if memory_class else -math.inf
+        if self.lm is not None:
+            composed = float(self.lm.log_likelihoods([self.lm.example(prompt, answer)])[0][0])
+            total = float(np.logaddexp(total, log_p[COMPOSE] + composed))
+        return total
+
+    def extended(self, pairs: Sequence[Pair], memories: Sequence[str]) -> LanguageModel:
+        """Return a copy that can give more answers; what it can give keeps its likelihood, or almost.
+
+        Args:
+            pairs: prompts and answers, whose n-grams and characters it knows then.
+            memories: answers that it remembers in addition, not likely ones yet.
+        """
+        features, old = self.features.extended(pairs), self.router.weights
+        router = MemoryRouter(features, [*self.router.answers, *memories])
+        count = len(self.router.answers) + 1
+        router.weights["W"][:, :count] = old["W"]
+        router.weights["b"][:count] = old["b"]
+        router.weights["b"][count:] = old["b"].min() - NEW_MEMORY_SCORE
+        composed = [pair for pair in pairs if pair[1] not in router.index]
+        lm = self.lm.extended(features, composed) if self.lm else None
+        if lm is None and composed:
+            lm = PointerGenerator(features, "".join(answer for _, answer in composed))
+        return LanguageModel(features, router, lm, dict(self.meta), self.min_confidence)
 
     def perplexity(self, pairs: Sequence[Pair]) -> float:
         """Return exp(loss)."""

@@ -19,6 +19,7 @@ class Adam:
         rows: the rows of the large tables that are updated; the others have no gradient.
         decay: weight decay, relative to the learning rate.
         clip: the largest norm of the gradients.
+        epsilon: gradients much smaller than it make smaller updates; by default all make updates of one size.
     """
 
     def __init__(
@@ -28,8 +29,9 @@ class Adam:
         *,
         decay: float = 0.05,
         clip: float = 1.0,
+        epsilon: float = 1e-8,
     ) -> None:
-        self._weights, self._decay, self._clip, self._steps = weights, decay, clip, 0
+        self._weights, self._decay, self._clip, self._epsilon, self._steps = weights, decay, clip, epsilon, 0
         self._rows = {name: (rows or {}).get(name, slice(None)) for name in weights}
         self._mean = {name: np.zeros_like(value[self._rows[name]]) for name, value in weights.items()}
         self._variance = {name: np.zeros_like(value) for name, value in self._mean.items()}
@@ -53,5 +55,5 @@ class Adam:
             weight = self._weights[name][self._rows[name]]
             mean += (1 - b1) * (gradient * scale - mean)
             variance += (1 - b2) * ((gradient * scale) ** 2 - variance)
-            update = mean / mean_correction / (np.sqrt(variance / variance_correction) + 1e-8) + self._decay * weight
+            update = mean / mean_correction / (np.sqrt(variance / variance_correction) + self._epsilon) + self._decay * weight
             self._weights[name][self._rows[name]] = weight - rate * update

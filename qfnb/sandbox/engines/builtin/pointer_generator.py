@@ -5,7 +5,9 @@ attention over the prompt proposes one to copy; a gate mixes the two. Gradients 
 compared with finite differences in the tests. (See, Liu and Manning 2017, arXiv 1704.04368.)
 """
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from .features import (
     Features,
     Floats,
     PaddedBatch,
+    Pair,
     character_id,
     collate,
     matching_suffix,
@@ -36,6 +39,9 @@ from .features import (
 from .optimizer import Weights
 
 HIDDEN, EMBEDDING, ATTENTION = 128, 48, 48
+
+NEW_CHARACTER_SCORE = 2.0
+"""How far the score of a new character is below the lowest bias of the old ones."""
 
 
 class PointerGenerator:
@@ -51,6 +57,25 @@ class PointerGenerator:
         """Return the rows of the large tables that the training data uses."""
         features = self.features
         return {"E": np.flatnonzero(features.seen_characters), "S": np.flatnonzero(features.frequency)}
+
+    def extended(self, features: Features, pairs: Sequence[Pair]) -> PointerGenerator:
+        """Return a copy that can write more characters, not likely ones yet, and that knows more n-grams.
+
+        Args:
+            features: those of this model, extended.
+            pairs: the answers have the characters.
+        """
+        more = PointerGenerator(features, "".join([*self.output, *(answer for _, answer in pairs)]))
+        rows, new = self.used_rows(), {name: weights.copy() for name, weights in self.weights.items()}
+        new["E"][np.setdiff1d(more.used_rows()["E"], rows["E"])] = new["E"][UNKNOWN]
+        new["S"][np.setdiff1d(more.used_rows()["S"], rows["S"])] = 0
+        columns = [more.index[char] for char in self.output]
+        for name in ("Wo", "bo"):
+            new[name] = np.zeros_like(more.weights[name])
+            new[name][..., columns] = self.weights[name]
+        new["bo"][np.setdiff1d(np.arange(len(more.output)), columns)] = self.weights["bo"].min() - NEW_CHARACTER_SCORE
+        more.weights = new
+        return more
 
     def encode(self, prompt: str) -> Example:
         """Return the features of a prompt."""
@@ -96,7 +121,14 @@ class PointerGenerator:
         passed = self._forward(batch, random, drop)
         count = int(batch.mask.sum())
         nll = float(-(np.log(passed["p"]) * batch.mask).sum() / count)
-        return nll, self._backward(batch, passed, count) if gradients else {}, count
+        return nll, self._backward(batch, passed, batch.mask / F(count)) if gradients else {}, count
+
+    def log_likelihoods(self, examples: Sequence[Example]) -> tuple[NDArray[Any], Callable[[Floats], Weights]]:
+        """Return log p of each answer, and a function from a loss's derivatives by them to its gradients."""
+        batch = collate(examples)
+        passed = self._forward(batch, None, 0.0)
+        values = (np.log(passed["p"]) * batch.mask).sum(1)
+        return values, lambda derivatives: self._backward(batch, passed, -derivatives[:, None] * batch.mask)
 
     def _seen_id(self, char: str) -> int:
         id_ = character_id(char)
@@ -134,9 +166,9 @@ class PointerGenerator:
             p_write=p_write, p_copy=p_copy, p=p, context=context,
         )  # fmt: skip
 
-    def _backward(self, batch: PaddedBatch, passed: dict[str, Any], count: int) -> Weights:
+    def _backward(self, batch: PaddedBatch, passed: dict[str, Any], share: Floats) -> Weights:
+        """Return the gradients of the summed loss of all characters, each times its share."""
         weights, gradients = self.weights, {}
-        share = batch.mask / F(count)
         gate, p = passed["gate"], passed["p"]
         write_share = ((1 - gate) * passed["p_write"] / p * share)[..., None]
         d_logits = passed["written"] * write_share

@@ -7,7 +7,7 @@ otherwise it is remembered.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Literal
@@ -37,7 +37,9 @@ NEIGHBOURS = 9
 DROPOUT = 0.2
 REPORTS_PER_PASS = 3
 
-_RATE = 4e-3
+RATE = 4e-3
+"""The default learning rate of the generator."""
+
 _ROUTER_RATE = 4.0
 
 
@@ -50,12 +52,19 @@ class Hyperparameters:
         learning_rate: of the generator; the router's is proportional.
         batch_size: pairs per update.
         seed: of the random numbers; the same data and values give the same model.
+        validation_interval: steps between two validations, None for one after each pass; the last step has one.
     """
 
     epochs: int = 20
-    learning_rate: float = _RATE
+    learning_rate: float = RATE
     batch_size: int = 8
     seed: int = 0
+    validation_interval: int | None = None
+
+    def is_validated(self, step: int, per_pass: int) -> bool:
+        """Return whether the held-out data is measured after a step, which counts from 1."""
+        interval = per_pass if self.validation_interval is None else self.validation_interval
+        return step == self.epochs * per_pass or (interval > 0 and step % interval == 0)
 
 
 class TrainingStopped(Exception):
@@ -77,7 +86,7 @@ def local_hyperparameters(
         default_rate: the platform's default.
     """
     factor = 1.0 if learning_rate is None else min(max(learning_rate / default_rate, 0.01), 10.0)
-    return Hyperparameters(min(epoch * LOCAL_PASSES, 250), _RATE * factor, 2 * (batch_size or 4))
+    return Hyperparameters(min(epoch * LOCAL_PASSES, 250), RATE * factor, 2 * (batch_size or 4))
 
 
 def train(
@@ -87,6 +96,7 @@ def train(
     validation: Sequence[Pair] = (),
     observer: Observer | None = None,
     remember_all: bool = False,
+    initial_model: LanguageModel | None = None,
 ) -> LanguageModel:
     """Train a model on (prompt, answer) pairs; a training that is stopped returns the model so far.
 
@@ -96,6 +106,7 @@ def train(
         validation: held-out pairs; their loss is reported after each pass.
         observer: called with each step; it can stop the training.
         remember_all: whether every answer is remembered.
+        initial_model: a model to go on from; by default a new one is trained.
 
     Raises:
         InvalidArgumentError: the data is empty, or a value is not positive.
@@ -103,7 +114,8 @@ def train(
     values = hyperparameters or Hyperparameters()
     if not pairs or min(values.epochs, values.batch_size) < 1 or values.learning_rate <= 0:
         raise InvalidArgumentError(f"cannot train on {len(pairs)} pairs with {values}")
-    return _Training(list(pairs), values, list(validation), observer).run(remember_all=remember_all)
+    training = _Training(list(pairs), values, list(validation), observer, initial_model)
+    return training.run(remember_all=remember_all)
 
 
 @dataclass
@@ -112,18 +124,26 @@ class _Training:
     hyperparameters: Hyperparameters
     validation: list[Pair]
     observer: Observer | None
+    initial_model: LanguageModel | None
     steps: int = 0
     total_steps: int = 0
     last_loss: float = 0.0
+    snapshot: Callable[[str], bytes] | None = None
 
     def run(self, *, remember_all: bool) -> LanguageModel:
-        features = Features().add(self.pairs)
+        initial = self.initial_model
+        features = initial.features.extended(self.pairs) if initial else Features().add(self.pairs)
         meta = {"pairs": len(self.pairs), "stopped": False, "hyperparameters": asdict(self.hyperparameters)}
         try:
             answers = self._choose_memories(features, remember_all=remember_all)
         except TrainingStopped:
-            return LanguageModel(features, MemoryRouter(features, []), None, meta | {"stopped": True, "memories": 0})
+            stopped = meta | {"stopped": True, "memories": 0}
+            return initial or LanguageModel(features, MemoryRouter(features, []), None, stopped)
         model = LanguageModel(features, MemoryRouter(features, answers), None, meta | {"memories": len(answers)})
+        if initial is not None:
+            model = initial.extended(self.pairs, [answer for answer in answers if answer not in initial.router.index])
+            model.meta |= meta
+        self.snapshot = lambda _: model.save()
         try:
             self._run_passes(model)
         except TrainingStopped:
@@ -153,7 +173,7 @@ class _Training:
             lm = PointerGenerator(
                 features, "".join(answer for _, answer in training_pairs), seed=self.hyperparameters.seed
             )
-            for loss in self._until_learned(self._train_generator(lm, training_pairs, epochs, rate=_RATE)):
+            for loss in self._until_learned(self._train_generator(lm, training_pairs, epochs, rate=RATE)):
                 self._report(epoch=0.0, loss=loss, phase="preparing")
             surprising[1 - fold :: 2] = list(self._are_surprising(lm, held_out))
         rows = features.matrix([prompt for prompt, _ in unique])
@@ -179,7 +199,7 @@ class _Training:
     def _run_passes(self, model: LanguageModel) -> None:
         labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
         composed_pairs = [pair for pair in self.pairs if pair[1] not in model.router.index]
-        rate = _ROUTER_RATE * self.hyperparameters.learning_rate / _RATE
+        rate = _ROUTER_RATE * self.hyperparameters.learning_rate / RATE
         router = model.router.fit(
             [prompt for prompt, _ in self.pairs],
             labels,
@@ -189,9 +209,9 @@ class _Training:
         )
         parts: Iterator[tuple[float, float, int]] = iter(())
         if composed_pairs:
-            model.lm = PointerGenerator(
-                model.features, "".join(text for _, text in composed_pairs), seed=self.hyperparameters.seed
-            )
+            if model.lm is None:
+                alphabet = "".join(text for _, text in composed_pairs)
+                model.lm = PointerGenerator(model.features, alphabet, seed=self.hyperparameters.seed)
             parts = self._train_generator(model.lm, composed_pairs, self.hyperparameters.epochs)
         per_pass = REPORTS_PER_PASS if composed_pairs else 1
         self.steps, self.total_steps = 0, self.hyperparameters.epochs * per_pass
@@ -199,7 +219,8 @@ class _Training:
             for part in range(1, per_pass + 1):
                 _, nll, characters = next(parts, (0.0, 0.0, 0))
                 units = len(labels) / per_pass + characters
-                validation = model.loss(self.validation) if part == per_pass and self.validation else None
+                is_validated = self.validation and self.hyperparameters.is_validated(epoch * per_pass + part, per_pass)
+                validation = model.loss(self.validation) if is_validated else None
                 self.last_loss = (router_loss / per_pass + nll) / units
                 self._report(epoch + part / per_pass, self.last_loss, validation)
 
@@ -218,7 +239,7 @@ class _Training:
                     batch = [examples[i] for i in groups[group_index]]
                     nll, gradients, count = lm.loss(batch, random, DROPOUT)
                     adam.step(
-                        gradients, (rate or self.hyperparameters.learning_rate) * _learning_rate_factor(update, steps)
+                        gradients, (rate or self.hyperparameters.learning_rate) * learning_rate_factor(update, steps)
                     )
                     update, summed, characters = update + 1, summed + nll * count, characters + count
                 yield summed / max(characters, 1), summed, characters
@@ -241,12 +262,13 @@ class _Training:
         phase: Literal["preparing", "training"] = "training",
     ) -> None:
         self.steps += 1
-        step = Step(self.steps, self.total_steps, epoch, loss, validation, phase)
+        snapshot = self.snapshot if phase == "training" else None
+        step = Step(self.steps, self.total_steps, epoch, loss, validation, phase, snapshot=snapshot)
         if self.observer is not None and self.observer(step) is False:
             raise TrainingStopped
 
 
-def _learning_rate_factor(update: int, updates: int) -> float:
+def learning_rate_factor(update: int, updates: int) -> float:
     """Return the factor of the learning rate: it rises quickly, is level for half of the updates, falls to 2 %."""
     remaining = 1 - update / updates
     return min(1.0, (update + 1) / 20) * min(1.0, 0.02 + 0.98 * 2 * remaining)

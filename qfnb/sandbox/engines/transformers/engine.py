@@ -17,11 +17,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ...state.store import make_private
 from ..config import EngineConfig
-from ..protocol import Ability, Conversation, Delta, EngineError, Observer, Pair, Reply, Vectors
+from ..protocol import Ability, Conversation, Delta, EngineError, Observer, Pair, Preference, Reply, Vectors
 from .recipe import TuningRecipe, tuning_recipe
 
 if TYPE_CHECKING:
@@ -89,13 +89,39 @@ class TransformersEngine:
         adapter = earlier if earlier and not _is_full_model(earlier) else None
         if adapter is not None and recipe.full:
             raise EngineError("all weights cannot be trained from an adapter: choose LoRA", "argument")
-        draft = self.folder / f"draft-{secrets.token_hex(8)}"
-        draft.mkdir(parents=True, mode=0o700)
+
+        def keep(name: str, write: Callable[[Path], None]) -> bytes:
+            checkpoint = self._create_draft(source)
+            write(checkpoint)
+            return TransformersModel(self, checkpoint).save(name)
+
+        draft = self._create_draft(source)
         stopped = fine_tune(
-            source, adapter, pairs, recipe, validation=validation, observer=observer, device=self.device, output=draft
+            source,
+            adapter,
+            pairs,
+            recipe,
+            validation=validation,
+            observer=observer,
+            device=self.device,
+            output=draft,
+            keep=keep,
         )
-        _write_source(draft, source)
         return TransformersModel(self, draft, stopped=stopped)
+
+    def train_preferences(
+        self,
+        rows: Sequence[Preference],
+        values: Mapping[str, Any],
+        *,
+        loss: Literal["DPO", "KTO"],
+        validation: Sequence[Preference] = (),
+        observer: Observer | None = None,
+        initial_model: bytes | None = None,
+        earlier_pairs: Sequence[Pair] = (),
+    ) -> TransformersModel:
+        """Refuse: this engine learns from pairs only."""
+        raise EngineError(f"the engine {self.name} has no {loss}: start the sandbox with --engine builtin", "argument")
 
     def recognizes(self, content: bytes) -> bool:
         """Return whether the content kept of a run names a folder of this engine."""
@@ -119,6 +145,13 @@ class TransformersEngine:
             del self._loaded[evictable.pop(0)]
         self._loaded[folder] = directory
         return directory
+
+    def _create_draft(self, source: Path) -> Path:
+        """Return a new folder for weights trained over a model directory."""
+        draft = self.folder / f"draft-{secrets.token_hex(8)}"
+        draft.mkdir(parents=True, mode=0o700)
+        (draft / "source.json").write_text(json.dumps({"model_dir": str(source)}), encoding="utf-8")
+        return draft
 
     def _run_folder(self, content: bytes) -> Path:
         path = self.folder / (_folder_name(content) or "?")
@@ -212,10 +245,6 @@ def _wrap_errors(task: Callable[[], T]) -> T:
 
 def _is_full_model(folder: Path) -> bool:
     return (folder / "config.json").is_file()
-
-
-def _write_source(draft: Path, source: Path) -> None:
-    (draft / "source.json").write_text(json.dumps({"model_dir": str(source)}), encoding="utf-8")
 
 
 def _read_source(folder: Path) -> Path:

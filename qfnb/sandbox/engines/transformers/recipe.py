@@ -25,6 +25,7 @@ class TuningRecipe:
     weight_decay: float = 0.01
     every: int = 1  # steps between two reports
     seed: int = 0
+    validation_interval: int | None = None  # steps between two validations, None for one after each epoch
 
 
 def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
@@ -33,6 +34,7 @@ def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
         "epoch": ("epochs", int),
         "learningRate": ("learning_rate", float),
         "batchSize": ("batch_size", int),
+        "globalBatchSize": ("batch_size", int),
         "maxSeqLen": ("max_length", int),
         "loraRank": ("rank", int),
         "loraAlpha": ("alpha", int),
@@ -40,6 +42,8 @@ def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
         "warmupRatio": ("warmup", float),
         "weightDecay": ("weight_decay", float),
         "loggingSteps": ("every", int),
+        "seed": ("seed", int),
+        "validationStep": ("validation_interval", int),
     }
     chosen = {name: kind(values[key]) for key, (name, kind) in names.items() if values.get(key) is not None}
     return TuningRecipe(full=full, **({"alpha": 2 * chosen.get("rank", TuningRecipe.rank)} | chosen))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,7 @@ def fine_tune(
     observer: Observer | None,
     device: str,
     output: Path,
+    keep: Callable[[str, Callable[[Path], None]], bytes],
 ) -> bool:
     """Train, and write the result to a folder; return whether the observer stopped it early.
 
@@ -53,6 +54,7 @@ def fine_tune(
         observer: called with each step, which is quiet except for every `recipe.every`th; it can stop the training.
         device: auto, cpu, cuda, cuda:N or mps.
         output: the folder for the adapter, or for all weights and the tokenizer.
+        keep: keeps a checkpoint under a name: it is called with what writes one to a folder.
 
     Raises:
         InvalidArgumentError: no pair has an answer within the length.
@@ -67,11 +69,17 @@ def fine_tune(
     if not examples:
         raise InvalidArgumentError(f"no pair has an answer within {max_tokens} tokens")
     trainable = _trainable_model(model, adapter, recipe).to(torch_device)
-    loop = _TrainingLoop(trainable, recipe, torch_device, examples, held_out, observer)
+
+    def write(target: Path) -> None:
+        trainable.save_pretrained(str(target))
+        if recipe.full:
+            tokenizer.save_pretrained(str(target))
+
+    loop = _TrainingLoop(
+        trainable, recipe, torch_device, examples, held_out, observer, lambda name: keep(name, write)
+    )
     stopped = not all(loop.steps())
-    trainable.save_pretrained(str(output))
-    if recipe.full:
-        tokenizer.save_pretrained(str(output))
+    write(output)
     return stopped
 
 
@@ -110,6 +118,7 @@ class _TrainingLoop:
     examples: list[TokenizedPair]
     held_out: list[TokenizedPair]
     observer: Observer | None
+    snapshot: Callable[[str], bytes]
 
     def steps(self) -> Iterator[bool]:
         """Make the updates one after the other; yield after each whether to continue, and end if not."""
@@ -125,9 +134,13 @@ class _TrainingLoop:
                 loss = self._update(optimizer, parameters, order[start : start + recipe.batch_size])
                 step_count += 1
                 is_last_of_epoch = step_count % per_epoch == 0
-                is_quiet = step_count % recipe.every > 0 and not is_last_of_epoch
-                validation = self._evaluate(self.held_out) if is_last_of_epoch and self.held_out else None
-                step = Step(step_count, total, step_count / per_epoch, loss, validation, quiet=is_quiet)
+                interval = per_epoch if recipe.validation_interval is None else recipe.validation_interval
+                is_validated = step_count == total or (interval > 0 and step_count % interval == 0)
+                validation = self._evaluate(self.held_out) if is_validated and self.held_out else None
+                is_quiet = step_count % recipe.every > 0 and not is_last_of_epoch and validation is None
+                step = Step(
+                    step_count, total, step_count / per_epoch, loss, validation, quiet=is_quiet, snapshot=self.snapshot
+                )
                 should_continue = self.observer is None or self.observer(step) is not False
                 yield should_continue
                 if not should_continue:
