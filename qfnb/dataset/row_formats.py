@@ -140,8 +140,8 @@ def to_platform_line(row: Mapping[str, Any], schema: Schema) -> list[dict[str, A
     last_turn: dict[str, Any] = {"prompt": row["prompt"]}
     if schema.name == "sorted":
         last_turn["response"] = [[text] for text in row["responses"]]
-    elif schema.name == "preference":
-        last_turn |= {"chosen": row["chosen"], "rejected": row["rejected"]}
+    elif schema.name in {"preference", "feedback"}:
+        last_turn |= {column: row[column] for column in ("chosen", "rejected") if row.get(column)}
     elif schema is not PROMPTS:
         last_turn["response"] = [[row["response"]]]
     turns = [{"prompt": turn["prompt"], "response": [[turn["response"]]]} for turn in row.get("history", ())]
@@ -185,7 +185,11 @@ def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def _flatten_answers(row: Row) -> Row:
-    """Replace the platform's lists of lists of answers by texts."""
+    """Replace the platform's lists of lists of answers by texts, and a response with its judgement by a column."""
+    is_desirable = {"true": True, "false": False}.get(str(row.get("desirable")).lower())
+    if is_desirable is not None and "response" in row:
+        del row["desirable"]
+        row["chosen" if is_desirable else "rejected"] = row.pop("response")
     answers = row.get("response")
     if isinstance(answers, list):
         ranked = [_innermost(part) for part in answers]

@@ -54,6 +54,8 @@ class Schema:
             elif kind not in {"optional", "turns"}:
                 columns = ", ".join(map(str, row)) or "nothing"
                 raise RowError(f"field {column!r} is missing (found: {columns[:80]}); expected {self.expected}", column)
+        if self is FEEDBACK and not (row.get("chosen") or row.get("rejected")):
+            raise RowError(f"neither chosen nor rejected has a text; expected {self.expected}", "chosen")
 
     def __str__(self) -> str:
         return self.name
@@ -96,6 +98,15 @@ PREFERENCE = Schema(
     "DPO_PromptChosenRejected",
     reference="chosen",
 )
+FEEDBACK = Schema(
+    "feedback",
+    "单条评价 chosen or rejected",
+    {"history": "turns", "prompt": "text", "chosen": "optional", "rejected": "optional", **_SYSTEM_COLUMN},
+    '{"prompt": "...", "chosen": "..."} or {"prompt": "...", "response": "...", "desirable": false}',
+    2002,
+    "KTO_PromptChosenRejected",
+    reference="chosen",
+)
 TEXT = Schema("text", "泛文本 text", {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",))
 PROMPTS = Schema(
     "prompts",
@@ -114,7 +125,8 @@ PICTURES = Schema(
     "PromptImage",
 )
 
-SCHEMAS = {schema.name: schema for schema in (PAIRS, CONVERSATION, SORTED, PREFERENCE, TEXT, PROMPTS, PICTURES)}
+_ALL = (PAIRS, CONVERSATION, SORTED, PREFERENCE, FEEDBACK, TEXT, PROMPTS, PICTURES)
+SCHEMAS = {schema.name: schema for schema in _ALL}
 
 
 def find_schema(schema: Schema | str | None) -> Schema | None:
@@ -140,13 +152,15 @@ def detect_schema(rows: Iterable[Row]) -> Schema:
     kinds = Counter(kind for row in islice(rows, DETECTION_ROWS) if (kind := _schema_name(row)))
     if kinds.keys() == {"pairs", "conversation"}:
         return CONVERSATION
+    if "feedback" in kinds and kinds.keys() <= {"feedback", "preference"}:
+        return FEEDBACK
     return SCHEMAS[kinds.most_common(1)[0][0]] if kinds else PAIRS
 
 
 def _schema_name(row: Row) -> str:
     """Return the name of a row's schema by its columns, the most specific first; "" for none."""
-    if "chosen" in row and "rejected" in row:
-        return "preference"
+    if "prompt" in row and ("chosen" in row or "rejected" in row):
+        return "preference" if row.get("chosen") and row.get("rejected") else "feedback"
     if "prompt" in row and "responses" in row:
         return "sorted"
     if "prompt" in row and "response" in row:

@@ -5,11 +5,11 @@ from .base import BaseAction, Executable, ExecuteSerializable, Pipeline, Seriali
 from .configs import DeployConfig, TrainConfig
 from .consts import ActionState, FinetuneStatus, ServiceStatus, ServiceType
 from .event import Event, EventHandler, dispatch_event
-from .finetune import DPO, LLMFinetune, PostPretrain
+from .finetune import DPO, KTO, LLMFinetune, PostPretrain
 from .model import Model, Service, model_deploy
 
 __all__ = [
-    "DPO", "ActionState", "BaseAction", "DeployAction", "DeployConfig", "EvaluateAction", "Event",
+    "DPO", "KTO", "ActionState", "BaseAction", "DeployAction", "DeployConfig", "EvaluateAction", "Event",
     "EventHandler", "Executable", "ExecuteSerializable", "FinetuneStatus", "LLMFinetune",
     "LoadDataSetAction", "Model", "ModelPublishAction", "Pipeline", "PostPretrain", "Serializable",
     "Service", "ServiceStatus", "ServiceType", "TrainAction", "TrainConfig", "Trainer", "dispatch_event",

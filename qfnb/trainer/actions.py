@@ -8,7 +8,7 @@ from ..dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager
 from ..evaluation.evaluator import LocalEvaluator
-from ..model import Model
+from ..model import Model, Service
 from .base import BaseAction, Facts
 from .configs import DeployConfig
 from .consts import ActionState
@@ -158,6 +158,41 @@ class EvaluateAction(BaseAction):
         self.action_event(ActionState.Running, "evaluating", {})
         manager = EvaluationManager(**{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators})
         return {"eval_res": manager.eval([target], self.eval_dataset)}
+
+
+def restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
+    """Return the actions of a stored training; of one started elsewhere, those that poll and publish it."""
+    rows = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
+    actions: list[BaseAction] = []
+    for row in rows:
+        if (action_class := _ACTION_CLASSES.get(str(row.get("type")))) is None:
+            raise InvalidArgumentError(f"this version of qfnb has no action {row.get('type')!r}")
+        action = action_class()
+        if "id" in row:
+            action.restore(row)
+        if isinstance(action, TrainAction):  # the record is newer than the stored action
+            action.task_id = facts.get("task_id") or action.task_id
+            action.job_id = facts.get("job_id") or action.job_id
+        actions.append(action)
+    if deploy_config is None:
+        return actions
+    return [*(row for row in actions if not isinstance(row, DeployAction)), DeployAction(deploy_config)]
+
+
+_ACTION_CLASSES: dict[str, type[BaseAction]] = {
+    kind.__name__: kind for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
+}
+
+
+def restore_objects(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts with the model and the service, which JSON does not hold."""
+    restored = dict(facts)
+    if version := restored.get("model_version_id"):
+        run = restored.get("task_id"), restored.get("job_id")
+        restored["model"] = Model(version, None, *run, set_id=restored.get("model_set_id"))
+    if endpoint := restored.get("service_endpoint"):
+        restored["service"] = Service(restored.get("service_id"), endpoint, restored.get("model"))
+    return restored
 
 
 def _version_ids(model: Model) -> dict[str, Any]:

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from ..dataset import Dataset
-from ..dataset.schema import CONVERSATION, PAIRS, PREFERENCE, SORTED, TEXT, Schema
+from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..errors import InvalidArgumentError, RequestError
-from ..model import Model, Service
+from ..model import Model
 from ..resources.management.finetune import FineTune
+from ..resources.validation import validate_choice
 from ..wire import finetune_v2 as wire
 from . import run_store
-from .actions import DeployAction, EvaluateAction, LoadDataSetAction, ModelPublishAction, TrainAction
+from .actions import (
+    DeployAction,
+    EvaluateAction,
+    LoadDataSetAction,
+    ModelPublishAction,
+    TrainAction,
+    restore_actions,
+    restore_objects,
+)
 from .background import BackgroundTrainer
 from .base import BaseAction
 from .configs import DeployConfig, TrainConfig, validate_train_config
 from .event import EventHandler
+from .loss_diagnostics import best_checkpoint
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DataSource = Dataset | str | Path | None
 """A `Dataset`, a `ds-...` id, or the path of a data file."""
@@ -44,6 +57,7 @@ class LLMFinetune(BackgroundTrainer):
         previous_model: the model that it was published as.
         model_not_publish: stop after the training.
         model_name: name of the published model; default m_<task_id>.
+        train_mode: SFT, PostPretrain, DPO or KTO; default: that of the class.
 
     The constructor asks the platform for the ranges of the hyper-parameters, so that a wrong value is refused
     before anything starts; where the platform cannot be reached, it checks them itself at the start.
@@ -54,7 +68,7 @@ class LLMFinetune(BackgroundTrainer):
     Source: seed 004 (LLMFinetune).
     """
 
-    train_mode: ClassVar[str] = wire.SFT
+    train_mode: str = wire.SFT
     schemas: ClassVar[tuple[Schema, ...]] = (PAIRS, CONVERSATION)
     """Kinds of rows that the train mode learns from."""
 
@@ -76,11 +90,14 @@ class LLMFinetune(BackgroundTrainer):
         previous_model: Model | None = None,
         model_not_publish: bool = False,
         model_name: str = "",
+        train_mode: str | None = None,
     ) -> None:
         config = train_config or TrainConfig()
+        self.train_mode = str(train_mode or self.train_mode)
+        validate_choice("train_mode", self.train_mode, TRAINER_CLASSES)
         data = None if dataset_bos_path else _load_dataset(dataset)
         if data is not None and data.is_fetched:  # the platform checks other datasets at the start
-            self.validate_schema(data)
+            TRAINER_CLASSES[self.train_mode].validate_schema(data)
         with contextlib.suppress(RequestError):  # not reachable: the platform checks at the start
             supported = FineTune.V2.supported_models().data
             validate_train_config(train_type, config, supported, self.train_mode)
@@ -141,6 +158,20 @@ class LLMFinetune(BackgroundTrainer):
 
     load = attach
 
+    @property
+    def checkpoints(self) -> pd.DataFrame:
+        """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or the best."""
+        import pandas as pd  # noqa: PLC0415 - slow to import
+
+        points = self.progress.points
+        best = best_checkpoint(points)
+        rows = []
+        for point in points:
+            fields = {name: value for name, value in vars(point).items() if name != "rewards"}
+            rewards = {f"rewards/{name}": value for name, value in (point.rewards or {}).items()}
+            rows.append(fields | rewards | {"is_best": point is best})
+        return pd.DataFrame(rows)
+
     def publish(self, model_name: str = "") -> Self:
         """Publish the run as a model: at once, or after the training while it runs.
 
@@ -196,66 +227,39 @@ class LLMFinetune(BackgroundTrainer):
         cls, run: run_store.RunRecord, handler: EventHandler | None, deploy_config: DeployConfig | None
     ) -> Self:
         self = cls.__new__(cls)
-        actions = _restore_actions(run.facts, deploy_config)
+        actions = restore_actions(run.facts, deploy_config)
         BackgroundTrainer.__init__(self, run, actions, handler)
+        self.train_mode = next((row.train_mode for row in actions if isinstance(row, TrainAction)), cls.train_mode)
         self.ppls[0].position = min(int(run.facts.get("position", 0)), len(actions))
-        self.ppls[0].facts = _restore_objects(run.facts.get("facts") or {})
+        self.ppls[0].facts = restore_objects(run.facts.get("facts") or {})
         return self
 
 
 class PostPretrain(LLMFinetune):
     """Continue the pre-training of a model on plain texts; arguments as for `LLMFinetune`."""
 
-    train_mode: ClassVar[str] = wire.POST_PRETRAIN
+    train_mode = wire.POST_PRETRAIN
     schemas: ClassVar[tuple[Schema, ...]] = (TEXT,)
 
 
 class DPO(LLMFinetune):
     """Tune a model on preferences, rows of prompt, chosen and rejected; arguments as for `LLMFinetune`."""
 
-    train_mode: ClassVar[str] = wire.DPO
+    train_mode = wire.DPO
     schemas: ClassVar[tuple[Schema, ...]] = (PREFERENCE, SORTED)
 
 
+class KTO(LLMFinetune):
+    """Tune a model on answers that were judged one by one, rows of prompt and chosen or rejected, or of both."""
+
+    train_mode = wire.KTO
+    schemas: ClassVar[tuple[Schema, ...]] = (FEEDBACK, PREFERENCE, SORTED)
+
+
 TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
-    trainer_class.train_mode: trainer_class for trainer_class in (LLMFinetune, PostPretrain, DPO)
+    trainer_class.train_mode: trainer_class for trainer_class in (LLMFinetune, PostPretrain, DPO, KTO)
 }
 """The trainer of each train mode."""
-
-
-def _restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
-    """Return the actions of a stored training; of one started elsewhere, those that poll and publish it."""
-    rows = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
-    actions: list[BaseAction] = []
-    for row in rows:
-        if (action_class := _ACTION_CLASSES.get(str(row.get("type")))) is None:
-            raise InvalidArgumentError(f"this version of qfnb has no action {row.get('type')!r}")
-        action = action_class()
-        if "id" in row:
-            action.restore(row)
-        if isinstance(action, TrainAction):  # the record is newer than the stored action
-            action.task_id = facts.get("task_id") or action.task_id
-            action.job_id = facts.get("job_id") or action.job_id
-        actions.append(action)
-    if deploy_config is None:
-        return actions
-    return [*(row for row in actions if not isinstance(row, DeployAction)), DeployAction(deploy_config)]
-
-
-_ACTION_CLASSES: dict[str, type[BaseAction]] = {
-    kind.__name__: kind for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
-}
-
-
-def _restore_objects(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts with the model and the service, which JSON does not hold."""
-    restored = dict(facts)
-    if version := restored.get("model_version_id"):
-        run = restored.get("task_id"), restored.get("job_id")
-        restored["model"] = Model(version, None, *run, set_id=restored.get("model_set_id"))
-    if endpoint := restored.get("service_endpoint"):
-        restored["service"] = Service(restored.get("service_id"), endpoint, restored.get("model"))
-    return restored
 
 
 def _load_dataset(source: DataSource) -> Dataset:

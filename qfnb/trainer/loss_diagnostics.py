@@ -1,10 +1,14 @@
 """Problems that a loss curve shows, found by plain rules; each message has the numbers."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
+
+from ..wire.finetune_v2 import Checkpoint
 
 MIN_POINTS: Final = 9
 """Points that a trend needs at least."""
@@ -27,6 +31,8 @@ class LossPoint:
 
     Attributes:
         epoch: passes over the data so far, None where the platform counts steps only.
+        rewards: of a training on preferences: chosen, rejected, margins, accuracies.
+        is_kept: whether the weights are kept, so that they can be published; None where the platform does not say.
     """
 
     step: int
@@ -34,6 +40,28 @@ class LossPoint:
     training_loss: float
     validation_loss: float | None = None
     perplexity: float | None = None
+    rewards: Mapping[str, float] | None = None
+    is_kept: bool | None = None
+
+    @classmethod
+    def from_checkpoint(cls, row: Checkpoint) -> LossPoint:
+        """Return a checkpoint of the platform, or of the sandbox with its further fields, as a point."""
+        extra = row.model_extra or {}
+        return cls(
+            row.step,
+            extra.get("epoch"),
+            math.nan if row.training_loss is None else row.training_loss,
+            row.validation_loss,
+            row.perplexity,
+            extra.get("rewards"),
+            extra.get("kept"),
+        )
+
+
+def best_checkpoint(points: Sequence[LossPoint]) -> LossPoint | None:
+    """Return the point with the lowest validation loss of those that can be published, None without such a point."""
+    candidates = [point for point in points if point.validation_loss is not None and point.is_kept is not False]
+    return min(candidates, key=lambda point: point.validation_loss or 0.0, default=None)
 
 
 def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) -> list[float]:

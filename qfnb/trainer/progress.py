@@ -259,9 +259,7 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
     except ValueError:
         return progress  # a field has an unknown type; the next poll may be better
     points = tuple(
-        LossPoint(c.step, getattr(c, "epoch", None), c.training_loss, c.validation_loss, c.perplexity)
-        for c in task.checkpoint_list or ()
-        if c.training_loss is not None
+        LossPoint.from_checkpoint(point) for point in task.checkpoint_list or () if point.training_loss is not None
     )
     state = progress.run_state if task.run_status is None else task.run_status
     is_queued, is_sandbox = state in QUEUED_STATES, progress.from_sandbox or "sandbox" in result

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from qfnb import Dataset, errors
 from qfnb.dataset import SCHEMAS
+from qfnb.dataset.row_formats import to_platform_line
 
 EASY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(
@@ -217,10 +218,31 @@ def test_every_schema_has_the_platforms_numbers():
         "conversation": (20, 4),
         "sorted": (20, 4),
         "preference": (20, 4),
+        "feedback": (20, 4),
         "text": (401, 4),
         "prompts": (402, 4),
         "pictures": (705, 7),
     }
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "问", "response": "答", "desirable": True},
+        {"prompt": "问", "response": [["答"]], "desirable": "true"},
+        {"prompt": "问", "chosen": "答"},
+        [{"prompt": "问", "chosen": "答", "rejected": ""}],
+    ],
+)
+def test_an_answer_that_was_judged_alone_is_feedback(row):
+    dataset = Dataset([row, {"prompt": "问", "rejected": "坏"}, {"prompt": "问", "chosen": "好", "rejected": "坏"}])
+    assert dataset.schema.name == "feedback"
+    assert to_platform_line(dataset.rows[0], dataset.schema) == [{"prompt": "问", "chosen": "答"}]
+
+
+def test_feedback_without_an_answer_is_refused():
+    with pytest.raises(errors.DatasetError, match="neither chosen nor rejected has a text"):
+        Dataset([{"prompt": "问", "chosen": "", "rejected": ""}], schema="feedback")
 
 
 def zip_bytes(*entries, method=zipfile.ZIP_DEFLATED):

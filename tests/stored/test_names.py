@@ -187,7 +187,9 @@ def test_a_journal_of_the_first_version_is_read_without_being_changed(tmp_path):
 
 
 def test_documents_of_the_sandbox_have_the_keys_that_they_had(written):
-    assert documents(written / "sandbox" / "state.db") == documents(STORED / "sandbox" / "state.db")
+    present = documents(written / "sandbox" / "state.db")
+    for kind, keys in documents(STORED / "sandbox" / "state.db").items():
+        assert keys <= present[kind], kind
 
 
 def test_facts_and_plans_of_journals_have_the_names_that_they_had(written):

@@ -14,7 +14,8 @@ from qfnb.trainer.form.launch_form import Draft, LaunchForm
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答" * 20} for n in range(10)])
 TEXTS = Dataset([{"text": "很长的文章" * 9}] * 10)
-DATASETS = {"ds": PAIRS, "texts": TEXTS}
+PREFERENCES = Dataset([{"prompt": f"问 {n}", "chosen": "好", "rejected": "坏"} for n in range(10)])
+DATASETS = {"ds": PAIRS, "texts": TEXTS, "preferences": PREFERENCES}
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_each_model_and_parameter_scale_opens_without_issues(form):
     for row in form.supported_models:
         for mode in row.support_train_mode:
             for scale in mode.support_parameter_scale:
-                data = "texts" if mode.train_mode == "PostPretrain" else "ds"
+                data = {"PostPretrain": "texts", "DPO": "preferences", "KTO": "preferences"}.get(mode.train_mode, "ds")
                 chosen = form.with_choice(dataset=data).with_choice(model=row.model).with_choice(mode=mode.train_mode)
                 assert not chosen.with_choice(scale=scale.parameter_scale).issues
 
@@ -94,9 +95,9 @@ def test_a_wrong_field_is_an_issue_with_the_reason(form, changes, field, words):
 
 def test_a_train_mode_without_a_trainer_is_an_issue(form):
     row = form.supported_models[0].model_copy(deep=True)
-    row.support_train_mode[0].train_mode = "KTO"
-    chosen = replace(form, supported_models=(row,)).with_choice(mode="KTO")
-    assert "KTO" in chosen.issues["mode"]
+    row.support_train_mode[0].train_mode = "RFT"
+    chosen = replace(form, supported_models=(row,)).with_choice(model=row.model, mode="RFT")
+    assert "RFT" in chosen.issues["mode"]
 
 
 def test_an_unknown_model_is_warned_about_and_can_be_tried(form):

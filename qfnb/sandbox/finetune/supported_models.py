@@ -81,7 +81,8 @@ def _model(
     """Return a model as the platform lists it; `tuning` maps parameter scales to the parameters of each."""
     modes = {wire.SFT: tuning} | ({} if pretraining is None else {wire.POST_PRETRAIN: {FULL: pretraining}})
     if preferences:
-        modes |= dict.fromkeys((wire.DPO, wire.KTO), {scale: [*rows, _BETA] for scale, rows in tuning.items()})
+        with_beta = {scale: [*rows, _BETA] for scale, rows in tuning.items()}
+        modes |= {wire.DPO: with_beta, wire.KTO: with_beta}
     train_modes = []
     for mode, scales in modes.items():
         rows = [{"parameterScale": scale, "supportHyperParameterConfig": rows} for scale, rows in scales.items()]

@@ -16,8 +16,8 @@ UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 
 @emulates(wire.SUPPORT_MODELS)
 def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
-    """List the models that can be tuned, with every range."""
-    return supported_models.WIRE_MODELS
+    """List the models that can be tuned; a strict sandbox offers today's, and tunes the others, too."""
+    return supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
 
 
 @emulates(wire.CREATE_JOB)

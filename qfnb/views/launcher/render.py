@@ -20,7 +20,7 @@ FIELD_LABELS: Final[Mapping[str, tuple[str, str]]] = {
     "dataset": ("数据集 dataset", "变量、文件或 a variable, a file, or ds-..."),
     "held_out": ("验证集比例 held out, %", "0 – 100，不参与训练的行 rows that are not trained on"),
     "model": ("模型 model", "平台列出的，或其他名称 listed by the platform, or another name"),
-    "mode": ("训练方式 train mode", "SFT 有监督微调 · PostPretrain 续训 · DPO 偏好对齐"),
+    "mode": ("训练方式 train mode", "SFT 有监督微调 · PostPretrain 续训 · DPO, KTO 偏好对齐"),
     "scale": ("参数规模 parameter scale", "LoRA 低秩 · FullFineTuning 全量 · PromptTuning 提示"),
     "others": ("其他超参 other hyper-parameters", ""),
     "after": ("训练之后 afterwards", "每一步包含前面各步 each step includes those before it"),

@@ -69,11 +69,12 @@ def test_a_second_version_is_the_newest_everywhere(run, published):
 
 
 def test_a_checkpoint_can_be_published_and_says_what_it_is(run):
-    step = run["checkpointList"][0]["step"]
+    dropped, step = run["checkpointList"][0]["step"], next(row["step"] for row in run["checkpointList"] if row["kept"])
     model = Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": step}).data
     assert Model.detail(model.version_id)["result"]["sandbox"]["step"] == step
-    with pytest.raises(errors.APIError, match="has no checkpoint 99999"):
-        Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": 99999})
+    for missing in (99999, dropped):
+        with pytest.raises(errors.APIError, match=f"{missing}; run .* kept the checkpoints {step}"):
+            Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": missing})
 
 
 def test_your_own_model_is_listed_with_its_newest_version(published):

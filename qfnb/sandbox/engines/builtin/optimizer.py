@@ -1,7 +1,8 @@
-"""Adam with decoupled weight decay and gradient clipping."""
+"""Adam with decoupled weight decay and gradient clipping; gradients of the rows of a table."""
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,5 +56,16 @@ class Adam:
             weight = self._weights[name][self._rows[name]]
             mean += (1 - b1) * (gradient * scale - mean)
             variance += (1 - b2) * ((gradient * scale) ** 2 - variance)
-            update = mean / mean_correction / (np.sqrt(variance / variance_correction) + self._epsilon) + self._decay * weight
+            deviation = np.sqrt(variance / variance_correction) + self._epsilon
+            update = mean / mean_correction / deviation + self._decay * weight
             self._weights[name][self._rows[name]] = weight - rate * update
+
+
+def sum_rows_by_id(ids: NDArray[np.int64], rows: Floats, size: int) -> Floats:
+    """Sum rows by id; sorting first is several times faster than np.add.at."""
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    start = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+    out: NDArray[Any] = np.zeros((size, rows.shape[1]), np.float32)
+    out[ids[start]] = np.add.reduceat(rows[order], start, 0)
+    return out

@@ -21,24 +21,19 @@ from .model import COMPOSE, LanguageModel, MemoryRouter, char_loss
 from .optimizer import Adam
 from .pointer_generator import PointerGenerator
 
-LOCAL_PASSES = 5
-"""Passes of the small local model that stand for one epoch of a large one."""
+LOCAL_PASSES = 5  # passes of the small local model that stand for one epoch of a large one
 
-FACT_LOSS = 2.0
-"""Nats; a unique answer with a larger loss is a fact to remember, not a rule."""
+FACT_LOSS = 2.0  # nats; a unique answer with a larger loss is a fact to remember, not a rule
 
-FOLD_UPDATES = 200
-"""Updates that are enough to separate facts from rules."""
+FOLD_UPDATES = 200  # updates that are enough to separate facts from rules
 
-LEARNED_LOSS = 0.01
-"""Nats per character; with a smaller loss in a pass, a fold has learned what it can."""
+LEARNED_LOSS = 0.01  # nats per character; with a smaller loss in a pass, a fold has learned what it can
 
 NEIGHBOURS = 9
 DROPOUT = 0.2
 REPORTS_PER_PASS = 3
 
-RATE = 4e-3
-"""The default learning rate of the generator."""
+RATE = 4e-3  # the default learning rate of the generator
 
 _ROUTER_RATE = 4.0
 
@@ -274,11 +269,9 @@ def learning_rate_factor(update: int, updates: int) -> float:
     return min(1.0, (update + 1) / 20) * min(1.0, 0.02 + 0.98 * 2 * remaining)
 
 
-GRAM_CHARS = 3
-"""The length of a piece of a shared pattern."""
+GRAM_CHARS = 3  # the length of a piece of a shared pattern
 
-SHARED_SHARE = 0.05
-"""The share of the answers, but at least three answers, that make a piece part of a pattern."""
+SHARED_SHARE = 0.05  # the share of the answers, but at least three answers, that make a piece part of a pattern
 
 
 def explained_pairs(pairs: Sequence[Pair]) -> list[bool]:

@@ -75,9 +75,7 @@ def fine_tune(
         if recipe.full:
             tokenizer.save_pretrained(str(target))
 
-    loop = _TrainingLoop(
-        trainable, recipe, torch_device, examples, held_out, observer, lambda name: keep(name, write)
-    )
+    loop = _TrainingLoop(trainable, recipe, torch_device, examples, held_out, observer, lambda name: keep(name, write))
     stopped = not all(loop.steps())
     write(output)
     return stopped

@@ -1,0 +1,204 @@
+"""The losses of DPO (arXiv 2305.18290) and KTO (arXiv 2402.01306) of a model, with their gradients.
+
+The policy is the whole model: p(answer | prompt) of the router's memories and of the generator. The reference is the
+model as it is when the objective is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..protocol import Preference
+from .features import F, Pair
+from .model import COMPOSE, LanguageModel
+from .optimizer import Weights
+
+Loss = Literal["DPO", "KTO"]
+Values = NDArray[np.float64]
+Indexes = NDArray[np.int64]
+Gradients = tuple[Weights, Weights]  # of the router's weights and of the generator's
+
+NLL_WEIGHT = 0.2  # of the chosen answers' own loss in DPO, as in Llama 3 (arXiv 2407.21783, section 4.1.4)
+CHUNK = 64  # pairs whose likelihoods are computed at a time
+
+
+def usable_rows(rows: Sequence[Preference], loss: Loss) -> list[Preference]:
+    """Return the rows that a loss learns from: DPO needs two different answers, KTO at least one."""
+    if loss == "DPO":
+        return [row for row in rows if row.chosen and row.rejected and row.chosen != row.rejected]
+    return [row for row in rows if row.chosen or row.rejected]
+
+
+def judged_pairs(rows: Sequence[Preference]) -> list[Pair]:
+    """Return the chosen answers with their prompts, then the rejected ones."""
+    chosen = [(row.prompt, row.chosen) for row in rows if row.chosen]
+    return chosen + [(row.prompt, row.rejected) for row in rows if row.rejected]
+
+
+class Policy:
+    """log p(answer | prompt) of a model for batches of pairs, with gradients of all weights.
+
+    Args:
+        model: its weights are read at each call.
+        pairs: the pairs; a batch is an array of indexes into them.
+    """
+
+    def __init__(self, model: LanguageModel, pairs: Sequence[Pair]) -> None:
+        self._router, self._lm = model.router, model.lm
+        data: NDArray[Any] = model.features.matrix([prompt for prompt, _ in pairs])
+        self.buckets = np.flatnonzero(data.any(0))
+        self._data = data[:, self.buckets]
+        self._classes = np.array([self._router.index.get(answer, COMPOSE) for _, answer in pairs])
+        self._examples = [model.lm.example(*pair) for pair in pairs] if model.lm else []
+
+    def log_likelihoods(self, indexes: Indexes) -> tuple[Values, Callable[[Values], Gradients]]:
+        """Return log p of some pairs, and a function from a loss's derivatives by them to its gradients."""
+        data, classes, rows = self._data[indexes], self._classes[indexes], np.arange(len(indexes))
+        weights = self._router.weights
+        scores = (data @ weights["W"][self.buckets] + weights["b"]).astype(np.float64)
+        log_p = scores - np.logaddexp.reduce(scores, axis=1)[:, None]
+        remembered = np.where(classes == COMPOSE, -np.inf, log_p[rows, classes])
+        composed, lm_gradients = np.full(len(indexes), -np.inf), None
+        if self._lm is not None:
+            written, lm_gradients = self._lm.log_likelihoods([self._examples[index] for index in indexes])
+            composed = log_p[:, COMPOSE] + written
+        total = np.logaddexp(remembered, composed)
+
+        def gradients(derivatives: Values) -> Gradients:
+            shares = np.zeros_like(log_p)
+            shares[rows, classes] = np.exp(remembered - total)
+            shares[:, COMPOSE] = np.exp(composed - total)
+            by_score = (derivatives[:, None] * (shares - np.exp(log_p))).astype(F)
+            by_weight = np.zeros_like(weights["W"])
+            by_weight[self.buckets] = data.T @ by_score
+            by_lm = lm_gradients((derivatives * shares[:, COMPOSE]).astype(F)) if lm_gradients else {}
+            return {"W": by_weight, "b": by_score.sum(0)}, by_lm
+
+        return total, gradients
+
+    def all_log_likelihoods(self) -> Values:
+        """Return log p of all pairs."""
+        starts = range(0, len(self._classes), CHUNK)
+        chunks = [np.arange(start, min(start + CHUNK, len(self._classes))) for start in starts]
+        return np.concatenate([self.log_likelihoods(chunk)[0] for chunk in chunks])
+
+
+def dpo_loss(chosen: Values, rejected: Values) -> tuple[Values, Values]:
+    """Return -log sigmoid(chosen - rejected) of pairs of rewards, and its derivative by the chosen one."""
+    margins = chosen - rejected
+    return np.logaddexp(0.0, -margins), -_sigmoid(-margins)
+
+
+def kto_loss(rewards: Values, is_desirable: NDArray[np.bool_], offset: float) -> tuple[Values, Values]:
+    """Return 1 - sigmoid(+-(reward - offset)) of each reward, and its derivative by the reward.
+
+    Args:
+        rewards: beta times the log-ratio of each answer to the reference.
+        is_desirable: the sign of each.
+        offset: beta times the estimated KL divergence from the reference.
+    """
+    sign = np.where(is_desirable, 1.0, -1.0)
+    value = _sigmoid(sign * (rewards - offset))
+    return 1 - value, -sign * value * (1 - value)
+
+
+def _sigmoid(x: Values) -> Values:
+    sigmoid: Values = 0.5 * (1 + np.tanh(0.5 * x))
+    return sigmoid
+
+
+class Objective(Protocol):
+    """The loss of a model on some rows, with the present model as the reference.
+
+    Attributes:
+        policy: the model's likelihoods.
+        size: rows, or for KTO answers; a batch has indexes below it.
+    """
+
+    policy: Policy
+    size: int
+
+    def __init__(self, model: LanguageModel, rows: Sequence[Preference], beta: float) -> None: ...
+
+    def loss_gradients(self, batch: Indexes) -> tuple[float, Gradients]:
+        """Return the mean loss of a batch, and its gradients."""
+
+    def measure(self) -> dict[str, float]:
+        """Return the mean `loss` of all rows, and their rewards under TRL's names."""
+
+
+class DpoObjective:
+    """-log sigmoid(beta * (log-ratio of the chosen answer - log-ratio of the rejected one)).
+
+    The gradients, not the reported loss, include that of NLL_WEIGHT times the chosen answer's loss per character.
+    Without it both answers become less likely, and the end of an answer, which both have, is unlearned first.
+    """
+
+    def __init__(self, model: LanguageModel, rows: Sequence[Preference], beta: float) -> None:
+        self.policy, self.size, self._beta = Policy(model, judged_pairs(rows)), len(rows), beta
+        self._reference = self.policy.all_log_likelihoods()
+        self._nll_weights = np.array([NLL_WEIGHT / (len(row.chosen) + 1) for row in rows])
+
+    def loss_gradients(self, batch: Indexes) -> tuple[float, Gradients]:
+        """Return the mean loss of a batch of rows, and its gradients."""
+        indexes = np.concatenate([batch, batch + self.size])
+        likelihoods, gradients = self.policy.log_likelihoods(indexes)
+        losses, derivatives = dpo_loss(*np.split(self._beta * (likelihoods - self._reference[indexes]), 2))
+        by_chosen = self._beta * derivatives - self._nll_weights[batch]
+        return float(losses.mean()), gradients(np.concatenate([by_chosen, -self._beta * derivatives]) / len(batch))
+
+    def measure(self) -> dict[str, float]:
+        """Return the loss and the rewards; a row is accurate where the chosen answer has the larger reward."""
+        chosen, rejected = np.split(self._beta * (self.policy.all_log_likelihoods() - self._reference), 2)
+        loss = float(dpo_loss(chosen, rejected)[0].mean())
+        return {"loss": loss, **_reward_means(chosen, rejected, chosen > rejected)}
+
+
+class KtoObjective:
+    """1 - sigmoid(+-(beta * log-ratio - offset)) of single answers.
+
+    The offset, the KL divergence from the reference, is estimated from each prompt with the answer of another one.
+    The rarer kind of answer counts as much in all as the other one (section 4.2 of the paper).
+    """
+
+    def __init__(self, model: LanguageModel, rows: Sequence[Preference], beta: float) -> None:
+        pairs = judged_pairs(rows)
+        self.size, self._beta = len(pairs), beta
+        others = np.roll(np.arange(self.size), max(1, self.size // 3))
+        mismatched = [(prompt, pairs[other][1]) for (prompt, _), other in zip(pairs, others, strict=True)]
+        self.policy = Policy(model, [*pairs, *mismatched])
+        self._reference = self.policy.all_log_likelihoods()
+        desirable = sum(bool(row.chosen) for row in rows)
+        self._is_desirable = np.arange(self.size) < desirable
+        larger, counts = max(desirable, self.size - desirable), (max(desirable, 1), max(self.size - desirable, 1))
+        self._weights = np.where(self._is_desirable, larger / counts[0], larger / counts[1])
+
+    def loss_gradients(self, batch: Indexes) -> tuple[float, Gradients]:
+        """Return the mean loss of a batch of answers, and its gradients; the offset has none."""
+        mismatched = batch + self.size
+        drift = self.policy.log_likelihoods(mismatched)[0] - self._reference[mismatched]
+        likelihoods, gradients = self.policy.log_likelihoods(batch)
+        rewards, offset = self._beta * (likelihoods - self._reference[batch]), self._beta * max(0.0, drift.mean())
+        losses, derivatives = kto_loss(rewards, self._is_desirable[batch], offset)
+        weights = self._weights[batch]
+        return float((weights * losses).mean()), gradients(self._beta * weights * derivatives / len(batch))
+
+    def measure(self) -> dict[str, float]:
+        """Return the loss and the rewards; an answer is accurate where its reward has its sign."""
+        rewards, drift = np.split(self._beta * (self.policy.all_log_likelihoods() - self._reference), 2)
+        offset, desirable = max(0.0, float(drift.mean())), self._is_desirable
+        loss = float((self._weights * kto_loss(rewards, desirable, offset)[0]).mean())
+        return {"loss": loss, **_reward_means(rewards[desirable], rewards[~desirable], (rewards > 0) == desirable)}
+
+
+def _reward_means(chosen: Values, rejected: Values, is_accurate: NDArray[np.bool_]) -> dict[str, float]:
+    means = {name: float(part.mean()) for name, part in (("chosen", chosen), ("rejected", rejected)) if len(part)}
+    margins = {"margins": means["chosen"] - means["rejected"]} if len(means) == 2 else {}
+    return means | margins | {"accuracies": float(is_accurate.mean())}
+
+
+OBJECTIVES: dict[Loss, type[Objective]] = {"DPO": DpoObjective, "KTO": KtoObjective}

@@ -1,0 +1,161 @@
+"""DPO and KTO in the built-in engine: the gradients, what they teach, and that the same seed gives the same model."""
+
+import numpy as np
+import pytest
+from support.preferences import HELD_OUT, QUESTIONS, TRAINING
+from support.training_pairs import SMALL
+
+from qfnb.errors import InvalidArgumentError
+from qfnb.evaluation.stats.significance import paired_test
+from qfnb.sandbox.engines.builtin.model import LanguageModel
+from qfnb.sandbox.engines.builtin.objectives import OBJECTIVES, Policy, judged_pairs
+from qfnb.sandbox.engines.builtin.preferences import train_preferences
+from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+from qfnb.sandbox.engines.protocol import Preference
+
+STEP = 1e-5
+FIVE_PASSES = Hyperparameters(epochs=5)
+ONE_PASS = Hyperparameters(epochs=1)
+
+
+@pytest.fixture(scope="module")
+def rude():
+    """A model that was tuned on the rejected answers."""
+    pairs = [(row.prompt, row.rejected) for row in TRAINING]
+    return LanguageModel.load(train(pairs, hyperparameters=Hyperparameters(epochs=12)).save())
+
+
+@pytest.fixture(scope="module", params=["DPO", "KTO"])
+def trained(request, rude):
+    steps = []
+    model = train_preferences(
+        TRAINING,
+        request.param,
+        hyperparameters=FIVE_PASSES,
+        validation=HELD_OUT,
+        observer=steps.append,
+        initial_model=rude,
+    )
+    return request.param, model, steps
+
+
+def prefers(model):
+    """Return for each held-out row whether the chosen answer is likelier than the rejected one."""
+    return [
+        float(model.log_likelihood(row.prompt, row.chosen) > model.log_likelihood(row.prompt, row.rejected))
+        for row in HELD_OUT
+    ]
+
+
+def test_preferred_answers_win_on_held_out_prompts(trained, rude):
+    loss, model, _ = trained
+    test = paired_test(prefers(rude), prefers(model))
+    assert (test.method, test.n) == ("exact McNemar", len(HELD_OUT))
+    assert test.difference > 0.9, loss
+    assert test.p_value < 1e-6
+
+
+def test_the_preferred_answers_are_written_not_only_likelier(trained, rude):
+    loss, model, _ = trained
+    writes = lambda model: [float(model.reply(row.prompt).text == row.chosen) for row in HELD_OUT]
+    test = paired_test(writes(rude), writes(model))
+    assert test.difference > 0.9, loss
+    assert test.p_value < 1e-6
+
+
+def test_the_reference_knows_both_answers_so_that_only_the_preferences_decide(trained):
+    _, _, steps = trained
+    first, last = next(step for step in steps if step.rewards), steps[-1]
+    assert 0 < first.rewards["margins"] < last.rewards["margins"]
+    assert last.rewards["chosen"] > last.rewards["rejected"]
+    assert last.rewards["accuracies"] > 0.9
+    assert last.validation_loss < first.validation_loss
+
+
+def test_the_loss_starts_at_that_of_a_coin(trained):
+    loss, _, steps = trained
+    training = [step.training_loss for step in steps if step.phase == "training"]
+    assert training[0] < (np.log(2) if loss == "DPO" else 0.5) + 0.05
+    assert training[-1] < training[0]
+
+
+@pytest.mark.parametrize("loss", ["DPO", "KTO"])
+def test_the_same_rows_and_seed_give_the_same_bytes(loss):
+    first, second = (train_preferences(QUESTIONS[:24], loss, hyperparameters=ONE_PASS).save() for _ in range(2))
+    assert first == second
+
+
+def test_a_large_beta_keeps_the_model_closer_to_the_reference():
+    rewards = {}
+    for beta in (0.1, 5.0):
+        model = train_preferences(QUESTIONS, "DPO", beta=beta, hyperparameters=FIVE_PASSES, observer=lambda step: None)
+        row = QUESTIONS[0]
+        rewards[beta] = model.log_likelihood(row.prompt, row.rejected)
+    assert rewards[0.1] < rewards[5.0] < 0
+
+
+@pytest.mark.parametrize("loss", ["DPO", "KTO"])
+@pytest.mark.parametrize("expert", ["router", "generator"])
+def test_gradients_equal_finite_differences(loss, expert):
+    model = train([*judged_pairs(QUESTIONS[:6]), *judged_pairs(TRAINING[:8])], hyperparameters=ONE_PASS)
+    for table in (model.router.weights, model.lm.weights):
+        table.update({name: value.astype(float) for name, value in table.items()})
+    objective = OBJECTIVES[loss](model, [*QUESTIONS[:6:2], *TRAINING[:5]], 0.5)
+    weights = model.router.weights if expert == "router" else model.lm.weights
+    model.router.weights["b"] += np.linspace(-0.3, 0.3, len(model.router.weights["b"]))  # away from the reference
+    model.lm.weights["bo"] += np.linspace(-0.2, 0.2, len(model.lm.weights["bo"]))
+    if loss == "DPO":
+        objective._nll_weights[:] = 0
+    else:
+        objective._reference[objective.size :] = 1e3  # the offset is 0, and has no gradient anyway
+    batch = np.arange(objective.size)
+    gradients = objective.loss_gradients(batch)[1][expert == "generator"]
+    for name, gradient in gradients.items():
+        for index in map(tuple, np.argwhere(np.abs(gradient) > np.abs(gradient).max() / 2)[:2]):
+            before, losses = weights[name][index], []
+            for weights[name][index] in (before + STEP, before - STEP):
+                losses.append(objective.loss_gradients(batch)[0])
+            weights[name][index] = before
+            assert gradient[index] == pytest.approx((losses[0] - losses[1]) / (2 * STEP), rel=2e-3, abs=1e-7)
+
+
+def test_what_the_earlier_run_learned_is_kept():
+    tuned = train(SMALL)
+    model = train_preferences(QUESTIONS, "DPO", hyperparameters=FIVE_PASSES, initial_model=tuned, earlier_pairs=SMALL)
+    kept = sum(model.reply(prompt).text == answer for prompt, answer in SMALL if "开门" not in prompt)
+    assert kept >= 0.9 * sum("开门" not in prompt for prompt, _ in SMALL)
+
+
+def test_a_model_that_is_extended_answers_as_before(rude):
+    extended = rude.extended([("新的问题", "全新的回答")], ["全新的回答"])
+    assert [extended.reply(row.prompt).text for row in HELD_OUT] == [rude.reply(row.prompt).text for row in HELD_OUT]
+    assert -40 < extended.log_likelihood("新的问题", "全新的回答") < -1
+
+
+def test_kto_learns_from_answers_that_were_judged_alone():
+    rows = [Preference(row.prompt, row.chosen) for row in QUESTIONS[::2]]
+    rows += [Preference(row.prompt, "", row.rejected) for row in QUESTIONS[1::2]]
+    model = train_preferences(rows, "KTO", hyperparameters=FIVE_PASSES)
+    wins = [model.log_likelihood(*row[:2]) > model.log_likelihood(row.prompt, row.rejected) for row in QUESTIONS]
+    assert sum(wins) / len(wins) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("rows", "loss", "beta"),
+    [([], "DPO", 0.1), ([Preference("问", "答")], "DPO", 0.1), ([Preference("问", "答", "答")], "DPO", 0.1), ([Preference("问")], "KTO", 0.1), (QUESTIONS, "KTO", 0.0)],
+)  # fmt: skip
+def test_nothing_to_learn_is_refused(rows, loss, beta):
+    with pytest.raises(InvalidArgumentError, match="cannot train"):
+        train_preferences(rows, loss, beta=beta)
+
+
+@pytest.mark.parametrize("phase", ["preparing", "training"])
+def test_the_observer_stops_every_phase(phase):
+    model = train_preferences(QUESTIONS, "DPO", observer=lambda step: step.phase != phase)
+    assert model.meta["stopped"]
+
+
+def test_likelihoods_of_a_batch_are_those_of_the_model(rude):
+    pairs = judged_pairs(HELD_OUT[:5])
+    policy = Policy(rude, pairs)
+    assert policy.all_log_likelihoods() == pytest.approx([rude.log_likelihood(*pair) for pair in pairs], rel=1e-4)
