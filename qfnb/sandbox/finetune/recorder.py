@@ -32,11 +32,6 @@ def weights_name(task: Document, step: int | None, last_step: int | None) -> str
     return checkpoint_name(task["id"], step) if step in task.get("checkpoints", ()) else None
 
 
-def run_of_weights(name: str) -> str:
-    """Return the id of the run that weights are of; checkpoints have its id and a step."""
-    return "-".join(name.split("-")[:2])
-
-
 def weights_names(task: Document) -> list[str]:
     """Return all names under which weights of a run are kept."""
     return [task["id"], *(checkpoint_name(task["id"], step) for step in task.get("checkpoints", ()))]

@@ -4,7 +4,6 @@ from typing import Any
 
 from ...wire import service_v1 as wire, service_v2 as wire_v2
 from ...wire.base import EmptyBody
-from ..finetune.recorder import run_of_weights
 from ..http.call import CREATOR, Call, emulates
 from ..state.store import Document
 from . import common
@@ -37,7 +36,7 @@ def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
     """Describe a service."""
     service, store = common.get_service(call, body.service_id), call.world.store
     version = store.get("version", service["version"]) or {}
-    model, task = store.get("model", service["model"]) or {}, store.get("task", run_of_weights(service["task"])) or {}
+    model, task = store.get("model", service["model"]) or {}, _run_of(call, version)
     status = _service_status(call, service)
     return {
         "id": service["number"],
@@ -104,9 +103,15 @@ def _row_to_wire(name: str, url: str, kind: str, versions: list[dict[str, Any]])
     return {"name": name, "url": url, "apiType": kind, "chargeStatus": "FREE", "versionList": versions}
 
 
+def _run_of(call: Call, version: Document) -> Document:
+    """Return the run that a version was published from, {} if there is none any more."""
+    return call.world.store.get("task", version.get("origin", {}).get("runIdStr", "")) or {}
+
+
 def _version_to_wire(call: Call, service: Document) -> dict[str, Any]:
     store = call.world.store
-    job = store.get("job", (store.get("task", run_of_weights(service["task"])) or {}).get("job", "")) or {}
+    run = _run_of(call, store.get("version", service["version"]) or {})
+    job = store.get("job", run.get("job", "")) or {}
     return {
         "aiModelId": service["model"],
         "aiModelVersionId": service["version"],
