@@ -271,20 +271,16 @@ class TrainingEngine(Engine, Protocol):
         initial_model: bytes | None = None,
         earlier_pairs: Sequence[Pair] = (),
     ) -> TrainedModel:
-        """Train on preferences; a training that is stopped returns the model so far.
+        """Train on preferences; arguments and errors are those of `train`.
 
         Args:
             rows: the training data.
             values: the result of `local_hyperparameters`, with `beta`.
-            loss: the objective.
-            validation: held-out rows; their loss and rewards are reported after each pass.
-            observer: called with each step; it can stop the training.
-            initial_model: as for `train`; it is the reference, and None stands for the base model.
+            loss: the objective; its reference is the initial model.
+            validation: held-out rows; their loss and rewards are reported.
+            observer: called with each step.
+            initial_model: None for the base model.
             earlier_pairs: the data of the run that it continues, if the engine needs rehearsal.
-
-        Raises:
-            InvalidArgumentError: no row is usable, or a value is wrong.
-            EngineError: the engine has failed, or has not the ability `preferences`.
         """
 
     def recognizes(self, content: bytes) -> bool:
