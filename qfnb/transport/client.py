@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,27 @@ from .request import (
     wire_state,
 )
 from .response import DONE_MARK, R, Response, iter_events, read_json, require_stream
-from .retry import RetryBudget, RetryPolicy
+from .retry import RetryPolicy
+
+
+@dataclass
+class RetryBudget:
+    """Limits the load on a broken platform: retries cost tokens, successes earn them back; without any, calls fail."""
+
+    capacity: float = 500
+    tokens: float = 500
+
+    def spend(self, error: Exception) -> bool:
+        """Pay for one retry (10 after a timeout, else 5); return whether there were enough tokens."""
+        cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
+        if self.tokens < cost:
+            return False
+        self.tokens -= cost
+        return True
+
+    def earn(self) -> None:
+        """Earn one token for a success."""
+        self.tokens = min(self.capacity, self.tokens + 1)
 
 
 class Client:

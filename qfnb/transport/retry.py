@@ -1,8 +1,7 @@
 """Retry policy: whether to try again, and after which delay; pure decisions, tested as a table.
 
 Three attempts by default, exponential backoff with full jitter; a server's Retry-After is honoured up to two
-minutes; a call that may already have changed something is not repeated; and a budget shared by all calls of
-a client limits the load on a broken platform.
+minutes; a call that may already have changed something is not repeated.
 """
 
 import random
@@ -47,26 +46,6 @@ class RetryPolicy:
             return float(requested_s) if requested_s <= MAX_RETRY_AFTER else None
         ceiling_s: float = min(self.base_s * 2**n_attempts, self.cap_s)
         return random_() * ceiling_s
-
-
-@dataclass
-class RetryBudget:
-    """Tokens that retries cost and successes earn back; without enough of them, calls fail at once."""
-
-    capacity: float = 500
-    tokens: float = 500
-
-    def spend(self, error: Exception) -> bool:
-        """Pay for one retry (10 after a timeout, else 5); return whether there were enough tokens."""
-        cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
-        if self.tokens < cost:
-            return False
-        self.tokens -= cost
-        return True
-
-    def earn(self) -> None:
-        """Earn one token for a success."""
-        self.tokens = min(self.capacity, self.tokens + 1)
 
 
 def _is_retryable(error: Exception, *, repeatable: bool) -> bool:

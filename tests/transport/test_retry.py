@@ -3,7 +3,8 @@
 import pytest
 
 from qfnb import errors
-from qfnb.transport.retry import RetryBudget, RetryPolicy
+from qfnb.transport.client import RetryBudget
+from qfnb.transport.retry import RetryPolicy
 
 BUSY = errors.ServerError(336100, "busy")
 LIMIT = errors.RateLimitError(18, "qps")

@@ -8,14 +8,12 @@ from ..._jobs.worker_pool import validate_worker_count
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
-from ...transport.response import Response
 from .arguments import ChatOptions
 from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
 from .chat_request import Conversation as Conversation, build_chat_request, prepare_chat_call
 from .inference_model import InferenceModel, PreparedCall
 from .reply import ChatResponse as ChatResponse
 from .request_template import BatchRequests
-from .thinking import CUT_WHILE_THINKING, warn_once
 from .tool_loop import ToolRunner
 
 
@@ -184,12 +182,6 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
         own_options = {name: value for name, value in row.items() if name not in {"messages", "stream"}}
         options = {**options_, **own_options, "stream": False}
         return prepare_row("body_list", index, row["messages"], self.prepare, options)
-
-    def _to_reply(self, response: Response[Any]) -> ChatResponse:
-        reply = super()._to_reply(response)
-        if reply.is_cut_while_thinking:
-            warn_once(f"{reply.body.get('model', '')}: {CUT_WHILE_THINKING}")
-        return reply
 
     def batch_requests(
         self, platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from ...errors import UnreadableAnswer
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
 from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
-from .thinking import CUT_WHILE_THINKING
+from .thinking import CUT_WHILE_THINKING, warn_once
 
 MAX_TOKENS = 1 << 53
 """A token count from here on is not believed."""
@@ -183,6 +183,8 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
     reply = kind(body, response.data_type, response.code, response.headers, response.statistic, response.unwrap)
     reply.model = model
+    if isinstance(reply, ChatResponse) and reply.is_cut_while_thinking:
+        warn_once(f"{reply.body.get('model', '')}: {CUT_WHILE_THINKING}")
     return reply
 
 
@@ -222,16 +224,21 @@ def parse_arguments(text: object) -> dict[str, Any]:
 
 def row_result_of(reply: Reply[Any], *, is_offline: bool = False) -> RowResult:
     """Return the result of the row of a batch that got this reply, by the platform's batch service if `is_offline`."""
-    usage, is_chat = reply.usage, isinstance(reply, ChatResponse)
-    replies = (*reply.earlier, reply)
-    is_counted = _plausible_count(usage.total_tokens) is not None or reply.from_sandbox
-    cost = sum_prices(each.price(is_batch=is_offline) for each in replies) if is_counted else None
+    usage, is_chat, is_counted = reply.usage, isinstance(reply, ChatResponse), reply.from_sandbox
+    is_counted = is_counted or _plausible_count(usage.total_tokens) is not None
+    cost = reply.price(is_batch=is_offline) if is_counted else None
+    prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
+    if reply.earlier:
+        before = [row_result_of(each, is_offline=is_offline) for each in reply.earlier]
+        cost = sum_prices([cost, *(each.cost_range for each in before)])
+        prompt_tokens = _sum([prompt_tokens, *(each.prompt_tokens for each in before)])
+        completion_tokens = _sum([completion_tokens, *(each.completion_tokens for each in before)])
     return RowResult(
         text=wire.text_of(reply.body) if is_chat else None,
         reasoning=wire.reasoning_of(reply.body) or None if is_chat else None,
         finish_reason=_finish_reason(reply.body) if is_chat else None,
-        prompt_tokens=_sum(_plausible_count(each.usage.prompt_tokens) for each in replies),
-        completion_tokens=_sum(_plausible_count(each.usage.completion_tokens) for each in replies),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
         cost_low=cost.low if cost else None,
         cost=cost.high if cost else None,
         seconds=reply.statistic.get("total_latency"),
@@ -248,10 +255,10 @@ def failed_result(error: Exception) -> RowResult:
     return replace(row_result_of(error.reply), error=failure.error, message=failure.message)
 
 
-def _sum(values: Iterable[Any]) -> Any:
+def _sum(values: Sequence[int | None]) -> int | None:
     """Return the sum, None if any value is not known."""
-    total = list(values)
-    return None if None in total else sum(total)
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _plausible_count(tokens: int | None) -> int | None:
