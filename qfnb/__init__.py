@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Tokenizer as Tokenizer,
     )
     from .resources.inference.image2text import Image2Text as Image2Text
+    from .resources.inference.image_edit import ImageEdit as ImageEdit
     from .resources.inference.responses import Responses as Responses
     from .resources.inference.text2image import Text2Image as Text2Image
     from .resources.inference.tools import tool as tool
@@ -68,6 +69,7 @@ _EXPORTS = {
     "resources.inference.completion_plugin": "Completion Plugin",
     "resources.inference.embedding_reranker_tokenizer": "Embedding Reranker Tokenizer",
     "resources.inference.image2text": "Image2Text",
+    "resources.inference.image_edit": "ImageEdit",
     "resources.inference.responses": "Responses",
     "resources.inference.text2image": "Text2Image",
     "resources.inference.tools": "tool",

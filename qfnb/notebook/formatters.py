@@ -8,7 +8,7 @@ _FORMATTERS = (
     ("qfnb.resources.inference.reply", "ChatResponse", "chat", "reply_bundle"),
     ("qfnb.batching.batch", "Batch", "batch", "bundle"),
     ("qfnb.resources.inference.batch_task", "BatchTask", "batch", "bundle"),
-    ("qfnb.resources.inference.text2image", "ImageResponse", "image", "bundle"),
+    ("qfnb.resources.inference.image_reply", "ImageResponse", "image", "bundle"),
     ("qfnb.dataset.dataset", "Dataset", "dataset", "bundle"),
     ("qfnb.evaluation.report", "EvaluationResult", "evaluation.report", "bundle"),
     ("qfnb.evaluation.report.card", "Card", "evaluation.report", "card_bundle"),

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from ..errors import QianfanError
+from ..wire import catalog
 from . import await_cell, tab_completion
-from .parser import Parser, document_magic, resolve_endpoint, store_variable, variable_name
+from .parser import Parser, document_magic, resolve_endpoint, store_variable, user_variables, variable_name
 
 if TYPE_CHECKING:
-    from ..resources.inference.text2image import ImageResponse
+    from ..resources.inference.image_reply import ImageResponse
     from ..views.display import LiveOutput
+
+SAVE_FOLDER = "pictures"
+
+_DEFAULTS = f"{catalog.default_model('text2image')}; with --edit {catalog.default_model('image2image')}"
 
 PARSER = Parser(
     "%%qfimage",
-    "Draw pictures from the cell's text.",
-    "  %%qfimage -n 2 --size 768x768 --seed 7\n  夜晚的山和湖，月亮\n\n"
-    "  %%qfimage --save pictures -o picture\n  水墨画风格的猫",
+    "Draw pictures from the cell's text, or change pictures by it.",
+    "  %%qfimage -n 2 --size 1024x1024 --save\n  夜晚的山和湖，月亮\n\n"
+    "  %%qfimage --edit photo.png --save pictures -o picture\n  把背景换成海边",
 )
-PARSER.add_option("-n", type=int, metavar="N", help="how many, 1 to 4", keyword="n")
+PARSER.add_option("-n", type=int, metavar="N", help="how many", keyword="n")
 PARSER.add_option("--size", metavar="WxH", help="e.g. 1024x1024", keyword="size")
 PARSER.add_option("--style", metavar="NAME", keyword="style")
 PARSER.add_option("--seed", type=int, metavar="N", help="the same seed draws the same picture", keyword="seed")
-PARSER.add_option(
-    "-m", "--model", metavar="NAME", help="default Stable-Diffusion-XL", complete=tab_completion.image_models
-)
+PARSER.add_option("-m", "--model", metavar="NAME", help=f"default {_DEFAULTS}", complete=tab_completion.image_models)
 PARSER.add_option(
     "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints
 )
 PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
-PARSER.add_option("--save", metavar="FOLDER", help="also write PNG files with prompt, model, seed and size")
+PARSER.add_option(
+    "--edit", action="append", metavar="FILE", help="change this picture (file, address or variable); at most three"
+)
+PARSER.add_option(
+    "--save",
+    nargs="?",
+    const=SAVE_FOLDER,
+    metavar="FOLDER",
+    help=f"also write PNG files with prompt, model, seed and size; default folder: {SAVE_FOLDER}",
+)
 
 
 @magics_class
@@ -48,7 +61,8 @@ class ImageMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def qfimage(self, line: str, cell: str | None = None) -> Any:
-        from ..resources.inference.text2image import Text2Image  # noqa: PLC0415 - %load_ext stays fast
+        from ..resources.inference.image_edit import ImageEdit  # noqa: PLC0415 - %load_ext stays fast
+        from ..resources.inference.text2image import Text2Image  # noqa: PLC0415
 
         options, remaining = PARSER.parse_line(line)
         if options.help:
@@ -58,15 +72,16 @@ class ImageMagics(Magics):
         if not prompt:
             PARSER.error("the cell is empty: describe the picture below the first line (请描述要画的内容)")
         image_options = PARSER.keywords(options)
-        client = Text2Image(options.model, resolve_endpoint(self.shell, options.endpoint))
-        client.prepare(prompt, **image_options)  # raises for wrong arguments before anything is displayed
+        endpoint = resolve_endpoint(self.shell, options.endpoint)
+        references = [_resolve_picture(self.shell, name) for name in options.edit or ()]
+        arguments: tuple[Any, ...] = (prompt, references) if references else (prompt,)
+        client: Any = (ImageEdit if references else Text2Image)(options.model, endpoint)
+        client.prepare(arguments if references else prompt, **image_options)  # raises before anything is displayed
         if cell is None:
-            return self._store_reply(options, client.do(prompt, with_decode="base64", **image_options))
-        return self._draw_in_cell(options, client, prompt, image_options)
+            return self._store_reply(options, client.do(*arguments, with_decode="base64", **image_options))
+        return self._draw_in_cell(options, prompt, partial(client.ado, *arguments, **image_options))
 
-    def _draw_in_cell(
-        self, options: argparse.Namespace, client: Any, prompt: str, image_options: dict[str, Any]
-    ) -> Any:
+    def _draw_in_cell(self, options: argparse.Namespace, prompt: str, draw: Any) -> Any:
         from ..views import image  # noqa: PLC0415 - %load_ext stays fast
 
         cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
@@ -75,7 +90,7 @@ class ImageMagics(Magics):
 
         async def work() -> None:
             try:
-                results.append(await client.ado(prompt, with_decode="base64", **image_options))
+                results.append(await draw(with_decode="base64"))
             except QianfanError as error:
                 results.append(error)
 
@@ -104,6 +119,14 @@ class ImageMagics(Magics):
         if options.out:
             store_variable(self.shell, options.out, reply)
         return reply
+
+
+def _resolve_picture(shell: Any, name: str) -> Any:
+    """Return a reference picture: a variable's bytes or first image, else the name, which is a file or an address."""
+    value = user_variables(shell).get(name)
+    if images := getattr(value, "images", None):
+        return images[0]
+    return value if isinstance(value, bytes) else name
 
 
 document_magic(ImageMagics.qfimage, PARSER)

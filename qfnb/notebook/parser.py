@@ -98,7 +98,7 @@ class Parser(argparse.ArgumentParser):
         while remaining.startswith("-"):
             word, remaining = self._next_word(remaining)
             words.append(word)
-            if remaining and self._takes_value(word):
+            if remaining and self._takes_value(word, remaining):
                 word, remaining = self._next_word(remaining)
                 words.append(word)
         return words, remaining
@@ -113,9 +113,12 @@ class Parser(argparse.ArgumentParser):
             self.error("a quote is not closed")
         return word, text[stream.tell() :].lstrip()
 
-    def _takes_value(self, word: str) -> bool:
+    def _takes_value(self, word: str, remaining: str = "") -> bool:
+        """Return whether a word is an option with a value; one that may lack it takes the next word, if it is none."""
         action = self._option_string_actions.get(word)
-        return action is not None and action.nargs is None and "=" not in word
+        if action is None or "=" in word:
+            return False
+        return action.nargs is None or (action.nargs == argparse.OPTIONAL and not remaining.startswith("-"))
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())

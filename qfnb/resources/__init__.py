@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Tokenizer as Tokenizer,
     )
     from .inference.image2text import Image2Text as Image2Text
+    from .inference.image_edit import ImageEdit as ImageEdit
     from .inference.responses import Responses as Responses
     from .inference.text2image import Text2Image as Text2Image
     from .management.batches import Batches as Batches, BatchInference as BatchInference, Files as Files
@@ -35,6 +36,7 @@ _EXPORTS = {
     "inference.completion_plugin": "Completion Plugin",
     "inference.embedding_reranker_tokenizer": "Embedding Reranker Tokenizer",
     "inference.image2text": "Image2Text",
+    "inference.image_edit": "ImageEdit",
     "inference.responses": "Responses",
     "inference.text2image": "Text2Image",
     "management.batches": "BatchInference Batches Files",

@@ -33,8 +33,8 @@ MODULES = [
 ]
 
 
-OTHER_PATHS = {"/v2/rerankers": "/v2/rerank", "/v2/musesteamer/images/generations": "/v2/images/generations"}
-"""An older path, or one of a single model -> the path of the operation that answers it."""
+OTHER_PATHS = {"/v2/rerankers": "/v2/rerank"}
+"""An older path -> the path of the operation that answers it."""
 
 
 def build_app(world: World) -> HostGuard:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..resources.inference.text2image import ImageResponse
+from ..resources.inference.image_reply import ImageResponse
 from . import styles
 from .display import Bundle, LiveOutput, open_with_stop_button
 from .text import escape, strip_controls

@@ -36,10 +36,11 @@ SOURCES = {
 DEFAULTS: dict[ModelKind, str] = {
     "chat": "ERNIE-Bot-turbo",
     "completion": "ERNIE-Bot-turbo",
-    "embedding": "Embedding-V1",
-    "text2image": "Stable-Diffusion-XL",
+    "embedding": "embedding-v1",
+    "text2image": "qwen-image",
+    "image2image": "qwen-image-edit",
     "image2text": "Fuyu-8B",
-    "reranker": "bce-reranker-base_v1",
+    "reranker": "bce-reranker-base",
     "plugin": "EBPlugin",
 }
 DEFAULT_CHAT = DEFAULTS["chat"]

@@ -89,7 +89,7 @@ def test_a_session_remembers_and_a_reset_forgets(kernel):
         ("%%qfchat -m no-such-model\n你好", "no-such-model"),
         ("%%qfimage\n  ", "请描述要画的内容"),
         ("%%qfimage -n 9\n猫", "n=9 is out of range"),
-        ("%%qfimage --size 1x1\n猫", "size='1x1'"),
+        ("%%qfimage --size big\n猫", "size='big'"),
         ("%qfauth sett", "'sett' is not understood"),
         ("%qftrain begin", "'begin' is not a verb"),
         ("%qftrain start -d nowhere.jsonl", "nowhere.jsonl"),

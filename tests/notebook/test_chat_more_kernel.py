@@ -212,8 +212,8 @@ def test_an_alias_stands_for_a_model(kernel):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("%%qfchat -m ERNIE-4.0-T", "ERNIE-4.0-Turbo-8K"),
-        ("%%qfchat -m ernie-speed-8k,ERNIE-Sp", "ernie-speed-8k,ERNIE-Speed-8K"),
+        ("%%qfchat -m ernie-4.5-turbo-1", "ernie-4.5-turbo-128k"),
+        ("%%qfchat -m ernie-5.1,deepseek-v4-p", "ernie-5.1,deepseek-v4-pro"),
         ("%%qfchat --ses", "--session"),
         ("%%qfchat --session tr", "trip"),
         ("%%qfchat -f js", "json"),
@@ -240,7 +240,7 @@ def test_tab_completes(kernel, line, expected):
         ("%%qfchat -m a,b -f json\nx", "-f json reads one answer"),
         ("%%qfchat -m a,b --session s\nx", "--session remembers one conversation"),
         ("%%qfchat\n" + "很长" * 20_000, "the max input characters is 11200"),
-        ("%%qfimage -m no-such\n猫", "Unsupported openapi method"),
+        ("%%qfimage -m no-such\n猫", "no-such"),
         ("%qfchat alias a,b c", "a name has no comma"),
     ],
 )
@@ -249,6 +249,18 @@ def test_mistakes_are_said_in_a_few_words(kernel, code, words):
     assert cell.status == "error"
     assert words in cell.text
     assert len(cell.text) < 400
+
+
+def test_a_picture_is_edited_and_saved_at_once(kernel, tmp_path):
+    kernel.run(f"%cd {tmp_path}")
+    kernel.run("%%qfimage --size 768x768 --seed 1 -o mountain\n山")
+    cell = kernel.run("%%qfimage --edit mountain --save -o edited\n变成黑白")
+    assert "data:image/png" in cell.html
+    assert "pictures/变成黑白_1.png" in cell.html
+    again = kernel.run("%%qfimage --edit pictures/变成黑白_1.png\n水平翻转")
+    assert "data:image/png" in again.html
+    assert kernel.value("edited.model") == repr("qwen-image-edit")
+    assert "cannot be read" in kernel.run("%%qfimage --edit nowhere.png\n变成黑白").text
 
 
 def test_pictures_that_cannot_be_saved_are_shown_all_the_same(kernel):

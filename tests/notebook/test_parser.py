@@ -16,6 +16,7 @@ def parser():
     parser.add_argument("-m", "--model")
     parser.add_argument("-t", "--temperature", type=float)
     parser.add_argument("--reset", action="store_true")
+    parser.add_argument("--save", nargs="?", const="pictures")
     return parser
 
 
@@ -36,6 +37,18 @@ def parser():
 def test_options_come_first_and_the_rest_is_verbatim(parser, line, model, remaining):
     options, text = parser.parse_line(line)
     assert (options.model, text) == (model, remaining)
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "remaining"),
+    [
+        ("--save", "pictures", ""), ("--save --reset", "pictures", ""), ("--save=here 猫", "here", "猫"),
+        ("--save here", "here", ""), ("猫", None, "猫"),
+    ],
+)  # fmt: skip
+def test_an_option_may_lack_its_value(parser, line, folder, remaining):
+    options, text = parser.parse_line(line)
+    assert (options.save, text) == (folder, remaining)
 
 
 @given(text=st.text(max_size=40).map(str.strip).filter(lambda t: t and not t.startswith("-")))

@@ -27,7 +27,7 @@ CALLS = {
     "completion endpoint": "{m}.Completion({v1}).do(prompt='你好', endpoint='abc_own')",
     "embedding": "{m}.Embedding({v1}).do(texts=['a', '世界'], model='bge-large-zh')",
     "embedding endpoint": "{m}.Embedding({v1}).do(texts=['a'], endpoint='abc_own')",
-    "image": "{m}.Text2Image().do(prompt='猫', size='768x768', n=2)",
+    "image": "{m}.Text2Image(version='1').do(prompt='猫', size='768x768', n=2)",
     "rerank": "{m}.Reranker({v1}).do(query='q', documents=['a', 'b'], top_n=1)",
     "plugin": "{m}.Plugin().do({query}='你好', endpoint='abc_own')",
 }

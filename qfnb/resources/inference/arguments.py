@@ -58,7 +58,7 @@ class ChatOptions(TypedDict, total=False):
 class ImageOptions(TypedDict, total=False):
     """The options of a text-to-image call: size is one of IMAGE_SIZES, n 1-4, seed 0-4294967295.
 
-    `image` has 1 to 3 pictures (address, data URL or base64) that are edited by the prompt, on v2.
+    What a model does not have is left to the platform.
     """
 
     negative_prompt: str
@@ -69,7 +69,8 @@ class ImageOptions(TypedDict, total=False):
     seed: int
     cfg_scale: float
     style: str
-    image: str | list[str]
+    prompt_extend: bool
+    watermark: bool
     user_id: str
 
 

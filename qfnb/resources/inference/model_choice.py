@@ -7,6 +7,9 @@ from typing import NamedTuple
 from ...transport.platform import Platform
 from ...wire import catalog
 
+V1_IMAGE_MODEL = "Stable-Diffusion-XL"
+"""The default of v1, whose image models are not those of v2."""
+
 
 @dataclass(frozen=True)
 class ModelChoice:
@@ -41,7 +44,8 @@ def find_target(choice: ModelChoice, platform: Platform) -> Target:
         return Target(2, choice.endpoint or choice.model or catalog.DEFAULTS[choice.kind])
     if choice.endpoint:
         return Target(version, choice.endpoint)
-    name = choice.model or catalog.DEFAULTS[choice.kind]
+    is_old_image = version == 1 and choice.kind == "text2image"
+    name = choice.model or (V1_IMAGE_MODEL if is_old_image else catalog.DEFAULTS[choice.kind])
     model = catalog.path_segment(choice.kind, name) if version == 1 else catalog.v2_id(choice.kind, name)
     return Target(version, model, catalog.find_model(choice.kind, name))
 
@@ -49,8 +53,8 @@ def find_target(choice: ModelChoice, platform: Platform) -> Target:
 def _default_version(choice: ModelChoice, platform: Platform) -> int:
     """Return the API version that the keys of a platform are for."""
     keys = platform.credentials
-    if choice.kind == "text2image":
-        return 1 if keys.access_key or keys.ak or keys.access_token else 2
+    if choice.kind in {"text2image", "image2image"}:
+        return 2
     if choice.endpoint and (keys.ak or keys.access_key or keys.access_token):
         return 1  # with these keys the user's own services are addressed by path
     return 2 if keys.api_key or keys.access_key else 1

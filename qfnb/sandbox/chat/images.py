@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,24 +25,7 @@ from .conversion import build_v1_answer, tool_reply
 from .served_models import require_preset
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
-EDIT_CHARS = 800
-
-
-class ImageRules(NamedTuple):
-    """What an image model takes; others of the listed sizes silently become 1024x1024."""
-
-    max_chars: int
-    max_n: int
-    sizes: frozenset[str] = frozenset()  # empty for any sides of 512 to 2048 pixels
-
-
-AIR_IMAGE_SIZES = frozenset(
-    f"{width}x{height}"
-    for a, b in ((1024, 1024), (1280, 720), (1152, 864), (1328, 1328), (1664, 928), (1472, 1104))
-    for width, height in ((a, b), (b, a))
-)
-_RULES = {"qwen-image": ImageRules(800, 1), "musesteamer-air-image": ImageRules(1000, 1, AIR_IMAGE_SIZES)}
-_OLDER_RULES = ImageRules(1024, 4)
+_OLDER_RULES = inference.ImageRules(1024, 4)
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 
 
@@ -59,11 +42,12 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any
     return _build_response(call, body.prompt, data)
 
 
+@emulates(inference.MUSESTEAMER_IMAGE_V2)
 @emulates(inference.TEXT2IMAGE_V2)
 async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, Any]:
-    """Answer `/v2/images/generations`; the path of musesteamer leads here too."""
+    """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
     row, n = require_preset(call, "text2image", body.model), 1 if body.n is None else body.n
-    rules = _RULES.get(row.id, _OLDER_RULES)
+    rules = inference.IMAGE_RULES.get(row.id, _OLDER_RULES)
     _validate_prompt(call, body.prompt, rules.max_chars)
     size, match = body.size or "1024x1024", re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
     if rules.sizes:
@@ -83,7 +67,7 @@ async def edit(call: Call, body: inference.ImageEditRequest) -> dict[str, Any]:
     from ..engines import editing  # noqa: PLC0415 - Pillow
 
     require_preset(call, "image2image", body.model)
-    _validate_prompt(call, body.prompt, EDIT_CHARS)
+    _validate_prompt(call, body.prompt, inference.IMAGE_RULES["qwen-image-edit"].max_chars)
     references = pictures.read_references(call, body.image)
     seed = (body.model_extra or {}).get("seed")
     seed = seed if isinstance(seed, int) else 0

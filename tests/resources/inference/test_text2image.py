@@ -1,13 +1,32 @@
 """Drawing against the sandbox, and replies that are not images."""
 
+import asyncio
 import base64
+import io
 import json
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from support.scripted_server import http_answer
 
-from qfnb import Text2Image, errors
-from qfnb.wire.inference import IMAGE_SIZES
+from qfnb import ImageEdit, Text2Image, errors
+
+
+def picture(size=(200, 200), colour="red"):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def answer(*rows, **more):
+    body = {"id": "x", "object": "image", "created": 1, "data": list(rows), **more}
+    return http_answer(json.dumps(body).encode())
+
+
+def sent(server, index=0):
+    head, _, body = server.requests[index].partition(b"\r\n\r\n")
+    return head.split()[1].decode(), json.loads(body)
 
 
 def test_decoded_pictures_are_in_the_reply(sandbox):
@@ -15,11 +34,18 @@ def test_decoded_pictures_are_in_the_reply(sandbox):
     assert [item["image"][:4] for item in reply["body"]["data"]] == [b"\x89PNG"] * 2
     assert reply.images == [item["image"] for item in reply["data"]]
     assert len(set(reply.images)) == 2
+    assert (reply.model, reply.seeds(), reply.cost) == ("qwen-image", [3, 4], 0)
 
 
-def test_without_decoding_there_is_base64_only(sandbox):
+def test_pictures_that_come_as_addresses_are_there_at_once(sandbox):
     reply = Text2Image().do("山", size="768x768")
     assert "image" not in reply["data"][0]
+    with Image.open(io.BytesIO(reply.images[0])) as image:
+        assert image.size == (768, 768)
+
+
+def test_v1_still_draws_where_it_is_asked_for(sandbox):
+    reply = Text2Image(version=1).do("山", size="768x768")
     assert base64.b64decode(reply["data"][0]["b64_image"])[:4] == b"\x89PNG"
 
 
@@ -27,12 +53,9 @@ def test_without_decoding_there_is_base64_only(sandbox):
     ("arguments", "message"),
     [
         (dict(prompt=""), "prompt is empty"),
-        (dict(prompt="x" * 1025), "1025 characters"),
         (dict(prompt="猫", with_decode="utf8"), "with_decode='utf8'"),
-        (dict(prompt="猫", size="1x1"), IMAGE_SIZES[0]),
-        (dict(prompt="猫", n=5), "1 to 4"),
-        (dict(prompt="猫", steps=3), "10 to 50"),
-        (dict(prompt="猫", seed=-1), "seed=-1"),
+        (dict(prompt="猫", n=0), "n=0"),
+        (dict(prompt="猫", size="big"), "size='big': must be WIDTHxHEIGHT"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, message):
@@ -42,9 +65,90 @@ def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, messa
     assert not server.requests
 
 
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        (None, dict(prompt="x" * 801), "prompt has 801 characters: qwen-image takes 800 by its page"),
+        (None, dict(prompt="猫", size="100x600"), "each side has 512 to 2048 pixels"),
+        (None, dict(prompt="猫", style="Base"), "style: not on the page of qwen-image"),
+        (
+            "musesteamer-air-image",
+            dict(prompt="猫", size="512x512"),
+            "draws 1024x1024 instead; its sizes are 1024x1024",
+        ),
+    ],
+)
+def test_what_the_page_of_a_model_does_not_allow_is_a_warning_and_the_platform_decides(
+    scripted, model, arguments, message
+):
+    server = scripted([answer({"b64_json": base64.b64encode(picture()).decode()})])
+    with pytest.warns(UserWarning, match=message):
+        reply = Text2Image(model).do(**arguments)
+    assert reply.images == [picture()]
+    assert sent(server)[1]["prompt"] == arguments["prompt"]
+
+
+def test_each_model_has_its_path(scripted):
+    server = scripted([answer()])
+    Text2Image().do("猫")
+    Text2Image("musesteamer-air-image").do("猫", size="1280x720")
+    assert [sent(server, index)[0] for index in (0, 1)] == [
+        "/v2/images/generations", "/v2/musesteamer/images/generations"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("content", ["not base64!", base64.b64encode(b"<svg onload=x>").decode()])
 def test_a_reply_that_is_not_an_image_is_rejected(scripted, content):
-    body = {"id": "x", "object": "image", "created": 1, "data": [{"b64_image": content, "index": 0}]}
-    scripted([http_answer(json.dumps(body).encode())])
+    scripted([answer({"b64_image": content, "index": 0})])
     with pytest.raises(errors.UnexpectedContent):
-        Text2Image(access_key="a", secret_key="b").do("猫", with_decode="base64")
+        Text2Image().do("猫", with_decode="base64")
+
+
+def test_a_picture_that_could_not_be_downloaded_is_not_lost(scripted):
+    server = scripted([b"x"])
+    gone = http_answer(b"gone", status="404 Not Found", kind="text/plain")
+    server.answers[:] = [[answer({"url": f"{server.url}/1.png"})], [gone], [http_answer(picture(), kind="image/png")]]
+    reply = Text2Image().do("猫", with_decode="base64")
+    with pytest.raises(errors.QianfanError, match=r"reply\.download\(\) tries again, its address is valid for 24 h"):
+        _ = reply.images
+    assert reply.download() == [picture()]
+    assert reply.images == [picture()]
+
+
+def test_of_several_pictures_those_that_were_drawn_are_kept(scripted):
+    refused = http_answer(json.dumps({"error": {"code": "x", "message": "no"}}).encode(), status="400 Bad")
+    scripted([answer({"b64_json": base64.b64encode(picture()).decode()})], [refused])
+    with pytest.warns(UserWarning, match="1 of 2 images were not drawn"):
+        assert Text2Image().do("猫", n=2).images == [picture()]
+
+
+def test_an_existing_file_is_not_overwritten(sandbox, tmp_path):
+    reply = Text2Image().do("水墨 猫/狗", size="768x768")
+    paths = [reply.save(tmp_path / "new"), reply.save(tmp_path / "new")]
+    assert [path.name for (path,) in paths] == ["水墨_猫_狗_1.png", "水墨_猫_狗_2.png"]
+
+
+def test_a_picture_is_edited_and_the_result_is_there(sandbox, tmp_path):
+    (path := tmp_path / "photo.png").write_bytes(picture())
+    reply = ImageEdit().do("变成黑白", [path, picture(colour="blue")], with_decode="base64")
+    assert reply.images[0] == reply["data"][0]["image"] != picture()
+    assert reply.model == "qwen-image-edit"
+    assert asyncio.run(ImageEdit().ado("变成黑白", path)).images[0].startswith(b"\x89PNG")
+
+
+def test_an_edit_sends_what_the_page_says(scripted):
+    server = scripted([answer()])
+    ImageEdit().do("改成夜晚", "https://example.com/a.png")
+    assert sent(server) == (
+        "/v2/images/edits",
+        {"prompt": "改成夜晚", "model": "qwen-image-edit", "image": "https://example.com/a.png"},
+    )
+
+
+def test_an_edit_without_a_text_or_with_no_picture_is_refused(scripted):
+    server = scripted([answer()])
+    with pytest.raises(errors.InvalidArgumentError, match="prompt is empty"):
+        ImageEdit().do(" ", picture())
+    with pytest.raises(errors.InvalidArgumentError, match=r"pictures\[0\].*cannot be read"):
+        ImageEdit().do("改", Path("nowhere.png"))
+    assert not server.requests

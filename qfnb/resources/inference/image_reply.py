@@ -1,0 +1,179 @@
+"""Replies with images: downloaded at once, saved as files; and what models that draw and models that edit share."""
+
+import asyncio
+import base64
+import binascii
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ... import connect
+from ...config import settings
+from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
+from ...transport import event_loop, file_transfer
+from ...wire import inference as wire
+from .inference_model import InferenceModel, PreparedCall
+from .reply import Reply
+
+
+class ImageResponse(Reply[wire.ImageReply]):
+    """A reply with images; `.images` are the files' bytes, in order.
+
+    Images that come as addresses are downloaded at once: the addresses are valid for 24 hours.
+    """
+
+    prompt: str = ""
+    host: str = ""
+    downloaded_images: tuple[bytes, ...] = ()
+    download_error: QianfanError | None = None
+
+    @cached_property
+    def images(self) -> list[bytes]:
+        """The image files.
+
+        Raises:
+            UnexpectedContent: an image is not base64, or not a PNG, JPEG or WebP file.
+            QianfanError: the download failed; `download` tries again.
+        """
+        if self.download_error is not None:
+            raise self.download_error
+        encoded = [image.b64_image or image.b64_json for image in self.data.data]
+        return list(self.downloaded_images) or [_decode_image(text) for text in encoded]
+
+    def download(self) -> list[bytes]:
+        """Fetch the images again after a download that failed; the addresses are valid for 24 hours.
+
+        Raises:
+            QianfanError: it failed again.
+        """
+        event_loop.run(self.fetch_images())
+        return self.images
+
+    async def fetch_images(self) -> None:
+        """Download the images that came as addresses, and keep the error if that fails; on the I/O loop only."""
+        urls, host = [image.url for image in self.data.data if image.url], self.host
+        try:
+            contents = [await file_transfer.download_image(url, settings(), trusted_host=host) for url in urls]
+            self.downloaded_images, self.download_error = tuple(contents), None
+        except QianfanError as error:
+            hint = "the picture is drawn and paid for: reply.download() tries again, its address is valid for 24 h"
+            error.args = (f"{error}\n{hint}",)
+            self.download_error = error
+
+    @property
+    def from_sandbox(self) -> bool:
+        """Whether the local sandbox drew them."""
+        return any("sandbox" in row for row in self.body.get("data") or () if isinstance(row, Mapping))
+
+    def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
+        """Write the images as PNG files with prompt, model, seed and size as metadata.
+
+        Args:
+            folder: created if it does not exist.
+            name: the stem of the file names; default: the beginning of the prompt.
+
+        Returns:
+            The paths, in order; an existing file is never overwritten.
+
+        Raises:
+            InvalidArgumentError: the folder cannot be written to.
+        """
+        target = Path(folder).expanduser()
+        stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            return [self._save_image(target, stem, index) for index in range(len(self.images))]
+        except OSError as error:
+            raise InvalidArgumentError(f"{target}: images cannot be written there: {error.strerror}") from None
+
+    def seeds(self) -> list[int | None]:
+        """Return each image's seed, None where it is unknown."""
+        extensions = [getattr(image, "sandbox", None) or {} for image in self.data.data]
+        return [extension.get("seed") for extension in extensions]
+
+    def __repr__(self) -> str:
+        return f"<{len(self.data.data)} image(s) of {self.prompt!r}>"
+
+    def _save_image(self, folder: Path, stem: str, index: int) -> Path:
+        import io  # noqa: PLC0415 - with Pillow, only when something is saved
+
+        from PIL import Image, PngImagePlugin  # noqa: PLC0415
+
+        number = 1 + index
+        while (path := folder / f"{stem}_{number}.png").exists():
+            number += 1
+        with Image.open(io.BytesIO(self.images[index])) as image:
+            metadata = PngImagePlugin.PngInfo()
+            fields = {"prompt": self.prompt, "model": self.model, "seed": self.seeds()[index]}
+            for key, value in {**fields, "size": f"{image.width}x{image.height}"}.items():
+                if value is not None:
+                    metadata.add_itxt(key, str(value))
+            if self.from_sandbox:
+                metadata.add_itxt("source", "qfnb sandbox: a drawing program, not a model")
+            image.save(path, format="PNG", pnginfo=metadata)
+        return path
+
+
+class ImageModel(InferenceModel[ImageResponse]):
+    """What models that draw and models that edit have in common."""
+
+    reply_type = ImageResponse
+
+    async def draw(self, calls: Sequence[PreparedCall[ImageResponse]], prompt: str, *, decode: bool) -> ImageResponse:
+        """Send calls of one prompt and return the images of all as one reply; on the I/O loop only.
+
+        Args:
+            calls: one, or one for each image of a model that draws one at a time.
+            prompt: kept in the reply.
+            decode: put the files' bytes into the rows of the reply as "image".
+        """
+        outcomes = await asyncio.gather(*map(self.send, calls), return_exceptions=True)
+        reply = _join_replies(outcomes)
+        reply.prompt, reply.host = prompt, (await connect.aclient(self._keys)).platform.host
+        if any(image.url for image in reply.data.data):
+            await reply.fetch_images()
+        if decode and reply.download_error is None:
+            for row, image in zip(reply.body["data"], reply.images, strict=True):
+                row["image"] = image
+        return reply
+
+    def warn_by_page(self, model: str, prompt: str, options: Mapping[str, Any]) -> None:
+        """Warn of what the page of a model does not allow; the platform decides. The sandbox says it itself."""
+        if self.platform_info().name != "sandbox":
+            for text in wire.image_warnings(model, prompt, options):
+                warnings.warn(text, stacklevel=4)
+
+
+def validate_with_decode(with_decode: str | None) -> bool:
+    """Return whether images are decoded.
+
+    Raises:
+        InvalidArgumentError: it is neither "base64" nor None.
+    """
+    if with_decode not in {None, "base64"}:
+        raise InvalidArgumentError(f"with_decode={with_decode!r}: must be 'base64' or None")
+    return with_decode is not None
+
+
+def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageResponse:
+    """Return the images of all replies in the first one; calls that failed are an error only if all did."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    replies = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    if not replies or any(not isinstance(error, QianfanError) for error in errors):
+        raise errors[0]
+    if errors:
+        warnings.warn(f"{len(errors)} of {len(outcomes)} images were not drawn: {errors[0]}", stacklevel=2)
+    replies[0].body["data"] = [row for reply in replies for row in reply.body.get("data") or ()]
+    return replies[0]
+
+
+def _decode_image(text: str) -> bytes:
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise UnexpectedContent("an image of the reply is not base64") from None
+    file_transfer.validate_image(content)
+    return content

@@ -1,0 +1,74 @@
+"""Reference pictures: what is read, and what is refused before anything is sent."""
+
+import base64
+import io
+
+import pytest
+from PIL import Image
+
+from qfnb.errors import InvalidArgumentError
+from qfnb.resources.inference.reference_pictures import MAX_BYTES, encode_pictures, picture_size
+
+
+def picture(kind="PNG", size=(200, 300), **options):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("PNG", {}),
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("BMP", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
+    ],
+)
+def test_the_size_is_read_from_the_head_of_a_file(kind, options):
+    assert picture_size(picture(kind, **options)) == (200, 300)
+
+
+def test_the_size_of_an_icon_and_of_an_extended_webp_is_read():
+    assert picture_size(picture("ICO", (128, 128), sizes=[(128, 128)])) == (128, 128)
+    exif = Image.Exif()
+    exif[0x010E] = "x"
+    assert picture_size(picture("WEBP", exif=exif)) == (200, 300)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG", b"\xff\xd8\xff\xe0", b"RIFF", b"RIFF1234WEBPVP9 ", b"BM", b"\0\0\1\0"]
+)
+def test_a_file_that_is_cut_has_no_size(content):
+    assert picture_size(content) is None
+
+
+def test_paths_bytes_data_urls_and_addresses_are_taken(tmp_path):
+    (path := tmp_path / "图.png").write_bytes(picture())
+    url = encode_pictures(path)
+    assert url == f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
+    address = "https://example.com/a.png"
+    assert encode_pictures([str(path), url, address]) == [url, url, address]
+    assert encode_pictures(picture("JPEG")).startswith("data:image/jpeg;base64,")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        ([], "0 are given, 1 to 3"),
+        ([picture()] * 4, "4 are given, 1 to 3"),
+        (b"<svg/>", r"pictures\[0\] is not a picture file"),
+        ("nowhere.png", r"pictures\[0\]='nowhere.png' cannot be read: No such file"),
+        (b"\x89PNG" + bytes(MAX_BYTES), "bytes: less than 10,485,760"),
+        (picture(size=(127, 300)), "127x300 pixels: each side must have at least 128"),
+        (picture(size=(200, 801)), "200x801 pixels: one side may have at most 4 times"),
+        ("data:image/png;base64,???", "not base64"),
+        ("https://example.com/" + "x" * 1024, "an address has at most 1,024 bytes"),
+        ([picture(), 7], r"pictures\[1\] is a int"),
+    ],
+)  # fmt: skip
+def test_what_the_page_does_not_allow_is_refused(pictures, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        encode_pictures(pictures)
