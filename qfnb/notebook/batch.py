@@ -55,7 +55,7 @@ PARSER.add_option(
     "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints
 )
 PARSER.add_option("--system", metavar="TEXT", help="the model's persona", keyword="system")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="0 to 2, by model", keyword="temperature")
 PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
 PARSER.add_option(
     "-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8",

@@ -50,7 +50,7 @@ PARSER.add_option(
     complete=tab_completion.endpoints,
 )
 PARSER.add_option("-s", "--system", metavar="TEXT", help="the model's persona")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="0 to 2, by model", keyword="temperature")
 PARSER.add_option(
     "-f",
     "--format",

@@ -95,7 +95,7 @@ PARSER.add_option(
 )
 PARSER.add_option("--cluster", metavar="COLUMN", help="rows of one value belong together", verbs=("start", "only"))
 PARSER.add_option("--system", metavar="TEXT", help="the models' persona", keyword="system")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="in (0, 1]", keyword="temperature")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="0 to 2, by model", keyword="temperature")
 PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
 PARSER.add_option(
     "-w", "--workers", type=int, metavar="N", help="rows asked at once of each; default 8", keyword="workers"

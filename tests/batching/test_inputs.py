@@ -167,7 +167,7 @@ def test_keys_tell_content_model_options_and_repetition_apart():
         ({"name": ""}, "name="),
         ({"out": "x.docx"}, "out='x.docx'"),
         ({"out": "/nowhere/x.csv"}, "out='/nowhere/x.csv'"),
-        ({"temperature": 3}, "temperature=3"),
+        ({"temperature": "3"}, "temperature='3'"),
         ({"stream": True}, "stream=True"),
         ({"prompt": " "}, "prompt=' '"),
         ({"invalid_rows": "foo"}, "invalid_rows='foo'"),

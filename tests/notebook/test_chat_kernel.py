@@ -80,7 +80,7 @@ def test_a_session_remembers_and_a_reset_forgets(kernel):
     [
         ("%%qfchat\n   ", "请在单元格中写下问题"),
         ("%%qfchat --modle x\n你好", "did you mean --model?"),
-        ("%%qfchat -t 2\n你好", "temperature=2.0 is out of range"),
+        ("%%qfchat -t nan\n你好", "temperature=nan: must be a number"),
         ("%%qfchat -t hot\n你好", "-t/--temperature"),
         ("%%qfchat -o 1x\n你好", "not a variable name"),
         ("%%qfchat 你好\n吗", "the question goes below it"),
@@ -88,7 +88,7 @@ def test_a_session_remembers_and_a_reset_forgets(kernel):
         ("%%qfchat -e _kernel_list\n你好", "_kernel_list"),
         ("%%qfchat -m no-such-model\n你好", "no-such-model"),
         ("%%qfimage\n  ", "请描述要画的内容"),
-        ("%%qfimage -n 9\n猫", "n=9 is out of range"),
+        ("%%qfimage -n 0\n猫", "n=0: must be an integer from 1"),
         ("%%qfimage --size big\n猫", "size='big'"),
         ("%qfauth sett", "'sett' is not understood"),
         ("%qftrain begin", "'begin' is not a verb"),

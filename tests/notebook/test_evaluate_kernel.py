@@ -177,7 +177,7 @@ def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, sta
         ("%qfeval base --data talks --recipe qainfan", "did you mean qianfan?"),
         ("%qfeval base --data talks --judge nobody", "'nobody' is neither a variable"),
         ("%qfeval base --data talks -w 0", "workers=0"),
-        ("%qfeval base --data talks -t 3", "temperature=3.0"),
+        ("%qfeval base --data talks -t nan", "temperature=nan"),
         ("%qfeval base --data talks --budget -1", "budget=-1"),
         ("%qfeval base --data talks -o 1x", "not a variable name"),
         ("%qfeval base --dta talks", "did you mean --data?"),

@@ -28,7 +28,7 @@ class AccountKeys(TypedDict, total=False):
 class ChatOptions(TypedDict, total=False):
     """The options of a chat call; further options of a model are sent as they are.
 
-    temperature is in (0, 1], top_p in [0, 1], penalty_score in [1, 2]; stop has at most 4 texts; response_format is
+    The server judges the ranges of numbers, which differ by model; stop has at most 4 texts; response_format is
     "text", "json_object", a pydantic class or a JSON Schema, which the reply's `parsed` is validated against; think is
     True, False, an effort ("low", "high", ...) or a number of tokens, sent in the one spelling that the model takes.
     """

@@ -22,40 +22,48 @@ from .thinking import validate_think, warn_once, with_thinking
 Conversation = Messages | Iterable[Turn] | str
 
 
-OPTION_RANGES: dict[str, tuple[float, float, str]] = {
-    "temperature": (0.0, 1.0, "(0, 1]"),
-    "top_p": (0.0, 1.0, "[0, 1]"),
-    "penalty_score": (1.0, 2.0, "[1, 2]"),
-    "n": (1, 4, "1 to 4"),
-    "steps": (10, 50, "10 to 50"),
-    "seed": (0, 4294967295, "0 to 4294967295"),
-    "cfg_scale": (0, 30, "0 to 30"),
-}
+_NUMBERS = frozenset(
+    [
+        "temperature",
+        "top_p",
+        "penalty_score",
+        "repetition_penalty",
+        "frequency_penalty",
+        "presence_penalty",
+        "cfg_scale",
+    ]
+)
+_COUNTS = frozenset(["max_output_tokens", "max_tokens", "max_completion_tokens", "n", "steps"])
+
+MAX_STOP_TEXTS = 4
 
 
 def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not None, after checking each against its range.
+    """Return the options that are not None, after checking what is wrong for every model; the server judges ranges.
 
     Raises:
-        InvalidArgumentError: names the option, its value and the allowed range.
+        InvalidArgumentError: names the option, its value and what is allowed.
     """
     set_options = {name: value for name, value in options.items() if value is not None}
     for name, value in set_options.items():
-        if name in OPTION_RANGES and not _is_in_range(name, value):
-            raise InvalidArgumentError(
-                f"{name}={value!r} is out of range: must be a number in {OPTION_RANGES[name][2]}"
-            )
-    stop = set_options.get("stop")
-    if isinstance(stop, list) and len(stop) > 4:
-        raise InvalidArgumentError(f"stop has {len(stop)} texts: at most 4 are allowed")
+        if problem := _option_problem(name, value):
+            raise InvalidArgumentError(f"{name}={value!r:.60}: {problem}")
     return set_options
 
 
-def _is_in_range(name: str, value: object) -> bool:
-    low, high, _ = OPTION_RANGES[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return False
-    return low <= value <= high and (name != "temperature" or value > 0)
+def _option_problem(name: str, value: Any) -> str:
+    """Return what is wrong with an option for every model, "" for nothing."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if name in _NUMBERS:
+        return "" if is_number else "must be a number"
+    if name in _COUNTS:
+        return "" if type(value) is int and value > 0 else "must be an integer from 1"
+    if name == "seed":
+        return "" if type(value) is int and value >= 0 else "must be an integer from 0"
+    if name == "stop" and not isinstance(value, str):
+        is_list = isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+        return "" if is_list and len(value) <= MAX_STOP_TEXTS else f"must be a list of at most {MAX_STOP_TEXTS} texts"
+    return ""
 
 
 def prepare_chat_call(

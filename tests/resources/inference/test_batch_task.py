@@ -82,7 +82,7 @@ def test_each_row_may_have_its_own_options(scripted):
         ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "either messages_list or body_list"),
         ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
         ({"body_list": [{"messages": SAY, "stream": True}]}, "stream=True"),
-        ({"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": 9}]}, r"body_list\[1\]: temperature=9"),
+        ({"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": "9"}]}, r"body_list\[1\]: temperature='9'"),
         ({"messages_list": [SAY, []]}, r"items\[1\]: messages is empty"),
         ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
         ({"messages_list": [SAY], "worker_num": 1_000_000}, "worker_num=1000000"),

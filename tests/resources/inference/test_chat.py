@@ -103,13 +103,14 @@ REFUSED = [
     (dict(messages=[*SAY, {"role": "assistant", "content": "x"}]), "the last turn must be the user's"),
     (dict(messages=["x"]), "messages[0]"),
     (dict(messages="a\ud800b"), "lone surrogate at character 1"),
-    (dict(messages=SAY, temperature=0), "temperature=0 is out of range"),
-    (dict(messages=SAY, temperature=1.5), "(0, 1]"),
+    (dict(messages=SAY, temperature="0.5"), "temperature='0.5': must be a number"),
     (dict(messages=SAY, temperature=float("nan")), "temperature=nan"),
     (dict(messages=SAY, temperature=True), "temperature=True"),
-    (dict(messages=SAY, top_p=-1), "top_p=-1"),
-    (dict(messages=SAY, penalty_score=3), "[1, 2]"),
+    (dict(messages=SAY, top_p=float("inf")), "top_p=inf"),
+    (dict(messages=SAY, max_output_tokens=0), "max_output_tokens=0: must be an integer from 1"),
+    (dict(messages=SAY, seed=-1), "seed=-1: must be an integer from 0"),
     (dict(messages=SAY, stop=list("abcde")), "at most 4"),
+    (dict(messages=SAY, stop=[1]), "stop=[1]: must be a list of at most 4 texts"),
 ]
 
 

@@ -54,3 +54,12 @@ def test_profiles_are_named(monkeypatch):
     config.get_config().profile = "moon"
     with pytest.raises(errors.InvalidArgumentError, match="intl, coding, tokenplan"):
         ChatCompletion(model="x").do("x")
+
+
+@pytest.mark.parametrize("temperature", [0, 1.5])
+def test_the_server_judges_ranges(scripted, temperature):
+    server = scripted([http_answer(REPLY)], [http_answer(REPLY)])
+    ChatCompletion().do("x", temperature=temperature, top_p=2)
+    ChatCompletion(base_url=f"{server.url}/v1", model="llama").do("x", temperature=temperature, top_p=2)
+    for request in server.requests:
+        assert f'"temperature":{temperature},"top_p":2'.encode() in request

@@ -54,8 +54,10 @@ def test_v1_still_draws_where_it_is_asked_for(sandbox):
     [
         (dict(prompt=""), "prompt is empty"),
         (dict(prompt="猫", with_decode="utf8"), "with_decode='utf8'"),
-        (dict(prompt="猫", n=0), "n=0"),
         (dict(prompt="猫", size="big"), "size='big': must be WIDTHxHEIGHT"),
+        (dict(prompt="猫", n=0), "integer from 1"),
+        (dict(prompt="猫", steps=1.5), "integer from 1"),
+        (dict(prompt="猫", seed=-1), "seed=-1"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, message):

@@ -88,7 +88,7 @@ REFUSED = [
     (lambda: Completion().do(""), "prompt=''"),
     (lambda: Completion().do(None), "prompt=None"),
     (lambda: Completion().do("a\ud800"), "lone surrogate"),
-    (lambda: Completion().do("x", temperature=2), "(0, 1]"),
+    (lambda: Completion().do("x", temperature="2"), "must be a number"),
     (lambda: Embedding().do("one"), "a list of 1 to 16"),
     (lambda: Embedding().do([]), "0 texts"),
     (lambda: Embedding().do(["x"] * 17), "17 texts"),
