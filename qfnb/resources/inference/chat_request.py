@@ -244,6 +244,8 @@ def build_chat_request(
         messages = [wire.Message(role="system", content=system), *messages]
     if "max_output_tokens" in fields:  # v1's name
         fields["max_tokens"] = fields.pop("max_output_tokens")
+    if stream and not platform.openai:  # without it the platform's streams have no usage
+        fields = {"stream_options": {"include_usage": True}, **fields}
     record = wire.ChatRequestV2(messages=messages, stream=stream, model=model, **fields)
     return InferenceRequest(wire.CHAT_V2, record, model)
 
