@@ -76,6 +76,16 @@ def test_openai_cancels_a_batch(client):
         client.batches.cancel(batch.id)
 
 
+def test_openai_draws_pictures_in_a_batch(client):
+    path, body = "/v2/images/generations", {"model": "qwen-image", "prompt": "山", "size": "512x512"}
+    row = {"custom_id": "山", "method": "POST", "url": path, "body": body}
+    file = client.files.create(file=("in.jsonl", json.dumps(row).encode()), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint=path, completion_window="24h")
+    batch = wait_until_finished(client, batch)
+    (answer,) = [json.loads(line) for line in client.files.content(batch.output_file_id).text.splitlines()]
+    assert answer["response"]["body"]["data"][0]["url"].endswith(".png")
+
+
 def test_openai_gets_the_errors_of_a_file(client):
     file = client.files.create(file=("in.jsonl", b"{"), purpose="batch")
     batch = client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")

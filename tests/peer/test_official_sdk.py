@@ -25,8 +25,9 @@ print(*asyncio.run(later()), sep="\\n")
         ("1", "ERNIE-Bot-turbo", ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")),
         ("2", "ernie-lite-8k", ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")),
         ("2", "ernie-lite-8k", ("QIANFAN_BEARER_TOKEN",)),
+        ("2", "ernie-4.5-turbo-128k", ("QIANFAN_BEARER_TOKEN",)),
     ],
-    ids=["v1 AK/SK", "v1 IAM", "v2 IAM", "v2 API key"],
+    ids=["v1 AK/SK", "v1 IAM", "v2 IAM", "v2 API key", "v2 today"],
 )
 def test_it_chats(sdk, version, model, keys):
     answers = sdk(ASK.format(version=version, model=model), *keys)
@@ -49,3 +50,15 @@ def test_it_lists_the_services(sdk):
     code = "import qianfan\nfrom qianfan.resources import Service\nprint(len(Service.list()['result']['common']) > 10)"
     keys = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
     assert sdk(code, *keys)[-1] == "True"
+
+
+def test_it_streams_usage_where_it_asks_for_it(sdk):
+    code = """
+import qianfan
+chat = qianfan.ChatCompletion(version="2", model="deepseek-v4-pro")
+say = [{"role": "user", "content": "你是谁"}]
+pieces = list(chat.do(messages=say, stream=True, stream_options={"include_usage": True}, thinking={"type": "enabled"}))
+print("reasoning_content" in pieces[0]["choices"][0]["delta"])
+print(pieces[-1]["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0)
+"""
+    assert sdk(code, "QIANFAN_BEARER_TOKEN")[-2:] == ["True", "True"]

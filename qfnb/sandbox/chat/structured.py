@@ -121,7 +121,7 @@ class _Filler:
             for branch in branches:
                 if fits(self._root, branch, candidate):
                     return candidate
-        leaves = [branch for branch in branches if branch.get("type") in {"null", "string", "number", "boolean"}]
+        leaves = [branch for branch in branches if _is_leaf(branch)]
         ordered = leaves if depth >= MAX_DEPTH and leaves else branches
         ordered = sorted(ordered, key=lambda branch: branch.get("type") == "null" and depth < MAX_DEPTH)
         return self.fill(ordered[0], candidate, path, depth + 1)
@@ -231,6 +231,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "null": type(None),
 }
+
+
+def _is_leaf(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") not in {"object", "array"} if isinstance(schema.get("type"), str) else "enum" in schema
 
 
 def _has_type(value: Any, kind: str) -> bool:

@@ -11,11 +11,14 @@ from support.raw_http import (
     create_batch,
     error_of,
     finished,
+    jsonl,
     line,
     results,
     run_batch,
+    start_task,
     wait_for_batch,
 )
+from support.sandbox_thread import run_world
 
 from qfnb.sandbox import ensure, stop
 
@@ -30,7 +33,7 @@ def test_every_line_is_answered_out_of_order(http):
     batch = run_batch(http, [line(i) for i in range(8)], metadata={"a": 8})
     assert (batch["status"], batch["request_counts"]) == ("Done", {"total": 8, "completed": 8, "failed": 0})
     assert batch["created_at"] <= batch["in_progress_at"] <= batch["completed_at"] < batch["expires_at"]
-    assert (batch["metadata"], batch["error_file_id"], batch["model"]) == ({"a": 8}, None, "ernie-lite-8k")
+    assert (batch["metadata"], batch["error_file_id"], batch["model"]) == ({"a": 8}, None, line(0)["body"]["model"])
     rows = results(http, batch["output_file_id"])
     order = [row["custom_id"] for row in rows]
     assert sorted(order) == [f"行-{i}" for i in range(8)] != order
@@ -130,6 +133,26 @@ def test_a_wrong_batch_is_refused_at_once(http, change):
 def test_an_unknown_batch_is_refused(http):
     assert error_of(http.get("/v2/batches/infer-nowhere")) == (404, "batch_not_found")
     assert error_of(http.post("/v2/batches/infer-nowhere/cancel")) == (404, "batch_not_found")
+
+
+def test_pictures_are_edited(http):
+    path = "/v2/images/edits"
+    drawing = {"model": "qwen-image", "prompt": "山", "size": "512x512", "response_format": "b64_json"}
+    image = http.post("/v2/images/generations", json=drawing).json()["data"][0]["b64_json"]
+    body = {"model": "qwen-image-edit", "prompt": "变成黑白", "image": image}
+    batch = run_batch(http, [line(1, url=path, body=body)], endpoint=path)
+    (row,) = results(http, batch["output_file_id"])
+    assert row["response"]["body"]["data"][0]["sandbox"]["understood"] == ["grayscale"]
+
+
+def test_a_21st_unfinished_task_is_refused_until_one_ends(tmp_path):
+    with run_world(tmp_path, time.monotonic) as world, connect(world.address) as http:
+        stored = [world.store.add("batch", f"infer-{number}") for number in range(20)]
+        assert error_of(create_batch(http, [line(1)])) == (400, "TaskRunningNumberExceedLimit")
+        task = start_task(world.address, http, "full", jsonl([{"id": "1", "query": "你"}]))
+        assert (task.status_code, task.json()["code"]) == (400, "TaskRunningNumberExceedLimit")
+        world.store.update(stored[0]["id"], completed_at=world.store.now())
+        assert create_batch(http, [line(1)]).status_code == 200
 
 
 def test_a_finished_batch_cannot_be_cancelled(http):

@@ -1,0 +1,228 @@
+"""Which models the sandbox serves and lists; embeddings, reranking, pictures and completions with a suffix."""
+
+import base64
+import io
+import time
+
+import pytest
+from PIL import Image
+from support.raw_http import CHAT, connect, error_of
+from support.sandbox_thread import run_world
+
+from qfnb.wire import catalog
+from qfnb.wire.model_list import AvailableModelList, merge_models
+
+SAY = [{"role": "user", "content": "你是谁"}]
+
+
+@pytest.fixture
+def world(tmp_path):
+    with run_world(tmp_path, time.monotonic) as world:
+        yield world
+
+
+@pytest.fixture
+def http(world):
+    with connect(world.address) as client:
+        yield client
+
+
+def listed(http):
+    return {row["id"]: row for row in http.get("/v2/models").json()["data"]}
+
+
+def png(size=(200, 160), colour=(200, 40, 40), file_format="PNG"):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, file_format)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_the_list_has_the_four_shapes(http):
+    rows = listed(http)
+    assert rows["ernie-4.5-turbo-128k"]["pricing"] == {"prompt": "0.0008", "completion": "0.0032"}
+    assert rows["ernie-4.5-turbo-128k"]["max_completions_tokens"] == 12288
+    tiers = rows["ernie-5.1"]["pricing"]["prompt"]
+    assert tiers == [{"upper": 32, "price": "0.004"}, {"upper": None, "price": "0.006"}]
+    assert rows["ernie-5.0-thinking-exp"]["context_length"] is None
+    assert "pricing" not in rows["qwen-image"]
+    assert rows["qwen-image"]["architecture"]["modality"] == "text->image"
+    assert rows["tao-8k"]["type"] == "embeddings"
+
+
+def test_the_list_changes_nothing_of_the_catalogue(http):
+    reply = AvailableModelList.model_validate(http.get("/v2/models").json())
+    table = {row.id: row for row in catalog.load_models()}
+    merged = {row.id: row for row in merge_models(table.values(), reply.data, "test")}
+    fields = ("context", "max_input", "max_output", "status", "owner", "kind", "prices")
+    changed = {id_ for id_, row in merged.items() for name in fields if getattr(row, name) != getattr(table[id_], name)}
+    assert changed == set()
+
+
+def test_the_list_of_2025_has_ids_only(world, http):
+    ids = set(listed(http))
+    world.set_modes({"model_list": "2025"})
+    rows = listed(http)
+    assert set(rows) == ids
+    assert rows["ernie-5.1"] == {"id": "ernie-5.1", "object": "model", "created": 0, "owned_by": ""}
+
+
+def chat(http, model):
+    return http.post(CHAT, json={"model": model, "messages": SAY})
+
+
+def test_older_names_answer_unless_the_sandbox_is_strict(world, http):
+    names = ["ERNIE-Bot-turbo", "ernie-lite-8k", "deepseek-v3", "ERNIE-4.5-Turbo-128K"]
+    assert {chat(http, name).status_code for name in names} == {200}
+    world.set_modes({"strict": True})
+    assert {error_of(chat(http, name)) for name in names} == {(401, "invalid_model")}
+    assert chat(http, "ernie-4.5-turbo-128k").status_code == 200
+
+
+def test_a_strict_sandbox_serves_exactly_what_it_lists(world, http):
+    world.set_modes({"strict": True})
+    ids = set(listed(http))
+    for row in catalog.load_models():
+        if row.kind == "chat":
+            assert (chat(http, row.id).status_code == 200) == (row.id in ids), row.id
+
+
+def test_a_strict_sandbox_refuses_retired_models_of_all_kinds(world, http):
+    calls = {
+        "/v2/embeddings": {"model": "embedding-v1", "input": ["a"]},
+        "/v2/rerank": {"model": "bce-reranker-base_v1", "query": "a", "documents": ["a"]},
+        "/v2/images/generations": {"model": "irag-1.0", "prompt": "山", "size": "512x512"},
+    }
+    assert {http.post(path, json=body).status_code for path, body in calls.items()} == {200}
+    world.set_modes({"strict": True})
+    refused = {path for path, body in calls.items() if http.post(path, json=body).status_code == 401}
+    assert refused == {"/v2/rerank", "/v2/images/generations"}
+
+
+def test_a_strict_stream_has_usage_only_where_it_was_asked_for(world, http):
+    world.set_modes({"strict": True})
+    body = {"model": "ernie-5.1", "messages": SAY, "stream": True}
+    assert '"usage"' not in http.post(CHAT, json=body).text
+    assert '"usage"' in http.post(CHAT, json={**body, "stream_options": {"include_usage": True}}).text
+
+
+@pytest.mark.parametrize(
+    ("model", "dimensions"), [("embedding-v1", 384), ("bge-large-zh", 1024), ("qwen3-embedding-8b", 4096)]
+)
+def test_a_vector_has_the_dimensions_of_its_model(http, model, dimensions):
+    rows = http.post("/v2/embeddings", json={"model": model, "input": ["一", "二"]}).json()["data"]
+    assert [len(row["embedding"]) for row in rows] == [dimensions] * 2
+
+
+@pytest.mark.parametrize(
+    ("model", "texts", "code"),
+    [
+        ("tao-8k", ["一", "二"], "invalid_argument"),
+        ("bge-large-zh", ["一"] * 17, "invalid_argument"),
+        ("embedding-v1", ["长" * 1001], "characters_too_long"),
+        ("tao-8k", ["长" * 15000], "tokens_too_long"),
+    ],
+)
+def test_too_many_or_too_long_texts_are_refused(http, model, texts, code):
+    assert error_of(http.post("/v2/embeddings", json={"model": model, "input": texts})) == (400, code)
+
+
+def test_both_names_of_reranking_answer(http):
+    body = {"model": "qwen3-reranker-4b", "query": "苹果", "documents": ["香蕉", "苹果树"], "top_n": 1}
+    for path in ("/v2/rerank", "/v2/rerankers"):
+        assert [row["index"] for row in http.post(path, json=body).json()["results"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"documents": ["a"] * 65}, "invalid_argument"),
+        ({"query": "a" * 1601}, "characters_too_long"),
+        ({"documents": ["a" * 4097]}, "characters_too_long"),
+        ({"top_n": 0}, "invalid_argument"),
+    ],
+    ids=str,
+)
+def test_reranking_beyond_its_limits_is_refused(http, change, code):
+    body = {"model": "bce-reranker-base", "query": "a", "documents": ["a"], **change}
+    assert error_of(http.post("/v2/rerank", json=body)) == (400, code)
+
+
+def draw(http, model, path="/v2/images/generations", **change):
+    return http.post(path, json={"model": model, "prompt": "雪山", "response_format": "b64_json", **change})
+
+
+def size_of(answer):
+    with Image.open(io.BytesIO(base64.b64decode(answer.json()["data"][0]["b64_json"]))) as image:
+        return image.size
+
+
+def test_a_picture_has_the_size_that_its_model_draws(http):
+    air = "/v2/musesteamer/images/generations"
+    assert size_of(draw(http, "qwen-image", size="512x640")) == (512, 640)
+    assert size_of(draw(http, "musesteamer-air-image", air, size="1280x720")) == (1280, 720)
+    assert size_of(draw(http, "musesteamer-air-image", air, size="1000x1000")) == (1024, 1024)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"size": "500x512"}, "invalid_argument"),
+        ({"size": "2049x512"}, "invalid_argument"),
+        ({"n": 2}, "invalid_argument"),
+        ({"response_format": "gif"}, "invalid_argument"),
+        ({"prompt": "山" * 801}, "invalid_image_genration_prompt"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_wrong_request_for_a_picture_is_refused(http, change, code):
+    assert error_of(draw(http, "qwen-image", **change)) == (400, code)
+
+
+def edit(http, image, prompt="变成黑白"):
+    return draw(http, "qwen-image-edit", "/v2/images/edits", image=image, prompt=prompt)
+
+
+def pixels(answer):
+    with Image.open(io.BytesIO(base64.b64decode(answer.json()["data"][0]["b64_json"]))) as image:
+        return image.convert("RGB").getpixel((image.width // 2, image.height // 3))
+
+
+def test_an_edit_depends_on_its_picture_and_its_prompt(http):
+    red, green = png(colour=(200, 40, 40)), png(colour=(40, 200, 40))
+    assert len(set(pixels(edit(http, red, "变成黑白")))) == 1
+    assert pixels(edit(http, red, "变暗")) == (100, 20, 20)
+    assert pixels(edit(http, green, "变暗")) == (20, 100, 20)
+    assert edit(http, red, "变暗").json()["data"][0]["sandbox"]["understood"] == ["darken"]
+
+
+def test_several_pictures_are_edited_together_also_by_address(http):
+    body = {"model": "qwen-image", "prompt": "湖", "size": "512x512"}
+    address = http.post("/v2/images/generations", json=body).json()["data"][0]["url"]
+    data_url = f"data:image/png;base64,{png((512, 512))}"
+    assert size_of(edit(http, [address, data_url, png((256, 512))])) == (1280, 512)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        [],
+        [png()] * 4,
+        "nonsense",
+        png((127, 200)),
+        png((1000, 200)),
+        png(file_format="GIF"),
+        "https://example.com/a.png",
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_wrong_reference_is_refused(http, image):
+    assert error_of(edit(http, image)) == (400, "invalid_image_genration_refer_image")
+
+
+def test_a_text_for_a_gap_ends_where_the_suffix_begins(http):
+    body = {"model": "ernie-4.5-turbo-128k", "prompt": "你是谁"}
+    whole = http.post("/v2/completions", json=body).json()["choices"][0]["text"]
+    cut = http.post("/v2/completions", json={**body, "suffix": whole[10:20]}).json()["choices"][0]["text"]
+    assert cut == whole[:10]
+    short = http.post("/v2/completions", json={**body, "max_tokens": 3}).json()
+    assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 3)
