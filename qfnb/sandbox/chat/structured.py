@@ -289,13 +289,12 @@ def _pattern_samples(path: str, pattern: str) -> list[str]:
         text = ""
         for unit, repeat in parts:
             count = int(digits[0]) if (digits := re.findall(r"\d+", repeat)) else 0 if repeat in {"?", "*"} else 1
-            text += _unit_sample(unit, filler) * count
+            text += _sample_unit(unit, filler) * count
         samples.append(text)
     return samples
 
 
-def _unit_sample(unit: str, filler: str) -> str:
-    if unit.startswith("[") or unit in {r"\d", r"\w", r"\s", "."}:
-        candidates = filler + "0aA -_中"
-        return next((char for char in candidates if re.fullmatch(unit, char)), "0")
-    return unit.removeprefix("\\")
+def _sample_unit(unit: str, filler: str) -> str:
+    if not (unit.startswith("[") or unit in {r"\d", r"\w", r"\s", "."}):
+        return unit.removeprefix("\\")
+    return next((char for char in filler + "0aA -_中" if re.fullmatch(unit, char)), "0")
