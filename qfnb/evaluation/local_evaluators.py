@@ -86,7 +86,7 @@ class EmbeddingEvaluator(LocalEvaluator):
     """Cosine of the vectors of answer and reference; calls an embedding model, 16 texts at a time.
 
     Args:
-        embedding: the model, default Embedding-V1.
+        embedding: the model, default embedding-v1.
         worker_num: calls at a time.
     """
 
@@ -105,7 +105,7 @@ class EmbeddingEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         embedding = self.embedding or Embedding()
-        name = embedding.endpoint or embedding.model or "Embedding-V1"
+        name = embedding.endpoint or embedding.model or catalog.DEFAULTS["embedding"]
         return {"embedding_similarity": f"cosine of vectors of {name}"}
 
 
@@ -193,7 +193,7 @@ def embedding_similarity(
     Args:
         outputs: the answers.
         references: the expected answers, the same number.
-        embedding: the model, default Embedding-V1.
+        embedding: the model, default embedding-v1.
         worker_num: calls at a time.
     """
     client = embedding or Embedding()

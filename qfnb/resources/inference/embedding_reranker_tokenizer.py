@@ -1,5 +1,6 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -32,7 +33,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     """Turn texts into vectors.
 
     Args:
-        model: a preset model; default Embedding-V1.
+        model: a preset model; default embedding-v1.
         endpoint: a service of your own; wins over `model`.
         version: 1 or 2 decides the API; see `ChatCompletion`.
         **keys: see `ChatCompletion`.
@@ -48,7 +49,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         """Return one vector per text.
 
         Args:
-            texts: 1 to 16 texts; for preset models at most 1,000 characters each.
+            texts: 1 to 16 texts; embedding-v1 and the bge models take 1,000 characters each.
             model: a model for this call.
             endpoint: a service of your own for this call.
             **options_: request_timeout (seconds), retry_count (attempts in all), and further options of the model.
@@ -76,10 +77,10 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         """Return the validated call for one list of texts."""
         if stream:
             raise InvalidArgumentError("stream=True: an embedding cannot be streamed")
-        row = (
-            None if choice.endpoint else catalog.find_model("embedding", choice.model or catalog.DEFAULTS["embedding"])
-        )
-        texts = _validate_texts(item, row.max_chars if row else None)
+        texts = _validate_texts(item)
+        row = _preset_model(choice)
+        if row and row.max_chars:
+            _warn_of_lengths(row.id, "texts", texts, row.max_chars)
 
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
@@ -91,15 +92,27 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         return PreparedCall(build_request, call_options)
 
 
-def _validate_texts(texts: Sequence[str], max_chars: int | None) -> list[str]:
+def _preset_model(choice: ModelChoice) -> catalog.CatalogModel | None:
+    return None if choice.endpoint else catalog.find_model(choice.kind, choice.model or catalog.DEFAULTS[choice.kind])
+
+
+def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int) -> None:
+    """Warn of the first text that is longer than the page of a model says; the platform decides."""
+    for index, text in enumerate(texts):
+        if len(text) > max_chars:
+            warnings.warn(
+                f"{name}[{index}] has {len(text):,} characters: {model} takes {max_chars:,} by its page", stacklevel=5
+            )
+            return
+
+
+def _validate_texts(texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str) or not 1 <= len(texts) <= wire.MAX_TEXTS:
         actual = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
         raise InvalidArgumentError(f"texts is {actual}: must be a list of 1 to {wire.MAX_TEXTS} texts")
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise InvalidArgumentError(f"texts[{index}]={text!r}: must be a text that is not empty")
-        if max_chars and len(text) > max_chars:
-            raise InvalidArgumentError(f"texts[{index}] has {len(text)} characters: at most {max_chars:,} are allowed")
         validate_encodable(f"texts[{index}]", text)
     return list(texts)
 
@@ -121,7 +134,7 @@ class Reranker(InferenceModel[RerankResponse]):
     """Order documents by their relevance to a query.
 
     Args:
-        model: a preset model; default bce-reranker-base_v1.
+        model: a preset model; default bce-reranker-base.
         endpoint: a service of your own; wins over `model`.
         version: 1 or 2 decides the API; see `ChatCompletion`.
         **keys: see `ChatCompletion`.
@@ -142,8 +155,8 @@ class Reranker(InferenceModel[RerankResponse]):
         """Return the documents with their relevance scores.
 
         Args:
-            query: at most 1,600 characters.
-            documents: 1 to 64 texts of at most 4,096 characters.
+            query: the question; bce-reranker-base takes 1,600 characters.
+            documents: 1 to 64 texts; bce-reranker-base takes 4,096 characters each.
             model: a model for this call.
             endpoint: a service of your own for this call.
             top_n: return only the best `top_n` documents.
@@ -179,6 +192,10 @@ class Reranker(InferenceModel[RerankResponse]):
         """Return the validated call for one (query, documents)."""
         query, documents = item
         _validate_arguments(query, documents, options.get("top_n"))
+        row = _preset_model(choice)
+        if row and row.id == catalog.default_model("reranker"):  # the page of the others counts tokens
+            _warn_of_lengths(row.id, "query", [query], wire.MAX_RERANK_QUERY_CHARS)
+            _warn_of_lengths(row.id, "documents", documents, wire.MAX_DOCUMENT_CHARS)
         values = {"query": query, "documents": list(documents), **options}
 
         def build_request(platform: Platform) -> InferenceRequest:
@@ -191,15 +208,13 @@ class Reranker(InferenceModel[RerankResponse]):
 
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
-    if not isinstance(query, str) or not query.strip() or len(query) > wire.MAX_RERANK_QUERY_CHARS:
-        raise InvalidArgumentError(f"query: must be a text of 1 to {wire.MAX_RERANK_QUERY_CHARS:,} characters")
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidArgumentError(f"query={query!r:.60}: must be a text that is not empty")
     if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
         raise InvalidArgumentError(f"documents: must be a list of 1 to {wire.MAX_DOCUMENTS} texts")
     for index, document in enumerate(documents):
-        if not isinstance(document, str) or len(document) > wire.MAX_DOCUMENT_CHARS:
-            raise InvalidArgumentError(
-                f"documents[{index}]: must be a text of at most {wire.MAX_DOCUMENT_CHARS:,} characters"
-            )
+        if not isinstance(document, str):
+            raise InvalidArgumentError(f"documents[{index}]={document!r:.60}: must be a text")
     if top_n is not None:
         validate_positive("top_n", top_n)
 

@@ -93,7 +93,6 @@ REFUSED = [
     (lambda: Embedding().do([]), "0 texts"),
     (lambda: Embedding().do(["x"] * 17), "17 texts"),
     (lambda: Embedding().do(["x", ""]), "texts[1]=''"),
-    (lambda: Embedding().do(["x" * 1001]), "1001 characters"),
     (lambda: Embedding().do(["x"], stream=True), "cannot be streamed"),
     (lambda: Reranker().do("", ["x"]), "query"),
     (lambda: Reranker().do("q", []), "1 to 64"),
@@ -148,3 +147,24 @@ def test_a_price_that_is_not_certain_is_a_range(scripted):
     assert (reply.cost_range.low, reply.cost_range.high) == (pytest.approx(low), pytest.approx(high))
     assert reply.cost == reply.cost_range.high
     assert list(qfnb.usage().iloc[-1][["cost_low", "cost"]]) == [reply.cost_range.low, reply.cost]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Embedding().do(["x" * 1001]), r"texts\[0\] has 1,001 characters: embedding-v1 takes 1,000"),
+        (lambda: Reranker().do("x" * 1601, ["x"]), r"query\[0\] has 1,601 characters: bce-reranker-base takes 1,600"),
+        (lambda: Reranker().do("x", ["x", "y" * 4097]), r"documents\[1\] has 4,097 characters: bce-reranker-base"),
+    ],
+)
+def test_what_the_page_of_a_model_does_not_allow_is_a_warning(scripted, call, message):
+    server = scripted([http_answer(b'{"id": "x", "data": [], "results": []}')])
+    with pytest.warns(UserWarning, match=message):
+        call()
+    assert len(server.requests) == 1
+
+
+def test_other_rerankers_have_no_such_limit_and_all_have_one_path(scripted):
+    server = scripted([http_answer(b'{"id": "x", "results": []}')])
+    Reranker("qwen3-reranker-8b").do("x" * 5000, ["x" * 5000])
+    assert server.requests[0].startswith(b"POST /v2/rerank ")
