@@ -4,9 +4,11 @@ A new operation has no row until `make fidelity` is run the next time.
 """
 
 import asyncio
+import fnmatch
 
 from support.evidence import Evidence, EvidenceMiddleware
-from support.fidelity import HEAD, TABLE, merge_evidence, render_table
+from support.fidelity import HEAD, TABLE, merge_evidence, render_table, source_of
+from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_sources
 
 from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qfnb.wire.endpoints import ENDPOINTS
@@ -18,6 +20,19 @@ def test_every_row_is_an_operation():
     assert names == sorted(set(names))
     assert names
     assert set(names) <= set(ENDPOINTS)
+
+
+def test_it_says_where_each_shape_is_from():
+    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    sources = {line.split("`")[1]: line.rsplit("|", 2)[1].strip() for line in lines}
+    assert sources == {name: source_of(ENDPOINTS[name]) for name in sources}
+    assert TABLE.read_text(encoding="utf-8").endswith(render_sources())
+
+
+def test_sources_and_guesses_are_of_operations_that_exist():
+    patterns = [*PAGES_BY_OPERATION, *(name for name, _ in GUESSES if not name.startswith("all of"))]
+    assert [pattern for pattern in patterns if not fnmatch.filter(ENDPOINTS, pattern)] == []
+    assert {tag for tags in PAGES_BY_OPERATION.values() for tag in tags.split()} <= set(PAGES)
 
 
 def test_it_says_that_no_live_account_was_used():

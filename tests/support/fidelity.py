@@ -15,6 +15,9 @@ from typing import Any
 
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # it is also run as a script
+from support.fidelity_sources import pages_of, render_sources
+
 TABLE = Path(__file__).parents[2] / "FIDELITY.md"
 COLUMNS = ("operation", "shape", "SDK", "validation", "states", "errors", "limits", "source")
 MAX_STATES = 8
@@ -33,7 +36,7 @@ An operation without a row is newer than this page.
 | states | the values that the answers told of their objects' states |
 | errors | it failed on purpose, in the error shape of its family |
 | limits | requests that were too fast were refused, or a page was cut as asked |
-| source | SDK: the official SDK sends this request; pages: it is known from the API pages and the seeds only |
+| source | SDK: the official SDK sends this request; pages: it is known from the API pages and the seeds only; S...: today's pages, listed below with what is a guess |
 
 """
 
@@ -63,7 +66,7 @@ def render_table(evidence: Mapping[str, Mapping[str, Any]]) -> str:
 
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
     lines += ["| " + " | ".join(_cells(ENDPOINTS[name], evidence.get(name, {}))) + " |" for name in sorted(ENDPOINTS)]
-    return HEAD + "\n".join(lines) + "\n"
+    return HEAD + "\n".join(lines) + "\n" + render_sources()
 
 
 def _cells(endpoint: Endpoint[Any, Any], evidence: Mapping[str, Any]) -> list[str]:
@@ -76,8 +79,13 @@ def _cells(endpoint: Endpoint[Any, Any], evidence: Mapping[str, Any]) -> list[st
         _format_states(evidence.get("states", {})),
         _tick(evidence, "errors"),
         _tick(evidence, "limits"),
-        "SDK" if _is_in_sdk(endpoint) else "pages",
+        source_of(endpoint),
     ]
+
+
+def source_of(endpoint: Endpoint[Any, Any]) -> str:
+    """Return where the shape of an operation is from."""
+    return f"{'SDK' if _is_in_sdk(endpoint) else 'pages'} {pages_of(endpoint.name, endpoint.plane)}".rstrip()
 
 
 def _tick(evidence: Mapping[str, Any], key: str) -> str:

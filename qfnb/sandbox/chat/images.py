@@ -21,7 +21,7 @@ from ...wire import inference
 from ..http.call import Call, Stream, emulates
 from ..state.world import World
 from . import pictures
-from .conversion import build_v1_answer, tool_reply
+from .conversion import build_v1_answer, tool_reply, unknown_model
 from .served_models import require_preset
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
@@ -47,6 +47,9 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any
 async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, Any]:
     """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
     row, n = require_preset(call, "text2image", body.model), 1 if body.n is None else body.n
+    is_own_path = row.id.startswith("musesteamer") == (call.endpoint is inference.MUSESTEAMER_IMAGE_V2)
+    if call.world.modes.strict and not is_own_path:
+        raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
     rules = inference.IMAGE_RULES.get(row.id, _OLDER_RULES)
     _validate_prompt(call, body.prompt, rules.max_chars)
     size, match = body.size or "1024x1024", re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")

@@ -108,6 +108,15 @@ class PlatformError(NamedTuple):
 
 
 _LIMIT = "rate_limit_exceeded"
+_REFUSED_WORDS = {
+    INVALID_REQUEST: (
+        "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long", "invalid_image_url",
+        "invalid_plugin_argument", "invalid_image_genration_prompt", "invalid_image_genration_refer_image",
+    ),
+    "unsafe_request": ("image_url_unsafe", "system_unsafe"),
+}  # fmt: skip
+"""Types and words of v2's refusals with status 400, in the platform's own spelling."""
+
 _ERRORS = [
     PlatformError(400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", INVALID_REQUEST),
     PlatformError(401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", INVALID_REQUEST),
@@ -116,6 +125,17 @@ _ERRORS = [
     PlatformError(429, 336501, "rpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for RPM", _LIMIT),
     PlatformError(429, 336502, "tpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for TPM", _LIMIT),
     PlatformError(429, 18, "qps_rate_limit_exceeded", "TooManyRequests", "Open api qps request limit reached", _LIMIT),
+    PlatformError(429, 18, "RATE_LIMIT_TOTAL_QPS", "TooManyRequests", "Rate limit reached for QPS", _LIMIT),
+    PlatformError(429, 17, "QUOTA_USER_DAILY_REQUEST", "TooManyRequests", "Daily request limit reached", _LIMIT),
+    PlatformError(429, 17, "QUOTA_USER_DAILY_FREE", "TooManyRequests", "Daily free quota used up", _LIMIT),
+    PlatformError(429, 17, "BILLING_INSUFFICIENT_BALANCE", "TooManyRequests", "The account is in arrears", _LIMIT),
+    PlatformError(401, 336004, "no_parameter_permission", "AccessDenied", "No permission for this", INVALID_REQUEST),
+    PlatformError(401, 336005, "invalid_model", "NotFound", "No permission to use the model", INVALID_REQUEST),
+    *(
+        PlatformError(400, 336003, code, "InappropriateJSON", code.replace("_", " "), type_)
+        for type_, codes in _REFUSED_WORDS.items()
+        for code in codes
+    ),
     PlatformError(503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"),
     PlatformError(500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
     PlatformError(500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),

@@ -27,6 +27,7 @@ DEFAULT_FIELDS: Document = {
     "pool": 2,
     "payment": charge.PREPAID,
     "before": None,
+    "plane": "v2",
 }
 """Fields that services of older versions of the sandbox do not have."""
 
@@ -162,7 +163,14 @@ def new_instance_id() -> str:
 
 
 def active_deployment(call: Call, service: Document) -> Document:
-    """Return the service with the version that answers now: during an update the previous one."""
+    """Return the service with the version that answers now: during an update the previous one.
+
+    Raises:
+        Refusal: it does not answer, or it is of the v1 kind and the sandbox is strict.
+    """
+    if call.world.modes.strict and service.get("plane") == "v1":
+        message = "No permission to use the model: services of the v1 kind ended on 2026-08-31, deploy it again"
+        raise v2_refusal("invalid_model", message, status=401)
     state = service_state(call.world, service)
     if state in {wire.SERVING, model_v1.READY}:
         return service

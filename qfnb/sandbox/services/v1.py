@@ -27,6 +27,7 @@ def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
         description=body.description or "",
         resource={"type": RESOURCE, "replicasCount": body.replicas},
         pool=body.pool_type,
+        plane="v1",
     )
     return {"result": True, "serviceId": service["number"]}
 

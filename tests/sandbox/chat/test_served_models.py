@@ -163,6 +163,14 @@ def test_a_picture_has_the_size_that_its_model_draws(http):
     assert size_of(draw(http, "musesteamer-air-image", air, size="1000x1000")) == (1024, 1024)
 
 
+def test_a_strict_sandbox_serves_each_picture_model_on_its_own_path(world, http):
+    world.set_modes({"strict": True})
+    paths = ("/v2/images/generations", "/v2/musesteamer/images/generations")
+    models = ("qwen-image", "musesteamer-air-image")
+    statuses = [[draw(http, model, path).status_code for path in paths] for model in models]
+    assert statuses == [[200, 401], [401, 200]]
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

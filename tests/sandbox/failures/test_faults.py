@@ -122,6 +122,24 @@ def test_a_platform_code_has_the_shape_of_its_plane(sandbox, fault, http):
     assert (chat.status_code, chat.json()["error"]["code"]) == (429, "rpm_rate_limit_exceeded")
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "type_"),
+    [
+        ("tokens_too_long", 400, "invalid_request_error"),
+        ("invalid_image_genration_prompt", 400, "invalid_request_error"),
+        ("system_unsafe", 400, "unsafe_request"),
+        ("no_parameter_permission", 401, "invalid_request_error"),
+        ("invalid_model", 401, "invalid_request_error"),
+        ("BILLING_INSUFFICIENT_BALANCE", 429, "rate_limit_exceeded"),
+    ],
+)
+def test_a_word_of_v2_has_its_status_and_type(fault, http, code, status, type_):
+    fault("chat.v2", "status", code=code)
+    answer = http.post(CHAT, json=BODY)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["type"]) == (status, code, type_)
+
+
 def test_an_action_code_is_sent_unchanged(sandbox, fault, http):
     fault("service.v2.describe", "status", code="InappropriateJSON")
     answer = management_call(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")

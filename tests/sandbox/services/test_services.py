@@ -59,6 +59,18 @@ def test_chat_on_a_service_is_refused_until_it_serves(shop, version, code):
     assert ask_service(endpoint, version=version) == ANSWERS["old"]
 
 
+def test_a_strict_sandbox_has_services_of_v2_only(tmp_path):
+    with run_service_sandbox(tmp_path) as shop:
+        first, second = shop.serve("v2 kind"), Service.create("am-old", "amv-old", "v1 kind", "shop")["result"]
+        shop.pass_time()
+        endpoint = Service.get(second["serviceId"])["result"]["uri"]
+        assert ask_service(endpoint, version=2) == ANSWERS["old"]
+        shop.world.set_modes({"strict": True})
+        assert ask_service(first.endpoint, version=2) == ANSWERS["old"]
+        with pytest.raises(errors.APIError, match="deploy it again"):
+            ask_service(endpoint, version=2)
+
+
 def test_while_a_service_changes_its_version_the_old_one_answers(shop):
     service = shop.serve("rolling")
     V2.modify_service(service.service_id, "am-new", "amv-new")
