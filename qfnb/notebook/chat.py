@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .. import config
 from ..errors import InvalidArgumentError
-from ..redact import redact
 from ..resources.inference.response_format import extract_code
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, find_format
 from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
-from .sessions import VERBS, Sessions, expand_variables
+from .prompt_context import expand_prompt, explain_prompt
+from .sessions import VERBS, Sessions
 
 if TYPE_CHECKING:
     from ..resources.inference.chat import ChatCompletion
@@ -65,14 +62,15 @@ PARSER.add_option(
 )
 PARSER.add_option("--reset", action="store_true", help="forget the session before asking")
 PARSER.add_option("--image", action="append", metavar="PATH", help="attach a picture, for models that see")
-PARSER.add_option("--expand", action="store_true", help="put variables into {{name}}")
+PARSER.add_option(
+    "--expand",
+    action="store_true",
+    help="fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, {{Out[3]}}, {{Err}}",
+)
 PARSER.add_option("--next-cell", action="store_true", help="put the answer's code into the next cell")
 PARSER.add_option("--no-stream", action="store_true", help="show the answer when it is whole")
 PARSER.add_option("--explain", action="store_true", help="ask about the last exception of the notebook")
 PARSER.add_option("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
-
-MAX_EXPLAINED_CHARS = 6000
-"""Characters of the traceback that is explained; its end says most."""
 
 INTERRUPTED = "已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"
 
@@ -117,10 +115,9 @@ class ChatMagics(Magics):
         return list(self.sessions) if previous in {*VERBS} - {"sessions"} else []
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
-        text = raw_text.strip()
-        if options.explain:
-            text = _explain_prompt(self.shell, text)
-        return expand_variables(text, user_variables(self.shell)) if options.expand else text
+        variables = user_variables(self.shell)
+        text = expand_prompt(raw_text, variables) if options.expand else raw_text
+        return explain_prompt(variables.get("In") or [], text.strip()) if options.explain else text.strip()
 
     def _ask(self, options: Namespace, text: str, chat_options: dict[str, Any], *, as_value: bool) -> Any:
         if options.format == "image":
@@ -216,24 +213,6 @@ class ChatMagics(Magics):
             display(run.value)  # type: ignore[no-untyped-call]
         if options.next_cell and reply is not None:
             get_shell(self).set_next_input(extract_code(reply.text), replace=False)
-
-
-def _explain_prompt(shell: Any, question: str = "") -> str:
-    """Return a prompt about the last exception of the notebook.
-
-    Raises:
-        InvalidArgumentError: no exception was raised yet.
-    """
-    error = getattr(sys, "last_value", None)
-    if error is None:
-        raise InvalidArgumentError("there was no exception in this notebook yet (还没有异常可以解释)")
-    traceback_text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    for secret in config.credentials():
-        traceback_text = traceback_text.replace(secret, "***")
-    cells = shell.user_ns.get("In") or [""]
-    cell = redact(str(cells[-2] if len(cells) > 1 else cells[-1]))[-MAX_EXPLAINED_CHARS:]
-    request = question or "用中文简要说明这个异常的原因，并给出修改后的代码。"
-    return f"{request}\n\n最近的单元格：\n{cell}\n\n异常：\n{redact(traceback_text)[-MAX_EXPLAINED_CHARS:]}"
 
 
 def _content_with_images(text: str, paths: list[str]) -> list[dict[str, Any]]:

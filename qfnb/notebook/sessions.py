@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,22 +128,6 @@ class Sessions:
         except OSError as error:
             raise InvalidArgumentError(f"export {file!r}: cannot be written: {error.strerror}") from None
         return path
-
-
-def expand_variables(text: str, variables: dict[str, Any]) -> str:
-    """Replace `{{name}}` by variables; their values are not expanded again.
-
-    Raises:
-        InvalidArgumentError: a name is not a variable of the notebook.
-    """
-
-    def replacement(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in variables:
-            raise InvalidArgumentError(f"{{{{{name}}}}}: the notebook has no variable {name!r}")
-        return str(variables[name])
-
-    return re.sub(r"\{\{\s*([^\W\d]\w*)\s*\}\}", replacement, text)
 
 
 def _content_text(content: Any) -> str:

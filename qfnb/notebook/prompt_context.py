@@ -1,0 +1,188 @@
+"""What `{{name}}` in a prompt becomes under `--expand`: texts, tables, arrays, cells, outputs and the last error."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .. import config
+from .._text import clip, did_you_mean
+from ..errors import InvalidArgumentError
+from ..redact import hide_secrets, redact
+
+MAX_ERROR_CHARS = 6000
+"""Characters of a traceback; its end says most."""
+
+MAX_TABLE_TOKENS = 2000
+MAX_SCANNED_ROWS = 100_000
+"""Rows that the statistics of a table are from."""
+
+_SIZES = ((5, 60, 60), (3, 60, 30), (1, 40, 30), (0, 30, 15), (0, 15, 5))
+"""Rows, columns and characters of a cell: the first that keeps to the limit is taken."""
+
+_REFERENCE = re.compile(r"\{\{\s*([^\W\d]\w*)\s*(?:\[\s*(-?\d+)\s*\]\s*)?\}\}")
+
+
+def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
+    """Return a prompt with its `{{name}}`, `{{name[3]}}`, `{{In[3]}}`, `{{Out[3]}}` and `{{Err}}` filled in.
+
+    Values are not expanded again. Secrets in use are removed.
+
+    Raises:
+        InvalidArgumentError: the notebook has no such variable, cell or output.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        name, index = match.groups()
+        label = name if index is None else f"{name}[{index}]"
+        if label == "Err" and "Err" not in variables:
+            return error_text()
+        if name not in variables:
+            names = [*(each for each in variables if not each.startswith("_")), "Err"]
+            hint = did_you_mean(name, names, "{{{{{}}}}}")
+            raise InvalidArgumentError(f"{{{{{label}}}}}: the notebook has no variable {name!r}{hint}")
+        value = variables[name] if index is None else _item(name, variables[name], int(index))
+        return hide_secrets(describe_value(label, value))
+
+    return _REFERENCE.sub(replacement, text)
+
+
+def _item(name: str, value: Any, index: int) -> Any:
+    if name in {"In", "Out"} and isinstance(value, (list, dict)):
+        numbers = list(value) if isinstance(value, dict) else range(1, len(value) - 1)  # the last cell is this one
+        if index not in numbers:
+            what, listed = ("output", "outputs") if name == "Out" else ("cell", "cells")
+            last = ", ".join(map(str, list(numbers)[-8:])) or "none yet"
+            raise InvalidArgumentError(f"{{{{{name}[{index}]}}}}: there is no {what} {index}; {listed}: {last}")
+    try:
+        return value[index]
+    except (TypeError, KeyError, IndexError) as error:
+        raise InvalidArgumentError(
+            f"{{{{{name}[{index}]}}}}: {name} is a {type(value).__name__} and has no item {index} ({error})"
+        ) from None
+
+
+def describe_value(name: str, value: Any) -> str:
+    """Return a value as a prompt shows it.
+
+    Args:
+        name: how the prompt calls it.
+        value: a DataFrame or Series becomes its schema, statistics and first rows, an array its shape, range and
+            first values, anything else its text.
+    """
+    module, kind = type(value).__module__.partition(".")[0], type(value).__name__
+    if module == "pandas" and kind == "DataFrame":
+        return _describe_frame(name, value)
+    if module == "pandas" and kind == "Series":
+        return _describe_frame(name, value.to_frame(value.name if value.name is not None else "values"), "Series")
+    if module == "numpy" and kind == "ndarray":
+        return _describe_array(name, value)
+    return str(value)
+
+
+def error_text() -> str:
+    """Return the last traceback of the notebook, without secrets and cut to its end.
+
+    Raises:
+        InvalidArgumentError: no exception was raised yet.
+    """
+    error = getattr(sys, "last_value", None)
+    if error is None:
+        raise InvalidArgumentError("there was no exception in this notebook yet (还没有异常可以解释)")
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    for secret in config.credentials():
+        text = text.replace(secret, "***")
+    return redact(text)[-MAX_ERROR_CHARS:]
+
+
+def explain_prompt(cells: Sequence[str], question: str = "") -> str:
+    """Return a prompt about the last exception of the notebook.
+
+    Args:
+        cells: the notebook's `In`; the last one is the cell that asks.
+        question: by default what the reason is and how the code is mended.
+
+    Raises:
+        InvalidArgumentError: no exception was raised yet.
+    """
+    trace = error_text()
+    cell = redact(str((cells or [""])[-2:][0]))[-MAX_ERROR_CHARS:]
+    request = question or "用中文简要说明这个异常的原因，并给出修改后的代码。"
+    return f"{request}\n\n最近的单元格：\n{cell}\n\n异常：\n{trace}"
+
+
+def _describe_frame(name: str, frame: Any, kind: str = "DataFrame") -> str:
+    """Return the largest description that keeps to `MAX_TABLE_TOKENS`."""
+    from ..resources.inference.embedding_reranker_tokenizer import Tokenizer  # noqa: PLC0415 - only for tables
+
+    text = ""
+    for row_count, column_count, width in _SIZES:
+        text = _frame_text(name, frame, kind, row_count, column_count, width)
+        if max(Tokenizer().count_tokens(text), len(text) / 3) <= MAX_TABLE_TOKENS:  # it counts a number as one token
+            break
+    return text
+
+
+def _frame_text(name: str, frame: Any, kind: str, row_count: int, column_count: int, width: int) -> str:
+    shown, scanned = frame.iloc[:, :column_count], frame.head(MAX_SCANNED_ROWS)
+    note = f", statistics of the first {MAX_SCANNED_ROWS}" if len(frame) > MAX_SCANNED_ROWS else ""
+    lines = [f"{kind} {name}: {len(frame)} rows × {frame.shape[1]} columns{note}", ""]
+    facts = [
+        [str(label), str(shown.dtypes.iloc[n]), *_column_facts(scanned.iloc[:, n], width)]
+        for n, label in enumerate(shown.columns)
+    ]
+    lines += _table(["column", "dtype", "missing", "unique", "values"], facts, 3 * width)
+    if (hidden := frame.shape[1] - column_count) > 0:
+        names = clip(", ".join(map(str, frame.columns[column_count:])), 200)
+        lines.append(f"… {hidden} more columns: {names}")
+    if row_count and len(frame):
+        head = shown.head(row_count)
+        rows = [
+            [str(index), *map(str, row)] for index, row in zip(head.index, head.to_numpy(dtype=object), strict=True)
+        ]
+        lines += ["", f"first {len(rows)} rows:", *_table(["", *map(str, shown.columns)], rows, width)]
+    return "\n".join(lines)
+
+
+def _column_facts(column: Any, width: int) -> list[str]:
+    """Return missing count, distinct count, and the range or the most frequent values of a column."""
+    from pandas.api import types  # noqa: PLC0415 - there is a frame
+
+    present = column.dropna()
+    try:
+        counts = present.value_counts().head(3)
+        distinct = str(present.nunique())
+    except TypeError:  # lists and the like
+        return [str(len(column) - len(present)), "?", ""]
+    if present.empty:
+        values = ""
+    elif types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
+        facts = {"min": present.min(), "median": present.median(), "mean": present.mean(), "max": present.max()}
+        values = ", ".join(f"{fact} {value:.6g}" for fact, value in facts.items())
+    elif types.is_datetime64_any_dtype(column):
+        values = f"{present.min()} … {present.max()}"
+    else:
+        values = ", ".join(f"{clip(str(value), width)} ({count})" for value, count in counts.items())
+    return [str(len(column) - len(present)), distinct, values]
+
+
+def _table(head: list[str], rows: list[list[str]], width: int) -> list[str]:
+    """Return the lines of a Markdown table."""
+    clean: Callable[[str], str] = lambda cell: clip(" ".join(cell.split()), width).replace("|", "\\|")  # noqa: E731
+    lines = [f"| {' | '.join(map(clean, row))} |" for row in [head, *rows]]
+    return [lines[0], f"|{'---|' * len(head)}", *lines[1:]]
+
+
+def _describe_array(name: str, array: Any) -> str:
+    import numpy as np  # noqa: PLC0415 - there is an array
+
+    lines = [f"array {name}: shape {array.shape}, dtype {array.dtype}"]
+    if array.size and np.issubdtype(array.dtype, np.number) and not np.issubdtype(array.dtype, np.complexfloating):
+        missing = int(np.isnan(array).sum()) if np.issubdtype(array.dtype, np.floating) else 0
+        if missing < array.size:
+            facts = {"min": np.nanmin(array), "mean": np.nanmean(array), "max": np.nanmax(array)}
+            lines.append(", ".join([*(f"{fact} {value:.6g}" for fact, value in facts.items()), f"NaN {missing}"]))
+    return "\n".join([*lines, np.array2string(array, threshold=30, edgeitems=3, precision=6)])
