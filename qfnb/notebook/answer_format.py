@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
-from ..resources.inference.response_format import JSON_INSTRUCTION, extract_code, parse_json, parse_response_format
+from ..resources.inference.response_format import (
+    CORRECTION_PROMPT,
+    JSON_INSTRUCTION,
+    ResponseFormat,
+    extract_code,
+    parse_json,
+    parse_response_format,
+)
 
 if TYPE_CHECKING:
     from ..views.chat import AnswerForm
@@ -24,10 +31,17 @@ class AnswerFormat:
 
     name: str  # the value of the option `-f`
     instruction: str = ""  # added to the system prompt, "" for nothing
-    json_mode: bool = False  # ask the platform for JSON
+    response_format: ResponseFormat | str | None = None  # of `ChatCompletion.do`, None where nothing is sent
     parse: Callable[[str], Any] = str  # returns the value of a text; raises ValueError
     form: AnswerForm = "code"  # how the text is shown
     retry: bool = False  # ask again, once, when the answer cannot be parsed
+
+    def correction(self, text: str, error: ValueError) -> list[dict[str, Any]]:
+        """Return the turns that ask once more: the answer, and what was wrong with it."""
+        if isinstance(self.response_format, ResponseFormat):
+            return self.response_format.correction(text, error)
+        prompt = CORRECTION_PROMPT.format(error=error, instruction=self.instruction)
+        return [{"role": "assistant", "content": text or "…"}, {"role": "user", "content": prompt}]
 
 
 def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
@@ -41,6 +55,14 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     if name not in FORMATS:
         raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(FORMATS)} or pydantic:NAME")
     return FORMATS[name]
+
+
+def records_of(value: Any) -> list[dict[str, Any]]:
+    """Return a list of objects as rows of a table, [] for every other value."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    rows = [item.model_dump() if hasattr(item, "model_dump") else item for item in value]
+    return rows if all(isinstance(row, dict) for row in rows) else []
 
 
 def parse_frame(text: str) -> Any:
@@ -86,15 +108,15 @@ def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
             f"-f {name}: the notebook has no variable {variable!r}{did_you_mean(variable, variables)}"
         )
     response_format = parse_response_format(variables[variable])
-    instruction = response_format.instruction(None)
-    return AnswerFormat(name, instruction, json_mode=True, parse=response_format.parse, retry=True)
+    parse = response_format.parse
+    return AnswerFormat(name, response_format=response_format, parse=parse, form="folded", retry=True)
 
 
 FORMATS = {
     "markdown": AnswerFormat("markdown", form="markdown"),
     "text": AnswerFormat("text", form="text"),
     "code": AnswerFormat("code", parse=extract_code),
-    "json": AnswerFormat("json", JSON_INSTRUCTION, json_mode=True, parse=parse_json, retry=True),
+    "json": AnswerFormat("json", JSON_INSTRUCTION, "json_object", parse_json, retry=True),
     "df": AnswerFormat("df", ASK_ROWS, parse=parse_frame, form="folded", retry=True),
     "image": AnswerFormat("image"),
 }

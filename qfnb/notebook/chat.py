@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from ..errors import InvalidArgumentError
+from .._text import did_you_mean
+from ..errors import InvalidArgumentError, UnreadableAnswer
 from ..resources.inference.response_format import extract_code
+from ..resources.inference.thinking import EFFORTS, is_think_level, parse_think
 from . import aliases, await_cell, tab_completion
-from .answer_format import FORMATS, find_format
+from .answer_format import FORMATS, find_format, records_of
 from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
 from .prompt_context import expand_prompt, explain_prompt
 from .sessions import VERBS, Sessions
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from ..resources.inference.chat import ChatCompletion
     from ..resources.inference.inference_model import Version
     from ..resources.inference.reply import ChatResponse
+    from ..resources.inference.tools import Tool
     from .chat_run import ChatRequest, ChatRun
 
 PARSER = Parser(
@@ -27,6 +31,7 @@ PARSER = Parser(
     "  %%qfchat -m ERNIE-4.0-8K --session tour\n  推荐三个杭州的景点\n\n"
     "  %%qfchat -m ernie-speed-8k,ernie-4.0-8k        (side by side)\n  一句话解释量子纠缠\n\n"
     "  %%qfchat -f df -o reply        (reply.parsed is a DataFrame)\n  列出中国四大名著和作者\n\n"
+    "  %%qfchat --think high --tools weather,search   (functions of the notebook)\n  明天去杭州要带伞吗\n\n"
     "  %%qfchat --image photo.png -m ernie-4.5-turbo-vl\n  图里有什么\n\n"
     "  reply = %qfchat 你好\n"
     f"  %qfchat VERB, one of: {', '.join(VERBS.values())}, alias NAME MODEL\n"
@@ -57,6 +62,21 @@ PARSER.add_option(
     complete=lambda _: [*FORMATS, "pydantic:"],
 )
 PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable")
+PARSER.add_option(
+    "--think",
+    nargs="?",
+    const="on",
+    metavar="LEVEL",
+    help="think before answering: on, off, low, high, ... or a number of tokens",
+    complete=lambda _: ["on", "off", *EFFORTS],
+    accepts=is_think_level,
+)
+PARSER.add_option(
+    "--tools",
+    metavar="NAME[,NAME...]",
+    help="functions of the notebook that the model may call",
+    complete=lambda magics: [name for name, value in user_variables(magics.shell).items() if inspect.isroutine(value)],
+)
 PARSER.add_option(
     "--session", metavar="NAME", help="remember the conversation under a name", complete=lambda magics: magics.sessions
 )
@@ -130,12 +150,13 @@ class ChatMagics(Magics):
         cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         run = ChatRun(request, cell_task.cancel)
 
-        def on_end(interrupted: bool) -> None:
+        def on_end(interrupted: bool) -> Any:
             replies = run.finish(interrupted=interrupted)
             self._store_replies(options, replies)
             if not interrupted:
                 run.raise_if_failed()
-                self._after_answer(options, run, replies)
+                return self._after_answer(options, run, replies)
+            return None
 
         return await_cell.run_in_cell(run.run(), on_end, INTERRUPTED, awaited=options.awaited, task=cell_task)
 
@@ -150,8 +171,15 @@ class ChatMagics(Magics):
         (_, client), answer_format = request.models[0], request.format
         if len(request.models) > 1:
             PARSER.error("several models are compared in a cell: %%qfchat -m a,b")
-        reply = client.do(request.turns, **request.options)
-        reply.parsed = answer_format.parse(reply.text)
+        if request.tools:
+            reply = client.run(request.turns, request.tools, **request.options)
+        else:
+            reply = client.do(request.turns, **request.options)
+        try:
+            reply.parsed = answer_format.parse(reply.text)
+        except ValueError as error:
+            message = f"the answer is not {answer_format.name}: {error}\nits text is in `.answer` of this error"
+            raise UnreadableAnswer(message, answer=reply.text, reply=reply) from None
         self.sessions.store(options.session, request.turns, reply)
         self._store_replies(options, [reply])
         return None if options.out else reply
@@ -165,14 +193,32 @@ class ChatMagics(Magics):
         answer_format = FORMATS.get(options.format) or find_format(options.format, user_variables(self.shell))
         if system := "\n".join(filter(None, (options.system, answer_format.instruction))):
             chat_options["system"] = system
-        if answer_format.json_mode:
-            chat_options["response_format"] = {"type": "json_object"}
+        if answer_format.response_format is not None:
+            chat_options["response_format"] = answer_format.response_format
+        if options.think is not None:
+            chat_options["think"] = parse_think(options.think)
+        tools = self._find_tools(options.tools)
         models = self._select_models(options)
         if len(models) > 1 and options.session:
             PARSER.error("--session remembers one conversation: it cannot go with several models")
         if len(models) > 1 and answer_format.retry:
             PARSER.error(f"-f {answer_format.name} reads one answer: it cannot go with several models")
-        return ChatRequest(turns, models, chat_options, answer_format, stream=not options.no_stream)
+        if len(models) > 1 and tools:
+            PARSER.error("--tools goes with one model: each would run the functions")
+        return ChatRequest(turns, models, chat_options, answer_format, stream=not options.no_stream, tools=tools)
+
+    def _find_tools(self, names: str | None) -> list[Tool]:
+        """Return the functions that `--tools` names."""
+        if not names:
+            return []
+        from ..resources.inference.tools import to_tools  # noqa: PLC0415 - only with tools
+
+        variables, requested = user_variables(self.shell), [name.strip() for name in names.split(",") if name.strip()]
+        for name in requested:
+            if name not in variables:
+                functions = [key for key, value in variables.items() if callable(value) and not key.startswith("_")]
+                PARSER.error(f"--tools: the notebook has no function {name!r}{did_you_mean(name, functions)}")
+        return to_tools([variables[name] for name in requested])
 
     def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
@@ -202,17 +248,21 @@ class ChatMagics(Magics):
         if options.out and any(reply is not None for reply in replies):
             store_variable(self.shell, options.out, replies[0] if len(replies) == 1 else replies)
 
-    def _after_answer(self, options: Namespace, run: ChatRun, replies: list[ChatResponse | None]) -> None:
-        """Store the conversation, show the table, fill the next cell."""
+    def _after_answer(self, options: Namespace, run: ChatRun, replies: list[ChatResponse | None]) -> Any:
+        """Store the conversation, fill the next cell; return the value of the answer, which the cell shows."""
         reply = replies[0]
         if options.session and reply is not None:
             self.sessions.store(options.session, run.request.turns, reply)
-        if run.request.format.name == "df" and run.value is not None:
-            from IPython.display import display  # noqa: PLC0415 - only under IPython
-
-            display(run.value)  # type: ignore[no-untyped-call]
         if options.next_cell and reply is not None:
             get_shell(self).set_next_input(extract_code(reply.text), replace=False)
+        is_structured = run.request.format.form == "folded"
+        if is_structured and (rows := records_of(run.value)):
+            import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+            from IPython.display import display  # noqa: PLC0415 - only under IPython
+
+            display(pd.DataFrame(rows))  # type: ignore[no-untyped-call]
+            return None if options.out else run.value
+        return run.value if is_structured else None
 
 
 def _content_with_images(text: str, paths: list[str]) -> list[dict[str, Any]]:

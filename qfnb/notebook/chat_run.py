@@ -2,39 +2,57 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
+from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.inference_model import PreparedCall
-from ..resources.inference.reply import ChatResponse, join_pieces
+from ..resources.inference.reply import ChatResponse, Reply, ToolCall, join_pieces
+from ..resources.inference.response_format import ResponseFormat
+from ..resources.inference.tool_loop import ToolLoop
+from ..resources.inference.tools import Tool, ask_user, describe_call
 from ..views import chat
-from ..views.chat import StreamedAnswer
+from ..views.chat import AnswerState, StreamedAnswer
 from ..views.display import open_with_stop_button
 from .answer_format import AnswerFormat
-
-RETRY_PROMPT = "上面的回答无法解析：{error}\n请改正，{instruction}"
 
 
 @dataclass
 class AnswerStream:
-    """One model that answers the question."""
+    """One model that answers the question, in one round or several.
+
+    Attributes:
+        pieces: of the present round.
+        earlier: the replies of the rounds before it.
+        tool_loop: runs the functions that it may call.
+    """
 
     answer: StreamedAnswer
     client: ChatCompletion
     call: PreparedCall[ChatResponse]
     error: QianfanError | None = None
     pieces: list[ChatResponse] = field(default_factory=list)
+    earlier: list[Reply[Any]] = field(default_factory=list)
+    tool_loop: ToolLoop | None = None
     started: float = field(default_factory=time.perf_counter)
+
+    def start_round(self, *, preface: str = "") -> None:
+        """Keep the reply so far as an earlier one; its text is replaced, and may stay as a preface."""
+        self.earlier += filter(None, [self._join_pieces()])
+        reasoning = f"{self.answer.reasoning}\n\n" if self.answer.reasoning else ""
+        state: AnswerState = "streaming" if preface or self.answer.steps else "waiting"
+        self.answer = replace(self.answer, text="", preface=preface, reasoning=reasoning, state=state)
+        self.pieces = []
 
     def add_piece(self, piece: ChatResponse) -> None:
         """Add a piece to the answer."""
         self.pieces.append(piece)
         current, seconds = self.answer, time.perf_counter() - self.started
-        tokens = piece.usage.total_tokens
+        is_counted = piece.usage.total_tokens is not None
         self.answer = replace(
             current,
             text=current.text + piece.text,
@@ -42,22 +60,31 @@ class AnswerStream:
             state="streaming",
             seconds=seconds,
             first_token=seconds if current.first_token is None and piece.text else current.first_token,
-            tokens=current.tokens if tokens is None else tokens,
-            cost=current.cost if tokens is None else piece.cost,
             from_sandbox=piece.from_sandbox,
             request_id=piece.request_id,
             model=current.model or str(piece.body.get("model") or ""),
+            **(chat.usage_facts([*self.earlier, piece]) if is_counted else {}),
         )
 
     def finish(self, state: Any, error: QianfanError | None = None) -> None:
         """Record how the answer ended."""
-        self.error = error
+        self.error, reply = error, self._join_pieces()
+        is_cut = reply is not None and reply.is_cut_while_thinking
         message = "" if error is None else str(error).splitlines()[0]
         seconds = time.perf_counter() - self.started
-        self.answer = replace(self.answer, state=state, seconds=seconds, error=message)
+        answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
+        self.answer = replace(answer, is_cut_while_thinking=is_cut)
 
     def to_reply(self) -> ChatResponse | None:
-        """Return the pieces as one reply, None when none arrived."""
+        """Return the last round as a reply that knows those before it, None when nothing arrived."""
+        reply = self._join_pieces()
+        if reply is not None:
+            reply.earlier = tuple(self.earlier)
+            if self.tool_loop is not None:
+                reply.steps, reply.turns = tuple(self.tool_loop.steps), self.tool_loop.turns
+        return reply
+
+    def _join_pieces(self) -> ChatResponse | None:
         return join_pieces(self.pieces, self.answer.text, self.answer.seconds) if self.pieces else None
 
 
@@ -69,6 +96,7 @@ class ChatRequest:
         turns: the conversation, which ends with the question.
         models: labels and clients, in the order of display.
         options: of `ChatCompletion.do`.
+        tools: functions that the model may call.
     """
 
     turns: list[dict[str, Any]]
@@ -76,6 +104,7 @@ class ChatRequest:
     options: Mapping[str, Any]
     format: AnswerFormat
     stream: bool = True
+    tools: Sequence[Tool] = ()
 
 
 class ChatRun:
@@ -83,17 +112,21 @@ class ChatRun:
 
     def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
         self.request, form = request, request.format.form
+        self._options = dict(request.options)
+        if isinstance(response_format := self._options.get("response_format"), ResponseFormat):
+            self._options["response_format"] = replace(response_format, is_checked=False)  # `_parse_value` does it
         answers = tuple(StreamedAnswer(label, form=form) for label, _ in request.models)
         self.streams = [
-            AnswerStream(answer, client, client.prepare(request.turns, stream=request.stream, **request.options))
+            AnswerStream(answer, client, client.prepare(request.turns, stream=request.stream, **self._options))
             for answer, (_, client) in zip(answers, request.models, strict=True)
         ]
         self.live = open_with_stop_button(
             answers,
-            html=chat.answers_html,
+            html=chat.live_html,
             final=chat.answers_bundle,
             stop=stop,
             tooltip="Stop this answer" if len(answers) == 1 else "Stop these answers",
+            fold=chat.fold_reasoning,
         )
         self.value: Any = None
         self._parse_error: ValueError | None = None
@@ -111,12 +144,13 @@ class ChatRun:
             if stream.answer.state in {"waiting", "streaming"}:
                 stream.finish("interrupted")
         errors = [stream.error for stream in self.streams if stream.error is not None]
-        is_empty = self._is_single and errors and not self.streams[0].answer.text
+        first = self.streams[0].answer
+        is_empty = self._is_single and errors and not (first.text or first.reasoning or first.steps)
         if is_empty and not isinstance(errors[0], StreamInterrupted):
             self.live.remove()
         else:
             if self._is_single and errors:  # the error below the answer says it
-                self.streams[0].answer = replace(self.streams[0].answer, error="")
+                self.streams[0].answer = replace(first, error="")
             self.live.finish(self._state())
         self._failure = errors[0] if len(errors) == len(self.streams) and not interrupted else None
         return [self._to_reply(stream) for stream in self.streams]
@@ -135,14 +169,13 @@ class ChatRun:
 
     async def _stream_answer(self, stream: AnswerStream) -> None:
         stream.started = time.perf_counter()
+        await self._receive_or_fail(stream, self._run_tools if self.request.tools else self._receive)
+
+    async def _receive_or_fail(
+        self, stream: AnswerStream, receive: Callable[[AnswerStream], Awaitable[None]] | None = None
+    ) -> None:
         try:
-            if self.request.stream:
-                async with aclosing(stream.client.stream(stream.call)) as pieces:
-                    async for piece in pieces:
-                        stream.add_piece(piece)
-                        self.live.update(self._state())
-            else:
-                stream.add_piece(await stream.client.send(stream.call))
+            await (receive or self._receive)(stream)
         except asyncio.CancelledError:
             stream.finish("interrupted")
             raise
@@ -150,6 +183,44 @@ class ChatRun:
             stream.finish("failed", error)
         else:
             stream.finish("done")
+        self.live.update(self._state())
+
+    async def _receive(self, stream: AnswerStream) -> None:
+        """Send the call and add what comes to the answer."""
+        if not self.request.stream:
+            stream.add_piece(await stream.client.send(stream.call))
+            return
+        async with aclosing(stream.client.stream(stream.call)) as pieces:
+            async for piece in pieces:
+                stream.add_piece(piece)
+                self.live.update(self._state())
+
+    async def _run_tools(self, stream: AnswerStream) -> None:
+        """Let the model call functions until it answers; each call is shown."""
+
+        async def ask(messages: Messages, options: dict[str, Any]) -> ChatResponse:
+            stream.call = stream.client.prepare(messages, stream=self.request.stream, **options)
+            if stream.pieces:
+                stream.start_round(preface="\n\n".join(filter(None, [stream.answer.preface, stream.answer.text])))
+            await self._receive(stream)
+            reply = join_pieces(stream.pieces, stream.answer.text, stream.answer.seconds)
+            self._show_steps(stream, "")
+            return reply
+
+        def show_call(call: ToolCall) -> None:
+            self._show_steps(stream, describe_call(call))
+
+        stream.tool_loop = ToolLoop(
+            list(self.request.tools),
+            on_call=show_call,
+            on_step=lambda _: self._show_steps(stream, ""),
+            is_allowed=lambda call: self.live.mode != "static" and ask_user(call),
+        )
+        await stream.tool_loop.run(ask, self.request.turns, self._options)
+
+    def _show_steps(self, stream: AnswerStream, running: str) -> None:
+        steps = tuple(stream.tool_loop.steps) if stream.tool_loop else ()
+        stream.answer = replace(stream.answer, steps=steps, running=running)
         self.live.update(self._state())
 
     async def _parse_value(self, stream: AnswerStream) -> None:
@@ -164,13 +235,11 @@ class ChatRun:
             await self._ask_again(stream, error)
 
     async def _ask_again(self, stream: AnswerStream, error: ValueError) -> None:
-        request, answer_format = self.request, self.request.format
-        prompt = RETRY_PROMPT.format(error=error, instruction=answer_format.instruction)
-        answer = {"role": "assistant", "content": stream.answer.text or "…"}
-        turns = [*request.turns, answer, {"role": "user", "content": prompt}]
-        stream.call = stream.client.prepare(turns, stream=request.stream, **request.options)
-        stream.pieces, stream.answer = [], replace(stream.answer, text="", reasoning="", state="waiting")
-        await self._stream_answer(stream)
+        answer_format, between = self.request.format, stream.tool_loop.turns if stream.tool_loop else ()
+        turns = [*self.request.turns, *between, *answer_format.correction(stream.answer.text, error)]
+        stream.call = stream.client.prepare(turns, stream=self.request.stream, **self._options)
+        stream.start_round(preface=stream.answer.preface)
+        await self._receive_or_fail(stream)
         try:
             self.value = answer_format.parse(stream.answer.text)
         except ValueError as second_error:

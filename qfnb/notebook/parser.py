@@ -19,6 +19,10 @@ def _complete_nothing(_magics: Any) -> list[str]:
     return []
 
 
+def _is_no_option(word: str) -> bool:
+    return not word.startswith("-")
+
+
 @dataclass(frozen=True)
 class Option:
     """The facts about an option that argparse does not know."""
@@ -26,6 +30,7 @@ class Option:
     keyword: str = ""  # the parameter of the library that it sets, "" where it sets none by itself
     verbs: Sequence[str] = ()  # the verbs that take it, for a magic with verbs
     complete: Completer = _complete_nothing  # returns what Tab offers as the value
+    accepts: Callable[[str], bool] = _is_no_option  # whether a word is the value, for an option that may lack it
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,6 +55,7 @@ class Parser(argparse.ArgumentParser):
         keyword: str = "",
         verbs: Sequence[str] = ("start",),
         complete: Completer = _complete_nothing,
+        accepts: Callable[[str], bool] = _is_no_option,
         **settings: Any,
     ) -> None:
         """Add an option, with its keyword, verbs and completion.
@@ -59,10 +65,11 @@ class Parser(argparse.ArgumentParser):
             keyword: the parameter of the library that it sets, "" where it sets none by itself.
             verbs: the verbs that take it, for a magic with verbs.
             complete: returns what Tab offers as the value.
+            accepts: returns whether the next word is the value, with `nargs="?"`.
             **settings: of `ArgumentParser.add_argument`.
         """
         action = self.add_argument(*flags, **settings)
-        self.options[action.dest] = Option(keyword, verbs, complete)
+        self.options[action.dest] = Option(keyword, verbs, complete, accepts)
 
     def keywords(self, options: argparse.Namespace) -> dict[str, Any]:
         """Return the options that are set, as keyword arguments of the library."""
@@ -114,11 +121,12 @@ class Parser(argparse.ArgumentParser):
         return word, text[stream.tell() :].lstrip()
 
     def _takes_value(self, word: str, remaining: str = "") -> bool:
-        """Return whether a word is an option with a value; one that may lack it takes the next word, if it is none."""
+        """Return whether a word is an option with a value; one that may lack it takes the next word that it accepts."""
         action = self._option_string_actions.get(word)
         if action is None or "=" in word:
             return False
-        return action.nargs is None or (action.nargs == argparse.OPTIONAL and not remaining.startswith("-"))
+        may_lack_value = action.nargs == argparse.OPTIONAL and action.dest in self.options and bool(remaining)
+        return action.nargs is None or (may_lack_value and self.options[action.dest].accepts(remaining.split()[0]))
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -86,11 +87,17 @@ class Sessions:
 
         names = [name] if name else list(self._conversations)
         rows = [
-            {"session": session, "turn": turn, "role": message["role"], "content": _content_text(message["content"])}
+            {
+                "session": session,
+                "turn": turn,
+                "role": message["role"],
+                "content": _turn_text(message),
+                "reasoning": message.get("reasoning_content", ""),
+            }
             for session in names
             for turn, message in enumerate(self[session])
         ]
-        return pd.DataFrame(rows, columns=["session", "turn", "role", "content"])
+        return pd.DataFrame(rows, columns=["session", "turn", "role", "content", "reasoning"])
 
     def _sessions(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415
@@ -136,12 +143,28 @@ def _content_text(content: Any) -> str:
     return str(content or "")
 
 
+def _turn_text(turn: dict[str, Any]) -> str:
+    """Return what a turn says, and the functions that it calls."""
+    calls = [call.get("function") or {} for call in turn.get("tool_calls") or ()]
+    lines = [f"→ {call.get('name', '')}({call.get('arguments', '')})" for call in calls]
+    return "\n".join(filter(None, [_content_text(turn.get("content")), *lines]))
+
+
 def _as_jsonl(turns: list[dict[str, Any]]) -> str:
     """Return pairs of prompt and response, a line each, as a dataset reads them."""
-    pairs = zip(turns[::2], turns[1::2], strict=False)
-    lines = ({"prompt": _content_text(a["content"]), "response": _content_text(b["content"])} for a, b in pairs)
+    lines, question = [], ""
+    for turn in turns:
+        if turn["role"] == "user":
+            question = _content_text(turn["content"])
+        elif turn["role"] == "assistant" and not turn.get("tool_calls"):  # calls of functions are no answers
+            lines.append({"prompt": question, "response": _content_text(turn["content"])})
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _as_markdown(turns: list[dict[str, Any]]) -> str:
-    return "\n\n".join(f"**{turn['role']}**\n\n{_content_text(turn['content'])}" for turn in turns) + "\n"
+    return "\n\n".join(f"**{turn['role']}**\n\n{_folded_reasoning(turn)}{_turn_text(turn)}" for turn in turns) + "\n"
+
+
+def _folded_reasoning(turn: dict[str, Any]) -> str:
+    reasoning = html.escape(turn.get("reasoning_content", ""))
+    return f"<details><summary>reasoning</summary>\n\n{reasoning}\n\n</details>\n\n" if reasoning else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,17 +16,25 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from .._text import diff_texts
-from ..resources.inference.reply import ChatResponse
+from .._text import clip, clip_start, diff_texts
+from ..resources.inference.reply import ChatResponse, Reply, ToolStep
+from ..resources.inference.thinking import CUT_WHILE_THINKING
 from . import styles
 from .display import Bundle
 from .text import escape, strip_controls
+from .tool_steps import steps_html, steps_text
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
 AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
 
 MAX_CHARS = 200_000
 """Characters of Markdown that are rendered; a longer answer ends with a note."""
+
+MAX_LIVE_REASONING = 4000
+"""Characters of reasoning that are sent ten times a second while it grows."""
+
+MAX_TEXT_REASONING = 1000
+"""Characters of reasoning in a terminal, which cannot fold; all of it is in the reply's `reasoning`."""
 
 MAX_COMPARED_CHARS = 4000
 """Characters of an answer that are compared; longer ones take too long."""
@@ -40,7 +49,10 @@ class StreamedAnswer:
     Attributes:
         seconds: from the question to now, or to the end.
         first_token: seconds until the first text.
-        tokens: total, None where the platform does not say.
+        tokens: total of all rounds, None where the platform does not say.
+        cached_tokens, reasoning_tokens: parts of prompt and completion.
+        preface: what the model wrote before it called functions.
+        steps: the calls of functions; `running` is the one that has not returned.
         cost: CNY, None where the price is not known.
         error: what ended it badly, "" otherwise.
         form: how the text is shown.
@@ -58,6 +70,12 @@ class StreamedAnswer:
     cost: float | None = None
     error: str = ""
     form: AnswerForm = "markdown"
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    preface: str = ""
+    steps: Sequence[ToolStep] = ()
+    running: str = ""
+    is_cut_while_thinking: bool = False
 
     @classmethod
     def from_reply(cls, reply: ChatResponse, model: str = "") -> StreamedAnswer:
@@ -68,19 +86,34 @@ class StreamedAnswer:
             "done",
             reply.statistic.get("total_latency", 0.0),
             reply.statistic.get("first_token_latency"),
-            reply.usage.total_tokens,
-            reply.from_sandbox,
-            reply.request_id,
-            reply.reasoning,
-            reply.cost,
+            from_sandbox=reply.from_sandbox,
+            request_id=reply.request_id,
+            reasoning=reply.reasoning,
+            steps=reply.steps,
+            is_cut_while_thinking=reply.is_cut_while_thinking,
+            **usage_facts([*reply.earlier, reply]),
         )
+
+
+def usage_facts(replies: Sequence[Reply[Any]]) -> dict[str, Any]:
+    """Return tokens and cost of the replies of one question, as fields of a `StreamedAnswer`."""
+    totals, costs = [reply.usage.total_tokens for reply in replies], [reply.cost for reply in replies]
+    return {
+        "tokens": None if None in totals else sum(filter(None, totals)),
+        "cached_tokens": sum(reply.usage.cached_tokens for reply in replies),
+        "reasoning_tokens": sum(reply.usage.reasoning_tokens for reply in replies),
+        "cost": None if None in costs else sum(filter(None, costs)),
+    }
 
 
 def footer(answer: StreamedAnswer) -> str:
     """Return one line of facts: sandbox, model, tokens, seconds, request."""
     parts = [styles.SANDBOX_LABEL] if answer.from_sandbox else []
     parts += [answer.model] if answer.model else []
-    parts += [f"{answer.tokens} tokens"] if answer.tokens is not None else []
+    details = [f"思考 thinking {answer.reasoning_tokens}"] if answer.reasoning_tokens else []
+    details += [f"缓存 cached {answer.cached_tokens}"] if answer.cached_tokens else []
+    tokens = f"{answer.tokens} tokens" + (f" ({', '.join(details)})" if details else "")
+    parts += [tokens] if answer.tokens is not None else []
     first_token = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
     parts += [f"{answer.seconds:.2f} s{first_token}"] if answer.seconds else []
     parts += [] if answer.from_sandbox or answer.tokens is None else [styles.format_cost(answer.cost)]
@@ -90,6 +123,10 @@ def footer(answer: StreamedAnswer) -> str:
 
 def ending_note(answer: StreamedAnswer) -> str:
     """Return the line that says how an unfinished answer ended, "" for a finished one."""
+    if answer.is_cut_while_thinking:
+        return f"⚠ {CUT_WHILE_THINKING}"
+    if answer.state == "streaming" and not answer.text and answer.reasoning and not answer.running:
+        return "… 正在思考 / thinking"
     if answer.state == "failed" and not answer.text:
         return ""
     return {
@@ -100,13 +137,31 @@ def ending_note(answer: StreamedAnswer) -> str:
     }.get(answer.state, "")
 
 
-def html(answer: StreamedAnswer) -> str:
-    """Return the answer as safe static HTML."""
-    thinking = (
-        f"<details><summary>思考过程 reasoning</summary><pre>{escape(answer.reasoning)}</pre></details>"
-        if answer.reasoning
-        else ""
-    )
+def reasoning_title(answer: StreamedAnswer) -> str:
+    """Return the title of the folded reasoning, "" without any."""
+    return f"思考过程 reasoning · {len(answer.reasoning):,} 字符 characters" if answer.reasoning else ""
+
+
+def reasoning_html(answer: StreamedAnswer) -> str:
+    """Return the reasoning as a block to be folded; of a long one that still grows the end."""
+    is_growing = answer.state in {"waiting", "streaming"}
+    text = clip_start(answer.reasoning, MAX_LIVE_REASONING) if is_growing else clip(answer.reasoning, MAX_CHARS)
+    return f"<pre {styles.REASONING}>{escape(text)}</pre>"
+
+
+def html(answer: StreamedAnswer, *, fold: bool = True) -> str:
+    """Return the answer as safe static HTML.
+
+    Args:
+        answer: the answer.
+        fold: put the reasoning into it, folded; False where a widget shows it.
+    """
+    thinking = ""
+    if answer.reasoning and fold:
+        summary = f"<summary {styles.SUMMARY}>{reasoning_title(answer)}</summary>"
+        thinking = f"<details>{summary}{reasoning_html(answer)}</details>"
+    thinking += f"<div {styles.EARLIER_TURN}>{render_markdown(answer.preface)}</div>" if answer.preface else ""
+    thinking += steps_html(answer.steps, answer.running)
     body = _body(answer) if answer.text else ""
     status = f"<div><em>{escape(ending_note(answer))}</em></div>" if ending_note(answer) else ""
     status += f"<div>✘ {escape(answer.error)}</div>" if answer.error else ""
@@ -116,7 +171,10 @@ def html(answer: StreamedAnswer) -> str:
 def text(answer: StreamedAnswer) -> str:
     """Return the answer as text, for terminals and for other formats of a notebook."""
     problem = f"✘ {strip_controls(answer.error)}" if answer.error else ""
-    lines = [strip_controls(answer.text), ending_note(answer), problem, f"[{strip_controls(footer(answer))}]"]
+    reasoning = clip(strip_controls(answer.reasoning).strip(), MAX_TEXT_REASONING)
+    folded = f"[{reasoning_title(answer)}]\n" + indent(reasoning, "  │ ", lambda _: True) if reasoning else ""
+    lines = [folded, strip_controls(answer.preface), steps_text(answer.steps)]
+    lines += [strip_controls(answer.text), ending_note(answer), problem, f"[{strip_controls(footer(answer))}]"]
     return "\n".join(line for line in lines if line)
 
 
@@ -129,6 +187,16 @@ def reply_bundle(reply: ChatResponse) -> Bundle:
 def answers_html(answers: Sequence[StreamedAnswer]) -> str:
     """Return the answers of one question as safe static HTML: one alone, several as columns."""
     return html(answers[0]) if len(answers) == 1 else comparison_html(answers)
+
+
+def live_html(answers: Sequence[StreamedAnswer]) -> str:
+    """Return the answers while they stream; a widget of its own shows the reasoning of one alone."""
+    return html(answers[0], fold=False) if len(answers) == 1 else comparison_html(answers)
+
+
+def fold_reasoning(answers: Sequence[StreamedAnswer]) -> tuple[str, str]:
+    """Return title and HTML of the reasoning of one answer alone, ("", "") of several."""
+    return (reasoning_title(answers[0]), reasoning_html(answers[0])) if len(answers) == 1 else ("", "")
 
 
 def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:

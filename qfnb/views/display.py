@@ -216,7 +216,13 @@ def _leave_static(widget: Any, bundle: Bundle) -> None:
 
 
 def open_with_stop_button(
-    state: Any, *, html: Callable[[Any], str], final: Callable[[Any], Bundle], stop: Callable[[], None], tooltip: str
+    state: Any,
+    *,
+    html: Callable[[Any], str],
+    final: Callable[[Any], Bundle],
+    stop: Callable[[], None],
+    tooltip: str,
+    fold: Callable[[Any], tuple[str, str]] = lambda _state: ("", ""),
 ) -> LiveOutput:
     """Return a live output with a Stop button below it.
 
@@ -226,6 +232,8 @@ def open_with_stop_button(
         final: returns the static bundle of a state.
         stop: must not block; it is called on the thread on which the click arrives.
         tooltip: of the button.
+        fold: returns title and HTML of a folded block above the state, ("", "") for none; it stays open or closed
+            while its content changes, which a `<details>` that is drawn again would not.
     """
 
     def build() -> Any:
@@ -238,11 +246,18 @@ def open_with_stop_button(
             stop()
 
         button.on_click(on_click)
-        return ipywidgets.VBox([ipywidgets.HTML(), button])
+        block = ipywidgets.Accordion([ipywidgets.HTML()], layout=ipywidgets.Layout(display="none"))
+        return ipywidgets.VBox([block, ipywidgets.HTML(), button])
 
     def draw(box: Any, new_state: Any) -> None:
-        box.children[0].value = html(new_state)
-        accept_clicks(box.children[1])
+        block, content, button = box.children
+        title, folded = fold(new_state)
+        if title:
+            block.titles, block.layout.display = (title,), "block"
+            block.children[0].value = folded
+            accept_clicks(block)
+        content.value = html(new_state)
+        accept_clicks(button)
 
     return LiveOutput(state, widget=build, draw=draw, final=final)
 

@@ -25,6 +25,11 @@ CODE: Final = (
     'padding:6px 8px;margin:2px 0"'
 )
 
+REASONING: Final = (
+    'style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:90%;opacity:0.8;border-left:3px solid #8886;'
+    'padding:2px 10px;margin:4px 0;max-height:24em;overflow-y:auto"'
+)
+
 BAR: Final = 'style="width:50%;height:14px;vertical-align:middle"'
 BAR_SMALL: Final = 'style="width:9em;height:12px;vertical-align:middle"'
 STEP: Final = 'style="display:inline-block;margin-right:18px"'

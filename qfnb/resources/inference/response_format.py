@@ -44,6 +44,7 @@ class ResponseFormat:
         schema: the JSON Schema, None without one.
         load: returns the parsed value of the answer's JSON; raises ValueError.
         is_strict: the platform's own `strict`, None where it is not set.
+        is_checked: whether a reply is validated when it arrives; a cell does it itself, since it shows the answer.
     """
 
     kind: str
@@ -51,11 +52,7 @@ class ResponseFormat:
     schema: Mapping[str, Any] | None = None
     load: Callable[[Any], Any] = lambda value: value
     is_strict: bool | None = None
-
-    @property
-    def is_checked(self) -> bool:
-        """Whether answers are validated: there is a schema."""
-        return self.schema is not None
+    is_checked: bool = False
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -250,7 +247,7 @@ def _from_schema(schema: Mapping[str, Any], name: str, is_strict: bool | None = 
             raise ValueError(f"{error.json_path}: {clip(error.message, 200)}")
         return value
 
-    return ResponseFormat("json_schema", _wire_name(name), schema, load, is_strict)
+    return ResponseFormat("json_schema", _wire_name(name), schema, load, is_strict, is_checked=True)
 
 
 def _from_type(kind: Any) -> ResponseFormat:
@@ -280,7 +277,7 @@ def _from_type(kind: Any) -> ResponseFormat:
             lines = [f"{'.'.join(map(str, p['loc'])) or name}: {p['msg']}" for p in problems[:3]]
             raise ValueError(clip("; ".join(lines), 300)) from None
 
-    return ResponseFormat("json_schema", _wire_name(str(schema.get("title") or name)), schema, load)
+    return ResponseFormat("json_schema", _wire_name(str(schema.get("title") or name)), schema, load, is_checked=True)
 
 
 def _references(schema: Any) -> Iterator[str]:

@@ -47,6 +47,22 @@ def validate_think(options: Mapping[str, Any]) -> Think | None:
     return bool(think) if think == 0 else think
 
 
+def parse_think(text: str) -> Think:
+    """Return the value of `think=` from a word: on, off, an effort or a number of tokens.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if text in EFFORTS:
+        return text
+    return {"on": True, "off": False}[text] if text in {"on", "off"} else int(text)
+
+
+def is_think_level(text: str) -> bool:
+    """Return whether a word is a value of `parse_think`."""
+    return text in {*EFFORTS, "on", "off"} or (text.isascii() and text.isdigit())
+
+
 def with_thinking(
     options: Mapping[str, Any], name: str, model: CatalogModel | None, *, is_qianfan: bool
 ) -> dict[str, Any]:

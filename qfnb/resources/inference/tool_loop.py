@@ -27,7 +27,7 @@ class ToolLoop:
     Attributes:
         tools: the functions.
         max_rounds: replies that may call functions.
-        on_step: called after each call of a function.
+        on_call, on_step: called before and after each call of a function.
         is_allowed: asks the user about a call that needs a confirmation; runs in a thread.
         steps: all calls so far.
         turns: what the conversation got since its beginning: calls and results.
@@ -36,6 +36,7 @@ class ToolLoop:
 
     tools: list[Tool]
     max_rounds: int = DEFAULT_ROUNDS
+    on_call: Callable[[ToolCall], object] = lambda _call: None
     on_step: Callable[[ToolStep], object] = lambda _step: None
     is_allowed: Callable[[ToolCall], bool] = ask_user
     steps: list[ToolStep] = field(default_factory=list)
@@ -71,6 +72,7 @@ class ToolLoop:
             self.replies += [*reply.earlier, reply]
             conversation.append(reply)
             for call in reply.tool_calls:
+                self.on_call(call)
                 step = await run_tool(self.tools, call, self.is_allowed)
                 self.steps.append(step)
                 conversation.append_result(call, step.result)

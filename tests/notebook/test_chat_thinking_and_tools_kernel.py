@@ -1,0 +1,213 @@
+"""`%%qfchat --think`, `--tools` and `-f pydantic:`, in a real kernel, asked of a scripted server."""
+
+import json
+import time
+
+import pytest
+from support.chat_script import sent_bodies, streamed, tool_call, whole
+
+USAGE = {
+    "prompt_tokens": 30,
+    "completion_tokens": 50,
+    "total_tokens": 80,
+    "prompt_tokens_details": {"cached_tokens": 20},
+    "completion_tokens_details": {"reasoning_tokens": 40},
+}
+WEATHER = '''
+def weather(city: str) -> str:
+    """Say the weather.
+
+    Args:
+        city: the name of a city.
+    """
+    if city == "?":
+        raise ValueError("no such city <b>")
+    return city + ": 21 <b>C</b>"
+'''
+
+
+@pytest.fixture
+def answering(kernel, scripted):
+    """Let the kernel ask a scripted server."""
+
+    def start(*answers):
+        server = scripted(*answers)
+        kernel.run(
+            f"import qfnb\nfrom qfnb import config\n_settings, _url = config.get_config(), {server.url!r}\n"
+            "_settings.base_url = _settings.console_api_base_url = _url\n"
+            "_settings.api_key = 'bce-v3/ALTAK-test/canary0123456789'"
+        )
+        return server
+
+    yield start
+    kernel.run("_settings._overrides.clear()")
+
+
+def call(city):
+    part = {"index": 0, **tool_call("weather", json.dumps({"city": city}))}
+    return streamed({"content": "我查一下。"}, {"tool_calls": [part]}, finish="tool_calls", usage=USAGE)
+
+
+def test_reasoning_is_folded_in_html_and_quoted_in_text(kernel, answering):
+    server = answering(streamed({"reasoning_content": "想 <b>一</b>"}, {"content": "晴"}, usage=USAGE))
+    cell = kernel.run("%%qfchat -m glm-5.1 --think -o reply\n天气")
+    assert sent_bodies(server)[0]["thinking"] == {"type": "enabled"}
+    assert "<details><summary" in cell.html
+    assert "想 &lt;b&gt;一&lt;/b&gt;" in cell.html
+    assert "  │ 想 <b>一</b>" in cell.text
+    assert "80 tokens (思考 thinking 40, 缓存 cached 20)" in cell.text
+    assert kernel.value("(reply.reasoning, reply.text)") == "('想 <b>一</b>', '晴')"
+
+
+@pytest.mark.parametrize(
+    ("level", "fields"),
+    [
+        ("--think off", {"type": "disabled"}),
+        ("--think", {"type": "enabled"}),
+        ("", None),
+        ("--think=on", {"type": "enabled"}),
+    ],
+)
+def test_the_switch_has_levels(kernel, answering, level, fields):
+    server = answering(whole("晴"))
+    kernel.run(f"reply = %qfchat -m glm-5.1 {level} 天气")
+    body = sent_bodies(server)[0]
+    assert (body.get("thinking"), body["messages"][0]["content"]) == (fields, "天气")
+
+
+def test_a_wrong_level_is_refused(kernel, answering):
+    server = answering(whole("晴"))
+    assert kernel.run("%%qfchat --think hihg\n天气").status == "error"
+    assert server.requests == []
+
+
+def test_an_answer_that_thinking_used_up_says_what_to_do(kernel, answering):
+    answering(streamed({"reasoning_content": "想" * 20}, finish="length"))
+    cell = kernel.run("%%qfchat --think\n天气")
+    assert "cut off while thinking, no answer: raise max_completion_tokens" in cell.html
+    assert "cut off while thinking" in cell.text
+
+
+def test_reasoning_is_in_the_history_and_not_sent_back(kernel, answering, tmp_path):
+    server = answering(streamed({"reasoning_content": "想"}, {"content": "晴"}))
+    kernel.run("%%qfchat --session w --reset\n一")
+    kernel.run("%%qfchat --session w\n二")
+    assert "想" not in json.dumps(sent_bodies(server)[1], ensure_ascii=False)
+    kernel.run("frame = %qfchat history w")
+    assert kernel.value("list(frame['reasoning'])") == "['', '想', '', '想']"
+    kernel.run(f"%qfchat export w {tmp_path}/w.jsonl\n%qfchat export w {tmp_path}/w.md")
+    assert "想" not in (tmp_path / "w.jsonl").read_text()
+    assert "<details><summary>reasoning</summary>\n\n想" in (tmp_path / "w.md").read_text()
+
+
+def test_functions_of_the_notebook_are_called_and_shown(kernel, answering, tmp_path):
+    server = answering(call("杭州"), streamed({"content": "晴"}, usage=USAGE))
+    kernel.run(WEATHER)
+    cell = kernel.run("%%qfchat --tools weather --session t --reset -o reply\n天气")
+    assert cell.status == "ok"
+    assert "weather(city=&#x27;杭州&#x27;)" in cell.html
+    assert "杭州: 21 &lt;b&gt;C&lt;/b&gt;" in cell.html
+    assert "<b>C" not in cell.html
+    assert "160 tokens" in cell.text
+    assert kernel.value("(reply.text, reply.steps[0].result, len(reply.earlier))") == "('晴', '杭州: 21 <b>C</b>', 1)"
+    assert [turn["role"] for turn in sent_bodies(server)[1]["messages"]] == ["user", "assistant", "tool"]
+    kernel.run("%%qfchat --session t\n谢谢")
+    roles = [turn["role"] for turn in sent_bodies(server)[2]["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+    kernel.run(f"%qfchat export t {tmp_path}/t.jsonl")
+    assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_a_function_raises_goes_to_the_model_and_is_shown(kernel, answering):
+    server = answering(call("?"), streamed({"content": "不知道"}))
+    kernel.run(WEATHER)
+    cell = kernel.run("%%qfchat --tools weather\n天气")
+    assert cell.status == "ok"
+    assert "✘ weather(city='?') → ValueError: no such city <b>" in cell.text
+    assert sent_bodies(server)[1]["messages"][2]["content"] == "ValueError: no such city <b>"
+
+
+def test_a_marked_function_is_refused_where_nobody_can_be_asked(kernel, answering):
+    answering(call("杭州"), streamed({"content": "好"}))
+    kernel.run(f"{WEATHER}\nweather = qfnb.tool(confirm=True)(weather)")
+    assert "the user did not allow this call" in kernel.run("%%qfchat --tools weather\n天气").text
+
+
+def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_path):
+    answering(call("杭州"), streamed({"content": "好"}))
+    kernel.run(
+        "import time, pathlib\n"
+        "def weather(city: str):\n"
+        f"    pathlib.Path({str(tmp_path / 'started')!r}).touch()\n"
+        "    try:\n"
+        "        while True: time.sleep(0.01)\n"
+        "    finally:\n"
+        f"        pathlib.Path({str(tmp_path / 'ended')!r}).touch()"
+    )
+    cell = kernel.start("%%qfchat --tools weather\n天气")
+    kernel.until((tmp_path / "started").exists)
+    kernel.interrupt()
+    started = time.monotonic()
+    kernel.wait(cell, 10)
+    assert time.monotonic() - started < 5
+    assert "已中断" in cell.html
+    kernel.until((tmp_path / "ended").exists, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--tools wether", "no function 'wether'; did you mean weather?"),
+        ("--tools weather,weather", "two are named 'weather'"),
+        ("--tools weather -m a,b", "--tools goes with one model"),
+        ("--tools number", "'3' is not a function"),
+    ],
+)
+def test_a_wrong_tool_is_said_before_the_call(kernel, answering, options, message):
+    server = answering(whole("晴"))
+    kernel.run(f"{WEATHER}\nnumber = 3")
+    assert message in kernel.run(f"%%qfchat {options}\n天气").text
+    assert server.requests == []
+
+
+BOOKS = '{"title": "红楼梦", "year": 1791}'
+
+
+def test_an_object_is_the_cells_value(kernel, answering):
+    server = answering(streamed({"content": '{"title": "红楼梦", "year": "x"}'}), streamed({"content": BOOKS}))
+    kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int")
+    cell = kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦")
+    assert cell.status == "ok"
+    assert "Book(title='红楼梦', year=1791)" in cell.text
+    assert kernel.value("(reply.parsed == _, len(reply.earlier))") == "(True, 1)"
+    first, second = sent_bodies(server)
+    assert first["response_format"] == {"type": "json_object"}
+    assert "year: Input should be a valid integer" in second["messages"][-1]["content"]
+
+
+def test_a_list_of_objects_is_a_table(kernel, answering):
+    answering(streamed({"content": f"[{BOOKS}]"}))
+    kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int\nBooks = list[Book]")
+    cell = kernel.run("%%qfchat -f pydantic:Books -o reply\n名著")
+    assert "<table" in cell.html
+    assert kernel.value("reply.parsed[0].year") == "1791"
+
+
+def test_an_answer_that_stays_wrong_is_shown_and_is_an_error(kernel, answering):
+    server = answering(*[streamed({"content": "不会"})] * 2, whole("不会"))
+    kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str")
+    cell = kernel.run("%%qfchat -f pydantic:Book\n红楼梦")
+    assert (cell.status, len(server.requests)) == ("error", 2)
+    assert "不会" in cell.html
+    assert "not pydantic:Book: it holds no JSON" in cell.text
+    assert kernel.run("%%qfchat -f pydantic:Bok\n红楼梦").text.count("did you mean Book?") == 1
+    line = kernel.run("x = %qfchat -f pydantic:Book 红楼梦")
+    assert "UnreadableAnswer: the answer is not Book" in line.text
+
+
+def test_a_function_and_a_format_go_together(kernel, answering):
+    answering(call("杭州"), streamed({"content": '{"city": "杭州"}'}))
+    kernel.run(f"{WEATHER}\nimport pydantic\nclass Place(pydantic.BaseModel):\n    city: str")
+    cell = kernel.run("%%qfchat -f pydantic:Place --tools weather -o reply\n天气")
+    assert "Place(city='杭州')" in cell.text
+    assert kernel.value("(reply.parsed.city, len(reply.steps))") == "('杭州', 1)"
