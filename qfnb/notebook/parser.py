@@ -125,8 +125,8 @@ class Parser(argparse.ArgumentParser):
         action = self._option_string_actions.get(word)
         if action is None or "=" in word:
             return False
-        may_lack_value = action.nargs == argparse.OPTIONAL and action.dest in self.options and bool(remaining)
-        return action.nargs is None or (may_lack_value and self.options[action.dest].accepts(remaining.split()[0]))
+        option, next_word = self.options.get(action.dest, Option()), remaining.partition(" ")[0]
+        return action.nargs is None or (action.nargs == argparse.OPTIONAL and option.accepts(next_word))
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())

@@ -97,7 +97,8 @@ class Sessions:
             for session in names
             for turn, message in enumerate(self[session])
         ]
-        return pd.DataFrame(rows, columns=["session", "turn", "role", "content", "reasoning"])
+        frame = pd.DataFrame(rows, columns=["session", "turn", "role", "content", "reasoning"])
+        return frame if frame["reasoning"].any() else frame.drop(columns="reasoning")
 
     def _sessions(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415
