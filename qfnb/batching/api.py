@@ -74,8 +74,8 @@ def batch(
         allow_changed_input: the input of a named journal has changed: keep the answers that still fit, and
             drop the others.
         client: a `ChatCompletion` with keys or a base_url of its own.
-        mode: `offline` hands the rows to the platform's batch service, at 40 % of the price; answers come
-            when its job has ended, and rows without one are sent online.
+        mode: `offline` hands the rows to the platform's batch service, at 40 % of the price where the model has a
+            batch price; answers come when its jobs have ended, and rows without one are sent online.
         offline_via: `files` (/v2/batches, an API key) or `bos` (your own bucket, an IAM pair); by default
             what the keys allow.
         request_timeout: seconds of one row, as in `ChatCompletion.do`.

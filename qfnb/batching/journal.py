@@ -136,39 +136,26 @@ class Journal:
                 self._set_fact(DROPPED_USAGE, json.dumps(usage))
             self.database.execute(f"delete {failures}")
 
-    def missing_rows(self, after: int, limit: int) -> list[InputRow]:
-        """Return the next rows that have no answer, or one that failed in an earlier run."""
-        query = f"{_ROW} {_MISSING} order by row.number limit ?"
-        return self._rows(query, after, self.run_number, limit)
+    def missing_rows(self, after: int, limit: int, condition: str = "", *values: Any) -> list[InputRow]:
+        """Return the next rows that have no answer, or one that failed in an earlier run.
+
+        Args:
+            after: the number before the first.
+            limit: at most as many, -1 for all.
+            condition: of SQL, `and ...` over row.key.
+            values: of its question marks.
+        """
+        query = f"{_ROW} {_MISSING} {condition} order by row.number limit ?"
+        return self._rows(query, after, self.run_number, *values, limit)
 
     def retryable_rows(self, after: int, limit: int) -> list[InputRow]:
         """Return the next rows that failed in this run with an error that says nothing about the row."""
         query = f"{_ROW} {_RETRYABLE} order by row.number limit ?"
         return self._rows(query, after, self.run_number, *TRANSIENT_ERRORS, limit)
 
-    def rows_without_job(self, limit: int) -> list[InputRow]:
-        """Return the first rows that have no answer and are in no offline job."""
-        query = f"{_ROW} {_MISSING} and row.key not in (select key from handed) order by row.number limit ?"  # noqa: S608
-        return self._rows(query, -1, self.run_number, limit)
-
-    def rows_of_job(self, job: int) -> list[InputRow]:
-        """Return the rows of an offline job that have no answer."""
-        query = f"{_ROW} {_MISSING} and row.key in (select key from handed where job = ?)"  # noqa: S608
-        return self._rows(query, -1, self.run_number, job)
-
-    def assign_to_job(self, job: int, rows: Sequence[InputRow]) -> None:
-        """Store that rows are in an offline job."""
-        with self.transaction():
-            self.database.executemany("insert or replace into handed values (?, ?)", [(row.key, job) for row in rows])
-
-    def release_from_job(self, job: int) -> None:
-        """Store that a job was stopped: rows that it did not answer may be in another one."""
-        with self.transaction():
-            self.database.execute("delete from handed where job = ?", (job,))
-
-    def count_missing(self) -> int:
-        """Return the number of `missing_rows`."""
-        return self._count(f"select count(*) {_MISSING}", -1, self.run_number)
+    def count_missing(self, condition: str = "") -> int:
+        """Return the number of `missing_rows`, of those with a `condition`."""
+        return self._count(f"select count(*) {_MISSING} {condition}", -1, self.run_number)
 
     def count_retryable(self) -> int:
         """Return the number of `retryable_rows`."""

@@ -14,7 +14,8 @@ from . import export, journal_reader
 from .circuit_breaker import CircuitBreaker
 from .journal import Journal
 from .journal_reader import JournalError
-from .offline.run import OfflineRun, open_job_via
+from .offline.jobs import open_job_via
+from .offline.run import OfflineRun
 from .preflight import JobSpec
 from .request_spec import OfflineVia
 from .row_pages import InputPages, JournalPages
@@ -105,7 +106,7 @@ class BatchRunner:
         if is_submitting or not isinstance(self._pages, InputPages):
             self._pages = JournalPages(self._journal)  # what the job leaves unanswered
         control.update("waiting")
-        run = OfflineRun(self._journal, self._job.request, via, control, self.pipeline)
+        run = OfflineRun(self._job, self._journal, via, control, self.pipeline)
         try:
             await run.run(submits=is_submitting)
         except QianfanError as error:

@@ -1,17 +1,28 @@
 """Offline mode end to end on the sandbox: split, uploaded, polled, joined by key, the rest sent online."""
 
+import base64
+import io
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
+from pydantic import BaseModel
 from support.waiting import until
 
 import qfnb
 from qfnb.batching.offline.backends import BosBackend, FilesBackend
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.batches import Batches
+from qfnb.wire.batches import UNFINISHED_CODE
+
+
+class Greeting(BaseModel):
+    """What the model says."""
+
+    text: str
 
 
 def rows(count, template="离线 {}"):
@@ -52,10 +63,52 @@ def test_conversations_personas_and_options_go_along(sandbox):
     assert "takes single prompts" in refused.progress.reason
 
 
-def test_an_iterator_is_handed_over_too(small_files, sandbox):
+def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(small_files, count_requests):
     batch = qfnb.batch(iter(rows(1100, "流 {}")), mode="offline", name="offline-stream", offline_via="files")
+    until(lambda: "files wait" in batch.progress.reason or batch.progress.is_finished)
+    assert "8 files wait" in batch.progress.reason
     batch.wait()
     assert (batch.progress.ok, batch.progress.total) == (1100, 1100)
+    assert count_requests()["came"] == 0
+
+
+@pytest.mark.parametrize(("via", "endpoint"), [("files", "batches.create"), ("bos", "inference.create")])
+def test_a_platform_that_allows_no_more_jobs_is_waited_for(fault, count_requests, via, endpoint):
+    fault(endpoint, "error", code=UNFINISHED_CODE, status=400, times=3)
+    batch = qfnb.batch(rows(3, f"等 {via} {{}}"), mode="offline", offline_via=via, name=f"offline-wait-{via}")
+    until(lambda: "1 files wait" in batch.progress.reason or batch.progress.is_finished)
+    batch.wait()
+    assert (batch.progress.ok, batch.progress.state) == (3, "done")
+    assert count_requests()["came"] == 0
+
+
+def test_pictures_in_conversations_go_along(sandbox):
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(buffer, "PNG")
+    picture = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    content = [{"type": "text", "text": "这是什么？"}, {"type": "image_url", "image_url": {"url": picture}}]
+    talk = [{"role": "user", "content": content}]
+    batch = qfnb.batch([talk], model="ernie-4.5-turbo-vl", mode="offline", name="offline-vision")
+    assert [(answer.ok, answer.message) for answer in batch.results()] == [(True, "")]
+
+
+@pytest.mark.parametrize(("model", "is_parsed"), [("deepseek-v4-pro", True), ("ernie-4.5-turbo-128k", False)])
+def test_an_answer_that_is_not_in_the_format_is_asked_for_again_online(count_requests, model, is_parsed):
+    batch = qfnb.batch(["你好"], model=model, mode="offline", name=f"format-{model}", response_format=Greeting)
+    row = batch.results()[0]
+    assert isinstance(row.parsed, Greeting) == is_parsed
+    assert row.error == ("" if is_parsed else "UnreadableAnswer")
+    assert count_requests()["came"] == (0 if is_parsed else 1)
+
+
+def test_a_budget_makes_the_files_smaller(sandbox):
+    batch = qfnb.batch(rows(100, "省 {}"), mode="offline", name="offline-budget", budget_tokens=2000)
+    batch.wait()
+    progress = batch.progress
+    assert progress.state == "stopped"
+    assert "the budget of 2,000 tokens" in progress.reason
+    assert 0 < progress.ok < 100
+    assert progress.prompt_tokens + progress.completion_tokens <= 2000
 
 
 def test_rows_that_a_job_refuses_are_failed_in_their_place(sandbox):

@@ -1,150 +1,199 @@
-"""Offline batches: rows are uploaded in files, and their answers joined by key when the job has ended.
+"""Offline batches: rows are uploaded in files, and their answers joined by key when the jobs have ended.
 
-An upload is written into the journal before anything else happens, so a kernel that dies loses no job, and no
-job is started twice: the next run finds it and polls it.
+At most `MAX_JOBS` jobs are under way, the other rows wait. An upload is written into the journal before anything else
+happens, so a kernel that dies loses no job, and no job is started twice: the next run finds it and polls it.
 """
 
-import json
-from dataclasses import dataclass, replace
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from ... import connect, errors
 from ..._jobs.background_batch import BatchControl
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
 from ...config import settings
-from ...resources.inference.reply import ChatResponse, create_reply, row_result_of
+from ...resources.inference.reply import ChatResponse, create_reply, failed_result, row_result_of
+from ...transport import clock
 from ...transport.response import Response
+from ...wire.batches import MAX_UNFINISHED, UNFINISHED_CODE
 from ..journal import Journal
-from ..request_spec import InputRow, OfflineVia, RequestSpec
+from ..preflight import JobSpec
+from ..request_spec import InputRow, OfflineVia
 from ..row_pipeline import RowPipeline
 from .backends import BACKENDS, JobStatus
+from .jobs import OfflineJob, OfflineJobs
 
-MAX_POLLS_AFTER_STOP: Final = 20
-"""Polls of a job that was stopped, before its answers so far are fetched."""
+MAX_JOBS: Final = MAX_UNFINISHED
+"""Jobs of an account that the platform allows to be queued, running or stopping."""
 
-
-@dataclass(frozen=True)
-class OfflineJob:
-    """Rows that were uploaded; journals hold it as JSON, so its field names are stored.
-
-    Attributes:
-        number: counts the jobs of a batch, from 0.
-        via: the service.
-        uploaded: the address of the upload; "" when the answers have been fetched.
-        id: the platform's, "" before it has one.
-    """
-
-    number: int
-    via: OfflineVia
-    uploaded: str
-    id: str = ""
+MAX_POLLS_AFTER_STOP, STOP_POLLING_S = 20, 3.0
+"""Polls of jobs that were stopped, before their answers so far are fetched; and at most the seconds between them."""
 
 
 class OfflineRun:
     """One offline run: hand over what is missing, poll until all jobs have ended, join their answers.
 
     Args:
+        job: what the batch is to do.
         journal: open for writing.
-        request: what is sent for each row.
         via: the service.
         control: the state of the batch.
-        pipeline: writes and counts the results, and keeps to the budget.
+        pipeline: writes and counts the results.
     """
 
     def __init__(
-        self, journal: Journal, request: RequestSpec, via: OfflineVia, control: BatchControl, pipeline: RowPipeline
+        self, job: JobSpec, journal: Journal, via: OfflineVia, control: BatchControl, pipeline: RowPipeline
     ) -> None:
-        self._journal, self._request, self._via, self._control = journal, request, via, control
-        self._pipeline = pipeline
-        self._backend = BACKENDS[via](request)
+        self._job, self._via, self._control, self._pipeline = job, via, control, pipeline
+        self._backend, self._jobs = BACKENDS[via](job.request), OfflineJobs(journal)
+        self._statuses: dict[int, JobStatus] = {}
+        self._is_full = self._is_drained = False
+        self._budget_problem = ""
 
     async def run(self, *, submits: bool) -> None:
         """Follow the jobs of earlier runs; with `submits`, hand over the rows that are in none of them."""
-        jobs = saved_jobs(self._journal)
-        open_jobs = [job for job in jobs if job.uploaded]
-        while submits and not self._control.is_ending:
-            rows = self._journal.rows_without_job(self._backend.max_rows)
-            if not rows or not self._pipeline.can_afford(len(rows)):
+        interval, control = connect.polling_interval(settings().batch_run_status_polling_interval), self._control
+        while not control.is_ending:
+            submitted = await self._hand_over(submits=submits)
+            await self._join_finished()
+            if self._jobs.open():
+                self._report(self._describe())
+                await control.sleep(interval)
+            elif not submitted:
                 break
-            open_jobs.append(await self._submit(len(jobs), rows))
-            jobs.append(open_jobs[-1])
-        for job in open_jobs:
-            started = job if job.id else await self._start(job)
-            await self._follow(started, len(open_jobs))
+        if control.is_ending:
+            await self._stop(min(interval, STOP_POLLING_S))
+        elif self._budget_problem:
+            control.finish("stopped", self._budget_problem)
 
-    async def _submit(self, number: int, rows: list[InputRow]) -> OfflineJob:
-        self._report(f"正在上传 {len(rows)} 行 / uploading {len(rows)} rows")
-        named_rows = [(row.key.hex(), self._request.build_conversation(row.item)) for row in rows]
-        uploaded = await self._backend.upload(f"{self._journal.path.stem}-{number}", named_rows)
-        self._journal.assign_to_job(number, rows)
-        return await self._start(self._save_job(OfflineJob(number, self._via, uploaded)))
-
-    async def _start(self, job: OfflineJob) -> OfflineJob:
-        name = f"{self._journal.path.stem}-{job.number}"
-        return self._save_job(replace(job, id=await self._backend.start(name, job.uploaded)))
-
-    async def _follow(self, job: OfflineJob, job_count: int) -> None:
-        """Poll a job until it has ended, then fetch its answers."""
-        interval = connect.polling_interval(settings().batch_run_status_polling_interval)
-        polls_after_stop = 0
-        while True:
-            status = await self._poll(job)
-            if status is not None and status.is_over:
-                break
-            if self._control.is_ending:
-                if not polls_after_stop:
+    async def _stop(self, interval: float) -> None:
+        """Stop the jobs, and join what they have answered so far; their other rows may be handed over again."""
+        await self._join_finished()
+        stopped = self._jobs.open()
+        for job in stopped:
+            if job.id:
+                with contextlib.suppress(errors.APIError):  # it ended just now
                     await self._backend.stop(job.id)
-                polls_after_stop += 1
-                if polls_after_stop > MAX_POLLS_AFTER_STOP:
-                    break
-            if status is not None:
-                part, rows = f"（第 {job.number + 1}/{job_count} 个文件）" if job_count > 1 else "", status.rows_done
-                text = f"离线任务{part} {job.id}: {status.state}, {rows} 行 / offline job: {rows} rows done"
-                self._report(text)
-            await self._control.sleep(interval)
-        if status is not None and status.message:
-            self._report(f"{job.id}: {status.message}")
-        await self._join_answers(job)
-        self._save_job(replace(job, uploaded=""))
-        if polls_after_stop:
-            self._journal.release_from_job(job.number)
+            else:
+                self._jobs.save(replace(job, uploaded=""))
+        for _ in range(MAX_POLLS_AFTER_STOP):
+            await self._join_finished()
+            if not self._jobs.open():
+                break
+            await clock.sleep(interval)
+        for job in self._jobs.open():
+            await self._join_answers(job)
+        for job in stopped:
+            self._jobs.release(job)
 
-    async def _poll(self, job: OfflineJob) -> JobStatus | None:
-        """Return the job's status, None while the platform cannot be reached."""
+    async def _join_finished(self) -> None:
+        for job in self._jobs.open():
+            if job.id and await self._is_over(job):
+                await self._join_answers(job)
+
+    async def _hand_over(self, *, submits: bool) -> int:
+        """Start jobs until no row is left or no more jobs are allowed; return the number of uploads."""
+        self._is_full, count = False, 0
+        for job in self._jobs.open():
+            if not job.id and not self._is_full:
+                await self._start(job)
+        while submits and await self._submit_file():
+            count += 1
+        return count
+
+    async def _submit_file(self) -> bool:
+        """Upload the next rows and start their job; return whether there were any, and it may be."""
+        is_full = self._is_full or len(self._jobs.open()) >= MAX_JOBS
+        if is_full or self._is_drained or self._control.is_ending:
+            return False
+        rows = self._jobs.next_rows(self._backend.max_rows)
+        self._is_drained = not rows
+        rows = self._affordable(rows)
+        if not rows:
+            return False
+        name = self._name(number := self._jobs.next_number)
+        self._report(f"正在上传 {len(rows)} 行 / uploading {len(rows)} rows")
+        named_rows = [(row.key.hex(), self._job.request.build_conversation(row.item)) for row in rows]
+        uploaded = await self._backend.upload(name, named_rows)
+        await self._start(self._jobs.add(OfflineJob(number, self._via, uploaded), rows))
+        return True
+
+    def _affordable(self, rows: list[InputRow]) -> list[InputRow]:
+        """Return the first rows that the budgets allow beside those that are handed over already."""
+        counter, handed_over = self._control.counter, self._jobs.open_rows
+        self._budget_problem = self._job.budget_problem(counter, handed_over + len(rows)) if rows else ""
+        if not self._budget_problem:
+            return rows
+        low, high = 0, len(rows)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._job.budget_problem(counter, handed_over + middle) else (middle, high)
+        return rows[:low]
+
+    async def _start(self, job: OfflineJob) -> None:
+        """Start a job; where too many are under way it is started later."""
         try:
-            return await self._backend.get_status(job.id)
+            job_id = await self._backend.start(self._name(job.number), job.uploaded)
+        except errors.APIError as error:
+            if error.error_code != UNFINISHED_CODE:
+                raise
+            self._is_full = True
+        else:
+            self._jobs.save(replace(job, id=job_id))
+
+    async def _is_over(self, job: OfflineJob) -> bool:
+        """Return whether a job has ended; it has not while the platform cannot be reached."""
+        try:
+            status = self._statuses[job.number] = await self._backend.get_status(job.id)
         except errors.QianfanError as error:
             if not is_transient(error):
                 raise
             self._report(f"{job.id}: {summarize_error(error)}; 稍后再试 / trying again")
-            return None
+            return False
+        return status.is_over
 
     async def _join_answers(self, job: OfflineJob) -> None:
-        rows = {row.key.hex(): row for row in self._journal.rows_of_job(job.number)}
+        """Write the answers of a job, and hold it for ended."""
+        if (status := self._statuses.get(job.number)) is not None and status.message:
+            self._report(f"{job.id}: {status.message}")
+        rows = {row.key.hex(): row for row in self._jobs.rows_of(job)}
         async for name, body, problem in self._backend.answers(job.id, job.uploaded):
             if (row := rows.pop(name, None)) is not None:
-                self._pipeline.writer.commit([(row, self._build_result(body, problem))])
+                self._pipeline.writer.commit([(row, await self._build_result(row, body, problem))])
+        self._jobs.save(replace(job, uploaded=""))
+        self._statuses.pop(job.number, None)
 
-    def _build_result(self, body: Any, problem: str) -> RowResult:
+    async def _build_result(self, row: InputRow, body: Mapping[str, Any] | None, problem: str) -> RowResult:
+        """Return the result of a row; an answer that is not in the requested format is asked for again, online."""
         if body is None:
             return RowResult(error="APIError", message=problem)
-        model = self._request.endpoint or self._request.model or ""
-        return row_result_of(create_reply(ChatResponse, Response(dict(body), dict), model), is_offline=True)
+        request = self._job.request
+        reply = create_reply(ChatResponse, Response(dict(body), dict), request.endpoint or request.model or "")
+        reply.is_offline = True
+        try:
+            return row_result_of(await self._pipeline.correct(request.build_conversation(row.item), reply))
+        except errors.QianfanError as error:
+            return failed_result(error)
+
+    def _describe(self) -> str:
+        """Return how far the jobs are, and how many files wait."""
+        jobs, statuses = self._jobs.open(), self._statuses
+        rows_done = sum(status.rows_done for status in statuses.values())
+        rows_left = 0 if self._is_drained else self._jobs.count_rows_left()
+        waiting = sum(not job.id for job in jobs) + math.ceil(rows_left / self._backend.max_rows)
+        if len(jobs) == 1 and jobs[0].id and not waiting:
+            state = next((status.state for status in statuses.values()), "")
+            return f"离线任务 {jobs[0].id}: {state}, {rows_done} 行 / offline job: {rows_done} rows done"
+        states = Counter(status.state for status in statuses.values())
+        running = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        queue = f"，{waiting} 个文件等待 / {waiting} files wait" if waiting else ""
+        return f"离线任务 offline jobs: {running or 0}{queue}; {rows_done:,} 行 rows done"
+
+    def _name(self, number: int) -> str:
+        return f"{self._job.name}-{number}"
 
     def _report(self, text: str) -> None:
         self._control.update(reason=text)
-
-    def _save_job(self, job: OfflineJob) -> OfflineJob:
-        jobs = {saved.number: saved for saved in saved_jobs(self._journal)} | {job.number: job}
-        self._journal.set_facts(jobs=json.dumps([vars(saved) for _, saved in sorted(jobs.items())]))
-        return job
-
-
-def saved_jobs(journal: Journal) -> list[OfflineJob]:
-    """Return all jobs of a journal, ended or not."""
-    return [OfflineJob(**job) for job in json.loads(journal.get_fact("jobs", "[]"))]
-
-
-def open_job_via(journal: Journal) -> OfflineVia | None:
-    """Return the service of a job whose answers have not been fetched, None without such a job."""
-    return next((job.via for job in saved_jobs(journal) if job.uploaded), None)

@@ -29,11 +29,13 @@ class Reply(Response[R]):
 
     Attributes:
         model: the name in the request.
+        is_offline: whether the platform's batch service answered, at the batch price and at an hour that is not known.
         earlier: the replies before it in the same call: an answer that was not in the requested format.
     """
 
     model: str = ""
     earlier: tuple[Reply[Any], ...] = ()
+    is_offline: bool = False
 
     @cached_property
     def usage(self) -> wire.Usage:
@@ -55,15 +57,11 @@ class Reply(Response[R]):
     @property
     def cost_range(self) -> PriceRange | None:
         """CNY by list price at the hour of the reply; None if price or tokens are unknown, 0 in the sandbox."""
-        return self.price()
-
-    def price(self, *, is_batch: bool = False) -> PriceRange | None:
-        """Return `cost_range`, or what the reply costs as part of an offline batch, at an hour that is not known."""
         if self.from_sandbox:
             return FREE
         usage, created = self.usage, self.body.get("created") or self.body.get("created_at")
         prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
-        hour = None if is_batch else china_hour(created if type(created) is int and created > 0 else None)
+        hour = None if self.is_offline else china_hour(created if type(created) is int and created > 0 else None)
         data = self.body.get("data")
         return catalog.reply_cost(
             self.model,
@@ -71,7 +69,7 @@ class Reply(Response[R]):
             completion_tokens,
             cached_tokens=usage.cached_tokens,
             hour=hour,
-            is_batch=is_batch,
+            is_batch=self.is_offline,
             images=len(data) if isinstance(data, list) else 0,
         )
 
@@ -222,14 +220,14 @@ def parse_arguments(text: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"": value}
 
 
-def row_result_of(reply: Reply[Any], *, is_offline: bool = False) -> RowResult:
-    """Return the result of the row of a batch that got this reply, by the platform's batch service if `is_offline`."""
+def row_result_of(reply: Reply[Any]) -> RowResult:
+    """Return the result of the row of a batch that got this reply."""
     usage, is_chat, is_counted = reply.usage, isinstance(reply, ChatResponse), reply.from_sandbox
     is_counted = is_counted or _plausible_count(usage.total_tokens) is not None
-    cost = reply.price(is_batch=is_offline) if is_counted else None
+    cost = reply.cost_range if is_counted else None
     prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
     if reply.earlier:
-        before = [row_result_of(each, is_offline=is_offline) for each in reply.earlier]
+        before = [row_result_of(each) for each in reply.earlier]
         cost = sum_prices([cost, *(each.cost_range for each in before)])
         prompt_tokens = _sum([prompt_tokens, *(each.prompt_tokens for each in before)])
         completion_tokens = _sum([completion_tokens, *(each.completion_tokens for each in before)])
