@@ -120,11 +120,20 @@ def test_the_trained_model_still_answers(state):
     assert ChatCompletion(endpoint=FACTS["service_endpoint"]).do(messages=say).text == PAIRS[0]["response"]
 
 
+def has_all_of(value, kept):
+    """Return whether a value has everything of an older one; fields may have been added."""
+    if isinstance(kept, dict):
+        return all(name in value and has_all_of(value[name], row) for name, row in kept.items())
+    if isinstance(kept, list):
+        return len(value) == len(kept) and all(map(has_all_of, value, kept))
+    return value == kept
+
+
 def test_a_saved_report_loads(state):
     report = EvaluationResult.load(state / "report.json")
     assert report.models == ("ERNIE-Speed-8K", "ERNIE-Lite-8K")
     kept = json.loads((STORED / "report.json").read_text(encoding="utf-8"))
-    assert json.loads(report.to_json()) == kept
+    assert has_all_of(json.loads(report.to_json()), kept)
 
 
 def test_a_saved_form_loads(state):
