@@ -16,7 +16,7 @@ from . import inference_checks, platform_checks  # noqa: F401 - they register th
 from .check import CHECKS, Check, plan
 from .costs import cost_limit
 from .exchange import sender
-from .report import Circumstances, Result, count_verdicts, terminal_lines, to_cassette, to_markdown
+from .report import Circumstances, Result, count_verdicts, spent, terminal_lines, to_cassette, to_markdown
 from .run import run_checks
 
 DIFFERENCES_EXIT_CODE = 3
@@ -64,23 +64,25 @@ def run(options: argparse.Namespace) -> int:
     if not options.yes and not _confirm():
         print("nothing was sent")
         return 1
-    now = datetime.now(UTC)
-    results = event_loop.run(_run_all(runnable, platform))
+    now, results = datetime.now(UTC), list[Result]()
+    path = _new_file(options.out, f"qfnb-probe-{now:%Y%m%d-%H%M%S}")
+    host = platform.host if platform.name == "qianfan" else "not the public host"
     circumstances = Circumstances(
-        f"{platform.name} ({platform.host if platform.name == 'qianfan' else 'not the public host'})",
-        platform.credentials.kinds(), __version__, f"{now:%Y-%m-%d %H:%M} UTC", limit,
-    )  # fmt: skip
-    _write(options.out, f"qfnb-probe-{now:%Y%m%d-%H%M%S}", results, circumstances)
-    print(count_verdicts(results))
+        f"{platform.name} ({host})", platform.credentials.kinds(), __version__, f"{now:%Y-%m-%d %H:%M} UTC", limit
+    )
+    try:
+        event_loop.run(_run_all(runnable, results))
+    finally:  # what was asked is paid for: an interrupted probe writes what it has
+        path.write_text(to_markdown(results, circumstances), encoding="utf-8")
+        path.with_suffix(".jsonl").write_text(to_cassette(results), encoding="utf-8")
+        print(f"\n{count_verdicts(results)}; {spent(results)}\nreport: {path}\ncassette: {path.with_suffix('.jsonl')}")
     return DIFFERENCES_EXIT_CODE if any(result.differs for result in results) else 0
 
 
-async def _run_all(checks: Sequence[Check], platform: Platform) -> list[Result]:
-    results = []
+async def _run_all(checks: Sequence[Check], results: list[Result]) -> None:
     async for result in run_checks(checks, sender(await connect.aclient())):
         print("\n".join(terminal_lines(result)), flush=True)
         results.append(result)
-    return results
 
 
 def _selected_checks(only: Sequence[str] | None) -> list[Check]:
@@ -124,12 +126,11 @@ def _confirm() -> bool:
     return input("type yes to send these requests: ").strip().lower() == "yes"
 
 
-def _write(folder: Path, stem: str, results: Sequence[Result], circumstances: Circumstances) -> None:
+def _new_file(folder: Path, stem: str) -> Path:
+    """Return the path of an empty report: before anything is sent it is known that it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        report, cassette = folder / f"{stem}.md", folder / f"{stem}.jsonl"
-        report.write_text(to_markdown(results, circumstances), encoding="utf-8")
-        cassette.write_text(to_cassette(results), encoding="utf-8")
+        (path := folder / f"{stem}.md").touch()
     except OSError as error:
         raise InvalidArgumentError(f"--out {folder}: cannot be written to: {error.strerror}") from None
-    print(f"\nreport: {report}\ncassette: {cassette}")
+    return path

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .check import Check, Finding, Verdict
+from ..wire import catalog
+from .check import Check, Finding, Verdict, mapping
 from .costs import CostLimit
 from .exchange import Exchange
 from .sharing import clean_message, to_json_line, to_shared
@@ -50,6 +51,29 @@ def count_verdicts(results: Sequence[Result]) -> str:
     return ", ".join(f"{counts[verdict]} {word}" for verdict, word in words.items())
 
 
+def spent(results: Sequence[Result]) -> str:
+    """Return what the answers cost by their usage and the list price, at most; those without a price are counted."""
+    cny, unpriced = 0.0, 0
+    for exchange in {id(row): row for result in results for row in result.exchanges}.values():
+        model = str(exchange.request.body.get("model") or "")
+        if not model or not exchange.is_success:
+            continue
+        usage, row, rows = _last_usage(exchange), catalog.find_model(None, model), exchange.body.get("data")
+        images = len(rows) if row and "image" in row.modality_out and isinstance(rows, list) else 0
+        prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
+        completion = usage.get("completion_tokens", usage.get("output_tokens"))
+        cost = catalog.reply_cost(model, prompt, completion, images=images)
+        cny, unpriced = cny + (cost.high if cost else 0), unpriced + (cost is None)
+    return f"by usage and list price CNY {cny:.4f}" + (f", {unpriced} answers without a price" if unpriced else "")
+
+
+def _last_usage(exchange: Exchange) -> Mapping[str, int]:
+    """Return the usage of an answer, of a stream that of its last event that has one; only whole numbers."""
+    bodies = [exchange.body, *(mapping(event, "response") or event for event in exchange.events)]
+    usages = [usage for body in bodies if (usage := mapping(body, "usage"))]
+    return {name: count for name, count in (usages[-1] if usages else {}).items() if type(count) is int and count >= 0}
+
+
 def terminal_lines(result: Result) -> list[str]:
     """Return a check's findings as lines."""
     lines = [f"{result.check.name}: {result.check.title}"]
@@ -68,7 +92,8 @@ def to_markdown(results: Sequence[Result], circumstances: Circumstances) -> str:
         "",
         f"- platform: {circumstances.platform}, {circumstances.date}, qfnb {circumstances.version}",
         f"- keys: {', '.join(circumstances.keys) or 'none'}",
-        f"- {count_verdicts(results)}; {circumstances.limit}",
+        f"- {count_verdicts(results)}",
+        f"- cost: {circumstances.limit}; {spent(results)}",
         "- Texts, ids and keys are removed; numbers, names of fields and codes are as received.",
         "",
     ]

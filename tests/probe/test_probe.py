@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 from support.scripted_server import http_answer
@@ -11,7 +14,7 @@ from qfnb.probe import command, sharing
 from qfnb.probe.check import CHECKS, Check, expect, plan
 from qfnb.probe.costs import cost_limit
 from qfnb.probe.exchange import Exchange, Request
-from qfnb.probe.report import Circumstances, Result, terminal_lines, to_cassette, to_markdown
+from qfnb.probe.report import Circumstances, Result, spent, terminal_lines, to_cassette, to_markdown
 from qfnb.probe.run import run_checks
 from qfnb.wire import catalog, inference
 from qfnb.wire.chat import CHAT_V2
@@ -171,6 +174,33 @@ def test_it_writes_a_report_and_a_cassette(scripted, tmp_path, capsys):
     (cassette,), (report,) = tmp_path.glob("*.jsonl"), tmp_path.glob("*.md")
     assert json.loads(cassette.read_text("utf-8"))["status"] == 403
     assert "403 access_denied" in report.read_text("utf-8")
+
+
+def test_an_interrupted_probe_writes_what_it_has(sandbox, tmp_path):
+    command = [sys.executable, "-u", "-m", "qfnb", "probe", "--sandbox", "--yes", "--out", str(tmp_path)]
+    words = [*command, "--only", "rate-headers,thinking"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        next(line for line in process.stdout if line.startswith("  ✓"))
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    (report,) = tmp_path.glob("*.md")
+    assert "| rate-headers |" in report.read_text("utf-8")
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before_anything_is_sent(scripted, tmp_path, capsys):
+    server = scripted([http_answer(b"{}")])
+    (tmp_path / "file").write_text("")
+    assert cli.main(["probe", "--only", "models", "--yes", "--out", str(tmp_path / "file")]) == 1
+    assert "cannot be written to" in capsys.readouterr().err
+    assert not server.requests
+
+
+def test_what_was_spent_is_by_usage():
+    question = Request(CHAT_V2, {"model": "ernie-4.5-turbo-128k"})
+    priced = answer({"usage": {"prompt_tokens": 1000, "completion_tokens": 1000}}, request=question)
+    unpriced = answer({"usage": {"prompt_tokens": 9}}, request=Request(CHAT_V2, {"model": "ernie-5.5-flash-preview"}))
+    result = Result(CHECKS["usage"], [], [priced, unpriced, priced])
+    assert spent([result]) == "by usage and list price CNY 0.0040, 1 answers without a price"
 
 
 def test_fine_tuning_needs_an_iam_pair_and_says_so(scripted, capsys):
