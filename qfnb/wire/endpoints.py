@@ -59,7 +59,7 @@ class EndpointGroup:
     """Endpoints of the management plane that share a path: `STOP = _TASKS.action("stop_task", ..., TaskRef, bool)`."""
 
     name: str  # prefix of the names of its rows
-    path: str  # prefix of their paths, e.g. `/wenxinworkshop/dataset`; of v2, the whole path.
+    path: str  # prefix of their paths, e.g. `/wenxinworkshop/dataset`; of v2, the whole path
     envelope: Envelope = field(default="code", kw_only=True)  # of its v1 rows
 
     def action(

@@ -40,7 +40,7 @@ class Unit(TypedDict):
     version: str
     version_number: int
     version_name: str
-    source: str  # v1's word for the source of the version, e.g. `Train`.
+    source: str  # v1's word for the source of the version, e.g. `Train`
     asks: str  # the model name that a request to it has
     parameters: dict[str, Any]
     template: str  # a prompt with `{input}`, "" for the plain question
