@@ -81,8 +81,8 @@ def run(options: argparse.Namespace) -> int:
 
 async def _run_all(checks: Sequence[Check], results: list[Result]) -> None:
     async for result in run_checks(checks, sender(await connect.aclient())):
-        print("\n".join(terminal_lines(result)), flush=True)
         results.append(result)
+        print("\n".join(terminal_lines(result)), flush=True)
 
 
 def _selected_checks(only: Sequence[str] | None) -> list[Check]:
