@@ -5,6 +5,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ..wire.prices import PriceRange
+
 BatchState = Literal["preparing", "running", "paused", "waiting", "cancelled", "stopped", "done"]
 
 MAX_LATEST_FAILURES = 5
@@ -42,7 +44,8 @@ class BatchProgress:
         in_flight: rows sent and not answered yet.
         workers: the limit of rows in flight.
         uncounted: rows answered without counts of tokens.
-        cost: CNY by list price so far, None if a price is unknown; `budget` is its limit.
+        cost, cost_low: CNY by list price so far, the ends of its range; None if a price is unknown. `budget` limits
+            the upper end.
         budget_tokens: the limit of `prompt_tokens` and `completion_tokens` together, None without one.
         rate: rows per second, over the last ten seconds.
         rate_limits: the rate limits in force and where they come from; "" without any.
@@ -76,6 +79,14 @@ class BatchProgress:
     notes: tuple[str, ...] = ()
     uncounted: int = 0
     budget_tokens: int | None = None
+    cost_low: float | None = None
+
+    @property
+    def cost_range(self) -> PriceRange | None:
+        """The cost so far, None if a price is unknown."""
+        if self.cost is None:
+            return None
+        return PriceRange(self.cost if self.cost_low is None else self.cost_low, self.cost)
 
     @property
     def finished_rows(self) -> int:
@@ -113,9 +124,10 @@ class ProgressCounter:
     completion_tokens: int = 0
     uncounted: int = 0
     cost: float | None = 0.0
+    cost_low: float = 0.0
 
     def record_answer(
-        self, prompt_tokens: int | None, completion_tokens: int | None, cost: float | None, attempts: int
+        self, prompt_tokens: int | None, completion_tokens: int | None, cost: PriceRange | None, attempts: int
     ) -> None:
         """Count a row that was answered.
 
@@ -129,12 +141,13 @@ class ProgressCounter:
         self.record_usage(prompt_tokens, completion_tokens, cost)
         self._count_row(attempts)
 
-    def record_usage(self, prompt_tokens: int | None, completion_tokens: int | None, cost: float | None) -> None:
+    def record_usage(self, prompt_tokens: int | None, completion_tokens: int | None, cost: PriceRange | None) -> None:
         """Count tokens and cost (CNY) of a row; None where not known."""
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
         self.uncounted += prompt_tokens is None
-        self.cost = None if self.cost is None or cost is None else self.cost + cost
+        self.cost = None if self.cost is None or cost is None else self.cost + cost.high
+        self.cost_low += cost.low if cost else 0.0
 
     def record_failure(self, failure: RowFailure, attempts: int) -> None:
         """Count a row that failed."""
@@ -157,6 +170,7 @@ class ProgressCounter:
             completion_tokens=self.completion_tokens,
             uncounted=self.uncounted,
             cost=self.cost,
+            cost_low=self.cost_low,
             rate=self._rows_per_second(),
             latest_failures=tuple(self.latest_failures),
             **fields,

@@ -131,7 +131,7 @@ class Journal:
         """Delete the failures of earlier runs whose rows are sent again."""
         with self.transaction():
             failures = "from answer where error <> '' and key in (select key from row where asked)"
-            usage = count_usage(self.database, f"select prompt_tokens, completion_tokens, cost {failures}")
+            usage = count_usage(self.database, failures)
             if any(usage):
                 self._set_fact(DROPPED_USAGE, json.dumps(usage))
             self.database.execute(f"delete {failures}")

@@ -58,7 +58,7 @@ class BatchRow(RowResult):
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """Counts of a journal: rows, answered, failed and without counts of tokens; tokens; cost in CNY."""
+    """Counts of a journal: rows, answered, failed, without counts of tokens; tokens; cost in CNY, its lower end."""
 
     rows: int
     ok: int
@@ -67,6 +67,7 @@ class JournalCounts:
     completion_tokens: int
     uncounted: int
     cost: float | None
+    cost_low: float
 
 
 @contextlib.contextmanager
@@ -168,35 +169,38 @@ def count_rows(database: sqlite3.Connection) -> JournalCounts:
         coalesce(sum(error = '' and prompt_tokens is null), 0), coalesce(sum(error = '' and cost is null), 0)
         {answers}"""
     ).fetchone()
-    usage = count_usage(database, f"select prompt_tokens, completion_tokens, cost {answers}")
+    prompt_tokens, completion_tokens, cost, cost_low = count_usage(database, answers)
     repeats = database.execute(
         "select count(*) from row join answer using(key) where not row.asked and answer.error = ''"
     ).fetchone()[0]
     ok, failed, uncounted, unpriced = totals
-    prompt_tokens, completion_tokens, cost = usage
     cost = None if unpriced else cost
-    return JournalCounts(rows, ok + repeats, failed, prompt_tokens, completion_tokens, uncounted, cost)
+    return JournalCounts(rows, ok + repeats, failed, prompt_tokens, completion_tokens, uncounted, cost, cost_low)
 
 
-def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, float | None]:
-    """Return the tokens of prompts and answers and the cost in CNY of some answers and of all dropped failures.
+def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, float | None, float]:
+    """Return the tokens of prompts and answers, the cost in CNY and its lower end.
 
-    The cost is None if that of a counted answer is not known.
+    They are of some answers and of all dropped failures. The cost is None if that of a counted answer is not known.
 
     Args:
         database: an open journal.
-        answers: selects prompt_tokens, completion_tokens and cost.
+        answers: the statement's part from "from" on.
     """
+    low = "coalesce(cost_low, cost)" if "cost_low" in answer_columns(database) else "cost"
     query = f"""select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost), 0.0),
-        coalesce(sum(prompt_tokens is not null and cost is null), 0) from ({answers})"""  # noqa: S608 - our own text
-    prompt_tokens, completion_tokens, cost, unpriced = database.execute(query).fetchone()
+        coalesce(sum({low}), 0.0), coalesce(sum(prompt_tokens is not null and cost is null), 0) {answers}"""
+    prompt_tokens, completion_tokens, cost, cost_low, unpriced = database.execute(query).fetchone()
     record = database.execute("select value from fact where name = ?", (DROPPED_USAGE,)).fetchone()
-    dropped_prompt, dropped_completion, dropped_cost = json.loads(record[0]) if record else (0, 0, 0.0)
+    dropped_prompt, dropped_completion, dropped_cost, dropped_low = (
+        json.loads(record[0]) if record else (0, 0, 0.0, 0.0)
+    )
     is_known = not unpriced and dropped_cost is not None
     return (
         prompt_tokens + dropped_prompt,
         completion_tokens + dropped_completion,
         cost + dropped_cost if is_known else None,
+        cost_low + dropped_low,
     )
 
 

@@ -172,10 +172,10 @@ class RowPipeline:
     def _count_result(self, row: InputRow, result: RowResult) -> None:
         counter, tokens = self._control.counter, (result.prompt_tokens, result.completion_tokens)
         if result.ok:
-            counter.record_answer(*tokens, result.cost, result.attempts)
+            counter.record_answer(*tokens, result.cost_range, result.attempts)
             return
         if result.prompt_tokens is not None:  # the platform answered, but not in the requested format
-            counter.record_usage(*tokens, result.cost)
+            counter.record_usage(*tokens, result.cost_range)
         prompt = self._job.request.display_text(row)[:80]
         counter.record_failure(RowFailure(row.number, prompt, result.error, result.message), result.attempts)
 

@@ -87,7 +87,8 @@ class BatchRunner:
         journal.drop_failures()
         counts = journal.counts()
         counter.prompt_tokens, counter.completion_tokens = counts.prompt_tokens, counts.completion_tokens
-        counter.cost, counter.uncounted, counter.ok = counts.cost, counts.uncounted, 0
+        counter.cost, counter.cost_low = counts.cost, counts.cost_low
+        counter.uncounted, counter.ok = counts.uncounted, 0
         counter.failed = counts.failed if are_rows_stored else 0
         cached = counts.rows - journal.count_missing() - counts.failed if are_rows_stored else 0
         self._control.update(cached=cached)

@@ -219,7 +219,7 @@ def _tokens(progress: BatchProgress) -> str:
 
 
 def _cost(progress: BatchProgress) -> str:
-    cost = "价格未知 price not known" if progress.cost is None else styles.format_cost(progress.cost)
+    cost = styles.format_cost(progress.cost_range)
     if progress.budget is not None:
         share = "" if progress.cost is None else f"（{int(100 * progress.cost / progress.budget)}%）"
         cost = f"{cost} / ¥{progress.budget:g} 预算 budget{share}"

@@ -19,6 +19,7 @@ from markdown_it.token import Token
 from .._text import clip, clip_start, diff_texts
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.thinking import CUT_WHILE_THINKING
+from ..wire.prices import PriceRange, sum_prices
 from . import styles
 from .display import Bundle
 from .text import escape, strip_controls
@@ -53,7 +54,7 @@ class StreamedAnswer:
         cached_tokens, reasoning_tokens: parts of prompt and completion.
         preface: what the model wrote before it called functions.
         steps: the calls of functions; `running` is the one that has not returned.
-        cost: CNY, None where the price is not known.
+        cost: CNY by list price, None where it is not known; in the sandbox, which bills nothing, what it would be.
         error: what ended it badly, "" otherwise.
         form: how the text is shown.
     """
@@ -67,7 +68,7 @@ class StreamedAnswer:
     from_sandbox: bool = False
     request_id: str = ""
     reasoning: str = ""
-    cost: float | None = None
+    cost: PriceRange | None = None
     error: str = ""
     form: AnswerForm = "markdown"
     cached_tokens: int = 0
@@ -97,12 +98,12 @@ class StreamedAnswer:
 
 def usage_facts(replies: Sequence[Reply[Any]]) -> dict[str, Any]:
     """Return tokens and cost of the replies of one question, as fields of a `StreamedAnswer`."""
-    totals, costs = [reply.usage.total_tokens for reply in replies], [reply.cost for reply in replies]
+    totals = [reply.usage.total_tokens for reply in replies]
     return {
         "tokens": None if None in totals else sum(filter(None, totals)),
         "cached_tokens": sum(reply.usage.cached_tokens for reply in replies),
         "reasoning_tokens": sum(reply.usage.reasoning_tokens for reply in replies),
-        "cost": None if None in costs else sum(filter(None, costs)),
+        "cost": sum_prices(reply.list_price for reply in replies),
     }
 
 
@@ -116,7 +117,10 @@ def footer(answer: StreamedAnswer) -> str:
     parts += [tokens] if answer.tokens is not None else []
     first_token = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
     parts += [f"{answer.seconds:.2f} s{first_token}"] if answer.seconds else []
-    parts += [] if answer.from_sandbox or answer.tokens is None else [styles.format_cost(answer.cost)]
+    if answer.from_sandbox:
+        parts += [f"¥0（价目 list price {styles.format_cost(answer.cost)}）"] if answer.cost else []
+    elif answer.tokens is not None:
+        parts.append(styles.format_cost(answer.cost))
     parts += [answer.request_id] if answer.request_id else []
     return " · ".join(parts)
 

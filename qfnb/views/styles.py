@@ -6,6 +6,8 @@ theme both show them.
 
 from typing import Final
 
+from ..wire.prices import PriceRange
+
 SANDBOX_LABEL: Final = "本地沙盒 sandbox"  # marks what did not come from the Qianfan platform
 BODY: Final = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
 BODY_COMPACT: Final = 'style="line-height:1.5;font-variant-numeric:tabular-nums"'
@@ -60,6 +62,9 @@ ADDED: Final = 'style="background-color:#22c55e55;text-decoration:none"'
 REMOVED: Final = 'style="background-color:#ef444455"'
 
 
-def format_cost(cost: float | None) -> str:
-    """Return a cost in CNY, "n/a" where it is not known."""
-    return "¥ n/a" if cost is None else f"¥{cost:.6f}".rstrip("0").rstrip(".")
+def format_cost(cost: PriceRange | None) -> str:
+    """Return a cost in CNY, both ends where it is a range, "unknown" where it is not known."""
+    if cost is None:
+        return "价格未知 price not known"
+    low, high = (f"¥{end:.6f}".rstrip("0").rstrip(".") for end in (cost.low, cost.high))
+    return high if low == high else f"{low}–{high.removeprefix('¥')}"

@@ -111,6 +111,7 @@ def test_a_share_is_never_rounded_up_to_the_whole():
         ({"cost": None, "budget": None}, "价格未知 price not known"),
         ({"cost": None}, "price not known / ¥0.5 预算 budget<"),
         ({"budget": None}, "费用 cost ¥0.0123<"),
+        ({"cost_low": 0.01}, "费用 cost ¥0.01–0.0123 / ¥0.5"),
         ({"from_sandbox": True, "budget": None}, "本地沙盒 sandbox<"),
         ({"from_sandbox": True}, "本地沙盒 sandbox · 费用 cost ¥0.0123 / ¥0.5"),
         ({"mode": "offline"}, "离线 offline"),

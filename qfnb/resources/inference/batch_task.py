@@ -84,7 +84,7 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         else:
             self._results[index] = reply
             usage, attempts = reply.usage, int(reply.statistic.get("attempts", 1))
-            control.counter.record_answer(usage.prompt_tokens, usage.completion_tokens, reply.cost, attempts)
+            control.counter.record_answer(usage.prompt_tokens, usage.completion_tokens, reply.cost_range, attempts)
             if reply.from_sandbox and not control.counter.progress.from_sandbox:
                 control.update(from_sandbox=True)
             control.abort_if_hopeless(None)

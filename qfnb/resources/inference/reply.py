@@ -74,6 +74,15 @@ class Reply(Response[R]):
         )
 
     @property
+    def list_price(self) -> PriceRange | None:
+        """What the sandbox says that a reply would cost on the platform, in CNY; elsewhere `cost_range`."""
+        if not self.from_sandbox:
+            return self.cost_range
+        mark = self.body["sandbox"]
+        price = mark.get("list_price") if isinstance(mark, dict) else None
+        return PriceRange(float(price["low"]), float(price["high"])) if price else None
+
+    @property
     def from_sandbox(self) -> bool:
         """Whether the local sandbox answered."""
         return "sandbox" in self.body

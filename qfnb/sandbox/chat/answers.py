@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..._text import count_tokens, cut_to_tokens
-from ...wire.chat import ChatRequestV2
+from ...wire import catalog
+from ...wire.chat import ChatRequestV2, Usage
+from ...wire.prices import china_hour
 from ..engines.protocol import ChatModel, Conversation, EngineError, ExplainingModel, Reply
 from ..http.call import Call, Stream
 from . import conversion
@@ -63,7 +65,7 @@ def build_answer(
     choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
     usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
     head = _head(call, body, "chat.completion")
-    return {**head, "choices": [choice], "usage": usage, "sandbox": conversion.sandbox_mark(reply)}
+    return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
 
 
 def stream_pieces(
@@ -178,8 +180,21 @@ def _final_event(
     indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
     delta = {"content": "", "tool_calls": indexed} if indexed else {"content": ""}
     choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
-    event = {**head, "choices": [choice], "sandbox": conversion.sandbox_mark(reply)}
+    event = {**head, "choices": [choice], "sandbox": _mark(reply, head, usage)}
     return event if options.usage_pieces == "none" else event | {"usage": usage}
+
+
+def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox bills nothing."""
+    cost = catalog.reply_cost(
+        head["model"],
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+        cached_tokens=Usage.model_validate(usage).cached_tokens,
+        hour=china_hour(head["created"]),
+    )
+    price = {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}} if cost else {}
+    return conversion.sandbox_mark(reply) | price
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _batch_state(batch: BatchProgress) -> str:
 def _format_cost(batch: BatchProgress) -> str:
     if batch.from_sandbox:
         return styles.SANDBOX_LABEL
-    cost = "价格未知 price not known" if batch.cost is None else styles.format_cost(batch.cost)
+    cost = styles.format_cost(batch.cost_range)
     return f"{cost} / ¥{batch.budget:g}" if batch.budget is not None else cost
 
 

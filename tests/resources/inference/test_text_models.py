@@ -8,6 +8,7 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import ChatCompletion, Completion, Embedding, Messages, Plugin, Reranker, Tokenizer, errors
+from qfnb.views import chat as chat_view
 
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
 
@@ -132,6 +133,16 @@ def test_costs_are_known_where_a_price_is(scripted):
     assert list(rows["cost"].isna()) == [False, True]
 
 
+def test_the_sandbox_bills_nothing_and_says_what_the_platform_would(sandbox):
+    reply = ChatCompletion(model="ernie-4.5-turbo-128k", version=2).do("你是谁")
+    expected = (reply.usage.prompt_tokens * 0.0008 + reply.usage.completion_tokens * 0.0032) / 1000
+    assert (reply.cost, reply.list_price.high) == (0, pytest.approx(expected))
+    assert reply["sandbox"]["list_price"]["billed"] == 0
+    assert "¥0（价目 list price ¥0.000" in chat_view.footer(chat_view.StreamedAnswer.from_reply(reply))
+    pieces = list(ChatCompletion(model="ernie-4.5-turbo-128k", version=2).do("你是谁", stream=True))
+    assert pieces[-1].list_price.high == pytest.approx(expected)
+
+
 def test_a_price_that_is_not_certain_is_a_range(scripted):
     at_23h = 1_790_000_000 // 86_400 * 86_400 + 15 * 3600
     usage = {
@@ -146,6 +157,7 @@ def test_a_price_that_is_not_certain_is_a_range(scripted):
     low, high = 0.6 * 0.0045 + 0.4 * 0.00015 + 0.0135, 0.6 * 0.009 + 0.4 * 0.00015 + 0.0135
     assert (reply.cost_range.low, reply.cost_range.high) == (pytest.approx(low), pytest.approx(high))
     assert reply.cost == reply.cost_range.high
+    assert f"¥{reply.cost_range.low:g}–{reply.cost:g}" in chat_view.footer(chat_view.StreamedAnswer.from_reply(reply))
     assert list(qfnb.usage().iloc[-1][["cost_low", "cost"]]) == [reply.cost_range.low, reply.cost]
 
 
