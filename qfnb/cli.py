@@ -92,7 +92,7 @@ def _add_control_commands(commands: argparse._SubParsersAction[argparse.Argument
     clock.add_argument("--speed", type=float, help="simulated seconds per second; 0 stops the clock")
     clock.add_argument("--advance", type=float, default=0.0, metavar="SECONDS", help="move the clock forward")
     modes = commands.add_parser("modes", help="show or change how closely it follows the platform")
-    modes.add_argument("mode", nargs="*", metavar="MODE=VALUE", help="strict=1, model_list=2025")
+    modes.add_argument("mode", nargs="*", metavar="MODE=VALUE", help="strict=1, model_list=2025, rate_headers=split")
     durations = commands.add_parser("durations", help="show or change how long stages take")
     durations.add_argument("stage", nargs="*", metavar="STAGE=SECONDS", help="e.g. deploy=60")
     commands.add_parser("snapshots", help="list the copies of its state")

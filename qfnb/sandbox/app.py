@@ -72,13 +72,13 @@ async def _call_handler(call: Call, request: Request) -> Response:
         result = await result
     headers = {"x-baidu-request-id": call.id}
     if isinstance(result, Stream):
-        headers |= world.quota.headers() | {"content-type": "text/event-stream;charset=utf-8"}
+        headers |= world.rate_headers() | {"content-type": "text/event-stream;charset=utf-8"}
         return StreamingResponse(_encode_stream(call, result), headers=SANDBOX_HEADER | headers)
     if endpoint.name in RATE_LIMITED:
         world.delivery_counter.count(content, answered=True)
         world.quota.record_tokens(result)
     if endpoint.plane in {"v1", "v2"}:
-        headers |= world.quota.headers()
+        headers |= world.rate_headers()
     return as_json(wrap_result(endpoint, result), headers=headers)
 
 

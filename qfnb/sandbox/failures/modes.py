@@ -17,12 +17,14 @@ class Modes(BaseModel):
         strict: retired models and v1's inference are refused, as the platform of today does; otherwise old names
             go on working.
         model_list: the form of `GET /v2/models`: of 2026, or of 2025 (ids only).
+        rate_headers: limits of tokens together, or of input and output apart (`split`).
     """
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     strict: bool = False
     model_list: Literal["2026", "2025"] = "2026"
+    rate_headers: Literal["joint", "split"] = "joint"
 
     @classmethod
     def at_start(cls, stored: Mapping[str, Any]) -> "Modes":

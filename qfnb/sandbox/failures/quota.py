@@ -9,8 +9,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-UNLIMITED_RPM = 60_000
-"""Requests per minute in the headers when no limit is set."""
+UNLIMITED_RPM, UNLIMITED_TPM = 60_000, 60_000_000
+"""Requests and tokens per minute in the headers when no limit is set."""
 
 WINDOW_SECONDS = 60.0
 
@@ -73,11 +73,14 @@ class RateQuota:
             total, output = (int(usage.get(f"{name}_tokens") or 0) for name in ("total", "completion"))
             self._tokens.append((self._clock(), total - output, output))
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers of an answer about the limits."""
+    def headers(self, *, is_split: bool = False) -> dict[str, str]:
+        """Return the headers of an answer about the limits; split: those of input and output tokens apart."""
         if self.silent:
             return {}
         limits = {"requests": (self.rpm or UNLIMITED_RPM, len(self._requests)), **self._token_limits()}
+        if is_split:
+            limit, used = limits.pop("tokens", (UNLIMITED_TPM, 0))
+            limits = dict.fromkeys(("input-tokens", "output-tokens"), (limit, used)) | limits
         return {
             f"x-ratelimit-{suffix}-{unit}": str(max(0, value))
             for unit, (limit, used) in limits.items()

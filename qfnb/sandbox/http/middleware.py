@@ -85,7 +85,7 @@ async def _enforce_rate_limit(call: Call, request: Request) -> None:
             status=429,
             type_="rate_limit_exceeded",
         )
-        refusal.headers.update(quota.headers())
+        refusal.headers.update(call.world.rate_headers())
         raise refusal
 
 

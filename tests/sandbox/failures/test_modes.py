@@ -45,7 +45,7 @@ def test_modes_stay_until_they_are_changed(tmp_path):
     with run_world(tmp_path, time.monotonic) as first:
         first.set_modes({"strict": True, "model_list": "2025"})
     with run_world(tmp_path, time.monotonic) as second:
-        assert second.modes.model_dump() == {"strict": True, "model_list": "2025"}
+        assert second.modes.model_dump() == {"strict": True, "model_list": "2025", "rate_headers": "joint"}
 
 
 @pytest.mark.parametrize(("value", "strict"), [("1", True), ("0", False), ("", False)])
@@ -98,6 +98,16 @@ def test_headers_name_all_tokens_together_or_input_and_output_apart(world, http)
     assert limits == ["5000", "700"]
     assert remaining[0] < 5000
     assert remaining[1] < 700
+
+
+@pytest.mark.parametrize("limits", [{}, {"rpm": 9, "tpm": 100}, {"output_tpm": 50}], ids=str)
+def test_a_mode_splits_the_limits_of_tokens_in_the_headers(world, http, limits):
+    world.quota.set_limits(**limits)
+    world.set_modes({"rate_headers": "split"})
+    headers = http.post(CHAT, json=line(1)["body"]).headers
+    names = {name.removeprefix("x-ratelimit-") for name in headers if name.startswith("x-ratelimit-")}
+    units = ("requests", "input-tokens", "output-tokens")
+    assert names == {f"{kind}-{unit}" for kind in ("limit", "remaining") for unit in units}
 
 
 def test_too_many_output_tokens_are_refused_though_input_is_left():
