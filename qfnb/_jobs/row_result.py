@@ -20,7 +20,7 @@ class RowResult:
     """The answer or the error of one row; the names of the fields are stored in journals.
 
     Attributes:
-        text: the answer; None for a failed row, a vector or an image.
+        text: the answer; None for a failed row, a vector or an image; of `qfnb.batch` the path of a saved picture.
         reasoning: the model's reasoning; None when it shows none.
         finish_reason: why the model stopped: `stop`, `length` (cut off), `content_filter`, `tool_calls`...
         prompt_tokens, completion_tokens: counted by the platform; None when unknown.

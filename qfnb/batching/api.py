@@ -18,6 +18,7 @@ from .input_scan import InputScan, peek_items, scan_rows
 from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
+from .offline.pictures import validate_pictures
 from .preflight import JobSpec, Preflight, build_preflight
 from .request_spec import InputRow, OfflineVia, RequestSpec, platform_name
 from .row_pages import load_input
@@ -61,7 +62,8 @@ def batch(
             conversations or dictionaries. One without a length is read while its rows are sent.
         prompt: a template over the columns, `"Classify: {review}"`; without one the rows are prompts, or
             have a column `prompt` or `messages`.
-        model: name of a preset model, as in `ChatCompletion`.
+        model: name of a preset model, as in `ChatCompletion`; offline also one that draws, or edits the pictures
+            of a column `image`: the result's text is then the path of the saved picture.
         endpoint: a service of your own instead.
         out: a .jsonl, .csv or .parquet file that inputs and results are written to at the end.
         name: of the journal; by default made from the rows and from what is sent.
@@ -95,6 +97,7 @@ def batch(
     output_path = validation.validate_output(out, source)
     worker_count, chat = validate_worker_count("workers", workers), client or ChatCompletion()
     request = _build_request_spec(chat, prompt, model, endpoint, dedupe, options)
+    validate_pictures(request, via, budget_tokens)
     budget = validation.validate_budget(budget, request)
     scan, stream = _scan_input(source, request)
     if invalid_rows == "raise":
@@ -164,6 +167,7 @@ def estimate(
     validation.validate_arguments(budget_tokens=budget_tokens)
     options = validation.validate_estimate_options(other_options)
     request = _build_request_spec(client or ChatCompletion(), prompt, model, endpoint, dedupe, options)
+    validate_pictures(request, "files", budget_tokens)  # which batches there may be is not asked here
     budget = validation.validate_budget(budget, request)
     scan, _ = _scan_input(source, request)
     requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)

@@ -10,6 +10,7 @@ from .._text import approximate_duration
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
+from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
 from .input_scan import InputScan
 from .input_source import RowSource
@@ -19,6 +20,7 @@ from .request_spec import InputRow, OfflineVia, RequestSpec
 ASSUMED_ANSWER_TOKENS = 150
 """Tokens of an answer, before there is one."""
 
+PICTURE_NOTE = "offline pictures: the platform names neither a batch price nor limits for them (批量价格与限制未公布)"
 NO_COLUMN_NOTE = "the prompt names no column: every row asks the same (模板中没有 {列名}，每行问的都一样)"
 
 
@@ -126,8 +128,11 @@ def build_preflight(
     """
     share = requests / max(scan.rows, 1)
     prompt_tokens = int(scan.prompt_tokens * share)
-    answer_tokens = ASSUMED_ANSWER_TOKENS if answer_tokens is None else answer_tokens
+    assumed_tokens = 0 if request.draws else ASSUMED_ANSWER_TOKENS
+    answer_tokens = assumed_tokens if answer_tokens is None else answer_tokens
     completion_tokens = int(requests * answer_tokens)
+    notes = [NO_COLUMN_NOTE] if request.template is not None and not request.template.names else []
+    notes += [PICTURE_NOTE] if request.draws else []
     cost = _scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
     return Preflight(
         rows=rows,
@@ -144,21 +149,39 @@ def build_preflight(
         model=request.endpoint or request.model or "",
         budget=budget,
         budget_tokens=budget_tokens,
-        notes=() if request.template is None or request.template.names else (NO_COLUMN_NOTE,),
+        notes=tuple(notes),
     )
 
 
 def _scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool) -> PriceRange | None:
-    """Return the price of all rows that were read, at any hour; each length of a prompt may have its own tier."""
+    """Return the price of all rows that were read; each length of a prompt may have its own tier."""
+    cost = PriceRange(0, 0)
+    for tokens, rows in scan.prompt_lengths.items():
+        price = row_cost(request, tokens, answer_tokens, is_offline=is_offline)
+        if price is None:
+            return None
+        cost += price * rows
+    return cost
+
+
+def row_cost(
+    request: RequestSpec, prompt_tokens: int, answer_tokens: int, *, is_offline: bool = False
+) -> PriceRange | None:
+    """Return what a row costs at any hour, None where the price is not known.
+
+    Args:
+        request: what is sent for each row.
+        prompt_tokens: of the row.
+        answer_tokens: of its answer.
+        is_offline: whether the platform's batch service answers.
+    """
+    model = None if request.endpoint else request.model  # the price of one's own service is never known
+    prices = catalog.find_prices(request.kind, model) if model else None
     if request.platform == "sandbox":
         return PriceRange(0, 0)
-    cost, prices = PriceRange(0, 0), request.prices
-    for tokens, rows in scan.prompt_lengths.items():
-        row_cost = token_cost(prices, tokens, answer_tokens, is_batch=is_offline)
-        if row_cost is None:
-            return None
-        cost += row_cost * rows
-    return cost
+    if request.draws:
+        return None if prices is None or prices.image is None else PriceRange(prices.image, prices.image)
+    return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)
 
 
 def _min_seconds(requests: int, tokens: int) -> float | None:

@@ -8,6 +8,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from .._jobs.row_result import RowResult
@@ -18,7 +19,6 @@ from ..resources.inference.chat_request import validate_encodable, validate_mess
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
 from ..wire import catalog
-from ..wire.prices import ModelPrices
 from .input_source import Item, RowSource
 
 
@@ -166,10 +166,16 @@ class RequestSpec:
         value = self.options.get("response_format")
         return None if value is None else parse_response_format(value)
 
+    @cached_property
+    def kind(self) -> catalog.ModelKind:
+        """Whether the model chats, draws (text2image) or changes pictures (image2image)."""
+        row = catalog.find_model(None, self.model) if self.model and not self.endpoint else None
+        return row.kind if row is not None and row.kind in {"text2image", "image2image"} else "chat"
+
     @property
-    def prices(self) -> ModelPrices | None:
-        """The prices of the model, None where they are not known: of a service of one's own they never are."""
-        return None if self.endpoint or not self.model else catalog.find_prices("chat", self.model)
+    def draws(self) -> bool:
+        """Whether the answers are pictures."""
+        return self.kind != "chat"
 
     def validate_columns(self, source: RowSource) -> None:
         """Check what would be wrong with every row, before any is read.
@@ -194,7 +200,8 @@ class RequestSpec:
             InvalidArgumentError: the row cannot be sent.
         """
         if isinstance(item, str) and self.template is None:
-            return _validated_text(validate_text("prompt", item))
+            validate_encodable("prompt", validate_text("prompt", item))
+            return _edit_turn(item, {}) if self.kind == "image2image" else item
         for name in item if isinstance(item, Mapping) else ():
             if not isinstance(name, str):
                 reason = f"it has the column {name!r}, a {type(name).__name__}: column names must be texts"
@@ -207,7 +214,8 @@ class RequestSpec:
             return _parse_messages(item["messages"] if isinstance(item, Mapping) else item)
         else:
             text = cell_text({"prompt": item}, "prompt")
-        return _validated_text(text)
+        validate_encodable("prompt", text)
+        return _edit_turn(text, item) if self.kind == "image2image" else text
 
     def input_rows(self, items: Iterable[Item], start: int = 0) -> Iterator[InputRow]:
         """Yield the rows of an input with what is sent for them; those that cannot be sent have a problem.
@@ -259,9 +267,14 @@ class RequestSpec:
         return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
 
 
-def _validated_text(text: str) -> str:
-    validate_encodable("prompt", text)
-    return text
+def _edit_turn(text: str, item: Item) -> list[dict[str, Any]]:
+    """Return the turn for an edit: the text, and the pictures of the column `image`."""
+    value = item.get("image") if isinstance(item, Mapping) else None
+    pictures = value if isinstance(value, list) else [value]
+    if not all(isinstance(picture, (str, Path)) and str(picture) for picture in pictures):
+        raise InvalidArgumentError("an edit needs a column image: a path or an address, or a list of 1 to 3 of them")
+    parts = [{"type": "image_url", "image_url": {"url": str(picture)}} for picture in pictures]
+    return [{"role": "user", "content": [{"type": "text", "text": text}, *parts]}]
 
 
 def _parse_messages(value: Any) -> list[dict[str, Any]]:

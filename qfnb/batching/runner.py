@@ -71,8 +71,11 @@ class BatchRunner:
         try:
             if (via := self._job.offline_via or open_job_via(self._journal)) is not None:
                 await self._run_offline(via)
-            await self.pipeline.run(self._pages)
-            await self._retry_rounds()
+            if self._job.request.draws:
+                self._end_pictures()
+            else:
+                await self.pipeline.run(self._pages)
+                await self._retry_rounds()
             if self.pipeline.input_error and not control.is_ending:
                 control.update("stopped", reason=self.pipeline.input_error)
         finally:
@@ -114,6 +117,12 @@ class BatchRunner:
             control.finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
         if not control.is_ending:
             control.set_running()
+
+    def _end_pictures(self) -> None:
+        """End a batch of pictures, which only the offline service draws."""
+        if not self._control.is_ending and (missing := self._journal.count_missing()):
+            reason = f"{missing} 行没有图片 / {missing} rows have no picture: resume() hands them over again"
+            self._control.update("stopped", reason=reason)
 
     async def _retry_rounds(self) -> None:
         """Send rows again that failed by no fault of theirs, as long as that helps."""

@@ -13,10 +13,10 @@ from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.chat_request import validate_chat_options
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
-from ..wire.prices import token_cost
 from . import export
 from .input_source import RowSource
 from .journal_store import journal_path
+from .preflight import row_cost
 from .request_spec import OfflineVia, RequestSpec
 
 FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})
@@ -180,7 +180,7 @@ def validate_budget(budget: float | None, request: RequestSpec) -> float | None:
         return None
     if not _is_positive_number(budget):
         raise InvalidArgumentError(f"budget={budget!r}: must be a number of CNY above 0")
-    if request.platform != "sandbox" and token_cost(request.prices, 1, 1) is None:
+    if row_cost(request, 1, 1) is None:
         raise InvalidArgumentError(
             f"budget={budget:g}: the price of {request.endpoint or request.model} is not known, so a budget in CNY "
             "cannot be kept: set budget_tokens= (--budget-tokens), or name a file of your own prices in QIANFAN_PRICES "

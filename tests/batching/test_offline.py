@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 from pydantic import BaseModel
 from support.waiting import until
 
 import qfnb
+from qfnb.batching.journal_store import delete_journal
 from qfnb.batching.offline.backends import BosBackend, FilesBackend
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.batches import Batches
@@ -90,6 +93,47 @@ def test_pictures_in_conversations_go_along(sandbox):
     talk = [{"role": "user", "content": content}]
     batch = qfnb.batch([talk], model="ernie-4.5-turbo-vl", mode="offline", name="offline-vision")
     assert [(answer.ok, answer.message) for answer in batch.results()] == [(True, "")]
+
+
+def test_pictures_are_drawn_and_saved_and_go_with_the_journal(sandbox, count_requests):
+    batch = qfnb.batch(
+        ["一只猫", "一只狗"], "画：{prompt}", model="qwen-image", mode="offline", name="cats", size="512x512"
+    )
+    paths = [Path(row.text) for row in batch.results()]
+    with Image.open(paths[0]) as cat, Image.open(paths[1]) as dog:
+        assert (cat.size, dog.size) == ((512, 512), (512, 512))
+        assert (cat.text["prompt"], dog.text["prompt"]) == ("画：一只猫", "画：一只狗")
+    assert count_requests()["came"] == 0
+    assert "neither a batch price nor limits" in str(batch.preflight)
+    delete_journal("cats")
+    assert not paths[0].parent.exists()
+
+
+def test_edits_are_drawn_from_a_column_of_pictures(sandbox, tmp_path):
+    for name in "ab":
+        Image.new("RGB", (200, 200), "red").save(tmp_path / f"{name}.png")
+    table = pd.DataFrame({"image": [tmp_path / "a.png", [str(tmp_path / "a.png"), str(tmp_path / "b.png")]]})
+    edits = qfnb.batch(table, "加一顶帽子", model="qwen-image-edit", mode="offline", name="hats")
+    rows = edits.results()
+    assert [row.message for row in rows] == ["", ""]
+    assert len({row.text for row in rows}) == 2
+    assert all(Path(row.text).read_bytes().startswith(b"\x89PNG") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "offline only"),
+        ({"mode": "offline", "offline_via": "bos"}, "offline only"),
+        ({"mode": "offline", "budget_tokens": 5}, "pictures have no tokens"),
+        ({"mode": "offline", "size": "big"}, "size='big'"),
+        ({"mode": "offline", "model": "musesteamer-air-image"}, "no endpoint for it"),
+        ({"mode": "offline", "model": "qwen-image-edit"}, "needs a column image"),
+    ],
+)
+def test_what_pictures_cannot_be_is_said_before_anything_is_sent(arguments, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        qfnb.batch(["一只猫"], **{"model": "qwen-image", **arguments})
 
 
 @pytest.mark.parametrize(("model", "is_parsed"), [("deepseek-v4-pro", True), ("ernie-4.5-turbo-128k", False)])

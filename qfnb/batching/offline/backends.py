@@ -14,13 +14,19 @@ from ...resources.inference.chat import ChatCompletion
 from ...resources.management.batches import Batches, BatchInference, Files
 from ...resources.management.storage import Storage
 from ...wire import batches as wire
+from ...wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 from ..request_spec import Conversation, OfflineVia, RequestSpec
+from .pictures import build_picture_request
 
 UploadRow = tuple[str, Conversation]
 """A name by which the answer is found, and what is sent."""
 
 JobAnswer = tuple[str, Mapping[str, Any] | None, str]
 """The same name, the body of the reply, and without one the reason."""
+
+
+URLS = {"chat": wire.CHAT, "text2image": TEXT2IMAGE_V2.path, "image2image": IMAGE_EDIT_V2.path}
+"""The endpoint of a file's lines by kind of model."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +50,19 @@ class FilesBackend:
 
     def __init__(self, request: RequestSpec) -> None:
         self.request = request
+        self._url = URLS[request.kind]
 
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
         chat = ChatCompletion(version=2)
         platform, request = (await connect.aclient()).platform, self.request
         options = dict(request.options) | ({"response_format": f} if (f := request.response_format) else {})
-        requests = chat.batch_requests(platform, request.model, request.endpoint, options)
+        requests = None if request.draws else chat.batch_requests(platform, request.model, request.endpoint, options)
 
         def line(row: UploadRow) -> str:
-            body = {k: v for k, v in requests.for_row(row[1]).record.to_wire().items() if k != "stream"}
-            return _json_line({"custom_id": row[0], "method": "POST", "url": wire.CHAT, "body": body})
+            row_request = requests.for_row(row[1]) if requests else build_picture_request(request, row[1], platform)
+            body = {k: v for k, v in row_request.record.to_wire().items() if k != "stream"}
+            return _json_line({"custom_id": row[0], "method": "POST", "url": self._url, "body": body})
 
         with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
             path = Path(folder) / f"{name}.jsonl"
@@ -66,7 +74,7 @@ class FilesBackend:
         """Start a job over uploaded rows, unless one was started already; return its id."""
         batches = (await Batches.list.aio(limit=100)).data.data
         batch_id = next((batch.id for batch in batches if batch.input_file_id == uploaded), "")
-        return batch_id or (await Batches.create.aio(uploaded, metadata={"qfnb": name})).data.id
+        return batch_id or (await Batches.create.aio(uploaded, self._url, metadata={"qfnb": name})).data.id
 
     async def get_status(self, job: str) -> JobStatus:
         """Return the status of a job."""

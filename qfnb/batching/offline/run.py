@@ -20,11 +20,13 @@ from ...transport import clock
 from ...transport.response import Response
 from ...wire.batches import MAX_UNFINISHED, UNFINISHED_CODE
 from ..journal import Journal
+from ..journal_store import pictures_folder
 from ..preflight import JobSpec
 from ..request_spec import InputRow, OfflineVia
 from ..row_pipeline import RowPipeline
 from .backends import BACKENDS, JobStatus
 from .jobs import OfflineJob, OfflineJobs
+from .pictures import save_pictures
 
 MAX_JOBS: Final = MAX_UNFINISHED
 """Jobs of an account that the platform allows to be queued, running or stopping."""
@@ -164,6 +166,8 @@ class OfflineRun:
             if (row := rows.pop(name, None)) is not None:
                 self._pipeline.writer.commit([(row, await self._build_result(row, body, problem))])
         self._jobs.save(replace(job, uploaded=""))
+        if self._job.request.draws:  # there is no other way to draw the rows that it left
+            self._jobs.release(job)
         self._statuses.pop(job.number, None)
 
     async def _build_result(self, row: InputRow, body: Mapping[str, Any] | None, problem: str) -> RowResult:
@@ -171,10 +175,13 @@ class OfflineRun:
         if body is None:
             return RowResult(error="APIError", message=problem)
         request = self._job.request
+        conversation = request.build_conversation(row.item)
+        if request.draws:
+            return await save_pictures(request, conversation, body, pictures_folder(self._job.path), str(row.number))
         reply = create_reply(ChatResponse, Response(dict(body), dict), request.endpoint or request.model or "")
         reply.is_offline = True
         try:
-            return row_result_of(await self._pipeline.correct(request.build_conversation(row.item), reply))
+            return row_result_of(await self._pipeline.correct(conversation, reply))
         except errors.QianfanError as error:
             return failed_result(error)
 
