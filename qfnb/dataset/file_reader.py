@@ -97,13 +97,6 @@ def read_path(
 ) -> list[LocatedValue]:
     """Return the values of a file, a zip or a folder with their locations.
 
-    Args:
-        path: the file or folder; in a folder or a zip each `.txt` is one text, alone it has one text per line.
-        kind: the format; by default the suffix decides.
-        max_bytes: limit of a zip when unpacked.
-        name: the name in messages, by default the path.
-        exported: whether it is a zip of the platform's, where a `.txt` has many texts.
-
     Raises:
         DatasetError: it cannot be read, or holds no rows.
     """

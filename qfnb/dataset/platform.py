@@ -31,15 +31,11 @@ STEP_TIMEOUT_S = 600.0  # seconds that an import, a release or an export may tak
 
 @dataclass(frozen=True)
 class TransferStep:
-    """Progress of a transfer.
-
-    Attributes:
-        done, total: bytes of an upload; for the other steps 0 of 1, then 1 of 1.
-    """
+    """Progress of a transfer."""
 
     kind: Literal["upload", "import", "release"]  # the step
-    done: int
-    total: int
+    done: int  # bytes of an upload; 0 or 1 of the other steps
+    total: int  # all of its bytes; 1
 
 
 ProgressCallback = Callable[[TransferStep], object]
@@ -70,14 +66,6 @@ def release(
     """Upload rows, create and release a dataset of them, and return its `ds-...` id.
 
     The same rows under the same name are not uploaded again.
-
-    Args:
-        name: the name of the dataset.
-        rows: the rows.
-        schema: what the rows are.
-        bucket: the bucket for the upload, by default QIANFAN_BOS_BUCKET.
-        stop_event: ends the wait when it is set.
-        progress: called with each `TransferStep`.
 
     Raises:
         InvalidArgumentError: no bucket is known for the upload.

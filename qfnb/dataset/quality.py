@@ -15,15 +15,11 @@ SAMPLE_SIZE = 400  # rows that are counted for an estimate
 
 @dataclass(frozen=True)
 class TokenLengths:
-    """The tokens of one column.
-
-    Attributes:
-        min, median, p95, max: tokens of a row.
-    """
+    """The tokens of one column."""
 
     column: str  # its name; "row" stands for all columns together
     n: int  # rows that have the column
-    min: int
+    min: int  # tokens of a row, like the next three
     median: float
     p95: float
     max: int

@@ -31,11 +31,7 @@ class ModelProgress:
 
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """How far an evaluation is.
-
-    Attributes:
-        started_at, ended_at: Unix seconds.
-    """
+    """How far an evaluation is."""
 
     models: Sequence[ModelProgress]  # the models, the baseline first
     questions: int  # number of questions for each of them
@@ -44,8 +40,8 @@ class EvaluationProgress:
     judge_progress: BatchProgress | None = None  # of the judge that is at work, None without one
     cancelled: bool = False  # no more questions are sent
     reason: str = ""  # why it failed
-    started_at: float = 0.0
-    ended_at: float | None = None
+    started_at: float = 0.0  # Unix seconds
+    ended_at: float | None = None  # Unix seconds
     report: EvaluationResult | None = field(default=None, repr=False, compare=False)  # once it is done
 
     @property

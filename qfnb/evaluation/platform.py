@@ -108,7 +108,6 @@ def _wait_for_task(task: str) -> wire.TaskDetail:
 
 
 def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a task, from the zip that the platform exports."""
     export = Repository.create_evaluation_result_export_task(task).data.export_id_str
     done = wait_for_state(
         lambda: Repository.get_evaluation_result_export_task_status(export),

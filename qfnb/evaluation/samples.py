@@ -113,14 +113,7 @@ class Question:
         return messages if len(messages) > 1 else self.prompt
 
     def to_sample(self, model: str, output: str, *, error: str = "", **facts: Any) -> Sample:
-        """Return the question with a model's answer.
-
-        Args:
-            model: the label of the model.
-            output: the answer.
-            error: the reason of a failure, "" for an answered question.
-            **facts: `seconds`, `finish_reason`, `cost` and `tokens` of the sample.
-        """
+        """Return the question with a model's answer."""
         answer = "" if error else output
         return Sample(model, self.index, self.prompt, self.reference, answer, {}, error=error, row=self.row, **facts)
 

@@ -28,24 +28,16 @@ Tokenize = Callable[[str], units.Units]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How texts are cut into units, and how these are counted.
-
-    Attributes:
-        words, words_label: the units of ROUGE, F1 and accuracy, and their name in reports.
-        bleu_units, bleu_units_label: the units of BLEU-4, and their name in reports.
-        count_repeats: ROUGE counts an n-gram as often as it occurs.
-        effective_order: BLEU-4 leaves out the orders that an answer is too short for.
-        chrf_text: the text that chrF compares.
-    """
+    """How texts are cut into units, and how these are counted."""
 
     name: str
-    words: Tokenize
-    words_label: str
-    bleu_units: Tokenize
-    bleu_units_label: str
-    count_repeats: bool
-    effective_order: bool
-    chrf_text: Callable[[str], str] = str
+    words: Tokenize  # the units of ROUGE, F1 and accuracy
+    words_label: str  # their name in reports
+    bleu_units: Tokenize  # the units of BLEU-4
+    bleu_units_label: str  # their name in reports
+    count_repeats: bool  # ROUGE counts an n-gram as often as it occurs
+    effective_order: bool  # BLEU-4 leaves out the orders that an answer is too short for
+    chrf_text: Callable[[str], str] = str  # the text that chrF compares
 
 
 _NFKC: Final = "NFKC characters"
@@ -69,19 +61,15 @@ class Metric:
     """A score of one answer, and what reports and `%qfeval` have to know of it.
 
     Attributes:
-        title: its name in reports.
-        score: a function of recipe, answer and reference.
         describe_units: what a recipe makes it count, None where all recipes give the same.
-        needs_reference: it compares answers with a reference.
-        lower_is_better: lower scores are the better ones.
     """
 
     name: str
-    title: str
-    score: Callable[[Recipe, str, str], float]
+    title: str  # its name in reports
+    score: Callable[[Recipe, str, str], float]  # a function of recipe, answer and reference
     describe_units: Callable[[Recipe], str] | None = None
-    needs_reference: bool = True
-    lower_is_better: bool = False
+    needs_reference: bool = True  # it compares answers with a reference
+    lower_is_better: bool = False  # lower scores are the better ones
 
 
 def _accuracy(recipe: Recipe, output: str, reference: str) -> float:

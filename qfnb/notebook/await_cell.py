@@ -69,13 +69,6 @@ def run_in_cell(
 ) -> Any:
     """Run work on the I/O loop, then `on_end` in the cell's own thread; an awaited cell gets an awaitable.
 
-    Args:
-        work: the coroutine.
-        on_end: shows the end and returns the result; its argument is whether the kernel was interrupted.
-        message: shown on one line after an interrupt.
-        awaited: return an awaitable instead of blocking.
-        task: by which a button can stop the work.
-
     Raises:
         Interrupted: the kernel was interrupted.
     """

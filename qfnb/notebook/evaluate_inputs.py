@@ -223,14 +223,7 @@ def find_report(shell: Any, word: str) -> Any:
 def estimate_table(
     models: Sequence[Any], rows: Any, judges: Sequence[CancellableJudge], chat_options: Mapping[str, Any]
 ) -> Any:
-    """Return an estimate of calls, tokens and CNY for each model, as a DataFrame; nothing is sent.
-
-    Args:
-        models: the models.
-        rows: the questions.
-        judges: each is called once for each answer.
-        chat_options: of `ChatCompletion.do`, and `workers` and `budget`.
-    """
+    """Return an estimate of calls, tokens and CNY for each model, as a DataFrame; nothing is sent."""
     import pandas as pd  # noqa: PLC0415
 
     from ..batching.api import estimate  # noqa: PLC0415

@@ -206,10 +206,6 @@ class TrainMagics(VerbMagics):
     def _find(self, target: str, *, from_record: bool = False) -> LLMFinetune:
         """Return a trainer of this kernel, or attach one, without starting it, to a training of another kernel.
 
-        Args:
-            target: a variable's name, `run-...`, `task-...`, or "" for the newest.
-            from_record: prefer the stored record to a trainer of this kernel, unless that one is running.
-
         Raises:
             InvalidArgumentError: no such training.
         """
@@ -284,7 +280,6 @@ class TrainMagics(VerbMagics):
 
 
 def _run_row(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of a training in the list."""
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts.get("created") or 0))
     fields = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
     percent = (facts.get("progress") or {}).get("percent")

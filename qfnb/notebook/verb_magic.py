@@ -91,16 +91,7 @@ def wait_in_cell(
     *,
     awaited: bool,
 ) -> Any:
-    """Wait for the end of a job with the kernel free, and show it; an awaited cell gets an awaitable.
-
-    Args:
-        job: the batch, training or evaluation; its panel is used, or a new one.
-        create_panel: the class of the panel.
-        work: the coroutine that waits.
-        raise_errors: called after the end, unless the wait was interrupted; raises the error of the job.
-        message: shown on one line after an interrupt.
-        awaited: return an awaitable instead of blocking.
-    """
+    """Wait for the end of a job with the kernel free, and show it; an awaited cell gets an awaitable."""
     from ..views.display import display_mode  # noqa: PLC0415 - %load_ext stays fast
     from ..views.panel import find_panel  # noqa: PLC0415
 

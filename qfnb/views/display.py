@@ -224,17 +224,7 @@ def open_with_stop_button(
     tooltip: str,
     fold: Callable[[Any], tuple[str, str]] = lambda _state: ("", ""),
 ) -> LiveOutput:
-    """Return a live output with a Stop button below it.
-
-    Args:
-        state: the first state.
-        html: returns a state as it is shown while it changes.
-        final: returns the static bundle of a state.
-        stop: must not block; it is called on the thread on which the click arrives.
-        tooltip: of the button.
-        fold: returns title and HTML of a folded block above the state, ("", "") for none; it stays open or closed
-            while its content changes, which a `<details>` that is drawn again would not.
-    """
+    """Return a live output with a Stop button below it."""
 
     def build() -> Any:
         import ipywidgets  # noqa: PLC0415 - only where widgets can be shown

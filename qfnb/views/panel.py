@@ -46,7 +46,6 @@ class Panel(ABC):
         controls.draw(progress)
 
     def _has_ended(self) -> bool:
-        """Return whether the state is final."""
         return bool(self.job.progress.is_finished)
 
     def _is_open(self) -> bool:
@@ -54,11 +53,7 @@ class Panel(ABC):
         return not self._has_ended()
 
     def show(self, notice: str = "") -> None:
-        """Display the panel in the current cell and follow the job.
-
-        Args:
-            notice: printed instead of the panel where outputs cannot move; the waiting cell shows the end.
-        """
+        """Display the panel in the current cell and follow the job."""
         RECENT_PANELS.append(self)
         if notice and display_mode() != "live":
             print(notice)  # noqa: T201 - this is the cell's output

@@ -72,16 +72,7 @@ class EndpointGroup:
         repeatable: bool = True,
         headers: Mapping[str, str] | None = None,
     ) -> Endpoint[BodyT, ResultT]:
-        """Add a v2 row: POST to the group's path with `?Action=`.
-
-        Args:
-            name: after the group's name and a dot.
-            action: e.g. `DescribeFineTuningTask`.
-            body: the record that is sent.
-            result: the type of the answer's `result`.
-            repeatable: False for what creates or buys.
-            headers: of every request.
-        """
+        """Add a v2 row: POST to the group's path with `?Action=`."""
         return Endpoint(
             f"{self.name}.{name}",
             self.path,
@@ -104,16 +95,7 @@ class EndpointGroup:
         repeatable: bool = True,
         method: str = "POST",
     ) -> Endpoint[BodyT, ResultT]:
-        """Add a v1 row at a path below the group's.
-
-        Args:
-            name: after the group's name and a dot.
-            path: below the group's, without a slash in front.
-            body: the record that is sent, a GET's as the query.
-            result: the type of the answer's `result`.
-            repeatable: False for what creates.
-            method: HTTP's.
-        """
+        """Add a v1 row at a path below the group's."""
         return Endpoint(
             f"{self.name}.{name}",
             f"{self.path}/{path}",

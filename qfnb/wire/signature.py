@@ -21,14 +21,7 @@ def format_timestamp(unix_time: float) -> str:
 def build_canonical_request(
     method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 ) -> str:
-    """Return the text that is signed.
-
-    Args:
-        method: HTTP method.
-        path: URL-quoted.
-        query: unquoted names and values.
-        headers: exactly those to be signed.
-    """
+    """Return the text that is signed, with exactly these headers; the path is URL-quoted, the query is not."""
     pairs = sorted(f"{_encode(k)}={_encode(v)}" for k, v in query if k.lower() != "authorization")
     lines = sorted(f"{_encode(k.lower())}:{_encode(v.strip())}" for k, v in headers.items() if v.strip())
     return "\n".join([method.upper(), path, "&".join(pairs), "\n".join(lines)])
@@ -45,18 +38,7 @@ def build_authorization(
     date: str,
     expires: int = 300,
 ) -> str:
-    """Return the Authorization header of a request.
-
-    Args:
-        access_key: of the IAM pair.
-        secret_key: of the IAM pair.
-        method: HTTP method.
-        path: URL-quoted.
-        query: unquoted names and values.
-        headers: exactly those to be signed.
-        date: as `format_timestamp` writes it.
-        expires: seconds for which the signature is valid.
-    """
+    """Return the Authorization header of a request, valid for `expires` seconds from `date` (`format_timestamp`)."""
     prefix = f"bce-auth-v1/{access_key}/{date}/{expires}"
     header_names = ";".join(sorted(name.lower() for name in headers))
     digest = _compute_signature(secret_key, prefix, build_canonical_request(method, path, query, headers))

@@ -136,12 +136,6 @@ class PairwiseJudge:
     ) -> PairwiseResult:
         """Return which model wins each question.
 
-        Args:
-            prompts: the questions.
-            first: the first model's answers.
-            second: the second model's answers.
-            references: the expected answers, if known.
-
         Raises:
             InvalidArgumentError: the numbers of questions and answers differ.
         """

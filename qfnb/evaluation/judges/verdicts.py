@@ -61,12 +61,6 @@ def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float
 
     Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width or not.
     With two different scores, or one outside the range, the score counts as missing.
-
-    Args:
-        text: the reply.
-        max_score: the highest score.
-        min_score: the lowest score.
-        cost: CNY of the reply, None where it is not known.
     """
     normalized = _normalize(text)
     fields = find_json_object(normalized) or {}

@@ -217,11 +217,6 @@ def _compare_scores(ours: ReportData, platform: ReportData, names: Mapping[str, 
     """Return every answer of the platform on every metric that both reports have.
 
     Answers are matched by prompt and output; by the model too, where the reports share a label.
-
-    Args:
-        ours: our report.
-        platform: the platform's report.
-        names: {the platform's name of a metric: our name}, where they differ.
     """
     labelled = bool(set(ours.models) & set(platform.models))
     samples_by_key: defaultdict[tuple[str, str, str], list[Sample]] = defaultdict(list)

@@ -66,15 +66,7 @@ def render_page(report: ReportData, pictures: Sequence[Picture] = (), lead: Sequ
 def render_body(
     report: ReportData, charts: str = "", more_charts: str = "", *, lead: Sequence[str] = (), is_open: bool = False
 ) -> str:
-    """Return conclusion, charts and summary; pairs, changes, usage and notes are folded.
-
-    Args:
-        report: the report.
-        charts: HTML behind the conclusion.
-        more_charts: HTML behind the pairs, such as folded charts.
-        lead: the first lines as HTML, instead of the report's conclusion.
-        is_open: unfold what is folded.
-    """
+    """Return conclusion, charts and summary; pairs, changes, usage and notes are folded."""
     usage = [[text.format_cell(value) for value in row] for row in report.usage.itertuples(index=False)]
     usage_table = html_tables.render_table([*report.usage.columns], usage, text_column_count=1)
     sections = [

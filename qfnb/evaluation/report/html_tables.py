@@ -99,7 +99,6 @@ def _limit_edits(edits: Sequence[Edit]) -> Iterator[Edit]:
 
 
 def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str]) -> str:
-    """Return a table of cells that are HTML already."""
     head = "".join(f'<th scope="col" {style}>{name}</th>' for name, style in zip(heads, styles, strict=True))
     body = "".join(
         f"<tr>{''.join(f'<td {style}>{cell}</td>' for cell, style in zip(row, styles, strict=True))}</tr>"

@@ -52,23 +52,18 @@ class Score:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the answers of a model took; NaN where it is not known.
-
-    Attributes:
-        cost_low, cost: the ends of the range of the list price, in CNY.
-        latency_p50, latency_p95: median and 95th percentile of the duration, in seconds.
-    """
+    """What the answers of a model took; NaN where it is not known."""
 
     model: str
     total: int  # rows that were asked
     answered: int  # rows with an answer
     truncated: int  # answers that reached the highest allowed length
     empty: int  # answers without text
-    cost_low: float
-    cost: float
+    cost_low: float  # the lower end of the list price, in CNY
+    cost: float  # its upper end
     tokens: float  # of the answers
-    latency_p50: float
-    latency_p95: float
+    latency_p50: float  # the median duration, in seconds
+    latency_p95: float  # its 95th percentile
     characters: float  # of an answer, on average
 
     @property
@@ -128,15 +123,7 @@ class Comparison:
 def score_model(
     model: str, metric: str, samples: Sequence[Sample], scale: Scale | None = None, cluster: str = ""
 ) -> Score:
-    """Return a model's score on a metric.
-
-    Args:
-        model: its label.
-        metric: the metric.
-        samples: all of the model's samples, failed ones included.
-        scale: of the metric; default 0-1 when all scores are in that range, else unknown.
-        cluster: the column whose rows belong together, "" when all rows are independent.
-    """
+    """Return a model's score on a metric, from all its samples; the scale is 0-1 where all scores are in it."""
     scored_samples = [sample for sample in samples if not math.isnan(sample.score(metric))]
     values, total = [sample.score(metric) for sample in scored_samples], len(samples)
     low, high = scale or (UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE)
@@ -198,14 +185,7 @@ def compare_all(
     cluster: str = "",
     lower_is_better: frozenset[str] = frozenset(),
 ) -> tuple[Comparison, ...]:
-    """Compare every pair of models on every metric; p-values are corrected over all of them (Holm).
-
-    Args:
-        metrics: the metrics.
-        models: {label: {index of the question: sample}}.
-        cluster: the column whose rows belong together, "" when all rows are independent.
-        lower_is_better: metrics of which lower scores are the better ones.
-    """
+    """Compare every pair of models on every metric; p-values are corrected over all of them (Holm)."""
     pairs = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
     tests = [
         _compare_models(metric, models[a], models[b], cluster, lower_is_better=metric in lower_is_better)
@@ -227,5 +207,4 @@ def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
 
 
 def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
-    """Return the mean when all missing scores have one value."""
     return (score_sum + (n_missing * value if n_missing else 0.0)) / total if total else math.nan

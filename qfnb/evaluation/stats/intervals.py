@@ -64,15 +64,7 @@ def mean_interval(values: Sequence[float], clusters: Clusters = None) -> Interva
 def difference_interval(
     differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
 ) -> Interval:
-    """Return the interval of a mean difference of pairs.
-
-    Args:
-        differences: of each pair.
-        clusters: the cluster of each pair, None for independent ones.
-        wins: pairs whose second value is higher.
-        losses: pairs whose second value is lower.
-        rate: all values are 0 or 1.
-    """
+    """Return the interval of a mean difference of pairs; with `rate` all values are 0 or 1."""
     if not differences:
         return NO_INTERVAL
     if clusters is not None:
@@ -81,14 +73,7 @@ def difference_interval(
 
 
 def wilson(successes: float, n: float, quantile: float = _Z, method: str = "Wilson") -> Interval:
-    """Return the Wilson score interval of a rate.
-
-    Args:
-        successes: rows with a 1.
-        n: rows; an effective number when they are clustered.
-        quantile: of the normal distribution, or of Student's t when rows are clustered.
-        method: the interval's name.
-    """
+    """Return the Wilson score interval of a rate; `n` is an effective number where rows are clustered."""
     rate, square = successes / n, quantile**2
     centre = (rate + square / (2 * n)) / (1 + square / n)
     half = quantile / (1 + square / n) * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n))
@@ -102,13 +87,7 @@ def is_rate(values: Sequence[float]) -> bool:
 
 
 def clustered_interval(values: Sequence[float], clusters: Sequence[Hashable], *, rate: bool) -> Interval:
-    """Return the interval of a mean of clustered values.
-
-    Args:
-        values: of the rows.
-        clusters: the cluster of each row.
-        rate: all values are 0 or 1.
-    """
+    """Return the interval of a mean of clustered values; with `rate` all of them are 0 or 1."""
     standard_error, n_clusters = clustered_standard_error(values, clusters)
     mean = sum(values) / len(values)
     if n_clusters < 2:

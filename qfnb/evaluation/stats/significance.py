@@ -31,7 +31,6 @@ class PairedTest:
     """A comparison of two models, a and b, on the same questions.
 
     Attributes:
-        wins, losses, ties: questions on which b is better, worse, the same.
         detectable: the smallest difference that n questions would show in 80 % of trials; NaN when they are
             too few to show any.
         effect: the mean of the differences over their standard deviation (Cohen's d of pairs); NaN when
@@ -43,8 +42,8 @@ class PairedTest:
     p_value: float  # two-sided
     method: str  # the test's name
     n: int  # questions that both answered
-    wins: int
-    losses: int
+    wins: int  # questions on which b is better
+    losses: int  # questions on which b is worse
     ties: int
     detectable: float
     effect: float = math.nan

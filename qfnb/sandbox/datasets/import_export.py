@@ -198,12 +198,6 @@ def export_records(call: Call, body: wire.DatasetRef) -> list[dict[str, Any]]:
 async def start_export(call: Call, dataset: Document, target: str, *, annotated: bool = True) -> Document:
     """Pack a dataset and begin an export; return the task.
 
-    Args:
-        call: the request.
-        dataset: the dataset.
-        target: `bucket/folder/` to write the zip into, "" for the platform's storage.
-        annotated: whether to include responses.
-
     Raises:
         Refusal: the dataset has no rows.
     """

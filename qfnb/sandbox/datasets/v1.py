@@ -82,7 +82,6 @@ def delete(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
 
 
 def _storage_to_wire(dataset: Document) -> dict[str, Any]:
-    """Return where a dataset is stored."""
     bucket = dataset["bucket"] or PLATFORM_BUCKET
     return {
         "storageId": bucket,

@@ -29,29 +29,17 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """An engine and its options; the key does not show in its repr.
+    """An engine and its options; the key does not show in its repr."""
 
-    Attributes:
-        engine: one of ENGINES.
-        upstream_url: the base URL of a server that speaks OpenAI's API, e.g. http://localhost:11434/v1.
-        upstream_model: the model there for every preset model; "" passes the names on unchanged.
-        upstream_map: exceptions, "ernie-5.1=qwen2.5:7b,ernie-4.5-turbo-32k=qwen2.5:0.5b".
-        upstream_embedding_model: the model there for embeddings; "" leaves embeddings to the built-in engine.
-        upstream_timeout: seconds without data from there after which a call fails.
-        upstream_key: its key.
-        model_dir: a folder with config.json, a tokenizer and *.safetensors.
-        device: auto, cpu, cuda, cuda:N or mps.
-    """
-
-    engine: str = "builtin"
-    upstream_url: str = ""
-    upstream_model: str = ""
-    upstream_map: str = ""
-    upstream_embedding_model: str = ""
-    upstream_timeout: float = 120
-    upstream_key: str = field(default="", repr=False)
-    model_dir: str = ""
-    device: str = "auto"
+    engine: str = "builtin"  # one of ENGINES
+    upstream_url: str = ""  # the base URL of a server that speaks OpenAI's API, e.g. http://localhost:11434/v1
+    upstream_model: str = ""  # the model there for every preset model; "" passes the names on unchanged
+    upstream_map: str = ""  # exceptions, "ernie-5.1=qwen2.5:7b,ernie-4.5-turbo-32k=qwen2.5:0.5b"
+    upstream_embedding_model: str = ""  # the model there for embeddings; "" leaves embeddings to the built-in engine
+    upstream_timeout: float = 120  # seconds without data from there after which a call fails
+    upstream_key: str = field(default="", repr=False)  # its key
+    model_dir: str = ""  # a folder with config.json, a tokenizer and *.safetensors
+    device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
 
 
 def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> EngineConfig:

@@ -109,14 +109,13 @@ class Step:
     """A report of the optimiser.
 
     Attributes:
-        step, total_steps: reports so far and in all.
         phase: `preparing` (which answers are facts, which follow rules) or `training`.
         rewards: of a training on preferences, after each pass: chosen, rejected, margins, accuracies; on the
             held-out rows where there are some.
         snapshot: returns what `TrainedModel.save` would return for the model at this step; None before the training.
     """
 
-    step: int
+    step: int  # reports so far, of `total_steps`
     total_steps: int
     epoch: float  # passes over the data, with a fraction
     training_loss: float  # nats per unit (a remembered answer is one unit, a written one characters or tokens)

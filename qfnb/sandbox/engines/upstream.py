@@ -175,7 +175,6 @@ async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _status_error(config: EngineConfig, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
-    """Return the error for a status other than 200."""
     status = response.status
     reason = _redact(config, _error_reason(content) or str(response.reason or ""))
     if status in {401, 403}:

@@ -102,7 +102,6 @@ def delete(call: Call, body: wire.EvalTaskRef) -> bool:
 
 
 def _to_v1_standard(config: wire.EvalConfig) -> v1.EvaluationStandard:
-    """Return a standard in v1's form."""
     rule = config.auto_rule_eval_config or wire.RuleEvalConfig()
     referee = config.auto_model_eval_config or wire.RefereeEvalConfig()
     manual = config.manual_eval_config or wire.ManualEvalConfig()

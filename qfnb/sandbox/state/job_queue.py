@@ -121,15 +121,7 @@ def with_checkpoints(
     answer_row: Callable[[int, T], Any],
     should_stop: Callable[[dict[int, Any]], bool],
 ) -> Generator[None, None, dict[int, Any]]:
-    """Answer the rows that have no checkpoint, a slice at a time; return all results by the rows' numbers.
-
-    Args:
-        store: where the checkpoints are.
-        job: the job's name there.
-        rows: the rows to answer.
-        answer_row: takes a row's number and the row, and returns its result as JSON.
-        should_stop: takes the results so far, and returns whether to stop; called between two slices.
-    """
+    """Answer the rows that have no checkpoint, a slice at a time; return all results by the rows' numbers."""
     results = {number: result for point in store.points(job) for number, result in point["rows"]}
     pending = deque(number for number in range(len(rows)) if number not in results)
     while pending and not should_stop(results):

@@ -174,7 +174,6 @@ def _object_to_wire(row: Document) -> dict[str, Any]:
 
 
 def _start_upload(world: World, bucket: str, request: Request) -> Response:
-    """Begin a multipart upload."""
     key = request.path_params["key"]
     upload = world.store.add("upload", random_id("", 32), bucket=bucket, key=key, parts={})
     return JSONResponse({"bucket": bucket, "key": key, "uploadId": upload["id"]})
@@ -214,14 +213,12 @@ async def _complete_upload(world: World, request: Request) -> Response:
 
 
 def _abort_upload(world: World, request: Request) -> Response:
-    """Delete an upload with its parts."""
     upload = _get_upload(world, request)
     _delete_upload(world, upload)
     return Response(status_code=204)
 
 
 def _list_parts(world: World, request: Request) -> Response:
-    """List the stored parts of an upload."""
     upload = _get_upload(world, request)
     parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
     return JSONResponse(
@@ -256,7 +253,6 @@ def _validate_parts(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> N
 
 
 def _get_upload(world: World, request: Request) -> Document:
-    """Return the upload that a request names."""
     upload = world.store.get("upload", request.query_params["uploadId"])
     if upload is None or upload["key"] != request.path_params["key"]:
         message = "The specified multipart upload does not exist."

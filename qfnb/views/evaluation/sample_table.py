@@ -57,18 +57,13 @@ class AnswerPair(NamedTuple):
 
 @dataclass(frozen=True)
 class SampleSelection:
-    """Which questions are shown, and how.
-
-    Attributes:
-        base, tuned: the two models; the same one in a report of one model.
-        show, order: filter and sort order of the questions.
-    """
+    """Which questions are shown, and how."""
 
     metric: str  # the metric that is compared, "" when the report has none
-    base: str
-    tuned: str
-    show: Filter = "all"
-    order: Sort = "regression"
+    base: str  # the two models; the same one in a report of one model
+    tuned: str  # the two models; the same one in a report of one model
+    show: Filter = "all"  # filter and sort order of the questions
+    order: Sort = "regression"  # filter and sort order of the questions
     search: str = ""  # a text that question, reference or an answer contains; or indexes, `#3 #17`
     page: int = 0  # from 0
     picked: tuple[int, ...] = ()  # indexes of the picked questions, in the order of picking

@@ -7,20 +7,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TuningRecipe:
-    """The hyper-parameters of a training.
-
-    Attributes:
-        rank, alpha, dropout: of the adapter.
-    """
+    """The hyper-parameters of a training."""
 
     full: bool = False  # whether all weights are trained instead of an adapter
     epochs: int = 1
     learning_rate: float = 3e-4
     batch_size: int = 4
     max_length: int = 4096  # tokens of a pair
-    rank: int = 8
-    alpha: int = 16
-    dropout: float = 0.05
+    rank: int = 8  # of the adapter
+    alpha: int = 16  # of the adapter
+    dropout: float = 0.05  # of the adapter
     warmup: float = 0.1  # the share of the steps (0-1) in which the learning rate rises
     weight_decay: float = 0.01
     every: int = 1  # steps between two reports

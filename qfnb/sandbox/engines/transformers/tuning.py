@@ -45,17 +45,6 @@ def fine_tune(
 ) -> bool:
     """Train, and write the result to a folder; return whether the observer stopped it early.
 
-    Args:
-        folder: the model directory.
-        adapter: an earlier run's adapter to continue from.
-        pairs: the training data.
-        recipe: the hyper-parameters.
-        validation: held-out pairs; their loss is reported after each pass.
-        observer: called with each step, which is quiet except for every `recipe.every`th; it can stop the training.
-        device: auto, cpu, cuda, cuda:N or mps.
-        output: the folder for the adapter, or for all weights and the tokenizer.
-        keep: keeps a checkpoint under a name: it is called with what writes one to a folder.
-
     Raises:
         InvalidArgumentError: no pair has an answer within the length.
     """
@@ -82,7 +71,6 @@ def fine_tune(
 
 
 def _trainable_model(model: Any, adapter: Path | None, recipe: TuningRecipe) -> Any:
-    """Return the model with the weights that are trained."""
     if recipe.full:
         return model
     if adapter is not None:

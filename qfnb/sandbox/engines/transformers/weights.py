@@ -43,13 +43,6 @@ class ModelDirectory:
     ) -> Reply:
         """Answer a conversation.
 
-        Args:
-            conversation: the conversation.
-            adapter: the folder of a run's adapter, None for the model itself.
-            label: the label of the reply.
-            on_text: called with each piece of text.
-            stop: when it is set, the model stops after the next token.
-
         Raises:
             EngineError: the conversation is longer than the model accepts.
         """

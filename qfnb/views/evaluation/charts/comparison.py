@@ -152,7 +152,6 @@ def _win_rate_color(share: float) -> tuple[float, ...]:
 
 
 def _describe_pair(pair: Comparison) -> str:
-    """Return a pair of cells in words."""
     test = pair.test
     decided = test.wins + test.losses
     share = f"{test.wins / decided:.0%} of those decided" if decided else "none decided"
@@ -180,7 +179,6 @@ def _comparable_metrics(
 
 
 def _set_up_radar(axes: Any, angles: Sequence[float], labels: Sequence[str], low: float, high: float) -> None:
-    """Set up the axes of a radar."""
     style.style_axes(axes, polar=True)
     axes.set_theta_offset(math.pi / 2)
     axes.set_theta_direction(-1)

@@ -131,7 +131,6 @@ def describe_mean(score: Score) -> str:
 
 
 def _describe_bar(score: Score) -> str:
-    """Return a bar in words."""
     mean = describe_mean(score) if score.n else "n/a"
     return f"{score.metric}, {score.model}: {mean}, {score.n} of {score.total} scored"
 
