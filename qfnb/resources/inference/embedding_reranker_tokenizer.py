@@ -1,6 +1,5 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from .chat_request import validate_encodable
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
 from .reply import Reply
+from .thinking import warn_once
 
 
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
@@ -100,9 +100,7 @@ def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int
     """Warn of the first text that is longer than the page of a model says; the platform decides."""
     for index, text in enumerate(texts):
         if len(text) > max_chars:
-            warnings.warn(
-                f"{name}[{index}] has {len(text):,} characters: {model} takes {max_chars:,} by its page", stacklevel=5
-            )
+            warn_once(f"{name}[{index}] has {len(text):,} characters: {model} takes {max_chars:,} by its page")
             return
 
 

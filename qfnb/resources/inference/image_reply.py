@@ -4,7 +4,6 @@ import asyncio
 import base64
 import binascii
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from ...transport import event_loop, file_transfer
 from ...wire import inference as wire
 from .inference_model import InferenceModel, PreparedCall
 from .reply import Reply
+from .thinking import warn_once
 
 
 class ImageResponse(Reply[wire.ImageReply]):
@@ -144,7 +144,7 @@ class ImageModel(InferenceModel[ImageResponse]):
         """Warn of what the page of a model does not allow; the platform decides. The sandbox says it itself."""
         if self.platform_info().name != "sandbox":
             for text in wire.image_warnings(model, prompt, options):
-                warnings.warn(text, stacklevel=4)
+                warn_once(text)
 
 
 def validate_with_decode(with_decode: str | None) -> bool:
@@ -165,7 +165,7 @@ def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageRes
     if not replies or any(not isinstance(error, QianfanError) for error in errors):
         raise errors[0]
     if errors:
-        warnings.warn(f"{len(errors)} of {len(outcomes)} images were not drawn: {errors[0]}", stacklevel=2)
+        warn_once(f"{len(errors)} of {len(outcomes)} images were not drawn: {errors[0]}")
     replies[0].body["data"] = [row for reply in replies for row in reply.body.get("data") or ()]
     return replies[0]
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import time
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
@@ -19,6 +18,7 @@ from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
 from .chat_request import validate_encodable
 from .reply import Reply, ToolCall, create_reply, parse_arguments
+from .thinking import Think, validate_think, warn_once, with_thinking
 from .usage_log import UsageEntry, log_usage
 
 Item = Mapping[str, Any]
@@ -27,7 +27,8 @@ Item = Mapping[str, Any]
 class ResponseOptions(TypedDict, total=False):
     """The options of `create` and `stream`; further ones are sent as they are.
 
-    `request_timeout` (seconds) and `retry_count` (attempts in all) are of the call.
+    `think` is True, False, an effort or a number of tokens, sent as the model takes it; `request_timeout` (seconds) and
+    `retry_count` (attempts in all) are of the call.
     """
 
     model: str | None
@@ -40,6 +41,7 @@ class ResponseOptions(TypedDict, total=False):
     temperature: float
     top_p: float
     max_output_tokens: int
+    think: Think | None
     thinking: dict[str, Any]
     reasoning: dict[str, Any]
     metadata: dict[str, str]
@@ -186,6 +188,7 @@ def _build_request(
     call_options = CallOptions(fields.pop("request_timeout", None), fields.pop("retry_count", None))
     if fields.pop("stream", False):
         raise InvalidArgumentError("stream=True: events come from Responses.stream(...)")
+    validate_think(fields)
     fields = {"model": wire.DEFAULT_MODEL, **fields, "input": _validate_input(input_)}
     return validate_record("Responses.create", wire.CreateResponse, fields | ({"stream": True} if stream else {})), (
         call_options
@@ -211,22 +214,26 @@ def _validate_input(input_: str | Sequence[Item]) -> str | list[dict[str, Any]]:
 
 _EXAMPLE = '{"role": "user", "content": "..."}'
 
-_warned: set[str] = set()
-
 
 def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateResponse:
-    """Return the record with the platform's id of the model; warn once of a model that the page does not list."""
-    if client.platform.openai:
-        return record
-    model = catalog.v2_id("chat", record.model)
-    if not wire.has_responses(model) and model not in _warned:
-        _warned.add(model)
-        warnings.warn(
+    """Return the record with the platform's id of the model and its spelling of `think`.
+
+    A model that the page does not list is asked all the same, with one warning.
+    """
+    is_qianfan, options = not client.platform.openai, record.model_extra or {}
+    model = catalog.v2_id("chat", record.model) if is_qianfan else record.model
+    if is_qianfan and not wire.has_responses(model):
+        warn_once(
             f"{model} is not among the models of the Responses API ({', '.join(wire.MODELS)}, qwen3...): "
-            "the platform decides; ChatCompletion has every model",
-            stacklevel=2,
+            "the platform decides; ChatCompletion has every model"
         )
-    return record.model_copy(update={"model": model})
+    fields = with_thinking(options, model, catalog.find_model("chat", model), is_qianfan=is_qianfan)
+    if effort := fields.pop("reasoning_effort", options.get("reasoning_effort")):
+        fields["reasoning"] = {"effort": effort}
+    if "max_completion_tokens" in fields:  # which this API calls
+        fields["max_output_tokens"] = fields.pop("max_completion_tokens")
+    declared = {name: getattr(record, name) for name in wire.CreateResponse.model_fields}
+    return wire.CreateResponse(**{**declared, **fields, "model": model})
 
 
 async def _iter_events(record: wire.CreateResponse, options: CallOptions) -> AsyncGenerator[wire.ResponseEvent, None]:

@@ -9,7 +9,15 @@ from ..state.store import random_id
 
 Item = dict[str, Any]
 
-_CHAT_OPTIONS = ("temperature", "top_p", "tool_choice", "parallel_tool_calls", "thinking")
+_CHAT_OPTIONS = (
+    "temperature",
+    "top_p",
+    "tool_choice",
+    "parallel_tool_calls",
+    "thinking",
+    "enable_thinking",
+    "thinking_budget",
+)
 _ID_PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_", "function_call_output": "fco_"}
 
 

@@ -8,8 +8,8 @@ from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import Responses, errors
-from qfnb.resources.inference import responses
 from qfnb.resources.inference.reply import ToolCall
+from qfnb.resources.inference.thinking import warn_once
 from qfnb.wire import responses as wire
 
 TOOL = {"type": "function", "name": "add", "description": "加法", "parameters": {"type": "object", "properties": {}}}
@@ -80,6 +80,33 @@ def test_tools_and_further_options_are_sent_as_they_are(scripted):
     assert sent["model"] == wire.DEFAULT_MODEL
 
 
+@pytest.mark.parametrize(
+    ("model", "options", "sent_fields"),
+    [
+        ("glm-5.1", dict(think=True), {"thinking": {"type": "enabled"}}),
+        ("glm-5.1", dict(think=False), {"thinking": {"type": "disabled"}}),
+        ("deepseek-v4-pro", dict(think="max"), {"reasoning": {"effort": "max"}}),
+        ("qwen3.5-27b", dict(think=500, max_output_tokens=100),
+         {"enable_thinking": True, "thinking_budget": 500, "max_output_tokens": 600}),
+    ],
+)  # fmt: skip
+def test_think_is_sent_as_the_model_takes_it(scripted, model, options, sent_fields):
+    server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
+    Responses.create("问", model=model, **options)
+    sent = json.loads(server.requests[0].split(b"\r\n\r\n", 1)[1])
+    assert {name: value for name, value in sent.items() if name not in {"model", "input"}} == sent_fields
+
+
+def test_thinking_is_apart_from_the_answer_and_counted(sandbox):
+    reply = Responses.create("1+1=", think=True)
+    assert reply.reasoning
+    assert reply.reasoning not in reply.text
+    assert reply.data.usage.output_tokens_details["reasoning_tokens"] > 0
+    assert Responses.create("1+1=", think=False).reasoning == ""
+    types = [event.type for event in Responses.stream("1+1=", think=True)]
+    assert types.index("response.reasoning_text.done") < types.index("response.output_text.delta")
+
+
 def test_function_calls_and_reasoning_are_read_and_answered(scripted):
     output = [
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "想"}]},
@@ -121,12 +148,12 @@ def test_a_stored_response_that_failed_is_an_answer(scripted):
     assert Responses.get("resp_1").data.status == "failed"
 
 
-def test_a_model_that_the_page_does_not_list_is_tried_with_one_warning(scripted, monkeypatch):
-    monkeypatch.setattr(responses, "_warned", set())
+def test_a_model_that_the_page_does_not_list_is_tried_with_one_warning(scripted, caplog):
+    warn_once.cache_clear()
     server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
-    with pytest.warns(UserWarning, match="ernie-5.1 is not among the models of the Responses API"):
-        Responses.create("问", model="ernie-5.1")
     Responses.create("问", model="ernie-5.1")
+    Responses.create("问", model="ernie-5.1")
+    assert caplog.text.count("ernie-5.1 is not among the models of the Responses API") == 1
     assert len(server.requests) == 2
 
 
@@ -139,6 +166,7 @@ def test_a_model_that_the_page_does_not_list_is_tried_with_one_warning(scripted,
         (dict(input=["你好"]), r"input\[0\]='你好'"),
         (dict(input=[{"type": "function_call_output", "output": "1"}]), r"input\[0\]\.call_id is missing"),
         (dict(input="你好", tools="add"), r"Responses\.create\.tools"),
+        (dict(input="你好", think="hihg"), "did you mean 'high'"),
         (dict(input="你好", request_timeout=0), "request_timeout=0"),
     ],
 )
