@@ -32,7 +32,8 @@ class Model:
     Args:
         id: `amv-...` (or an int) of a published version; `version_id` is another name for it.
         set_id: `am-...` of the model that the version belongs to.
-        task_id, job_id: the training run it comes from, before it is published.
+        task_id, job_id: the training run it comes from, before it is published, and
+        checkpoint_step: the step of one of its checkpoints; default: the last.
 
     Source: seed 000, seed 004 (Model).
     """
@@ -46,12 +47,14 @@ class Model:
         *,
         set_id: str | None = None,
         name: str = "",
+        checkpoint_step: int | None = None,
     ) -> None:
         if id is not None and version_id is not None and id != version_id:
             # seed 004: `id` is the model, `version_id` the version
             set_id, id = set_id or str(id), version_id  # noqa: A001
         self.id: int | str | None = version_id if id is None else id
         self.set_id, self.task_id, self.job_id, self.name = set_id, task_id, job_id, name
+        self.checkpoint_step = checkpoint_step
         self.service: Service | None = None
 
     @property
@@ -59,46 +62,53 @@ class Model:
         """The published version, `amv-...`."""
         return self.id
 
-    def publish(self, name: str = "", *, stop_event: threading.Event | None = None) -> Model:
+    def publish(
+        self, name: str = "", *, checkpoint_step: int | None = None, stop_event: threading.Event | None = None
+    ) -> Model:
         """Publish the training run as a model and wait until it is ready.
 
         Args:
-            name: default m_<task_id>.
+            name: default m_<task_id>, of a checkpoint m_<task_id>_<step>.
+            checkpoint_step: the step of a checkpoint; default: that of the model, or the last.
             stop_event: set it to give up waiting.
 
         Raises:
             InvalidArgumentError: task_id or job_id is missing.
         """
         if self.id is None:
-            self.name = name or self.name
-            self.submit()
+            self.name, self.checkpoint_step = name or self.name, checkpoint_step or self.checkpoint_step
+            create_once(self.create_version, lambda: self.find_published() or None, label=f"model {self.name}")
             self.wait_until_ready(stop_event=stop_event)
+        elif checkpoint_step != self.checkpoint_step and checkpoint_step is not None:
+            raise InvalidArgumentError(
+                f"{self!r} is published: Model(task_id=, job_id=, checkpoint_step={checkpoint_step}) is another one"
+            )
         return self
 
-    def submit(self) -> Model:
-        """Publish the training run without waiting until the model is ready.
+    def create_version(self) -> bool:
+        """Send the request to publish once, without waiting until the model is ready; returns True.
 
         Raises:
             InvalidArgumentError: task_id or job_id is missing.
         """
         if not self.task_id or not self.job_id:
             raise InvalidArgumentError("nothing to publish: Model needs task_id and job_id of a finished run")
-        self.name = self.name or f"m_{self.task_id}".replace("-", "_")
-        origin = {"taskId": self.job_id, "iterationId": self.task_id}
+        origin: dict[str, Any] = {"taskId": self.job_id, "iterationId": self.task_id}
+        if self.checkpoint_step is not None:
+            origin["step"] = self.checkpoint_step
+        created = Repository.publish(True, origin, self._published_name()).data
+        self.set_id, self.id = created.model_id_str, created.version_id_str
+        return True
 
-        def publish() -> bool:
-            created = Repository.publish(True, origin, self.name).data
-            self.set_id, self.id = created.model_id_str, created.version_id_str
-            return True
-
-        create_once(publish, lambda: self.find_published() or None, label=f"model {self.name}")
-        return self
+    def _published_name(self) -> str:
+        step = "" if self.checkpoint_step is None else f"_{self.checkpoint_step}"
+        self.name = self.name or f"m_{self.task_id}{step}".replace("-", "_")
+        return self.name
 
     def find_published(self) -> bool:
         """Look for the version that the run was published as, take over its ids, and return whether it exists."""
-        self.name = self.name or f"m_{self.task_id}".replace("-", "_")
         try:
-            versions = Repository.V2.describe_model_set(model_set_name=self.name).data.model_ids
+            versions = Repository.V2.describe_model_set(model_set_name=self._published_name()).data.model_ids
         except APIError as error:
             if isinstance(error, ServerError):
                 raise

@@ -13,59 +13,12 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
-from .parser import document_magic, store_variable, user_variables, variable_name
-from .verb_magic import VerbMagics, VerbParser, wait_in_cell
+from .parser import document_magic, store_variable, user_variables
+from .train_parser import DEFAULT_MODEL, PARSER, VERBS, parse_setting
+from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
-
-VERBS = (
-    "new", "start", "list", "status", "attach", "show", "wait", "stop", "resume", "publish", "deploy", "chat",
-    "evaluate", "compare", "alert",
-)  # fmt: skip
-
-PARSER = VerbParser(
-    "%qftrain",
-    "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
-    "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
-    f"Verbs: {', '.join(VERBS)}.",
-    "  %qftrain                 (a form: choose, check, launch)\n"
-    "  %qftrain new pairs.jsonl -o trainer\n"
-    "  %qftrain start trainer\n"
-    "  %qftrain start -d pairs.jsonl -m ERNIE-Speed-8K --epoch 3 --deploy demo -o trainer\n"
-    "  %qftrain wait            (wait for the newest, show its end)\n"
-    "  %qftrain list\n"
-    "  %qftrain attach task-ab12cd34ef56 -o trainer        (after a kernel restart)\n"
-    "  %qftrain show|status|stop|resume [TRAINING]\n"
-    "  %qftrain publish [TRAINING] --name teahouse\n"
-    "  %qftrain deploy [TRAINING] --suffix demo --replicas 1 --hours 1\n"
-    "  %qftrain chat|evaluate [TRAINING]        (puts the cell below)\n"
-    "  %qftrain compare TRAINING TRAINING ...\n"
-    "  %qftrain alert [TRAINING] --to FUNCTION|https://... --stalled-after 30",
-    VERBS,
-)
-PARSER.add_option(
-    "-d", "--dataset", metavar="DATA", help="a Dataset variable, a .jsonl path, or ds-...", verbs=("new", "start")
-)
-PARSER.add_option("-m", "--model", metavar="NAME", help="the model to tune; default ERNIE-Speed-8K")
-PARSER.add_option("--epoch", type=int, metavar="N")
-PARSER.add_option("--learning-rate", type=float, metavar="X")
-PARSER.add_option("--batch-size", type=int, metavar="N")
-PARSER.add_option("--peft", metavar="TYPE", help="LoRA (default), ALL or P-tuning")
-PARSER.add_option("--deploy", metavar="SUFFIX", help="deploy it afterwards; the endpoint ends in SUFFIX")
-PARSER.add_option(
-    "--name", metavar="NAME", help="of the job, the published model, or the service",
-    verbs=("start", "publish", "deploy"),
-)  # fmt: skip
-PARSER.add_option("--suffix", metavar="SUFFIX", help="deploy: what the endpoint ends in", verbs=("deploy",))
-PARSER.add_option("--replicas", type=int, metavar="N", help="deploy: default 1", verbs=("deploy",))
-PARSER.add_option("--hours", type=int, metavar="N", help="deploy: paid in advance, default 1", verbs=("deploy",))
-PARSER.add_option("--to", metavar="WHOM", help="alert: a function's variable, or an https address", verbs=("alert",))
-PARSER.add_option("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30", verbs=("alert",))
-PARSER.add_option(
-    "-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable",
-    verbs=("new", "start", "attach", "resume"),
-)  # fmt: skip
 
 CONTINUES_MESSAGE = "训练继续在后台进行 / the training continues; `%qftrain stop` ends it, `wait` waits again"
 
@@ -154,7 +107,7 @@ class TrainMagics(VerbMagics):
         self._open_panel(options, trainer)
 
     def do_publish(self, options: Namespace, target: str) -> None:
-        self._add_step(options, target, lambda trainer: trainer.publish(options.name or ""))
+        self._add_step(options, target, lambda trainer: trainer.publish(options.name or "", step=options.step))
 
     def do_deploy(self, options: Namespace, target: str) -> None:
         from ..model import DeployConfig  # noqa: PLC0415
@@ -162,7 +115,7 @@ class TrainMagics(VerbMagics):
         names = {"name": options.name, "endpoint_suffix": options.suffix}
         arguments = {**names, "replicas": options.replicas, "hours": options.hours}
         config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
-        self._add_step(options, target, lambda trainer: trainer.deploy(config))
+        self._add_step(options, target, lambda trainer: trainer.deploy(config, step=options.step))
 
     def do_chat(self, options: Namespace, target: str) -> None:
         from ..views.training.controls import chat_cell  # noqa: PLC0415
@@ -170,9 +123,11 @@ class TrainMagics(VerbMagics):
         self._insert_cell(chat_cell(self._find(target).progress))
 
     def do_evaluate(self, options: Namespace, target: str) -> None:
-        from ..views.training.controls import evaluation_cell  # noqa: PLC0415
+        from ..views.training.controls import checkpoint_cell, evaluation_cell  # noqa: PLC0415
 
-        self._insert_cell(evaluation_cell(self._find(target).progress))
+        progress = self._find(target).progress
+        cell = evaluation_cell(progress) if options.step is None else checkpoint_cell(progress, options.step)
+        self._insert_cell(cell)
 
     def do_compare(self, options: Namespace, targets: list[str]) -> None:
         from ..views.display import publish  # noqa: PLC0415
@@ -263,6 +218,7 @@ class TrainMagics(VerbMagics):
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415
         from ..trainer import LLMFinetune, TrainConfig  # noqa: PLC0415
+        from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
 
         if not options.dataset:
             PARSER.error("start needs a trainer's variable, or -d DATA")
@@ -274,9 +230,23 @@ class TrainMagics(VerbMagics):
             learning_rate=options.learning_rate,
             batch_size=options.batch_size,
             peft_type=options.peft,
+            extras=dict(map(parse_setting, options.set or ())) or None,
         )
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
-        return LLMFinetune(options.model or "ERNIE-Speed-8K", data, config, deploy, name=options.name)
+        previous = self._find(options.previous) if options.previous else None
+        step = None if previous is None else resolve_step(options.step, previous.progress.points)
+        if options.step is not None and previous is None:
+            PARSER.error("--step needs --from TRAINING: it is a checkpoint of that training")
+        return LLMFinetune(
+            options.model or (previous.train_type if previous else DEFAULT_MODEL),
+            data,
+            config,
+            deploy,
+            name=options.name,
+            train_mode=options.mode,
+            previous_trainer=previous,
+            previous_step=step,
+        )
 
 
 def _run_row(facts: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The steps around a training: data on the platform, a published model, a service. Source: seed 004."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..dataset import Dataset
@@ -13,8 +14,12 @@ from .base import BaseAction, Facts
 from .configs import DeployConfig
 from .consts import ActionState
 from .event import EventHandler
+from .loss_diagnostics import CheckpointStep, LossPoint, resolve_step
 from .run_store import RunRecord
 from .train_action import BOS, PLATFORM, TrainAction as TrainAction
+
+DataSource = Dataset | str | Path | None
+"""A `Dataset`, a `ds-...` id, or the path of a data file."""
 
 
 class LoadDataSetAction(BaseAction):
@@ -57,33 +62,36 @@ class LoadDataSetAction(BaseAction):
 
 
 class ModelPublishAction(BaseAction):
-    """Publish the finished run as a model; adds model_set_id, model_id, model_version_id and model.
+    """Publish the finished run as a model; adds model_set_id, model_id, model_version_id, checkpoint_step and model.
 
     Args:
-        model_name: name of the new model; default m_<task_id>.
+        model_name: name of the new model; default m_<task_id>, of a checkpoint m_<task_id>_<step>.
+        step: the step of the checkpoint; default: the last.
     """
 
-    persisted: ClassVar = ("model_name",)
+    persisted: ClassVar = ("model_name", "step")
 
-    def __init__(self, *args: Any, model_name: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, model_name: str = "", step: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.model_name = model_name
+        self.model_name, self.step = model_name, step
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Publish and wait until the model is ready."""
         facts = {**(input or {}), **kwargs}
         self.action_event(ActionState.Running, "publishing the model", facts)
-        model = Model(task_id=facts.get("task_id"), job_id=facts.get("job_id"), name=self.model_name)
-
-        def find() -> dict[str, Any] | None:
-            return _version_ids(model) if model.find_published() else None
-
-        run = self.record or RunRecord.begin()
-        ids = run.create_once("published", lambda: _version_ids(model.submit()), find, "the model")
+        task_id, job_id = facts.get("task_id"), facts.get("job_id")
+        model = Model(task_id=task_id, job_id=job_id, name=self.model_name, checkpoint_step=self.step)
+        create, find = (
+            partial(_version_ids, model, model.create_version),
+            partial(_version_ids, model, model.find_published),
+        )
+        run, key = self.record or RunRecord.begin(), "published" if self.step is None else f"published_{self.step}"
+        ids = run.create_once(key, create, find, "the model")
         model.set_id, model.id = ids["set_id"], ids["id"]
         model.wait_until_ready(stop_event=self.stop_requested)
         set_id, version_id = model.set_id, model.id
-        return {"model_set_id": set_id, "model_id": set_id, "model_version_id": version_id, "model": model}
+        published = {"model_set_id": set_id, "model_id": set_id, "model_version_id": version_id, "model": model}
+        return published | {"checkpoint_step": self.step}
 
 
 class DeployAction(BaseAction):
@@ -110,7 +118,9 @@ class DeployAction(BaseAction):
         self.action_event(ActionState.Running, "deploying the model", {"model": model})
         run = self.record or RunRecord.begin()
         create, find = partial(model.create_service, config), partial(model.find_service_id, config)
-        service_id = run.create_once("service_id", create, find, "the service")
+        step = facts.get("checkpoint_step")
+        key = "service_id" if step is None else f"service_id_{step}"
+        service_id = run.create_once(key, create, find, "the service")
         service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
         return {"service_id": service.id, "service_endpoint": service.endpoint, "service": service}
 
@@ -131,7 +141,8 @@ class EvaluateAction(BaseAction):
 
     Args:
         eval_dataset: rows with prompt and response that the model was not trained on.
-        evaluators: either all local (they call the deployed service) or all of the platform (they take the model).
+        evaluators: either all local (they ask the deployed service, or the model by batch inference), or all of the
+            platform (they take the model).
     """
 
     def __init__(self, eval_dataset: Dataset | None = None, evaluators: Sequence[Any] = (), **kwargs: Any) -> None:
@@ -148,16 +159,64 @@ class EvaluateAction(BaseAction):
         if self.eval_dataset is None or not self.evaluators:
             raise InvalidArgumentError("EvaluateAction needs an eval_dataset and evaluators: pass them again")
         is_local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
-        target = facts.get("service") if is_local else facts.get("model")
+        model, service = facts.get("model"), facts.get("service")
+        is_served = service is not None and getattr(service.model, "version_id", None) == getattr(model, "id", None)
+        target = service if is_local and is_served else model
         if target is None:
-            raise InvalidArgumentError(
-                "local evaluators call a service: pass a deploy_config"
-                if is_local
-                else "no model to evaluate: publish it first"
-            )
+            raise InvalidArgumentError("no model to evaluate: publish it first")
         self.action_event(ActionState.Running, "evaluating", {})
         manager = EvaluationManager(**{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators})
         return {"eval_res": manager.eval([target], self.eval_dataset)}
+
+
+def load_dataset(source: DataSource) -> Dataset:
+    """Return the dataset of a data source.
+
+    Raises:
+        InvalidArgumentError: it is something else, or has no rows.
+    """
+    if not isinstance(source, (Dataset, str, Path)):
+        raise InvalidArgumentError(
+            f"dataset is a {type(source).__name__}: pass a Dataset, a 'ds-...' id, or the path of a data file"
+        )
+    if isinstance(source, str) and source.startswith("ds-"):
+        source = Dataset.load(qianfan_dataset_id=source)
+    dataset = source if isinstance(source, Dataset) else Dataset.load(source)
+    if dataset.id is None and not len(dataset):
+        raise InvalidArgumentError("the dataset has no rows: load some before training")
+    return dataset
+
+
+def publishing_actions(
+    actions: Sequence[BaseAction], step: CheckpointStep, points: Sequence[LossPoint]
+) -> list[BaseAction]:
+    """Return the action that publishes a checkpoint, none where it is what was published last.
+
+    Args:
+        actions: those of the training so far.
+        step: the checkpoint; None for what was published last, or the last one.
+        points: the loss curve.
+    """
+    steps = [action.step for action in actions if isinstance(action, ModelPublishAction)]
+    chosen = resolve_step(step, points)
+    is_published = bool(steps) and (step is None or steps[-1] == chosen)
+    return [] if is_published else [ModelPublishAction(step=chosen)]
+
+
+def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[BaseAction]) -> None:
+    """Raise if one of the new actions is there already, for the checkpoint that is published last.
+
+    Raises:
+        InvalidArgumentError: names the action.
+    """
+    all_actions = [*actions]
+    for action in new_actions:
+        publishing = [index for index, row in enumerate(all_actions) if isinstance(row, ModelPublishAction)]
+        since = all_actions[publishing[-1] :] if publishing else all_actions
+        is_other_step = isinstance(action, ModelPublishAction) and getattr(since[0], "step", None) != action.step
+        if any(type(row) is type(action) for row in since) and not is_other_step:
+            raise InvalidArgumentError(f"{type(action).__name__} is a step of this training already (该步骤已存在)")
+        all_actions.append(action)
 
 
 def restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
@@ -195,5 +254,6 @@ def restore_objects(facts: Mapping[str, Any]) -> dict[str, Any]:
     return restored
 
 
-def _version_ids(model: Model) -> dict[str, Any]:
-    return {"set_id": model.set_id, "id": model.id}
+def _version_ids(model: Model, publish_or_find: Callable[[], bool]) -> dict[str, Any] | None:
+    """Return the ids of a model that was published or found, None where it was not found."""
+    return {"set_id": model.set_id, "id": model.id} if publish_or_find() else None

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from .. import connect
 from .._jobs.background_job import BackgroundJob
 from ..errors import InvalidArgumentError, TrainingError
+from .actions import validate_new_actions
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
 from .event import Event, EventHandler
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
@@ -141,9 +142,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     def _append_actions(self, actions: Sequence[BaseAction]) -> Self:
         """Add steps at the end, and start them unless the training is running."""
         pipeline = self.ppls[0]
-        for action in actions:
-            if any(type(existing) is type(action) for existing in pipeline.actions):
-                raise InvalidArgumentError(f"{type(action).__name__} is a step of this training already (该步骤已存在)")
+        validate_new_actions(actions, pipeline.actions)
         if not self.is_running and pipeline.current is not None and self.progress.finished:
             raise InvalidArgumentError(
                 f"{self.id} was stopped or failed: resume it first (先继续该训练) `%qftrain resume {self.id}`"
@@ -152,7 +151,10 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             action.record = self._run
         with self._lock:
             pipeline.append(actions)
-            self._progress = replace(self._progress, stages=(*self._progress.stages, *_stages(actions)))
+            new_stages = _stages(actions)
+            names = {stage.name for stage in new_stages}
+            kept_stages = (stage for stage in self._progress.stages if stage.name not in names)
+            self._progress = replace(self._progress, stages=(*kept_stages, *new_stages))
         self.save()
         return self if self.is_running else self.start()
 

@@ -1,7 +1,7 @@
 """Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004 (TrainConfig)."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
+from ..resources.validation import validate_record
 from ..wire import finetune_v2 as wire
 
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
@@ -27,6 +28,8 @@ class TrainConfig(ValidatedModel):
         peft_type: LoRA, LoRA-GA, ALL (full) or P-tuning.
         trainset_rate: percent of the data that is held out for validation, 0-100, default 20.
         extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
+        sampling_rate: the share of the rows that is used, above 0; 2.0 uses each row twice.
+        corpus_config: data that the platform mixes in: {"copyData", "config": [{"proportion", "corpusType"}]}.
     """
 
     epoch: int | None = Field(default=None, ge=1)
@@ -36,11 +39,15 @@ class TrainConfig(ValidatedModel):
     peft_type: str | None = None
     trainset_rate: int = Field(default=20, ge=0, le=100)
     extras: dict[str, Any] | None = None
+    sampling_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    corpus_config: dict[str, Any] | None = None
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         if self.peft_type is not None and self.peft_type.lower() not in wire.PEFT_TYPES:
             raise InvalidArgumentError(f"TrainConfig.peft_type={self.peft_type!r}: use LoRA, LoRA-GA, ALL or P-tuning")
+        if self.corpus_config is not None:
+            validate_record("TrainConfig.corpus_config", wire.CorpusConfig, self.corpus_config)
 
     @property
     def parameter_scale(self) -> str:
@@ -51,6 +58,23 @@ class TrainConfig(ValidatedModel):
         """Return the values that are set, under the platform's keys."""
         fields = {name: getattr(self, name) for name in CONFIG_FIELDS if getattr(self, name) is not None}
         return {platform_key(name): value for name, value in (fields | (self.extras or {})).items()}
+
+
+def to_train_config(value: TrainConfig | Mapping[str, Any] | None) -> TrainConfig:
+    """Return a config; a dictionary has its fields, or hyper-parameters under either kind of name.
+
+    Raises:
+        InvalidArgumentError: it is neither, or a value is wrong.
+    """
+    if value is None or isinstance(value, TrainConfig):
+        return value or TrainConfig()
+    if not isinstance(value, Mapping):
+        raise InvalidArgumentError(f"train_config is a {type(value).__name__}: pass a TrainConfig or a dictionary")
+    names = {key: to_snake(str(key)) for key in value}
+    fields = {name: value[key] for key, name in names.items() if name in TrainConfig.model_fields}
+    extras = {name: value[key] for key, name in names.items() if name not in TrainConfig.model_fields}
+    extras |= fields.pop("extras", None) or {}
+    return TrainConfig(**fields, extras=extras or None)
 
 
 def platform_key(name: str) -> str:
@@ -72,7 +96,7 @@ def validate_train_config(
         train_type: the model to tune.
         config: the hyper-parameters.
         supported: the platform's models with their train modes and ranges.
-        mode: SFT (default), PostPretrain or DPO.
+        mode: SFT (default), PostPretrain, DPO or KTO.
 
     Raises:
         InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
@@ -102,7 +126,7 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
 
     Args:
         train_type: the model to tune.
-        mode: SFT, PostPretrain or DPO.
+        mode: SFT, PostPretrain, DPO or KTO.
         supported: the platform's models with their train modes and ranges.
 
     Raises:
@@ -131,15 +155,32 @@ def supported_scales(model: wire.SupportedModel, mode: str) -> list[wire.Support
     return [scale for row in modes for scale in row.support_parameter_scale]
 
 
+_TYPE_WORDS = {"int": "a whole number", "float": "a number", "boolean": "True or False", "string": "a text"}
+
+
+def _has_type(value: Any, row: wire.SupportedParameter) -> bool:
+    """Return whether a value has the type of a hyper-parameter; a type that is not known has any."""
+    if row.check_type == "mult_choice" or row.type not in _TYPE_WORDS:
+        return True
+    if row.type == "string":
+        return isinstance(value, str)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if row.type == "boolean":
+        return isinstance(value, bool) or value in {"True", "False", "true", "false"}
+    return is_number and (row.type == "float" or value == int(value))
+
+
 def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
     name = to_snake(key)
     if key not in allowed:
         names = ", ".join(map(to_snake, allowed))
         raise InvalidArgumentError(f"{label} has no hyper-parameter {name}: it has {names}")
     row = allowed[key]
+    if not _has_type(value, row):
+        raise InvalidArgumentError(f"{name}={value!r} has the wrong type for {label}: it is {_TYPE_WORDS[row.type]}")
     if row.check_type == "range" and len(row.check_value) == 2:
         low, high = row.check_value
-        if not isinstance(value, (int, float)) or not low <= value <= high:
+        if not low <= value <= high:
             raise InvalidArgumentError(
                 f"{name}={value!r} is out of range for {label}: it is {low} to {high} (超出该模型的取值范围)"
             )

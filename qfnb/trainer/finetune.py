@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from ..dataset import Dataset
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
-from ..errors import InvalidArgumentError, RequestError
+from ..errors import InvalidArgumentError
 from ..model import Model
-from ..resources.management.finetune import FineTune
 from ..resources.validation import validate_choice
 from ..wire import finetune_v2 as wire
 from . import run_store
 from .actions import (
+    DataSource,
     DeployAction,
     EvaluateAction,
     LoadDataSetAction,
     ModelPublishAction,
     TrainAction,
+    load_dataset,
+    publishing_actions,
     restore_actions,
     restore_objects,
 )
 from .background import BackgroundTrainer
 from .base import BaseAction
-from .configs import DeployConfig, TrainConfig, validate_train_config
+from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
-from .loss_diagnostics import best_checkpoint
+from .loss_diagnostics import CheckpointStep, checkpoint_rows, resolve_step
+from .offer import validate_against_offer
 
 if TYPE_CHECKING:
     import pandas as pd
-
-DataSource = Dataset | str | Path | None
-"""A `Dataset`, a `ds-...` id, or the path of a data file."""
 
 
 class LLMFinetune(BackgroundTrainer):
@@ -45,7 +43,7 @@ class LLMFinetune(BackgroundTrainer):
         train_type: the model to tune, e.g. ERNIE-Speed-8K, or its older name in the seeds; a model that the
             platform does not list is tried too, with a warning.
         dataset: a `Dataset`, a `ds-...` id, or the path of a data file.
-        train_config: hyper-parameters; default: the model's own defaults.
+        train_config: hyper-parameters, or a dictionary of them; default: the model's own defaults.
         deploy_config: deploy the model afterwards; default: stop after publishing.
         event_handler: receives every event.
         base_model: ignored; the platform derives it from `train_type`.
@@ -54,13 +52,14 @@ class LLMFinetune(BackgroundTrainer):
         dataset_bos_path: `bos:/bucket/key` to train on, instead of a dataset.
         previous_task_id: a finished run to continue from; or
         previous_trainer: the trainer of that run, or
-        previous_model: the model that it was published as.
+        previous_model: the model that it was published as; and
+        previous_step: the step of one of its checkpoints; default: the last.
         model_not_publish: stop after the training.
         model_name: name of the published model; default m_<task_id>.
         train_mode: SFT, PostPretrain, DPO or KTO; default: that of the class.
 
-    The constructor asks the platform for the ranges of the hyper-parameters, so that a wrong value is refused
-    before anything starts; where the platform cannot be reached, it checks them itself at the start.
+    The constructor reads the ranges of the hyper-parameters from the platform, at most once an hour, so that a wrong
+    value is refused before anything starts; where the platform does not tell, it checks them itself at the start.
 
     Raises:
         InvalidArgumentError: the dataset or a hyper-parameter is wrong; nothing was started.
@@ -76,7 +75,7 @@ class LLMFinetune(BackgroundTrainer):
         self,
         train_type: str,
         dataset: DataSource = None,
-        train_config: TrainConfig | None = None,
+        train_config: TrainConfig | Mapping[str, Any] | None = None,
         deploy_config: DeployConfig | None = None,
         event_handler: EventHandler | None = None,
         base_model: str | None = None,
@@ -88,22 +87,30 @@ class LLMFinetune(BackgroundTrainer):
         previous_task_id: str | None = None,
         previous_trainer: LLMFinetune | None = None,
         previous_model: Model | None = None,
+        previous_step: int | None = None,
         model_not_publish: bool = False,
         model_name: str = "",
         train_mode: str | None = None,
     ) -> None:
-        config = train_config or TrainConfig()
+        config = to_train_config(train_config)
         self.train_mode = str(train_mode or self.train_mode)
         validate_choice("train_mode", self.train_mode, TRAINER_CLASSES)
-        data = None if dataset_bos_path else _load_dataset(dataset)
+        data = None if dataset_bos_path else load_dataset(dataset)
         if data is not None and data.is_fetched:  # the platform checks other datasets at the start
             TRAINER_CLASSES[self.train_mode].validate_schema(data)
-        with contextlib.suppress(RequestError):  # not reachable: the platform checks at the start
-            supported = FineTune.V2.supported_models().data
-            validate_train_config(train_type, config, supported, self.train_mode)
+        validate_against_offer(train_type, config, self.train_mode)
         previous_id = _previous_task_id(previous_task_id, previous_trainer, previous_model)
-        options = {"train_mode": self.train_mode, "job_name": name, "increment_task_id": previous_id}
-        train = TrainAction(train_type, config, base_model, **options)
+        if previous_step is not None and previous_id is None:
+            raise InvalidArgumentError("previous_step needs previous_task_id, previous_trainer or previous_model")
+        train = TrainAction(
+            train_type,
+            config,
+            base_model,
+            train_mode=self.train_mode,
+            job_name=name,
+            increment_task_id=previous_id,
+            increment_checkpoint_step=previous_step,
+        )
         actions: list[BaseAction] = [LoadDataSetAction(data, dataset_bos_path=dataset_bos_path), train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(
@@ -153,7 +160,7 @@ class LLMFinetune(BackgroundTrainer):
         self = cls._from_record(run, event_handler, deploy_config)
         load = self.ppls[0].actions[0]
         if dataset is not None and isinstance(load, LoadDataSetAction):
-            load.dataset = _load_dataset(dataset)
+            load.dataset = load_dataset(dataset)
         return self
 
     load = attach
@@ -163,38 +170,48 @@ class LLMFinetune(BackgroundTrainer):
         """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or the best."""
         import pandas as pd  # noqa: PLC0415 - slow to import
 
-        points = self.progress.points
-        best = best_checkpoint(points)
-        rows = []
-        for point in points:
-            fields = {name: value for name, value in vars(point).items() if name != "rewards"}
-            rewards = {f"rewards/{name}": value for name, value in (point.rewards or {}).items()}
-            rows.append(fields | rewards | {"is_best": point is best})
-        return pd.DataFrame(rows)
+        return pd.DataFrame(checkpoint_rows(self.progress.points))
 
-    def publish(self, model_name: str = "") -> Self:
+    def publish(self, model_name: str = "", *, step: CheckpointStep = None) -> Self:
         """Publish the run as a model: at once, or after the training while it runs.
 
         Args:
-            model_name: default m_<task_id>.
+            model_name: default m_<task_id>, of a checkpoint m_<task_id>_<step>.
+            step: the step of a checkpoint, or "best" for the lowest validation loss; default: the last.
 
         Raises:
-            InvalidArgumentError: publishing is a step of this training already, or an earlier step failed.
+            InvalidArgumentError: it is published already, has no such checkpoint, or an earlier step failed.
         """
-        return self._append_actions([ModelPublishAction(model_name=model_name)])
+        return self._append_actions(
+            [ModelPublishAction(model_name=model_name, step=resolve_step(step, self.progress.points))]
+        )
 
-    def deploy(self, deploy_config: DeployConfig | None = None) -> Self:
+    def deploy(self, deploy_config: DeployConfig | None = None, *, step: CheckpointStep = None) -> Self:
         """Deploy the model, published first if necessary: at once, or after the steps that are running.
 
         Args:
             deploy_config: default: 1 replica for 1 hour.
+            step: as for `publish`; default: what was published last.
 
         Raises:
-            InvalidArgumentError: deploying is a step of this training already, or an earlier step failed.
+            InvalidArgumentError: it is deployed already, has no such checkpoint, or an earlier step failed.
         """
-        published = any(isinstance(action, ModelPublishAction) for action in self.ppls[0].actions)
-        publish_actions: list[BaseAction] = [] if published else [ModelPublishAction()]
-        return self._append_actions([*publish_actions, DeployAction(deploy_config or DeployConfig())])
+        publishing = publishing_actions(self.ppls[0].actions, step, self.progress.points)
+        return self._append_actions([*publishing, DeployAction(deploy_config or DeployConfig())])
+
+    def evaluate(self, eval_dataset: Dataset, evaluators: Sequence[Any], *, step: CheckpointStep = None) -> Self:
+        """Score the model, published first if necessary; `output["eval_res"]` is the report.
+
+        Args:
+            eval_dataset: rows with prompt and response that the model was not trained on.
+            evaluators: see `EvaluateAction`; without a service the platform answers by batch inference.
+            step: as for `deploy`.
+
+        Raises:
+            InvalidArgumentError: it is evaluated already, has no such checkpoint, or an earlier step failed.
+        """
+        publishing = publishing_actions(self.ppls[0].actions, step, self.progress.points)
+        return self._append_actions([*publishing, EvaluateAction(eval_dataset, evaluators)])
 
     @staticmethod
     def list_runs() -> list[dict[str, Any]]:
@@ -260,19 +277,6 @@ TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
     trainer_class.train_mode: trainer_class for trainer_class in (LLMFinetune, PostPretrain, DPO, KTO)
 }
 """The trainer of each train mode."""
-
-
-def _load_dataset(source: DataSource) -> Dataset:
-    if not isinstance(source, (Dataset, str, Path)):
-        raise InvalidArgumentError(
-            f"dataset is a {type(source).__name__}: pass a Dataset, a 'ds-...' id, or the path of a data file"
-        )
-    if isinstance(source, str) and source.startswith("ds-"):
-        source = Dataset.load(qianfan_dataset_id=source)
-    dataset = source if isinstance(source, Dataset) else Dataset.load(source)
-    if dataset.id is None and not len(dataset):
-        raise InvalidArgumentError("the dataset has no rows: load some before training")
-    return dataset
 
 
 def _previous_task_id(task_id: str | None, trainer: LLMFinetune | None, model: Model | None) -> str | None:

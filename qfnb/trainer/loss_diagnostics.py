@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Final
+from typing import Any, Final, Literal
 
+from ..errors import InvalidArgumentError
 from ..wire.finetune_v2 import Checkpoint
 
 MIN_POINTS: Final = 9
@@ -23,6 +24,10 @@ OVERFITTED_RATIO: Final = 1.1
 """Last validation loss over the lowest one, from which it is overfitting while the training loss still falls."""
 
 SMOOTHING_WEIGHT: Final = 0.8
+
+
+CheckpointStep = int | Literal["best"] | None
+"""A checkpoint by its step, or the one with the lowest validation loss; None for the last one."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,37 @@ def best_checkpoint(points: Sequence[LossPoint]) -> LossPoint | None:
     """Return the point with the lowest validation loss of those that can be published, None without such a point."""
     candidates = [point for point in points if point.validation_loss is not None and point.is_kept is not False]
     return min(candidates, key=lambda point: point.validation_loss or 0.0, default=None)
+
+
+def checkpoint_rows(points: Sequence[LossPoint]) -> list[dict[str, Any]]:
+    """Return the points as rows of a table, with a column for each reward, and which one is the best."""
+    best = best_checkpoint(points)
+    return [
+        {name: value for name, value in vars(point).items() if name != "rewards"}
+        | {f"rewards/{name}": value for name, value in (point.rewards or {}).items()}
+        | {"is_best": point is best}
+        for point in points
+    ]
+
+
+def resolve_step(step: CheckpointStep, points: Sequence[LossPoint]) -> int | None:
+    """Return the step of a checkpoint, None for the last one.
+
+    Raises:
+        InvalidArgumentError: there is no such checkpoint, or its weights were not kept.
+    """
+    if step is None:
+        return None
+    if step == "best":
+        if (best := best_checkpoint(points)) is None:
+            raise InvalidArgumentError("step='best': no checkpoint has a validation loss (没有验证 loss)")
+        step = best.step
+    if isinstance(step, bool) or not isinstance(step, int):
+        raise InvalidArgumentError(f"step={step!r}: it is the step of a checkpoint, or 'best'")
+    kept = [point.step for point in points if point.is_kept is not False]
+    if points and step not in kept:
+        raise InvalidArgumentError(f"step={step}: the checkpoints are {', '.join(map(str, kept))} (没有此检查点)")
+    return None if points and step == points[-1].step else step
 
 
 def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) -> list[float]:

@@ -12,8 +12,9 @@ from ..resources.management.finetune import FineTune
 from ..transport.response import Response
 from ..wire import finetune_v2 as wire
 from .base import BaseAction, Facts, StoppedError
-from .configs import TrainConfig, default_config, resolve_train_type
+from .configs import TrainConfig, default_config, resolve_train_type, to_train_config
 from .consts import ActionState
+from .offer import read_offer
 from .run_store import RunRecord
 
 PLATFORM, BOS = 1, 2
@@ -38,36 +39,40 @@ class TrainAction(BaseAction):
         train_config: how to train.
         base_model: ignored; the platform derives it from `train_type`.
         task_id, job_id: ids of an existing run.
-        train_mode: SFT (default), PostPretrain or DPO.
+        train_mode: SFT (default), PostPretrain, DPO or KTO.
         job_name: name of the job on the platform; default qfnb_<run id>.
-        increment_task_id: a finished run to continue from.
+        increment_task_id: a finished run to continue from, at
+        increment_checkpoint_step: one of its checkpoints; default: the last.
 
     Attributes:
         past: ids of earlier runs of the same job that failed or were stopped.
     """
 
     persisted: ClassVar = (
-        "train_type", "task_id", "job_id", "job_name", "train_mode", "increment_task_id", "past",
+        "train_type", "task_id", "job_id", "job_name", "train_mode", "increment_task_id",
+        "increment_checkpoint_step", "past",
     )  # fmt: skip
 
     def __init__(
         self,
         train_type: str | None = None,
-        train_config: TrainConfig | None = None,
+        train_config: TrainConfig | Mapping[str, Any] | None = None,
         base_model: str | None = None,
         task_id: int | str | None = None,
         job_id: int | str | None = None,
         train_mode: str | None = None,
         job_name: str | None = None,
         increment_task_id: str | None = None,
+        increment_checkpoint_step: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.train_type = train_type or ""
-        self.train_config = train_config or TrainConfig()
+        self.train_config = to_train_config(train_config)
         self.base_model, self.train_mode = base_model, train_mode or "SFT"
         self.task_id, self.job_id = task_id, job_id
         self.job_name, self.increment_task_id = job_name, increment_task_id
+        self.increment_checkpoint_step = increment_checkpoint_step
         self.result: Facts | None = None
         self.past: list[str] = []
         self._end_state = ""
@@ -83,7 +88,7 @@ class TrainAction(BaseAction):
         Raises:
             InvalidArgumentError: the platform does not list the model.
         """
-        return default_config(model_type, self.train_mode, FineTune.V2.supported_models().data)
+        return default_config(model_type, self.train_mode, read_offer())
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Start a run, unless one exists, and poll it to its end."""
@@ -150,8 +155,10 @@ class TrainAction(BaseAction):
             job_id,
             config.parameter_scale,
             config.hyper_parameters(),
-            _dataset_config(datasets, config.trainset_rate),
+            _dataset_config(datasets, config),
             self.increment_task_id,
+            self.increment_checkpoint_step,
+            corpus_config=config.corpus_config,
         )
         return str(response.data.task_id)
 
@@ -194,7 +201,7 @@ class TrainAction(BaseAction):
         return None
 
 
-def _dataset_config(datasets: list[Facts], split_ratio: int) -> Facts:
+def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
     """Return the platform's `datasetConfig` of the training sets.
 
     Raises:
@@ -205,7 +212,9 @@ def _dataset_config(datasets: list[Facts], split_ratio: int) -> Facts:
         raise InvalidArgumentError("the datasets are of two types: put all on the platform, or all in a bucket")
     in_bucket = source_types == {BOS}
     versions = [{"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets]
-    return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": split_ratio}
+    if config.sampling_rate is not None:
+        versions = [row | {"samplingRate": config.sampling_rate} for row in versions]
+    return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": config.trainset_rate}
 
 
 def find_job(run_id: str) -> str | None:

@@ -81,7 +81,7 @@ class DatasetVersionRef(ConsoleRecord):
 
     version_id: int | str | None = None
     version_bos_uri: str | None = None
-    sampling_rate: float = Field(default=1.0, gt=0, le=10, allow_inf_nan=False)
+    sampling_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
 class DatasetConfig(ConsoleRecord):
@@ -90,6 +90,21 @@ class DatasetConfig(ConsoleRecord):
     source_type: str = PLATFORM
     versions: list[DatasetVersionRef] = Field(min_length=1)
     split_ratio: int = Field(ge=0, le=100)
+
+
+class CorpusSource(ConsoleRecord):
+    """A corpus: 1 Qianfan's, 2 ERNIE's general, 3 ERNIE's vertical one by `labels`; a proportion is "1:1"."""
+
+    proportion: str | None = None
+    corpus_type: int | None = None
+    labels: list[str] | None = None
+
+
+class CorpusConfig(ConsoleRecord):
+    """The corpora that the platform mixes into the data; `copy_data` repeats the data where it is too little."""
+
+    copy_data: bool | None = None
+    config: list[CorpusSource] = []
 
 
 class CreateTask(ConsoleRecord):
@@ -104,7 +119,7 @@ class CreateTask(ConsoleRecord):
     dataset_config: DatasetConfig
     increment_task_id: int | str | None = None
     increment_checkpoint_step: int | None = None
-    corpus_config: dict[str, Any] | None = None
+    corpus_config: CorpusConfig | None = None
     resource_config: dict[str, Any] | None = None
     custom_config: dict[str, Any] | None = Field(default=None, alias="modelConfig")
 

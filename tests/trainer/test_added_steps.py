@@ -5,6 +5,10 @@ from support.finetune_runs import LONG, PAIRS
 from support.waiting import wait_for
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
+from qfnb.evaluation import ExactMatchEvaluator
+from qfnb.model import Model
+from qfnb.resources import FineTune
+from qfnb.resources.management.model import Model as Repository
 from qfnb.trainer.consts import ActionState
 
 DEPLOY_CONFIG = DeployConfig(endpoint_suffix="later")
@@ -50,6 +54,93 @@ def test_a_step_is_not_added_twice(sandbox):
     trainer = train_without_publishing().publish().wait(30)
     with pytest.raises(errors.InvalidArgumentError, match="already"):
         trainer.publish()
+
+
+def train_three_epochs():
+    """Return a run with three checkpoints that are kept."""
+    values = TrainConfig(epoch=3)
+    return LLMFinetune("ERNIE-Speed-8K", Dataset(PAIRS), values, model_not_publish=True).run()
+
+
+def kept_steps(trainer):
+    table = trainer.checkpoints
+    return list(table.step[table.is_kept])
+
+
+def published_step(model):
+    return Repository.detail(model.id)["result"]["sandbox"].get("step")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A finished training, by its id: each test attaches it anew."""
+    return train_three_epochs()
+
+
+def test_a_chosen_checkpoint_is_published_deployed_and_evaluated_beside_the_last(sandbox, trained):
+    first, *_, last = kept_steps(trained)
+    trainer = LLMFinetune.attach(trained.id).publish().wait(30)
+    whole = trainer.output["model"]
+    trainer.publish(step=first).wait(30)
+    assert (published_step(whole), published_step(trainer.output["model"])) == (None, first)
+    assert trainer.deploy(DEPLOY_CONFIG).wait(30).status == "Deployed"
+    assert trainer.output["service"].model.id == trainer.output["model"].id != whole.id
+    assert trainer.output["service"].exec({"messages": [{"role": "user", "content": "你好"}]})["result"]
+    data = Dataset(PAIRS[:3])
+    report = trainer.evaluate(data, [ExactMatchEvaluator()]).wait(60).output["eval_res"]
+    assert len(report.records) == 3
+    assert LLMFinetune.attach(trained.id).progress.model_version_id == trainer.output["model"].id
+    with pytest.raises(errors.InvalidArgumentError, match="already"):
+        trainer.publish(step=first)
+    assert last == trained.progress.points[-1].step
+
+
+def test_deploying_a_checkpoint_publishes_it_first(sandbox):
+    trainer = train_three_epochs()
+    first = kept_steps(trainer)[0]
+    trainer.deploy(DeployConfig(endpoint_suffix="early"), step=first).wait(30)
+    assert published_step(trainer.output["model"]) == first
+    assert trainer.output["model"].name.endswith(f"_{first}")
+    again = trainer.deploy(DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step).wait(30)
+    assert again.output["service"].endpoint.endswith("_late")
+    assert [stage.name for stage in again.progress.stages] == ["dataset", "train", "publish", "deploy"]
+
+
+def test_a_checkpoint_is_evaluated_without_a_service(sandbox):
+    trainer = train_three_epochs()
+    report = trainer.evaluate(Dataset(PAIRS[:3]), [ExactMatchEvaluator()], step="best").wait(60).output["eval_res"]
+    assert len(report.records) == 3
+    best = trainer.checkpoints[trainer.checkpoints.is_best].step.item()
+    assert published_step(trainer.output["model"]) in {best, None}
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [(99999, "the checkpoints are"), ("first", "'best'"), (True, "'best'"), (1, "the checkpoints are 5, 10, ")],
+)
+def test_a_checkpoint_that_is_not_there_is_refused(sandbox, trained, step, words):
+    for add in (trained.publish, trained.deploy):
+        with pytest.raises(errors.InvalidArgumentError, match=words):
+            add(step=step)
+
+
+def test_a_model_publishes_a_checkpoint_by_itself(sandbox, trained):
+    step = kept_steps(trained)[0]
+    model = Model(task_id=trained.progress.task_id, job_id=trained.progress.job_id)
+    assert published_step(model.publish("by_itself", checkpoint_step=step)) == step
+    assert model.publish(checkpoint_step=step) is model
+    with pytest.raises(errors.InvalidArgumentError, match="is published"):
+        model.publish(checkpoint_step=step + 1)
+
+
+def test_a_training_goes_on_from_a_chosen_checkpoint(sandbox, trained):
+    step = kept_steps(trained)[0]
+    options = {"previous_trainer": trained, "previous_step": step, "model_not_publish": True}
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(PAIRS), TrainConfig(epoch=1), **options).run()
+    increment = FineTune.V2.task_detail(trainer.progress.task_id)["result"]["sandbox"]["increment"]
+    assert increment["weights"] == f"{trained.progress.task_id}-{step}"
+    with pytest.raises(errors.InvalidArgumentError, match="previous_step needs"):
+        LLMFinetune("ERNIE-Speed-8K", Dataset(PAIRS), previous_step=step)
 
 
 def test_a_run_that_was_stopped_is_resumed_first(sandbox):

@@ -3,6 +3,8 @@
 import pytest
 
 from qfnb import DeployConfig, LLMFinetune, TrainConfig, errors
+from qfnb.resources import FineTune
+from qfnb.trainer import offer
 
 ROWS = "notebooks/data/teahouse_train.jsonl"
 
@@ -15,7 +17,7 @@ ROWS = "notebooks/data/teahouse_train.jsonl"
         ({"learning_rate": -1}, "TrainConfig.learning_rate=-1"),
         ({"learning_rate": float("nan")}, "TrainConfig.learning_rate=nan"),
         ({"trainset_rate": 101}, "TrainConfig.trainset_rate=101"),
-        ({"peft_type": "Adapter"}, "LoRA, ALL or P-tuning"),
+        ({"peft_type": "Adapter"}, "LoRA, LoRA-GA, ALL or P-tuning"),
         ({"epochs": 3}, "the fields are epoch"),
     ],
 )
@@ -32,7 +34,7 @@ def test_a_value_of_the_wrong_kind_is_named(values, words):
         ({"learning_rate": 0.5}, "learning_rate=0.5 is out of range"),
         ({"max_seq_len": 77}, "max_seq_len=77 is not offered"),
         ({"extras": {"warp": 9}}, "has no hyper-parameter warp"),
-        ({"extras": {"loggingSteps": "often"}}, "logging_steps='often'"),
+        ({"extras": {"loggingSteps": "often"}}, "logging_steps='often' has the wrong type"),
     ],
 )
 def test_what_the_model_does_not_allow_is_refused_before_anything_starts(sandbox, control, values, words):
@@ -41,6 +43,74 @@ def test_what_the_model_does_not_allow_is_refused_before_anything_starts(sandbox
         LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(**values))
     assert words in str(caught.value)
     assert control.get("/_sandbox/health").json()["requests"].get("finetune.v2.create_task", 0) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"extras": {"seed": 1.5}}, "seed=1.5 has the wrong type"),
+        ({"extras": {"early_stopping": "often"}}, "early_stopping='often' has the wrong type"),
+        ({"extras": {"lr_scheduler_type": 3}}, "lr_scheduler_type=3 has the wrong type"),
+        ({"extras": {"power": "high"}}, "power='high' has the wrong type"),
+        ({"peft_type": "LoRA-GA", "max_seq_len": 512}, "max_seq_len=512 is not offered"),
+        ({"corpus_config": {"copyData": "perhaps"}}, "corpus_config.copyData='perhaps'"),
+        ({"sampling_rate": 0}, "TrainConfig.sampling_rate=0"),
+    ],
+)
+def test_the_newer_hyper_parameters_have_types(sandbox, values, words):
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        LLMFinetune("ERNIE-4.5-Turbo-128K", ROWS, TrainConfig(**values))
+    assert words in str(caught.value)
+
+
+def test_a_dictionary_is_a_config_under_either_kind_of_name(sandbox):
+    values = {"epoch": 2, "learningRate": 1e-4, "checkpoint_count": 3, "seed": 7, "sampling_rate": 0.5}
+    config = LLMFinetune("ERNIE-4.5-Turbo-128K", ROWS, values).ppls[0].actions[1].train_config
+    assert (config.epoch, config.learning_rate, config.sampling_rate) == (2, 1e-4, 0.5)
+    assert config.hyper_parameters()["checkpointCount"] == 3
+
+
+@pytest.mark.parametrize(("config", "words"), [([3], "is a list"), ({"epoch": 0}, "epoch=0"), ({"warp": 1}, "warp")])
+def test_another_kind_of_config_is_refused(sandbox, config, words):
+    with pytest.raises(errors.InvalidArgumentError, match=words):
+        LLMFinetune("ERNIE-Speed-8K", ROWS, config)
+
+
+def test_what_is_mixed_in_reaches_the_platform(sandbox):
+    corpus = {"copyData": True, "config": [{"proportion": "1:1", "corpusType": 2}]}
+    config = TrainConfig(epoch=1, corpus_config=corpus, sampling_rate=0.5)
+    trainer = LLMFinetune("ERNIE-Speed-8K", ROWS, config, model_not_publish=True).run()
+    detail = FineTune.V2.task_detail(trainer.progress.task_id)["result"]
+    assert detail["sandbox"]["notUsed"] == ["corpusConfig"]
+    assert detail["datasetConfig"]["versions"][0]["samplingRate"] == 0.5
+
+
+def test_the_offer_is_read_once_an_hour_and_again_before_a_refusal(sandbox, control):
+    asked = lambda: control.get("/_sandbox/health").json()["requests"].get("finetune.v2.support_models", 0)
+    LLMFinetune("ERNIE-Speed-8K", ROWS)
+    before = asked()
+    LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(epoch=2))
+    assert asked() == before
+    with pytest.raises(errors.InvalidArgumentError):
+        LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(epoch=99))
+    assert asked() == before + 1
+
+
+def test_the_offer_is_not_required(sandbox, fault, monkeypatch):
+    monkeypatch.setattr(offer, "_offers", {})
+    fault("finetune.v2.support_models", "error", code="AccessDenied", status=403)
+    trainer = LLMFinetune("a-model-of-tomorrow", ROWS, TrainConfig(epoch=99))
+    assert trainer.train_type == "a-model-of-tomorrow"
+
+
+def test_a_strict_sandbox_offers_the_models_of_today(sandbox, control):
+    control.post("/_sandbox/modes", json={"strict": True})
+    try:
+        names = {row.model for row in offer.read_offer(max_age_s=0)}
+        assert names == {"ERNIE-4.5-Turbo-128K", "ERNIE-4.5-Turbo-32K", "ERNIE-Lite-8K-0308"}
+    finally:
+        control.post("/_sandbox/modes", json={"strict": False})
+        offer.read_offer(max_age_s=0)
 
 
 @pytest.mark.parametrize("dataset", [None, 7, [], {"a": 1}])

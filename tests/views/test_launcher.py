@@ -167,14 +167,29 @@ def test_a_change_takes_the_first_click_back(live):
     assert not field(live, "启动训练 Launch").disabled
 
 
-def test_a_launch_that_the_platform_refuses_keeps_the_form(live, fault, monkeypatch):
-    fault("finetune.v2.support_models", "error", code="AccessDenied", status=403)
+def test_a_launch_that_is_refused_keeps_the_form(live, monkeypatch, tmp_path):
+    data = tmp_path / "pairs.jsonl"
+    PAIRS.save(data)
+    live.choose("dataset", str(data))
+    until(lambda: not live.state.form.issues)
+    data.unlink()
     monkeypatch.setattr(launcher, "DOUBLE_CLICK_S", -1.0)
     live.press("launch")
     live.press("launch")
     until(lambda: "could not be started" in texts(live))
     assert live.state.stage == "editing"
     assert live.trainer is None
+
+
+def test_load_before_the_fields_are_there_is_a_message(monkeypatch):
+    monkeypatch.setenv("QFNB_DISPLAY", "live")
+    form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
+    monkeypatch.setattr(form, "_run_in_background", lambda task: None)  # the choices do not arrive
+    form.show()
+    for button in ("load", "save"):
+        form.press(button)
+        assert "has not loaded its fields yet" in form.state.message
+    form.close()
 
 
 def test_a_platform_that_does_not_answer_is_reported_and_asked_again(sandbox, monkeypatch):

@@ -40,8 +40,8 @@ TRAIN, PUBLISH, DEPLOY = TrainAction(), ModelPublishAction(), DeployAction()
         (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], True, DEPLOY, "Stop Chat Evaluate"),
         (FAILED, [TRAIN], False, TRAIN, "Resume Close"),
         (replace(FAILED, service_endpoint="x_y"), [TRAIN], False, TRAIN, "Resume Chat Close"),
-        (TRAINED, [TRAIN], False, None, "Publish Deploy Close"),
-        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], False, None, "Chat Evaluate Close"),
+        (TRAINED, [TRAIN], False, None, "Publish ★ Deploy Close"),
+        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], False, None, "★ Chat Evaluate Close"),
     ],
 )
 def test_buttons_are_there_only_when_they_can_do_something(progress, actions, running, current, words):
@@ -98,7 +98,7 @@ def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
 
 def test_chat_and_evaluate_show_the_cell_that_does_it():
     widgets, box = build_controls(Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True)
-    chat, evaluate, _ = box.children[0].children[:3]
+    _, chat, evaluate, _ = box.children[0].children[:4]
     for button, words in ((chat, "%%qfchat -e ab12cd34_demo"), (evaluate, "manager.eval([base, tuned]")):
         button.click()
         wait_for(lambda words=words: words in widgets._cell_html, bool)
@@ -106,8 +106,33 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
     assert "manager.eval" in box.children[1].value
 
 
-def test_the_cell_that_evaluates_is_python():
+def test_the_cells_that_evaluate_are_python():
     compile(controls.evaluation_cell(DEPLOYED), "cell", "exec")
+    compile(controls.checkpoint_cell(DEPLOYED, 30), "cell", "exec")
+    assert "step='best'" in controls.checkpoint_cell(DEPLOYED, "best")
+
+
+def best_step():
+    return min((p for p in TRAINED.points if p.validation_loss), key=lambda p: p.validation_loss).step
+
+
+@pytest.mark.parametrize("published", [None, "best"])
+def test_the_star_is_a_button_until_the_best_checkpoint_is_published(published):
+    done = [TRAIN, ModelPublishAction(step=best_step() if published else None)]
+    labels = [row.label for row in controls.available_actions(Trainer(TRAINED, done, running=False))]
+    assert any(label.startswith("★") and str(best_step()) in label for label in labels) is (published is None)
+
+
+def test_a_best_checkpoint_that_is_the_last_needs_no_star():
+    first = replace(TRAINED, points=TRAINED.points[:1])
+    assert not any(
+        row.label.startswith("★") for row in controls.available_actions(Trainer(first, [TRAIN], running=False))
+    )
+
+
+def test_a_checkpoint_that_was_published_later_can_be_deployed():
+    actions = [TRAIN, PUBLISH, DEPLOY, ModelPublishAction(step=best_step())]
+    assert controls.DEPLOY in controls.available_actions(Trainer(DEPLOYED, actions, running=False))
 
 
 def test_a_panel_has_twelve_models_at_most_and_leaves_none():

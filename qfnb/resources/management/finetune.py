@@ -139,7 +139,9 @@ class FineTune:
                 increment_checkpoint_step=increment_checkpoint_step,
                 custom_config=dict_or_none(model_config),
                 resource_config=dict_or_none(resource_config),
-                corpus_config=dict_or_none(corpus_config),
+                corpus_config=validate_record("corpus_config", wire.CorpusConfig, corpus_config)
+                if corpus_config
+                else None,
             )
 
         @operation(wire.LIST_JOBS)

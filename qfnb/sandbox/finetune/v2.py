@@ -71,7 +71,8 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     task = call.find("task", body.task_id, "taskId")
     job = call.world.store.get("job", task["job"]) or {}
     state = _task_to_wire(call, job, task) | runs.board_to_wire(task)
-    state |= {"hyperParameterConfig": task["hyper_parameters"], "sandbox": _sandbox_fields(call, task)}
+    state |= {"hyperParameterConfig": task["hyper_parameters"], "datasetConfig": _data_to_wire(task)}
+    state["sandbox"] = _sandbox_fields(call, task)
     if task["status"] in {worker.RUNNING, worker.DONE, worker.STOPPED}:
         state["checkpointList"] = runs.checkpoints_to_wire(call, task)
     if task["status"] == worker.RUNNING:
@@ -156,6 +157,13 @@ def _task_to_wire(call: Call, job: Document, task: Document) -> dict[str, Any]:
         "createDate": timestamps.utc(task["created"]),
         "finishDate": timestamps.utc(task["finished"]),
     }
+
+
+def _data_to_wire(task: Document) -> dict[str, Any]:
+    """Return the data of a run, without that of the runs that it continues."""
+    sources = list(zip(task["datasets"], task["rates"], strict=True))[task["before"] :]
+    versions = [{"versionId": source, "samplingRate": rate} for source, rate in sources]
+    return {"versions": versions, "splitRatio": task["split_ratio"]}
 
 
 def _sandbox_fields(call: Call, task: Document) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from ... import connect
 from ...dataset import Dataset
-from ...errors import QianfanError
-from ...resources.management.finetune import FineTune
+from ...errors import InvalidArgumentError, QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.form import drafts
 from ...trainer.form.code_estimate import create_trainer, measure_step_seconds, render_code
 from ...trainer.form.data import inspect_dataset, list_data_files
 from ...trainer.form.launch_form import LaunchForm
+from ...trainer.offer import read_offer
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel
@@ -167,11 +167,11 @@ class Launcher:
         self._context.copy().run(event_loop.submit, asyncio.to_thread(task))
 
     def _load_choices(self) -> None:
-        """Ask the platform which models can be tuned, and inspect the data."""
+        """Ask the platform which models can be tuned, and inspect the data; a list is not required."""
         self._update(stage="loading", message="")
         variables = frozenset(self._list_datasets())
         try:
-            supported_models = tuple(FineTune.V2.supported_models().data)
+            supported_models = read_offer(must_answer=True)
             platform = connect.current_platform().name
             step_seconds = measure_step_seconds(platform)
         except QianfanError as error:
@@ -218,6 +218,8 @@ class Launcher:
         self._update(message=f"已保存 saved: {name}", configurations=_list_configurations())
 
     def _configuration_name(self) -> str:
+        if not self._state.is_loaded:
+            raise InvalidArgumentError("表单还没有加载好 the form has not loaded its fields yet: try again when it has")
         return self.widget.configuration if self.widget is not None else ""
 
     def _insert_code(self) -> None:

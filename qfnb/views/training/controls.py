@@ -4,14 +4,16 @@ import asyncio
 import contextvars
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from ...errors import QianfanError
 from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishAction
+from ...trainer.base import BaseAction
 from ...trainer.configs import resolve_train_type
+from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress
 from ...transport import event_loop
 from .. import styles
@@ -54,15 +56,38 @@ DEPLOY = Action(
 )
 
 
+def publish_best_action(trainer: LLMFinetune) -> list[Action]:
+    """Return the button that publishes the best checkpoint, none where it is the last one or is published."""
+    points = trainer.progress.points
+    best = best_checkpoint(points)
+    steps = {action.step for action in trainer.ppls[0].actions if isinstance(action, ModelPublishAction)}
+    if best is None or best is points[-1] or best.step in steps:
+        return []
+    label = f"★ 发布第 {best.step} 步 Publish step {best.step}"
+    tooltip = f"Publish the checkpoint with the lowest validation loss, {best.validation_loss:.4f}"
+    return [Action(label, tooltip, "", lambda trainer: trainer.publish(step=best.step))]
+
+
 def available_actions(trainer: LLMFinetune) -> list[Action]:
     """Return the actions that are possible now."""
     progress, actions = trainer.progress, trainer.ppls[0].actions
     published = progress.model_version_id or any(isinstance(action, ModelPublishAction) for action in actions)
-    deployed = progress.service_endpoint or any(isinstance(action, DeployAction) for action in actions)
-    publish, deploy = [] if published else [PUBLISH], [] if deployed else [DEPLOY]
+    publish, deploy = [] if published else [PUBLISH], [] if _is_deployed(actions, progress) else [DEPLOY]
     if trainer.is_running:
         return [STOP, *publish, *deploy]
-    return [RESUME] if trainer.ppls[0].current is not None else [*publish, *deploy]
+    if trainer.ppls[0].current is not None:
+        return [RESUME]
+    return [*publish, *publish_best_action(trainer), *deploy]
+
+
+def _is_deployed(actions: Sequence[BaseAction], progress: TrainingProgress) -> bool:
+    """Return whether what was published last is deployed, or will be."""
+    publishing = [index for index, action in enumerate(actions) if isinstance(action, ModelPublishAction)]
+    since = actions[publishing[-1] :] if publishing else actions
+    is_checkpoint = len(publishing) > 1
+    return any(isinstance(action, DeployAction) for action in since) or (
+        bool(progress.service_endpoint) and not is_checkpoint
+    )
 
 
 def chat_cell(progress: TrainingProgress) -> str:
@@ -84,6 +109,18 @@ def evaluation_cell(progress: TrainingProgress) -> str:
         f'tuned = Service(endpoint={endpoint!r}, name="tuned")\n'
         "manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator(), RougeLEvaluator()])\n"
         "manager.eval([base, tuned], heldout)"
+    )
+
+
+def checkpoint_cell(progress: TrainingProgress, step: int | str) -> str:
+    """Return a cell that publishes a checkpoint and scores it, without a service."""
+    return (
+        "from qfnb import Dataset, LLMFinetune\n"
+        "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
+        'heldout = Dataset.load("heldout.jsonl")  # 未训练过的数据 / rows that were not trained on\n'
+        f"trainer = LLMFinetune.attach({(progress.run_id or progress.task_id)!r})\n"
+        f"trainer.evaluate(heldout, [ExactMatchEvaluator(), RougeLEvaluator()], step={step!r}).wait()\n"
+        'trainer.output["eval_res"]'
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ...trainer.consts import ActionState
-from ...trainer.loss_diagnostics import LossPoint
+from ...trainer.loss_diagnostics import LossPoint, best_checkpoint
 from ...trainer.progress import LogLine, TrainingProgress
 from .. import styles
 from ..text import escape, one_line
@@ -62,22 +62,26 @@ def sections(progress: TrainingProgress) -> str:
 
 
 def checkpoints(points: Sequence[LossPoint]) -> str:
-    """Return points of the curve as a table; the lowest validation loss is marked."""
+    """Return points of the curve as a table; the best one that can be published is marked."""
     if not points:
         return ""
-    held_out = [point for point in points if point.validation_loss is not None]
-    best = min(held_out, key=lambda point: point.validation_loss or 0.0, default=None)
+    best = best_checkpoint(points)
     step = max(1, -(-len(points) // (MAX_ROWS - 2)))
-    selected = [p for n, p in enumerate(points) if n % step == 0 or p is best or p is points[-1]]
-    heads = ("步 step", "epoch", "训练 loss", "验证 validation", "困惑度 perplexity", "")
+    selected = [p for n, p in enumerate(points) if n % step == 0 or p.is_kept or p is best or p is points[-1]]
+    names = list(dict.fromkeys(name for point in points for name in point.rewards or {}))
+    last_heads = [f"rewards/{name}" for name in names] or ["困惑度 perplexity"]
+    heads = ("步 step", "epoch", "训练 loss", "验证 validation", *last_heads, "")
     rows = [
         (
             point.step,
             _format_number(point.epoch, ".2f"),
             _format_number(point.training_loss, ".4f"),
             _format_number(point.validation_loss, ".4f"),
-            _format_number(point.perplexity, ".3f"),
-            "★ 验证最低 lowest" if point is best else "",
+            *(
+                [_format_number((point.rewards or {}).get(name), ".3f") for name in names]
+                or [_format_number(point.perplexity, ".3f")]
+            ),
+            "★ 验证最低 lowest" if point is best else "已保存 kept" if point.is_kept else "",
         )
         for point in selected
     ]

@@ -14,7 +14,7 @@ GREY = "#808080"
 WIDTH: Final = 640
 """Pixels."""
 
-BLUE, ORANGE, PURPLE = "#3b82f6", "#f59e0b", "#a855f7"
+BLUE, ORANGE, PURPLE, GREEN = "#3b82f6", "#f59e0b", "#a855f7", "#10b981"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..panel import Panel
 from ..text import escape, image_html, one_line
 from . import details
 from .controls import Controls
-from .loss_chart import PURPLE, Curve, curves_svg, loss_svg, smooth
+from .loss_chart import GREEN, ORANGE, PURPLE, Curve, curves_svg, loss_svg, smooth
 
 T = TypeVar("T")
 
@@ -172,9 +172,23 @@ def _curve_html(progress: TrainingProgress) -> str:
     alt = f"loss curve, {len(progress.points)} points · {' · '.join(_loss_lines(progress.points))}"
     perplexity = Curve("perplexity", positions, [point.perplexity for point in points], PURPLE)
     perplexity_svg = curves_svg([perplexity], height=130, axis=axis)
-    pictures = ((svg, alt), (perplexity_svg, f"perplexity, {len(perplexity.points)} points"))
+    rewards_svg = curves_svg(_reward_curves(points, positions), height=160, axis=axis)
+    pictures = (
+        (svg, alt),
+        (perplexity_svg, f"perplexity, {len(perplexity.points)} points"),
+        (rewards_svg, "rewards: margins and accuracies of the preferences"),
+    )
     images = (image_html(svg.encode(), "image/svg+xml", alt) for svg, alt in pictures if svg)
     return "".join(f"<div>{image}</div>" for image in images)
+
+
+def _reward_curves(points: Sequence[LossPoint], positions: Sequence[float]) -> list[Curve]:
+    """Return the margins and the accuracies of a training on preferences."""
+    styles_by_name = (("margins", GREEN, ""), ("accuracies", ORANGE, "5 3"))
+    return [
+        Curve(f"rewards/{name}", positions, [(point.rewards or {}).get(name) for point in points], colour, dash)
+        for name, colour, dash in styles_by_name
+    ]
 
 
 def _downsample(points: Sequence[T]) -> Sequence[T]:
@@ -191,7 +205,9 @@ def _loss_lines(points: Sequence[LossPoint]) -> list[str]:
     mean = smooth([point.training_loss for point in points])[-1]
     validation = f", validation {held_out[-1]:.4f}" if held_out else ""
     perplexity = f" · 困惑度 perplexity {perplexities[-1]:.3f}" if perplexities else ""
-    return [f"loss {points[-1].training_loss:.4f}{validation}, 平滑 smoothed {mean:.4f} (nats){perplexity}"]
+    lines = [f"loss {points[-1].training_loss:.4f}{validation}, 平滑 smoothed {mean:.4f} (nats){perplexity}"]
+    rewards = next((point.rewards for point in reversed(points) if point.rewards), {})
+    return lines + ([" · ".join(f"rewards/{name} {value:.3f}" for name, value in rewards.items())] if rewards else [])
 
 
 def _id_lines(progress: TrainingProgress) -> list[str]:

@@ -1,0 +1,98 @@
+"""The options of `%qftrain`, with their help and what Tab offers."""
+
+import json
+from typing import Any
+
+from ..wire.finetune_v2 import TrainMode
+from .parser import variable_name
+from .verb_magic import VerbParser
+
+VERBS = (
+    "new", "start", "list", "status", "attach", "show", "wait", "stop", "resume", "publish", "deploy", "chat",
+    "evaluate", "compare", "alert",
+)  # fmt: skip
+
+DEFAULT_MODEL = "ERNIE-Speed-8K"
+
+
+def _parse_step(text: str) -> int | str:
+    """Return the step of `--step`."""
+    return text if text == "best" else int(text)
+
+
+def _offered_models(_magics: Any) -> list[str]:
+    """Return the models that Tab offers: those of the offers that this kernel has read."""
+    from ..trainer.offer import cached_model_names  # noqa: PLC0415 - %load_ext stays fast
+
+    return cached_model_names()
+
+
+PARSER = VerbParser(
+    "%qftrain",
+    "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
+    "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
+    f"Verbs: {', '.join(VERBS)}.",
+    "  %qftrain                 (a form: choose, check, launch)\n"
+    "  %qftrain new pairs.jsonl -o trainer\n"
+    "  %qftrain start trainer\n"
+    "  %qftrain start -d pairs.jsonl -m ERNIE-4.5-Turbo-128K --epoch 3 --deploy demo -o trainer\n"
+    "  %qftrain start -d preferences --mode DPO --from trainer --set beta=0.2\n"
+    "  %qftrain wait            (wait for the newest, show its end)\n"
+    "  %qftrain list\n"
+    "  %qftrain attach task-ab12cd34ef56 -o trainer        (after a kernel restart)\n"
+    "  %qftrain show|status|stop|resume [TRAINING]\n"
+    "  %qftrain publish [TRAINING] --name teahouse --step 30|best\n"
+    "  %qftrain deploy [TRAINING] --suffix demo --replicas 1 --hours 1\n"
+    "  %qftrain chat|evaluate [TRAINING]        (puts the cell below)\n"
+    "  %qftrain compare TRAINING TRAINING ...\n"
+    "  %qftrain alert [TRAINING] --to FUNCTION|https://... --stalled-after 30",
+    VERBS,
+)
+PARSER.add_option(
+    "-d", "--dataset", metavar="DATA", help="a Dataset variable, a .jsonl path, or ds-...", verbs=("new", "start")
+)
+PARSER.add_option(
+    "-m", "--model", metavar="NAME", help=f"the model to tune; default {DEFAULT_MODEL}", complete=_offered_models
+)
+PARSER.add_option(
+    "--mode", metavar="MODE", help=f"{', '.join(TrainMode)}; default SFT", complete=lambda _: [*TrainMode]
+)
+PARSER.add_option(
+    "--from", dest="previous", metavar="TRAINING", help="go on from a finished training; --step chooses its checkpoint"
+)
+PARSER.add_option(
+    "--set", action="append", metavar="NAME=VALUE", help="a further hyper-parameter: seed=7, checkpoint_count=3, ..."
+)
+PARSER.add_option(
+    "--step", type=_parse_step, metavar="STEP", help="a checkpoint by its step, or best: the lowest validation loss",
+    verbs=("start", "publish", "deploy", "evaluate"),
+)  # fmt: skip
+PARSER.add_option("--epoch", type=int, metavar="N")
+PARSER.add_option("--learning-rate", type=float, metavar="X")
+PARSER.add_option("--batch-size", type=int, metavar="N")
+PARSER.add_option("--peft", metavar="TYPE", help="LoRA (default), ALL or P-tuning")
+PARSER.add_option("--deploy", metavar="SUFFIX", help="deploy it afterwards; the endpoint ends in SUFFIX")
+PARSER.add_option(
+    "--name", metavar="NAME", help="of the job, the published model, or the service",
+    verbs=("start", "publish", "deploy"),
+)  # fmt: skip
+PARSER.add_option("--suffix", metavar="SUFFIX", help="deploy: what the endpoint ends in", verbs=("deploy",))
+PARSER.add_option("--replicas", type=int, metavar="N", help="deploy: default 1", verbs=("deploy",))
+PARSER.add_option("--hours", type=int, metavar="N", help="deploy: paid in advance, default 1", verbs=("deploy",))
+PARSER.add_option("--to", metavar="WHOM", help="alert: a function's variable, or an https address", verbs=("alert",))
+PARSER.add_option("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30", verbs=("alert",))
+PARSER.add_option(
+    "-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable",
+    verbs=("new", "start", "attach", "resume"),
+)  # fmt: skip
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return the name and the value of `--set`: JSON where it is, else a text."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        PARSER.error(f"--set {text!r}: write NAME=VALUE, e.g. --set seed=7")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,67 @@
+"""The platform's offer of fine-tuning: models, train modes, ranges; read from the platform, and never required."""
+
+import logging
+import time
+from typing import Final
+
+from .. import connect
+from ..errors import APIError, InvalidArgumentError, RequestError
+from ..resources.management.finetune import FineTune
+from ..wire import finetune_v2 as wire
+from .configs import TrainConfig, validate_train_config
+
+MAX_AGE_S: Final = 3600.0
+"""Seconds for which an offer is used again."""
+
+Offer = tuple[wire.SupportedModel, ...]
+
+log = logging.getLogger("qfnb.trainer")
+
+_offers: dict[str, tuple[float, Offer]] = {}
+
+
+def read_offer(*, max_age_s: float = MAX_AGE_S, must_answer: bool = False) -> Offer:
+    """Return the models that can be tuned; () where the platform does not tell, and has not told before.
+
+    Args:
+        max_age_s: seconds for which an earlier answer is used, default an hour; 0 to ask again.
+        must_answer: raise where the platform cannot be reached.
+
+    Raises:
+        RequestError: it cannot be reached, and `must_answer` is set.
+    """
+    host = connect.current_platform().host
+    read_at, offer = _offers.get(host, (-MAX_AGE_S, ()))
+    if offer and time.monotonic() - read_at < max_age_s:
+        return offer
+    try:
+        offer = tuple(FineTune.V2.supported_models().data)
+    except (RequestError, APIError) as error:
+        if must_answer and isinstance(error, RequestError):
+            raise
+        log.warning("未能读取可调优的模型 / the offer of fine-tuning could not be read: %s", str(error).split("\n")[0])
+        return offer
+    _offers[host] = time.monotonic(), offer
+    return offer
+
+
+def cached_model_names() -> list[str]:
+    """Return the models of the offers that were read in this process; nothing is asked."""
+    return list(dict.fromkeys(row.model for _, offer in _offers.values() for row in offer))
+
+
+def validate_against_offer(train_type: str, config: TrainConfig, mode: str) -> None:
+    """Raise unless the offer has a config; before a refusal the offer is read anew.
+
+    Args:
+        train_type: the model to tune.
+        config: the hyper-parameters.
+        mode: SFT, PostPretrain, DPO or KTO.
+
+    Raises:
+        InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
+    """
+    try:
+        validate_train_config(train_type, config, read_offer(), mode)
+    except InvalidArgumentError:
+        validate_train_config(train_type, config, read_offer(max_age_s=0), mode)
