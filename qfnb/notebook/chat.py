@@ -135,9 +135,10 @@ class ChatMagics(Magics):
         return list(self.sessions) if previous in {*VERBS} - {"sessions"} else []
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
-        variables = user_variables(self.shell)
-        text = expand_prompt(raw_text, variables) if options.expand else raw_text
-        return explain_prompt(variables.get("In") or [], text.strip()) if options.explain else text.strip()
+        text = expand_prompt(raw_text, user_variables(self.shell)) if options.expand else raw_text
+        if options.explain:
+            return explain_prompt(user_variables(self.shell).get("In") or [], text.strip())
+        return text.strip()
 
     def _ask(self, options: Namespace, text: str, chat_options: dict[str, Any], *, as_value: bool) -> Any:
         if options.format == "image":
