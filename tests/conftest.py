@@ -44,7 +44,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     thread.start()
     servers: list[asyncio.Server] = []
 
-    def start(*answers: list[bytes | None]) -> ScriptedServer:
+    def start(*answers: list[bytes | threading.Event | None]) -> ScriptedServer:
         script = ScriptedServer(list(answers))
         opening = asyncio.run_coroutine_threadsafe(asyncio.start_server(script.serve, "127.0.0.1", 0), loop)
         servers.append(opening.result(5))

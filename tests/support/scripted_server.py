@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 class ScriptedServer:
     """A server on loopback that answers each request with the next of some byte strings, then hangs up.
 
-    An answer may hold None: then it stays silent until the client goes away.
+    An answer may hold None: then it stays silent until the client goes away; or an event, which it waits for.
     """
 
-    answers: list[list[bytes | None]]
+    answers: list[list[bytes | threading.Event | None]]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
     client_left: threading.Event = field(default_factory=threading.Event)
@@ -35,6 +35,9 @@ class ScriptedServer:
                 await reader.read()
                 self.client_left.set()
                 break
+            if isinstance(part, threading.Event):
+                await asyncio.to_thread(part.wait, 60)
+                continue
             writer.write(part)
             await writer.drain()
 
