@@ -40,13 +40,18 @@ class AnswerStream:
     tool_loop: ToolLoop | None = None
     started: float = field(default_factory=time.perf_counter)
 
-    def start_round(self, *, preface: str = "") -> None:
-        """Keep the reply so far as an earlier one; its text is replaced, and may stay as a preface."""
+    def start_round(self) -> None:
+        """Keep the reply so far as an earlier one; its text is replaced."""
         self.earlier += filter(None, [self._join_pieces()])
         reasoning = f"{self.answer.reasoning}\n\n" if self.answer.reasoning else ""
-        state: AnswerState = "streaming" if preface or self.answer.steps else "waiting"
-        self.answer = replace(self.answer, text="", preface=preface, reasoning=reasoning, state=state)
+        state: AnswerState = "streaming" if self.answer.steps else "waiting"
+        self.answer = replace(self.answer, text="", reasoning=reasoning, state=state)
         self.pieces = []
+
+    def keep_as_preface(self) -> None:
+        """Show the text so far above the functions that it calls."""
+        preface = "\n\n".join(filter(None, [self.answer.preface, self.answer.text]))
+        self.answer = replace(self.answer, text="", preface=preface)
 
     def add_piece(self, piece: ChatResponse) -> None:
         """Add a piece to the answer."""
@@ -85,7 +90,8 @@ class AnswerStream:
         return reply
 
     def _join_pieces(self) -> ChatResponse | None:
-        return join_pieces(self.pieces, self.answer.text, self.answer.seconds) if self.pieces else None
+        text = "".join(piece.text for piece in self.pieces)
+        return join_pieces(self.pieces, text, self.answer.seconds) if self.pieces else None
 
 
 @dataclass
@@ -201,10 +207,11 @@ class ChatRun:
         async def ask(messages: Messages, options: dict[str, Any]) -> ChatResponse:
             stream.call = stream.client.prepare(messages, stream=self.request.stream, **options)
             if stream.pieces:
-                stream.start_round(preface="\n\n".join(filter(None, [stream.answer.preface, stream.answer.text])))
+                stream.start_round()
             await self._receive(stream)
             reply = join_pieces(stream.pieces, stream.answer.text, stream.answer.seconds)
-            self._show_steps(stream, "")
+            if reply.tool_calls:
+                stream.keep_as_preface()
             return reply
 
         def show_call(call: ToolCall) -> None:
@@ -238,7 +245,7 @@ class ChatRun:
         answer_format, between = self.request.format, stream.tool_loop.turns if stream.tool_loop else ()
         turns = [*self.request.turns, *between, *answer_format.correction(stream.answer.text, error)]
         stream.call = stream.client.prepare(turns, stream=self.request.stream, **self._options)
-        stream.start_round(preface=stream.answer.preface)
+        stream.start_round()
         await self._receive_or_fail(stream)
         try:
             self.value = answer_format.parse(stream.answer.text)

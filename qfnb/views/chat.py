@@ -80,7 +80,8 @@ class StreamedAnswer:
 
     @classmethod
     def from_reply(cls, reply: ChatResponse, model: str = "") -> StreamedAnswer:
-        """Return the answer of a complete reply."""
+        """Return the answer of a complete reply, with what the replies before it thought and cost."""
+        replies = [*(each for each in reply.earlier if isinstance(each, ChatResponse)), reply]
         return cls(
             model or str(reply.body.get("model") or ""),
             reply.text,
@@ -89,10 +90,10 @@ class StreamedAnswer:
             reply.statistic.get("first_token_latency"),
             from_sandbox=reply.from_sandbox,
             request_id=reply.request_id,
-            reasoning=reply.reasoning,
+            reasoning="\n\n".join(filter(None, (each.reasoning for each in replies))),
             steps=reply.steps,
             is_cut_while_thinking=reply.is_cut_while_thinking,
-            **usage_facts([*reply.earlier, reply]),
+            **usage_facts(replies),
         )
 
 

@@ -24,6 +24,7 @@ from . import batch_task
 from .arguments import AccountKeys
 from .model_choice import ModelChoice
 from .reply import Reply, create_reply
+from .thinking import warn_once
 from .usage_log import UsageEntry, log_usage
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
@@ -235,12 +236,15 @@ class InferenceModel(Generic[ReplyT]):
         entry = UsageEntry(time.time(), request.model, client.platform.host)
         try:
             response = await client.send(request.endpoint, request.record, options=options, model=request.model)
-            return entry.record_reply(self._to_reply(response))
+            reply = entry.record_reply(self._to_reply(response))
         except BaseException as error:
             entry.error = type(error).__name__
             raise
         finally:
             log_usage(entry)
+        if reply.problem:
+            warn_once(reply.problem)
+        return reply
 
     async def stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         """Send a call and yield the pieces of its reply; on the I/O loop only."""

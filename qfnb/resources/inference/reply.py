@@ -15,7 +15,7 @@ from ...errors import UnreadableAnswer
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
 from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
-from .thinking import CUT_WHILE_THINKING, warn_once
+from .thinking import CUT_WHILE_THINKING
 
 MAX_TOKENS = 1 << 53
 """A token count from here on is not believed."""
@@ -36,6 +36,11 @@ class Reply(Response[R]):
     model: str = ""
     earlier: tuple[Reply[Any], ...] = ()
     is_offline: bool = False
+
+    @property
+    def problem(self) -> str:
+        """What makes the reply useless, "" for nothing."""
+        return ""
 
     @cached_property
     def usage(self) -> wire.Usage:
@@ -151,8 +156,13 @@ class ChatResponse(Reply[Any]):
         return wire.reasoning_of(self.body)
 
     @property
+    def problem(self) -> str:
+        """That thinking used up the longest output, "" otherwise."""
+        return f"{self.body.get('model', '')}: {CUT_WHILE_THINKING}" if self.is_cut_while_thinking else ""
+
+    @property
     def is_cut_while_thinking(self) -> bool:
-        """Whether the model reached its longest output before it wrote any answer."""
+        """Whether the model reached its longest output before it wrote any answer; False for pieces of a stream."""
         is_whole = any("message" in choice for choice in self.body.get("choices") or ())
         is_empty = not self.text.strip() and not self.tool_calls
         return is_whole and is_empty and wire.finish_reason(self.body) == "length"
@@ -190,8 +200,6 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
     reply = kind(body, response.data_type, response.code, response.headers, response.statistic, response.unwrap)
     reply.model = model
-    if isinstance(reply, ChatResponse) and reply.is_cut_while_thinking:
-        warn_once(f"{reply.body.get('model', '')}: {CUT_WHILE_THINKING}")
     return reply
 
 
