@@ -240,7 +240,7 @@ def estimate_table(
         if plan is not None:
             line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
             line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
-            line["cost"] = plan.cost
+            line |= {"cost_low": plan.cost_range.low if plan.cost_range else None, "cost": plan.cost}
         lines.append(line)
     lines += [{"model": f"裁判 judge {model_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges]
     return pd.DataFrame(lines)

@@ -144,6 +144,14 @@ def test_the_sandbox_bills_nothing_and_says_what_the_platform_would(sandbox):
     assert pieces[-1].list_price.high == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("text", ["你是谁", "What is the capital of France?", "混合 mixed 1,234.5 字符 😀", "x" * 5000])
+def test_the_sandbox_counts_tokens_as_the_local_counter_does(sandbox, text):
+    usage = ChatCompletion(model="ernie-4.5-turbo-128k", version=2).do(text).usage
+    assert usage.prompt_tokens == Tokenizer().count_tokens(text)
+    plan = qfnb.estimate([text], model="ernie-4.5-turbo-128k")
+    assert plan.prompt_tokens == usage.prompt_tokens
+
+
 def test_a_price_that_is_not_certain_is_a_range(scripted):
     at_23h = 1_790_000_000 // 86_400 * 86_400 + 15 * 3600
     usage = {
