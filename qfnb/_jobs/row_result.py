@@ -24,6 +24,7 @@ class RowResult:
         reasoning: the model's reasoning; None when it shows none.
         finish_reason: why the model stopped: `stop`, `length` (cut off), `content_filter`, `tool_calls`...
         prompt_tokens, completion_tokens: counted by the platform; None when unknown.
+        cached_tokens, reasoning_tokens: the parts of these that were cached, and that are thinking.
         cost: CNY by list price; None when unknown. Of a range it is the upper end, and `cost_low` the lower.
         seconds: duration of the last attempt.
         attempts: how often the row was sent, from 1.
@@ -43,6 +44,8 @@ class RowResult:
     message: str = ""
     request_id: str = ""
     cost_low: float | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -88,6 +91,9 @@ TRANSIENT_ERRORS = frozenset(
 
 RESULT_COLUMNS = tuple(f.name for f in fields(RowResult))
 
+_COLUMN_TYPES = dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"), "Int64")
+_COLUMN_TYPES |= dict.fromkeys(("cost", "cost_low"), "float64")
+
 
 def results_to_frame(
     results: Iterable[RowResult], leading_columns: dict[str, Sequence[Any]] | None = None
@@ -98,9 +104,7 @@ def results_to_frame(
     rows = [row.encodable() for row in results]
     columns = {name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS}
     frame = pd.DataFrame({**(leading_columns or {}), **columns})
-    return frame.astype(
-        {"prompt_tokens": "Int64", "completion_tokens": "Int64", "cost": "float64", "cost_low": "float64"}
-    )
+    return frame.astype(_COLUMN_TYPES)
 
 
 def summarize_error(error: BaseException) -> str:

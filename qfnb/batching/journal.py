@@ -262,8 +262,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         if version > SCHEMA_VERSION:
             raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
         database.executescript(_TABLES)
-        if "cost_low" not in answer_columns(database):  # version 1
-            database.execute("alter table answer add column cost_low")
+        present = answer_columns(database)
+        for name in RESULT_COLUMNS:
+            if name not in present:  # a journal of version 1
+                database.execute(f"alter table answer add column {name}")
         database.execute(f"pragma user_version = {SCHEMA_VERSION}")
     except (sqlite3.Error, OSError) as error:
         raise JournalError(explain_error(error, path)) from None

@@ -240,6 +240,15 @@ def test_a_budget_in_tokens_holds_for_a_model_without_a_price(scripted):
     assert 2000 < more.progress.prompt_tokens + more.progress.completion_tokens <= 3000
 
 
+def test_cached_and_thinking_tokens_are_kept_where_the_platform_names_them(scripted):
+    details = {"prompt_tokens_details": {"cached_tokens": 6}, "completion_tokens_details": {"reasoning_tokens": 3}}
+    counts = {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 13}
+    scripted(answer_with_usage(**counts, **details), answer_with_usage(**counts))
+    frame = qfnb.batch(["甲", "乙"], model="my-own", workers=1, name="details").to_frame()
+    assert frame["cached_tokens"].tolist() == [6, pd.NA]
+    assert frame["reasoning_tokens"].tolist() == [3, pd.NA]
+
+
 def test_a_budget_ends_when_the_platform_does_not_count(scripted):
     scripted(answer_with_usage())
     batch = qfnb.batch(rows(50), model="my-own", budget_tokens=10_000, workers=1, name="uncounted")

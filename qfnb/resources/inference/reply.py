@@ -242,18 +242,22 @@ def row_result_of(reply: Reply[Any]) -> RowResult:
     usage, is_chat, is_counted = reply.usage, isinstance(reply, ChatResponse), reply.from_sandbox
     is_counted = is_counted or _plausible_count(usage.total_tokens) is not None
     cost = reply.cost_range if is_counted else None
-    prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
+    details = usage.model_extra or {}
+    counts: dict[str, Any] = {
+        "prompt_tokens": _plausible_count(usage.prompt_tokens),
+        "completion_tokens": _plausible_count(usage.completion_tokens),
+        "cached_tokens": usage.cached_tokens if "prompt_tokens_details" in details else None,
+        "reasoning_tokens": usage.reasoning_tokens if "completion_tokens_details" in details else None,
+    }
     if reply.earlier:
         before = [row_result_of(each) for each in reply.earlier]
         cost = sum_prices([cost, *(each.cost_range for each in before)])
-        prompt_tokens = _sum([prompt_tokens, *(each.prompt_tokens for each in before)])
-        completion_tokens = _sum([completion_tokens, *(each.completion_tokens for each in before)])
+        counts = {name: _sum([count, *(getattr(each, name) for each in before)]) for name, count in counts.items()}
     return RowResult(
         text=wire.text_of(reply.body) if is_chat else None,
         reasoning=wire.reasoning_of(reply.body) or None if is_chat else None,
         finish_reason=_finish_reason(reply.body) if is_chat else None,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
+        **counts,
         cost_low=cost.low if cost else None,
         cost=cost.high if cost else None,
         seconds=reply.statistic.get("total_latency"),
