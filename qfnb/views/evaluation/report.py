@@ -6,21 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...evaluation import degenerate
-from ...evaluation.report import ReportData
+from ...evaluation.report import ReportData, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.html import render_body
 from ...evaluation.report.html_tables import changes_table, details, render_table
-from ...evaluation.report.text import (
-    VERDICT_SIGNS,
-    VERDICT_WORDS,
-    comparison_sentence,
-    detectable_sentence,
-    format_difference,
-    format_interval,
-    format_score,
-    needed_sentence,
-    to_html,
-)
+from ...evaluation.report.text import to_html
 from ...evaluation.samples import Sample
 from ..display import Bundle
 from ..text import strip_controls
@@ -72,7 +62,7 @@ def card_bundle(card: Card[Any]) -> Bundle:
 
 def card_html(card: Card[Any]) -> str:
     """Return verdict and difference, a table of what changed, and the folded regressions and improvements."""
-    sign, words = VERDICT_SIGNS[card.verdict], VERDICT_WORDS[card.verdict]
+    sign, words = wording.VERDICT_SIGNS[card.verdict], wording.VERDICT_WORDS[card.verdict]
     groups = (("退步最多 worst regressions", card.regressions), ("进步最多 best improvements", card.improvements))
     verdict = f"<b>{sign} {to_html(card.tuned)} {words}</b>"
     parts = [
@@ -82,7 +72,7 @@ def card_html(card: Card[Any]) -> str:
         *(details(f"{kind} ({len(group)})", changes_table(group)) for kind, group in groups if group),
         details(
             "其它指标 other metrics",
-            "".join(f"<div>{to_html(comparison_sentence(p))}</div>" for p in card.other_comparisons),
+            "".join(f"<div>{to_html(wording.comparison_sentence(p))}</div>" for p in card.other_comparisons),
         ),
     ]
     return f"<div>{''.join(parts)}</div>"
@@ -91,16 +81,16 @@ def card_html(card: Card[Any]) -> str:
 def _evidence_lines(card: Card[Any]) -> list[str]:
     """Return as HTML the difference, wins and losses, and how many questions would be needed."""
     test = card.comparison.test
-    interval = format_interval(test.interval.low, test.interval.high, plus=True)
+    interval = wording.format_interval(test.interval.low, test.interval.high, plus=True)
     tested = f"p = {card.comparison.p_holm:.2g}, {test.method}, 共同的题 shared questions n = {test.n:,}"
     lines = [
-        f"<b>{to_html(card.metric)} {format_difference(test.difference)}</b> {interval} (95 %), {tested}",
+        f"<b>{to_html(card.metric)} {wording.format_difference(test.difference)}</b> {interval} (95 %), {tested}",
         f"胜 wins {test.wins:,} · 负 losses {test.losses:,} · 平 ties {test.ties:,}",
     ]
-    lines += [*detectable_sentence(card.comparison), *needed_sentence(card.comparison)]
+    lines += [*wording.detectable_sentence(card.comparison), *wording.needed_sentence(card.comparison)]
     lines += [
         f"⚠ {to_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored, {score.failed:,} 失败 failed"
-        f"；其余全错或全对 if the rest were all wrong or all right: {format_interval(score.worst, score.best)}"
+        f"；其余全错或全对 if the rest were all wrong or all right: {wording.format_interval(score.worst, score.best)}"
         for score in card.scores
         if score.n < score.total
     ]
@@ -110,8 +100,8 @@ def _evidence_lines(card: Card[Any]) -> list[str]:
 def _shift_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
     """Return scores, cost, latency and flags, before and after."""
     base_score, tuned_score = card.scores
-    difference = format_difference(tuned_score.mean - base_score.mean)
-    rows = [(card.metric, format_score(base_score.mean), format_score(tuned_score.mean), difference)]
+    difference = wording.format_difference(tuned_score.mean - base_score.mean)
+    rows = [(card.metric, wording.format_score(base_score.mean), wording.format_score(tuned_score.mean), difference)]
     for shift in card.shifts:
         if shift.is_known and (shift.before or shift.after):
             name = f"{SHIFT_NAMES.get(shift.name, '')} {shift.name} ({shift.unit})".strip()

@@ -12,19 +12,7 @@ from typing import Any, Final
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData
 from ..display import LiveOutput, accept_clicks
-from .sample_table import (
-    FILTERS,
-    SORTS,
-    Filter,
-    SamplePages,
-    SampleSelection,
-    Sort,
-    bundle,
-    count_pages,
-    default_selection,
-    html,
-    text,
-)
+from . import sample_table as table
 
 LIVE: Final = "▶ 可操作 live"
 STATIC: Final = "■ 关闭，留下静态页 close, leave it static"
@@ -47,8 +35,8 @@ class SampleBrowser:
 
     def __init__(self, report: ReportData) -> None:
         self.report = report
-        self.pages = SamplePages(report)
-        self.selection = default_selection(report)
+        self.pages = table.SamplePages(report)
+        self.selection = table.default_selection(report)
         self._live: LiveOutput | None = None
         self._controls: SampleControls | None = None
 
@@ -60,8 +48,8 @@ class SampleBrowser:
     def choose(
         self,
         *,
-        show: Filter | None = None,
-        order: Sort | None = None,
+        show: table.Filter | None = None,
+        order: table.Sort | None = None,
         search: str | None = None,
         metric: str | None = None,
         base: str | None = None,
@@ -98,7 +86,7 @@ class SampleBrowser:
         """Display the browser in the current cell; an earlier display of it becomes static."""
         self.close()
         self._controls = controls = SampleControls(self)
-        final = partial(bundle, self.pages)
+        final = partial(table.bundle, self.pages)
         draw = lambda _, selection: controls.draw(selection)  # noqa: E731 - one expression
         self._live = live = LiveOutput(self.selection, widget=controls.build, draw=draw, final=final)
         if live.mode != "live":
@@ -115,7 +103,7 @@ class SampleBrowser:
         self.show()
 
     def __repr__(self) -> str:
-        return text(self.pages, self.pages.pairs(self.selection), self.selection)
+        return table.text(self.pages, self.pages.pairs(self.selection), self.selection)
 
 
 class SampleControls:
@@ -135,7 +123,7 @@ class SampleControls:
         self._page_html.add_class(CSS_CLASS)
         text_style = {"layout": layout, "style": ipywidgets.Text.style.klass(description_width="initial")}
         dropdown = partial(ipywidgets.Dropdown, **text_style)
-        filters, sorts = ([(label, key) for key, label in table.items()] for table in (FILTERS, SORTS))
+        filters, sorts = ([(label, key) for key, label in labels.items()] for labels in (table.FILTERS, table.SORTS))
         comparisons = _comparison_options(self._browser.report)
         self._filter_box = dropdown(description="显示 show", options=filters)
         self._sort_box = dropdown(description="排序 sort", options=sorts)
@@ -151,7 +139,7 @@ class SampleControls:
         ]  # fmt: skip
         return ipywidgets.Box([*self._inputs, self._page_html], layout=layout)
 
-    def draw(self, selection: SampleSelection) -> None:
+    def draw(self, selection: table.SampleSelection) -> None:
         """Show a selection; unchanged values are not sent."""
         with self._lock:
             self._drawing = True
@@ -160,10 +148,10 @@ class SampleControls:
             finally:
                 self._drawing = False
 
-    def _redraw(self, selection: SampleSelection) -> None:
+    def _redraw(self, selection: table.SampleSelection) -> None:
         pages = self._browser.pages
         pairs = pages.pairs(selection)
-        page_count, page_pairs = count_pages(len(pairs)), pages.on_page(pairs, selection)
+        page_count, page_pairs = table.count_pages(len(pairs)), pages.on_page(pairs, selection)
         self._filter_box.value, self._sort_box.value = selection.show, selection.order
         self._search_box.value = selection.search
         self._comparison_box.value = selection.metric, selection.base, selection.tuned
@@ -176,7 +164,7 @@ class SampleControls:
             if self._pick_box.options != options:
                 self._pick_box.options = options
             self._pick_box.value = tuple(index for _, index in options if index in selection.picked)
-        self._page_html.value = _STYLE + html(pages, pairs, selection)
+        self._page_html.value = _STYLE + table.html(pages, pairs, selection)
         for control in self._inputs:
             accept_clicks(control)
 
