@@ -134,7 +134,6 @@ def use_models(models: tuple[CatalogModel, ...] | None) -> None:
     """Replace the catalogue, e.g. by the table with the platform's list laid over it; None for the built-in one."""
     global _current_models
     _current_models = models
-    _models_by_name.cache_clear()
 
 
 def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:
@@ -243,12 +242,24 @@ def reply_cost(
     )
 
 
-@functools.cache
-def _models_by_name() -> dict[tuple[ModelKind | None, str], CatalogModel]:
-    """Index the models by kind or none, and each of their names; a name precedes another's id, that a v1 path."""
-    index: dict[tuple[ModelKind | None, str], CatalogModel] = {}
+_NameIndex = dict[tuple[ModelKind | None, str], CatalogModel]
+_last_index: tuple[tuple[CatalogModel, ...], _NameIndex] | None = None
+
+
+def _models_by_name() -> _NameIndex:
+    """Return the models by kind or none, and each of their names."""
+    global _last_index
+    models, last = load_models(), _last_index
+    if last is None or last[0] is not models:
+        _last_index = last = models, _index_names(models)
+    return last[1]
+
+
+def _index_names(models: tuple[CatalogModel, ...]) -> _NameIndex:
+    """Index models by their names; a name precedes another's id, that an older name, and that a v1 path."""
+    index: _NameIndex = {}
     for read_names in (lambda row: (row.v1,), lambda row: row.aliases, lambda row: (row.id,), lambda row: (row.name,)):
-        for row in reversed(load_models()):
+        for row in reversed(models):
             index.update({(kind, name.lower()): row for name in read_names(row) if name for kind in (row.kind, None)})
     return index
 

@@ -6,10 +6,12 @@ Prices are CNY per 1,000 tokens. In files they are a number, tiers by length of 
 
 import csv
 import json
+import math
 import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -267,8 +269,14 @@ def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
     return {row.pop("model"): row for row in reader}
 
 
+def _to_text(value: Any) -> str:
+    """Return a cell as text; JSON's 1e-05 is 0.00001."""
+    is_number = isinstance(value, float) and math.isfinite(value)
+    return "" if value is None else f"{Decimal(str(value)):f}" if is_number else str(value).strip()
+
+
 def _own_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:
-    values = {key: "" if value is None else str(value).strip() for key, value in row.items()}
+    values = {key: _to_text(value) for key, value in row.items()}
     if unknown := [key for key in values if key not in OWN_PRICE_FIELDS]:
         raise InvalidArgumentError(
             f"{where}: there is no field {unknown[0]!r}; fields are {', '.join(OWN_PRICE_FIELDS)}"

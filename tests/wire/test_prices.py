@@ -102,6 +102,12 @@ def test_own_prices_win_over_the_list(tmp_path, suffix):
     assert cost("ernie-4.5-turbo-128k", 1000) == PriceRange(0.0008, 0.0008)
 
 
+def test_a_small_number_of_json_is_one(tmp_path):
+    (tmp_path / "own.json").write_text('{"mine": {"input": 0.00001, "output": 1, "cached": null}}')
+    get_config().prices = str(tmp_path / "own.json")
+    assert cost("mine", 1000, 1000) == PriceRange(1.00001, 1.00001)
+
+
 def test_own_prices_are_read_again_when_the_file_changed(tmp_path):
     path = tmp_path / "own.csv"
     get_config().prices = str(path)
