@@ -41,7 +41,7 @@ OTHERS = {
     "qwen3-reranker-4b": "/v2/rerank", "qwen3-reranker-8b": "/v2/rerank", "qwen-image": "/v2/images/generations",
     "musesteamer-air-image": "/v2/musesteamer/images/generations", "qwen-image-edit": "/v2/images/edits",
 }  # fmt: skip
-WITHOUT_A_CALL = {"paddleocr-vl-0.9b", "pp-structurev3"}
+WITHOUT_A_CALL = ["paddleocr-vl-0.9b", "pp-structurev3"]
 """Models with a path of their own, which qfnb has no call for."""
 
 SPELLINGS = set(thinking.SPELLINGS)
