@@ -83,6 +83,11 @@ def mapping(value: object, *names: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def names_text(names: Iterable[object]) -> str:
+    """Return names in order and separated by commas, "none" for no names."""
+    return ", ".join(sorted(map(str, names))) or "none"
+
+
 def plan(steps: Steps) -> list[Request]:
     """Return the requests of a check at most, as if none were answered."""
     requests: list[Request] = []

@@ -12,7 +12,7 @@ from ..config import get_config
 from ..errors import CredentialsError, InvalidArgumentError
 from ..transport import event_loop
 from ..transport.platform import Platform
-from . import inference_checks, platform_checks  # noqa: F401 - they register their checks
+from . import batch_checks, inference_checks, platform_checks  # noqa: F401 - they register their checks
 from .check import CHECKS, Check, plan
 from .costs import cost_limit
 from .exchange import sender
@@ -36,7 +36,7 @@ def add_parser(groups: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     probe.add_argument("--dry-run", action="store_true", help="print requests and cost, and send nothing")
     probe.add_argument("--yes", action="store_true", help="do not ask before sending")
     probe.add_argument("--pictures", action="store_true", help="also draw two pictures")
-    probe.add_argument("--create", action="store_true", help="also create (and remove) a file and batches of one line")
+    probe.add_argument("--create", action="store_true", help="also create files and batches, and cancel them")
     probe.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where report and cassette go")
     probe.add_argument("--sandbox", action="store_true", help="probe the local sandbox instead of the platform")
 

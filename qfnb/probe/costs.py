@@ -1,8 +1,9 @@
 """What requests of the probe can cost at most, by list price; an unknown price stays unknown."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..wire import catalog, prices
 from .exchange import Request
@@ -40,24 +41,24 @@ def cost_limit(requests: Iterable[Request]) -> CostLimit:
     """Return what requests cost if each is answered at its full length, even those that should be refused."""
     cny, unpriced = 0.0, dict[str, int]()
     for request in requests:
-        body, model = request.body, str(request.body.get("model") or "")
+        body, count = request.lines or (request.body, 1)
+        model = str(body.get("model") or "")
         if not model or request.key != "own":
             continue
         row = catalog.find_model(None, model)
         known = catalog.find_prices(row.kind, model) if row else None
-        prompt, completion = _token_limits(request, row.kind if row else "chat")
+        prompt, completion = _token_limits(body, row.kind if row else "chat")
         if known and known.image is not None:
-            cny += known.image * int(body.get("n") or 1)
+            cny += known.image * int(body.get("n") or 1) * count
         elif cost := prices.token_cost(known, prompt, completion):
-            cny += cost.high
+            cny += cost.high * count
         else:
-            unpriced[model] = unpriced.get(model, 0) + prompt + completion
+            unpriced[model] = unpriced.get(model, 0) + (prompt + completion) * count
     return CostLimit(cny, unpriced)
 
 
-def _token_limits(request: Request, kind: str) -> tuple[int, int]:
+def _token_limits(body: Mapping[str, Any], kind: str) -> tuple[int, int]:
     """Return the most tokens of prompt and answer: a character is at most about one token."""
-    body = request.body
     prompt = len(json.dumps(body, ensure_ascii=False)) + OVERHEAD_TOKENS
     if kind in _WITHOUT_OUTPUT:
         return prompt, 0

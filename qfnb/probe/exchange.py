@@ -35,6 +35,8 @@ class Request:
         path: in place of the row's path.
         key: whether it goes out with the user's key, a wrong one, or none.
         files: fields of a form with a file, in place of a JSON body.
+        lines: what a batch asks: the body of a line, and how many there are.
+        delay_s: seconds to wait before it is sent.
     """
 
     endpoint: Endpoint[Any, Any]
@@ -42,6 +44,8 @@ class Request:
     path: str = ""
     key: Literal["own", "wrong", "none"] = "own"
     files: Mapping[str, Any] | None = None
+    lines: tuple[Mapping[str, Any], int] | None = None
+    delay_s: float = 0.0
 
     @property
     def target(self) -> str:

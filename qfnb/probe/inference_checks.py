@@ -6,7 +6,7 @@ from typing import Any
 
 from ..wire import catalog, inference, responses
 from ..wire.chat import CHAT_V2
-from .check import Finding, Steps, check, expect, mapping, untested
+from .check import Finding, Steps, check, expect, mapping, names_text, untested
 from .exchange import Exchange, Request
 
 HEADER_PREFIX = "x-ratelimit-"
@@ -61,9 +61,10 @@ def check_usage() -> Steps:
     reason = _choice(whole).get("finish_reason")
     totals = [mapping(piece, "usage").get("total_tokens") or 0 for piece in streamed.events if piece.get("usage")]
     return [
-        expect("an answer has id, object, created, model, choices, usage", fields >= _ANSWER_FIELDS, _names(fields)),
-        expect("no system_fingerprint", "system_fingerprint" not in fields, _names(fields)),
-        expect("usage has the three counts", set(usage) >= _TOKENS, _names(usage)),
+        expect("an answer has id, object, created, model, choices, usage", fields >= _ANSWER_FIELDS,
+               names_text(fields)),
+        expect("no system_fingerprint", "system_fingerprint" not in fields, names_text(fields)),
+        expect("usage has the three counts", set(usage) >= _TOKENS, names_text(usage)),
         expect("finish_reason is normal, stop or length", reason in {"normal", "stop", "length"}, reason),
         expect("a stream ends with [DONE]", b"[DONE]" in streamed.content, f"{len(streamed.events)} events"),
         expect("a stream's usage grows and comes with the last piece",
@@ -86,7 +87,7 @@ def check_cached_tokens() -> Steps:
         return [untested(assumption, second.refusal)]
     usage = mapping(second.body, "usage")
     cached = mapping(usage, "prompt_tokens_details").get("cached_tokens")
-    return [expect(assumption, bool(cached), f"cached_tokens {cached}; usage has {_names(usage)}")]
+    return [expect(assumption, bool(cached), f"cached_tokens {cached}; usage has {names_text(usage)}")]
 
 
 @check("reasoning-tokens", "where the count of thinking tokens is")
@@ -99,9 +100,9 @@ def check_reasoning_tokens() -> Steps:
     count = mapping(usage, "completion_tokens_details").get("reasoning_tokens")
     return [
         expect("thinking is in message.reasoning_content", _thinks(answer),
-               _names(mapping(_choice(answer), "message"))),
+               names_text(mapping(_choice(answer), "message"))),
         expect("its count is usage.completion_tokens_details.reasoning_tokens", bool(count),
-               f"reasoning_tokens {count}; usage has {_names(usage)}"),
+               f"reasoning_tokens {count}; usage has {names_text(usage)}"),
     ]  # fmt: skip
 
 
@@ -150,7 +151,9 @@ def check_json_schema() -> Steps:
         value = "no JSON"
     follows = isinstance(value, dict) and set(value) == {"number"} and isinstance(value["number"], int)
     return [
-        expect(f"{THINKING_MODEL} follows a JSON schema", follows, _names(value) if isinstance(value, dict) else value)
+        expect(
+            f"{THINKING_MODEL} follows a JSON schema", follows, names_text(value) if isinstance(value, dict) else value
+        )
     ]
 
 
@@ -175,16 +178,16 @@ def check_responses() -> Steps:
     ends = (types[0], types[-1]) if types else ()
     return [
         expect("the object has id, object, created_at, model, status, output, usage",
-               set(created.body) >= _RESPONSE_FIELDS, _names(set(created.body) ^ known)),
-        expect("the types of events are OpenAI's", not unknown, _names(unknown) if unknown else _names(set(types))),
+               set(created.body) >= _RESPONSE_FIELDS, names_text(set(created.body) ^ known)),
+        expect("the types of events are OpenAI's", not unknown, names_text(unknown or set(types))),
         expect("events have OpenAI's fields", not other_forms, ", ".join(other_forms) or "yes"),
         expect("from response.created to response.completed or .incomplete",
                len(ends) == 2 and ends[0] == "response.created" and ends[1] in responses.FINAL_EVENTS, ends),
         expect("a response is stored without being asked", stored.is_success, stored.refusal),
         expect("input items are a list", set(items.body) >= {"data", "first_id", "last_id", "has_more"},
-               _names(items.body) if items.is_success else items.refusal),
+               names_text(items.body) if items.is_success else items.refusal),
         expect("deleting answers id, object, deleted", set(deleted.body) >= {"id", "object", "deleted"},
-               _names(deleted.body) if deleted.is_success else deleted.refusal),
+               names_text(deleted.body) if deleted.is_success else deleted.refusal),
         expect("ERNIE models are refused", bool(ernie.status) and not ernie.is_success, ernie.refusal),
     ]  # fmt: skip
 
@@ -203,7 +206,7 @@ def check_rerank() -> Steps:
     return [
         expect("/v2/rerank answers", new.is_success, new.refusal),
         expect("a result has document, index, relevance_score", fields == {"document", "index", "relevance_score"},
-               _names(fields)),
+               names_text(fields)),
         expect("/v2/rerankers still answers", old.is_success, old.refusal),
     ]  # fmt: skip
 
@@ -268,7 +271,3 @@ def _choice(answer: Exchange) -> Mapping[str, Any]:
 
 def _thinks(answer: Exchange) -> bool:
     return bool(mapping(_choice(answer), "message").get("reasoning_content"))
-
-
-def _names(names: Any) -> str:
-    return ", ".join(sorted(map(str, names))) or "none"

@@ -1,11 +1,11 @@
-"""Checks that cost nothing: the list of models, its prices, refusals, batches and the offer of fine-tuning."""
+"""Checks that cost nothing: the list of models, its prices, refusals and the offer of fine-tuning."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..wire import batches, catalog, finetune_v2, model_list, prices
+from ..wire import catalog, finetune_v2, model_list, prices
 from ..wire.chat import CHAT_V2
-from .check import Finding, Steps, check, expect, untested
+from .check import Finding, Steps, check, expect, names_text, untested
 from .exchange import Exchange, Request
 from .sharing import is_public_model
 
@@ -35,18 +35,20 @@ _MODELS = Request(model_list.MODELS_V2)
 def check_model_list() -> Steps:
     """Compare the fields of all rows."""
     answer = yield _MODELS
-    rows = _rows(answer)
+    rows = list_rows(answer)
     if not rows:
         return [untested("GET /v2/models lists models", answer.refusal)]
     fields = set[str]().union(*rows)
     return [
-        expect("GET /v2/models answers object, data", set(answer.body) >= {"object", "data"}, _names(answer.body)),
-        expect("a row has no fields but those of the page", fields <= MODEL_FIELDS, _names(fields - MODEL_FIELDS)),
-        expect("rows have type, context_length, architecture, pricing", fields >= _FULL_FORM, _names(fields)),
+        expect("GET /v2/models answers object, data", set(answer.body) >= {"object", "data"}, names_text(answer.body)),
+        expect("a row has no fields but those of the page", fields <= MODEL_FIELDS, names_text(fields - MODEL_FIELDS)),
+        expect("rows have type, context_length, architecture, pricing", fields >= _FULL_FORM, names_text(fields)),
         expect(
-            "the longest output is max_completions_tokens", "max_completions_tokens" in fields, _names(_like(fields))
+            "the longest output is max_completions_tokens",
+            "max_completions_tokens" in fields,
+            names_text(_like(fields)),
         ),
-        expect("the longest input is max_input_tokens", "max_input_tokens" in fields, _names(_like(fields))),
+        expect("the longest input is max_input_tokens", "max_input_tokens" in fields, names_text(_like(fields))),
     ]
 
 
@@ -57,7 +59,7 @@ _FULL_FORM = frozenset(["type", "context_length", "architecture", "pricing"])
 def check_price_tiers() -> Steps:
     """Compare the keys of prices and tiers."""
     answer = yield _MODELS
-    priced = [row["pricing"] for row in _rows(answer) if isinstance(row.get("pricing"), Mapping)]
+    priced = [row["pricing"] for row in list_rows(answer) if isinstance(row.get("pricing"), Mapping)]
     if not priced:
         return [untested("GET /v2/models has prices", answer.refusal if not answer.is_success else "no pricing")]
     values = [value for pricing in priced for value in pricing.values()]
@@ -65,11 +67,11 @@ def check_price_tiers() -> Steps:
     tier_keys = set[str]().union(*(tier for tier in tiers if isinstance(tier, Mapping)))
     plain = [value for value in values if not isinstance(value, list) and value is not None]
     keys = set[str]().union(*priced)
-    tier_assumption = f"a tier's keys are {_names(TIER_FIELDS)}"
+    tier_assumption = f"a tier's keys are {names_text(TIER_FIELDS)}"
     return [
-        expect(f"pricing has {_names(PRICE_FIELDS)} and nothing else", keys == PRICE_FIELDS, _names(keys)),
+        expect(f"pricing has {names_text(PRICE_FIELDS)} and nothing else", keys == PRICE_FIELDS, names_text(keys)),
         expect("a price is a string, a list of tiers or null", all(map(_is_price, plain)), _types(plain)),
-        expect(tier_assumption, tier_keys == TIER_FIELDS, _names(tier_keys))
+        expect(tier_assumption, tier_keys == TIER_FIELDS, names_text(tier_keys))
         if tiers
         else untested(tier_assumption, "no model has tiers"),
     ]
@@ -79,7 +81,7 @@ def check_price_tiers() -> Steps:
 def check_prices() -> Steps:
     """Compare each model that is in both."""
     answer = yield _MODELS
-    rows = {str(row.get("id")): row for row in _rows(answer)}
+    rows = {str(row.get("id")): row for row in list_rows(answer)}
     if not rows:
         return [untested("the list has the table's prices", answer.refusal)]
     living = {row.id: row for row in catalog.load_models() if row.is_living}
@@ -99,7 +101,7 @@ def check_prices() -> Steps:
 def check_preview_price() -> Steps:
     """Look for the preview's price, which is not known."""
     answer = yield _MODELS
-    rows = [row for row in _rows(answer) if row.get("id") == PREVIEW_MODEL]
+    rows = [row for row in list_rows(answer) if row.get("id") == PREVIEW_MODEL]
     if not answer.is_success:
         return [untested(f"{PREVIEW_MODEL} has no known price", answer.refusal)]
     listed = rows[0].get("pricing") if rows else None
@@ -125,54 +127,9 @@ def check_refusals() -> Steps:
         expect(
             "a refusal is {error: {code, message, type}, id}",
             set(retired.body) == {"error", "id"} and set(error) == {"code", "message", "type"},
-            _names(error),
+            names_text(error),
         ),
     ]
-
-
-@check("batches", "the fields of files and batches (read only)")
-def check_batches() -> Steps:
-    """Compare the fields of the newest file and batch."""
-    findings: list[Finding] = []
-    for row, record in ((batches.LIST_FILES, batches.FileObject), (batches.LIST, batches.BatchInfo)):
-        answer = yield Request(row, {"limit": 1})
-        items = _rows(answer)
-        known = set(record.model_fields) | {"status", "sandbox", "status_details", "expires_at"}
-        assumption = f"GET {row.path} has no fields but those of OpenAI"
-        if not items:
-            findings.append(untested(assumption, "none yet" if answer.is_success else answer.refusal))
-            continue
-        unknown = set(items[0]) - known
-        findings.append(expect(assumption, not unknown, _names(unknown)))
-        status = str(items[0].get("status", ""))
-        if record is batches.BatchInfo:
-            findings.append(expect("a batch's status is one of the page's", status in batches.STATES, status))
-    return findings
-
-
-@check("batch-windows", "which completion windows a batch takes (creates a file and cancels a batch)", needs="create")
-def check_batch_windows() -> Steps:
-    """Create batches of one line, and cancel them."""
-    body = {
-        "model": catalog.default_model("chat"),
-        "messages": [{"role": "user", "content": "1"}],
-        "max_completion_tokens": 1,
-    }
-    line = Exchange.json_line({"custom_id": "1", "method": "POST", "url": batches.CHAT, "body": body})
-    files = {"file": ("qfnb-probe.jsonl", line, "application/jsonl")}
-    upload = yield Request(batches.UPLOAD, {"purpose": "batch"}, files=files)
-    file_id, findings = str(upload.body.get("id") or "file-none"), []
-    for window, is_allowed in (("24h", True), ("1h", True), ("673h", False)):
-        fields = {"input_file_id": file_id, "endpoint": batches.CHAT, "completion_window": window}
-        created = yield Request(batches.CREATE, fields)
-        findings.append(expect(f"window {window} is {'taken' if is_allowed else 'refused'}",
-                               created.is_success == is_allowed, created.refusal))  # fmt: skip
-        if batch_id := created.body.get("id") if created.is_success else None:
-            yield Request(batches.CANCEL, path=f"/v2/batches/{batch_id}/cancel")
-    deleted = yield Request(batches.DELETE_FILE, path=f"/v2/files/{file_id}")
-    if not upload.is_success:
-        return [untested("a file is uploaded", upload.refusal)]
-    return [*findings, expect("DELETE /v2/files/{id} exists", deleted.is_success, deleted.refusal)]
 
 
 @check("fine-tune", "what can be fine-tuned, and its hyper-parameters (read only)", needs="iam")
@@ -190,16 +147,16 @@ def check_fine_tune_offer() -> Steps:
     offered = sorted({f"{mode.get('trainMode')}" for mode in modes})
     checks = sorted({str(row.get("checkType")) for row in parameters})
     return [
-        expect("a model's fields are those of the page", fields <= OFFER_FIELDS, _names(fields - OFFER_FIELDS)),
+        expect("a model's fields are those of the page", fields <= OFFER_FIELDS, names_text(fields - OFFER_FIELDS)),
         expect("it has train modes, scales, parameters", bool(parameters), f"{len(models)} models, modes {offered}"),
         expect("a parameter's fields are those of the page", parameter_fields <= PARAMETER_FIELDS,
-               _names(parameter_fields - PARAMETER_FIELDS)),
+               names_text(parameter_fields - PARAMETER_FIELDS)),
         expect("a parameter is a range or a choice", set(checks) <= {"range", "choice", "mult_choice"}, checks),
-        expect("no field has a price", not any("price" in name.lower() for name in fields), _names(fields)),
+        expect("no field has a price", not any("price" in name.lower() for name in fields), names_text(fields)),
     ]  # fmt: skip
 
 
-def _rows(answer: Exchange) -> list[dict[str, Any]]:
+def list_rows(answer: Exchange) -> list[dict[str, Any]]:
     """Return the objects in the list of an answer."""
     rows = answer.body.get("data")
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -249,9 +206,5 @@ def _like(fields: set[str]) -> list[str]:
     return sorted(name for name in fields if "max" in name or "input" in name)
 
 
-def _names(names: Any) -> str:
-    return ", ".join(sorted(map(str, names))) or "none"
-
-
 def _types(values: list[Any]) -> str:
-    return _names({type(value).__name__ for value in values})
+    return names_text({type(value).__name__ for value in values})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
+from ..transport import clock
 from .check import Check, Finding, untested
 from .exchange import Exchange, Request, Send
 from .report import Result
@@ -43,6 +44,8 @@ async def _send_once(request: Request, send: Send, answers: dict[int, Exchange])
     """Send a request, unless this very object was sent before."""
     is_read = request.endpoint.method == "GET"
     if not is_read or id(request) not in answers:
+        if request.delay_s:
+            await clock.sleep(request.delay_s)
         answers[id(request)] = await send(request)
     return answers[id(request)]
 

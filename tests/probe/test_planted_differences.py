@@ -7,6 +7,7 @@ import pytest
 from support import sandbox_thread
 
 from qfnb import cli, config
+from qfnb.probe import batch_checks
 from qfnb.sandbox.failures.modes import Modes
 
 
@@ -214,6 +215,18 @@ def test_batch_limits_that_differ_are_named(probe):
     differences, _ = probe(accept_any_window, "--create", "--only", "batch-windows")
     assert len(differences) == 1
     assert "window 673h is refused" in differences[0]
+
+
+def test_a_limit_of_lines_that_differs_is_named(probe, monkeypatch):
+    monkeypatch.setattr(batch_checks.batches, "MAX_REQUESTS", 9)  # of the probe and of the sandbox
+    assert probe(None, "--create", "--only", "batch-lines")[0] == []
+
+    def finish(path, query, answer):
+        answer["body"] = answer["body"].replace(b'"Failed"', b'"Done"')
+
+    differences, _ = probe(finish, "--create", "--only", "batch-lines")
+    assert len(differences) == 1
+    assert "10 lines are refused" in differences[0]
 
 
 def test_report_and_cassette_have_no_key_and_no_text(probe, editor, tmp_path):

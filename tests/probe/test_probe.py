@@ -67,6 +67,12 @@ def test_the_cost_is_by_the_price_list_and_unknown_prices_stay_unknown():
     assert "unknown of ernie-5.5-flash-preview" in str(limit)
 
 
+def test_a_batch_costs_what_its_lines_cost():
+    (one, many) = (cost_limit(plan(CHECKS[name].steps())).cny for name in ("batch-windows", "batch-lines"))
+    assert 0 < one < 0.001
+    assert 0.2 < many < 0.8
+
+
 def test_a_picture_costs_its_price_and_a_wrong_key_costs_nothing():
     picture = Request(inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "x"})
     refused = Request(CHAT_V2, {"model": "ernie-5.1", "messages": []}, key="wrong")
