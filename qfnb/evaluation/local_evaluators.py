@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Any, Final, Protocol
 
+from .._text import cut_to_tokens
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..metrics.exact_choice_json import CHOICE_LETTERS, json_fields, matches_pattern, multiple_choice
@@ -199,14 +200,21 @@ def embedding_similarity(
     client = embedding or Embedding()
     name = client.model or catalog.DEFAULTS["embedding"]
     model_row = None if client.endpoint else catalog.find_model("embedding", name)
-    max_chars = model_row.max_chars if model_row else None
-    output_texts, reference_texts = [[text[:max_chars] for text in texts] for texts in (outputs, references)]
+    output_texts, reference_texts = [[_beginning(text, model_row) for text in texts] for texts in (outputs, references)]
     unique = [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()]
-    vectors = _embed_texts(client, unique, worker_num)
+    group_size = 1 if model_row and model_row.id == "tao-8k" else MAX_TEXTS  # API page of /v2/embeddings
+    vectors = _embed_texts(client, unique, worker_num, group_size)
     return [
         cosine(vectors.get(output, ()), vectors.get(reference, ()))
         for output, reference in zip(output_texts, reference_texts, strict=True)
     ]
+
+
+def _beginning(text: str, model: catalog.CatalogModel | None) -> str:
+    """Return as much of a text as a model takes; its tokens are an estimate."""
+    if model is None or model.max_chars or not model.max_input:
+        return text[: model.max_chars if model else None]
+    return cut_to_tokens(text, model.max_input)
 
 
 def cosine(first: Vector, second: Vector) -> float:
@@ -215,8 +223,8 @@ def cosine(first: Vector, second: Vector) -> float:
     return sum(map(mul, first, second)) / size if size and len(first) == len(second) else math.nan
 
 
-def _embed_texts(embedding: Embedding, texts: Sequence[str], worker_num: int) -> dict[str, Vector]:
-    groups = [texts[start : start + MAX_TEXTS] for start in range(0, len(texts), MAX_TEXTS)]
+def _embed_texts(embedding: Embedding, texts: Sequence[str], worker_num: int, group_size: int) -> dict[str, Vector]:
+    groups = [texts[start : start + group_size] for start in range(0, len(texts), group_size)]
     replies = embedding.batch_do(groups, worker_num=worker_num).results() if groups else []
     return {
         text: vector

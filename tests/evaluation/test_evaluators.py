@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from qfnb import errors
+from qfnb import Embedding, errors
 from qfnb.evaluation import (
     ChoiceEvaluator,
     EmbeddingEvaluator,
@@ -20,7 +20,7 @@ from qfnb.evaluation import (
     RegexEvaluator,
     RougeLEvaluator,
 )
-from qfnb.evaluation.local_evaluators import evaluators_by_name
+from qfnb.evaluation.local_evaluators import embedding_similarity, evaluators_by_name
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,10 @@ def test_an_evaluator_declares_direction_and_scale():
     assert JudgePanel([judge, LocalJudgeEvaluator()]).scales == {"judge_score": (0, 10)}
     assert set(GuardEvaluator().lower_is_better) == {"degenerate", "repetition"}
     assert not set(MetricEvaluator("rouge_l").lower_is_better)
+
+
+def test_long_texts_are_compared_by_what_their_model_takes_and_in_as_many_calls_as_it_needs(sandbox):
+    long = "天 " * 20_000
+    scores = embedding_similarity([long, "早上九点"], [f"{long}结尾", "九点开门"], Embedding("tao-8k"))
+    assert scores[0] == pytest.approx(1)
+    assert 0 < scores[1] < 1

@@ -67,6 +67,13 @@ def test_an_answer_that_is_no_list_is_a_warning_and_the_table_holds(scripted, an
     assert "ernie-5.1" in set(frame["id"])
 
 
+def test_the_sandboxs_list_says_what_the_table_says(sandbox):
+    before, after = qfnb.models().set_index("id"), qfnb.models(refresh=True).set_index("id")
+    facts = [name for name in before.columns if name not in {"source", "thinking"}]
+    pd.testing.assert_frame_equal(after.loc[before.index, facts], before[facts])
+    assert catalog.load_models() is catalog.built_in_models()
+
+
 def test_another_vendors_server_lists_its_own_models_only(scripted):
     server = scripted([http_answer(b'{"data": [{"id": "llama"}]}')])
     get_config().openai_base_url = f"{server.url}/v1"
