@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from typing import Any, Protocol
 
 from ..config import settings
-from ..errors import InternalError, InvalidArgumentError
+from ..errors import APIError, InternalError, InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.management.service import Service as Services
 from ..wire import service_v2 as wire
@@ -22,6 +23,11 @@ _STATUS = {
     wire.FAILED: ServiceStatus.DeployFailed,
     wire.STOPPED: ServiceStatus.DeployStopped,
 }
+
+
+V1_ENDED = "is of the v1 kind, which ended on 2026-08-31: deploy it again (v1 服务已下线，请重新部署)"
+
+log = logging.getLogger("qfnb.model")
 
 
 class PublishedModel(Protocol):
@@ -43,6 +49,9 @@ class Service:
         service_type: kind of API, default Chat.
         name: the label in charts and tables.
 
+    Attributes:
+        is_v1: whether it is known to be of the v1 kind, which ended; it is known after a look at the platform.
+
     Source: seed 000, seed 004 (Service).
     """
 
@@ -61,6 +70,7 @@ class Service:
         self.id, self.endpoint, self.model = id, endpoint, model
         self.deploy_config, self.service_type = deploy_config, service_type or ServiceType.Chat
         self.name = name
+        self.is_v1 = False
 
     def wait_until_serving(self, *, stop_event: threading.Event | None = None) -> Service:
         """Wait until the service is ready, and look up its endpoint.
@@ -77,8 +87,15 @@ class Service:
             label=f"deploying {self.label}",
             stop_event=stop_event,
         )
-        self.endpoint = answer.data.endpoint
+        self._read_detail(answer.data)
         return self
+
+    def _read_detail(self, detail: wire.ServiceDetail) -> None:
+        """Take over the endpoint and the kind; a service of the v1 kind is warned of once."""
+        self.endpoint = detail.endpoint or self.endpoint
+        if detail.is_v1 and not self.is_v1:
+            log.warning("%s %s", self.label, V1_ENDED)
+        self.is_v1 = detail.is_v1
 
     @property
     def label(self) -> str:
@@ -95,8 +112,9 @@ class Service:
         """
         if self.id is None:
             raise InternalError("this service has no id: only deployed services have a status")
-        state = Services.V2.service_detail(str(self.id)).data.run_status
-        return _STATUS.get(state, ServiceStatus.Unknown)
+        detail = Services.V2.service_detail(str(self.id)).data
+        self._read_detail(detail)
+        return _STATUS.get(detail.run_status, ServiceStatus.Unknown)
 
     def get_res(self) -> ChatCompletion:
         """Return the client of this service.
@@ -107,14 +125,24 @@ class Service:
         if self.service_type is not ServiceType.Chat:
             raise InternalError(f"a service of type {self.service_type} cannot be called by this version")
         if self.endpoint is None and self.id is not None:
-            self.endpoint = Services.V2.service_detail(str(self.id)).data.endpoint
+            self._read_detail(Services.V2.service_detail(str(self.id)).data)
         if self.endpoint:
             return ChatCompletion(endpoint=self.endpoint)
         return ChatCompletion(model=str(self.model))
 
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
-        """Call the service: `service.exec({"messages": [{"role": "user", "content": "你好"}]})`."""
-        return self.get_res().do(**{**(input or {}), **options})
+        """Call the service: `service.exec({"messages": [{"role": "user", "content": "你好"}]})`.
+
+        Raises:
+            APIError: the platform refuses; of a service of the v1 kind it says that it must be deployed again.
+        """
+        client = self.get_res()
+        try:
+            return client.do(**{**(input or {}), **options})
+        except APIError as error:
+            if self.is_v1:
+                error.add_note(f"{self.label} {V1_ENDED}")
+            raise
 
     def dumps(self) -> bytes:
         """Return the service as UTF-8 JSON."""
@@ -138,4 +166,4 @@ class Service:
             raise InvalidArgumentError("these bytes are not a service written by Service.dumps()") from None
 
     def __repr__(self) -> str:
-        return f"<Service {self.label}>"
+        return f"<Service {self.label}{f': {V1_ENDED}' if self.is_v1 else ''}>"

@@ -86,8 +86,15 @@ class ServiceDetail(ConsoleRecord):
 
     @property
     def endpoint(self) -> str:
-        """The value for `endpoint=`."""
-        return self.url.rstrip("/").rsplit("/", 1)[-1]
+        """The value for `endpoint=`: the API name, which is the `model` of v2's calls."""
+        named = (self.model_extra or {}).get("endpoint")
+        return str(named or self.url.rstrip("/").rsplit("/", 1)[-1])
+
+    @property
+    def is_v1(self) -> bool:
+        """Whether it is of the v1 kind, which ended on 2026-08-31; one of the v2 kind has no address under /rpc/2.0."""
+        version = (self.model_extra or {}).get("apiVersion")
+        return version == "v1" if version else "/rpc/2.0/" in self.url
 
 
 class FindServices(PageRequest):

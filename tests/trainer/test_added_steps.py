@@ -6,9 +6,10 @@ from support.waiting import wait_for
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
 from qfnb.evaluation import ExactMatchEvaluator
-from qfnb.model import Model
+from qfnb.model import Model, Service
 from qfnb.resources import FineTune
 from qfnb.resources.management.model import Model as Repository
+from qfnb.resources.management.service import Service as Services
 from qfnb.trainer.consts import ActionState
 
 DEPLOY_CONFIG = DeployConfig(endpoint_suffix="later")
@@ -166,3 +167,29 @@ def test_a_run_that_could_not_be_stopped_is_reported(sandbox, fault):
     trainer.stop().wait(20)
     assert any("could not be stopped" in line.text for line in trainer.progress.log)
     LLMFinetune.attach(trainer.progress.task_id).start().stop().wait(20)
+
+
+def test_a_deployed_service_is_called_by_its_name_on_v2(sandbox, control, trained):
+    service = LLMFinetune.attach(trained.id).deploy(DEPLOY_CONFIG).wait(60).output["service"]
+    count = lambda: control.get("/_sandbox/health").json()["requests"].get("chat.v2", 0)
+    before = count()
+    answer = service.exec({"messages": [{"role": "user", "content": PAIRS[0]["prompt"]}]})
+    assert (answer["result"], count()) == (PAIRS[0]["response"], before + 1)
+    assert (service.is_v1, str(service.status)) == (False, "Deployed")
+
+
+def test_a_service_of_the_v1_kind_is_said_to_need_deploying_again(sandbox, control, trained, caplog):
+    trainer = LLMFinetune.attach(trained.id)
+    model = Model(task_id=trainer.progress.task_id, job_id=trainer.progress.job_id).publish("of_the_v1_kind")
+    created = Services.create(model.set_id, model.id, "old_kind", "oldkind")["result"]["serviceId"]
+    service = Service(created)
+    wait_for(lambda: str(service.status), lambda status: status == "Deployed")
+    assert "deploy it again" in repr(service)
+    assert "v1 kind" in caplog.text
+    control.post("/_sandbox/modes", json={"strict": True})
+    try:
+        with pytest.raises(errors.APIError) as caught:
+            service.exec({"messages": [{"role": "user", "content": "你好"}]})
+    finally:
+        control.post("/_sandbox/modes", json={"strict": False})
+    assert any("deploy it again" in note for note in caught.value.__notes__)

@@ -55,6 +55,4 @@ def _default_version(choice: ModelChoice, platform: Platform) -> int:
     keys = platform.credentials
     if choice.kind in {"text2image", "image2image"}:
         return 2
-    if choice.endpoint and (keys.ak or keys.access_key or keys.access_token):
-        return 1  # with these keys the user's own services are addressed by path
-    return 2 if keys.api_key or keys.access_key else 1
+    return 2 if keys.api_key or keys.access_key else 1  # a service of the user's own is a `model` of v2, too

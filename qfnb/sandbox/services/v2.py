@@ -115,6 +115,7 @@ def _service_to_wire(call: Call, service: Document) -> dict[str, Any]:
         "description": service["description"],
         "url": common.service_url(call.world, service),
         "endpoint": service["endpoint"],
+        "apiVersion": service["plane"],
         "serviceType": service["serviceType"],
         "runStatus": common.service_state(call.world, service),
         "updateStatus": "Updating" if changing else "None",
