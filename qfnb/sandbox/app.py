@@ -100,9 +100,10 @@ async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
 
 
 def _encode_event(piece: Mapping[str, Any]) -> bytes:
-    """Return an event as it is sent; `_event` in a piece is its name."""
+    """Return an event as it is sent; `_event` in a piece is its name, `_unsent` has keys that stay here."""
     event_line = f"event: {piece['_event']}\n" if "_event" in piece else ""
-    data = {key: value for key, value in piece.items() if key != "_event"}
+    unsent = {"_event", "_unsent", *piece.get("_unsent", ())}
+    data = {key: value for key, value in piece.items() if key not in unsent}
     return f"{event_line}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 

@@ -25,7 +25,7 @@ _ALTERNATIVES = {"high": 2, "max": 8}
 
 
 def finish_reply(call: Call, reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions) -> Reply:
-    """Return a reply of an engine that does not count tokens, with thinking, form and limits as the options say.
+    """Return a reply with thinking, form and limits as the options say, as far as its engine has not seen to them.
 
     Args:
         call: the call.
@@ -37,12 +37,12 @@ def finish_reply(call: Call, reply: Reply, model: ChatModel, conversation: Conve
     Raises:
         Refusal: the schema cannot be filled.
     """
-    if reply.usage is not None or "tools" in model.abilities:
+    if "tools" in model.abilities:
         return reply
     reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation.question, options), conversation)
-    return _limit(reply, reasoning, options)
+    return _limit(reply, reasoning, options) if reply.usage is None else reply  # an engine that counts has cut it
 
 
 def build_answer(
@@ -180,8 +180,8 @@ def _final_event(
     indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
     delta = {"content": "", "tool_calls": indexed} if indexed else {"content": ""}
     choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
-    event = {**head, "choices": [choice], "sandbox": _mark(reply, head, usage)}
-    return event if options.usage_pieces == "none" else event | {"usage": usage}
+    event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+    return event | {"_unsent": ["usage"]} if options.usage_pieces == "none" else event
 
 
 def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:

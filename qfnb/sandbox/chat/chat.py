@@ -46,7 +46,8 @@ async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stre
     _validate_tokens(call, row, conversation)
     pictures.validate_pictures(call, body.messages)
     sandbox_reply = _sandbox_reply(call, model, body)
-    if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
+    writes_format = options.json_format == "text" or "tools" in model.abilities
+    if sandbox_reply is None and body.stream and writes_format and isinstance(model, StreamingModel):
         pieces = await conversion.start_stream(call, model, conversation)
         return answers.stream_pieces(call, body, conversation, pieces, options)
     reply = sandbox_reply or await conversion.ask_model(call, model, conversation)

@@ -119,7 +119,7 @@ class Stream:
     """An answer in pieces.
 
     Attributes:
-        pieces: the JSON object of each event; `_event` in it names the event.
+        pieces: the JSON object of each event; `_event` in it names the event, `_unsent` has keys that are not sent.
         done: the text of a last event, None without one.
     """
 

@@ -157,6 +157,17 @@ def test_calls_and_tokens_are_counted_by_service_and_application(shop):
     assert app.app_id == str(Service.app_list()["result"]["appList"][0]["id"])
 
 
+def test_a_stream_without_usage_is_counted_too(shop):
+    service = shop.serve("counted unseen")
+    body = {"model": service.endpoint, "messages": [{"role": "user", "content": QUESTION}], "stream": True}
+    with shop.http() as http:
+        answer = http.post("/v2/chat/completions", json={**body, "stream_options": {"include_usage": False}})
+    assert "usage" not in answer.text
+    assert "_unsent" not in answer.text
+    (app,) = metric(service.service_id)
+    assert (app.metric.succeed_call_total, app.metric.output_tokens_total > 0) == (1, True)
+
+
 def test_a_call_is_counted_where_its_appid_says(shop):
     service = shop.serve("by application")
     body = {"model": service.endpoint, "messages": [{"role": "user", "content": QUESTION}]}
