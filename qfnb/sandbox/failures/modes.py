@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ...errors import InvalidArgumentError
+
 ENVIRONMENT_STRICT = "QFNB_SANDBOX_STRICT"
 """`1` or `0`: the mode `strict` of a server that starts."""
 
@@ -28,7 +30,13 @@ class Modes(BaseModel):
 
     @classmethod
     def at_start(cls, stored: Mapping[str, Any]) -> "Modes":
-        """Return the stored modes, with that of the environment."""
+        """Return the stored modes, with that of the environment.
+
+        Raises:
+            InvalidArgumentError: the variable is neither 1 nor 0.
+        """
         strict = os.environ.get(ENVIRONMENT_STRICT, "")
+        if strict not in {"", "0", "1"}:
+            raise InvalidArgumentError(f"{ENVIRONMENT_STRICT}={strict}: must be 1 or 0 (只能是 1 或 0)")
         known_fields = {name: value for name, value in stored.items() if name in cls.model_fields}
         return cls.model_validate(known_fields | ({"strict": strict} if strict else {}))

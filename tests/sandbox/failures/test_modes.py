@@ -8,8 +8,9 @@ from support.datasets import PAIR, import_rows, jsonl, wait_until_idle
 from support.raw_http import CHAT, connect, line, signed_headers
 from support.sandbox_thread import run_world
 
-from qfnb import config
+from qfnb import config, errors
 from qfnb.resources import Data
+from qfnb.sandbox import ensure
 from qfnb.sandbox.failures.quota import RateQuota
 
 V1_CHAT = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
@@ -53,6 +54,12 @@ def test_the_environment_makes_a_server_strict(tmp_path, monkeypatch, value, str
     monkeypatch.setenv("QFNB_SANDBOX_STRICT", value)
     with run_world(tmp_path, time.monotonic) as world:
         assert world.modes.strict is strict
+
+
+def test_a_wrong_variable_is_named_and_no_server_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_SANDBOX_STRICT", "perhaps")
+    with pytest.raises(errors.SandboxError, match="QFNB_SANDBOX_STRICT=perhaps: must be 1 or 0"):
+        ensure(tmp_path)
 
 
 def test_a_mode_that_does_not_exist_is_named(world, http):
