@@ -11,8 +11,8 @@ from ..engines.protocol import EngineError, StreamingModel, Vectors
 from ..http.call import Call, Stream, emulates
 from ..services.metering import metered
 from . import conversion
-from .options import validate_ranges_v1
-from .served_models import require_preset, resolve_model
+from .options import parse_count, validate_ranges_v1, validate_sampling
+from .served_models import require_preset, resolve_model, resolve_target
 
 
 @emulates(wire.COMPLETION_V1)
@@ -39,15 +39,15 @@ async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] |
 @metered
 async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
     """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
-    model = resolve_model(call, body.model)
+    (model, row), extra = resolve_target(call, body.model), body.model_extra or {}
+    validate_sampling(call, extra, row)
+    limit = parse_count(call, extra, "max_tokens")
     if not body.prompt.strip():
         raise call.invalid("prompt", "it must not be empty")
-    extra = body.model_extra or {}
-    conversation = conversion.prompt_conversation(body.prompt, extra | {"max_output_tokens": extra.get("max_tokens")})
+    conversation = conversion.prompt_conversation(body.prompt, extra | {"max_output_tokens": limit})
     reply = await conversion.ask_model(call, model, conversation)
     text = reply.text.partition(body.suffix)[0] if body.suffix else reply.text
-    limit = extra.get("max_tokens")
-    cut = cut_to_tokens(text, limit) if isinstance(limit, int) else text
+    cut = text if limit is None else cut_to_tokens(text, limit)
     reason = reply.reason if cut == text else "length"
     head = {"id": call.id, "object": "text_completion", "created": int(time.time()), "model": body.model}
     usage = {"usage": reply.usage or conversion.count_usage([body.prompt, body.suffix or ""], cut)}

@@ -53,6 +53,8 @@ def validate_ranges_v1(call: Call, extra: Mapping[str, Any]) -> None:
     """Refuse an option of v1 that is out of its range, or functions that are none."""
     for name, (low, high) in _RANGES_V1.items():
         _validate_number(call, name, extra.get(name), low, high, excludes_low=name == "temperature")
+    _validate_number(call, "seed", extra.get("seed"), 0, MAX_SEED)
+    _validate_stop(call, extra)
     for function in _list_of_objects(call, "functions", extra.get("functions")):
         _validate_function(call, "functions", function)
 
@@ -69,9 +71,9 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
         Refusal: an option is of a wrong type or out of its range.
     """
     extra = body.model_extra or {}
-    _validate_sampling(call, extra, is_ernie=row is not None and row.id.startswith("ernie"))
+    validate_sampling(call, extra, row)
     _validate_tools(call, extra)
-    max_tokens, max_total = (_parse_count(call, extra, name) for name in ("max_tokens", "max_completion_tokens"))
+    max_tokens, max_total = (parse_count(call, extra, name) for name in ("max_tokens", "max_completion_tokens"))
     if row is not None and row.max_output and max(max_tokens or 0, max_total or 0) > row.max_output:
         raise call.refusal(f"max_tokens and max_completion_tokens of {row.id} are at most {row.max_output}")
     if max_total is None and row is not None and row.id.startswith(_TOTAL_LIMIT_MODELS):
@@ -87,11 +89,23 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
     )
 
 
-def _validate_sampling(call: Call, extra: Mapping[str, Any], *, is_ernie: bool) -> None:
+def validate_sampling(call: Call, extra: Mapping[str, Any], row: CatalogModel | None) -> None:
+    """Refuse an option of v2 about sampling that is of a wrong type or out of its range.
+
+    Args:
+        call: the call.
+        extra: the options of the request.
+        row: the model's row of the catalogue; ERNIE models take temperatures up to 1 only.
+    """
+    is_ernie = row is not None and row.id.startswith("ernie")
     for name, (low, high) in _RANGES_V2.items():
         is_strict = is_ernie and name == "temperature"
         _validate_number(call, name, extra.get(name), low, 1.0 if is_strict else high, excludes_low=is_strict)
     _validate_number(call, "seed", extra.get("seed"), 0, MAX_SEED)
+    _validate_stop(call, extra)
+
+
+def _validate_stop(call: Call, extra: Mapping[str, Any]) -> None:
     stops = extra.get("stop")
     stops = [stops] if isinstance(stops, str) else stops or []
     if not isinstance(stops, list) or len(stops) > MAX_STOPS or not all(map(_is_stop, stops)):
@@ -110,7 +124,7 @@ def _validate_tools(call: Call, extra: Mapping[str, Any]) -> None:
     choice = extra.get("tool_choice")
     if isinstance(choice, Mapping):
         _validate_function(call, "tool_choice", choice.get("function"))
-    elif choice not in {None, "none", "auto", "required"}:
+    elif choice not in (None, "none", "auto", "required"):
         raise call.refusal(f"tool_choice must be none, auto, required or a function, it is {choice!r}")
     if not isinstance(extra.get("parallel_tool_calls", True), bool):
         raise call.refusal("parallel_tool_calls must be true or false")
@@ -145,7 +159,8 @@ def _validate_number(call: Call, name: str, value: Any, low: float, high: float,
         raise call.refusal(f"{name} must be in {'(' if excludes_low else '['}{low}, {high}], it is {value!r}")
 
 
-def _parse_count(call: Call, extra: Mapping[str, Any], name: str) -> int | None:
+def parse_count(call: Call, extra: Mapping[str, Any], name: str) -> int | None:
+    """Return an option that is a whole number from 1, None without it. Raises Refusal."""
     value = extra.get(name)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise call.refusal(f"{name} must be a whole number from 1, it is {value!r}")
@@ -160,18 +175,18 @@ def _parse_thinking(call: Call, extra: Mapping[str, Any], row: CatalogModel | No
     budget = None
     if row.thinking_field == "thinking" and (switch := extra.get("thinking")) is not None:
         kind = switch.get("type") if isinstance(switch, Mapping) else None
-        if kind not in {"enabled", "disabled"}:
+        if kind not in ("enabled", "disabled"):
             raise call.refusal('thinking must be {"type": "enabled"} or {"type": "disabled"}')
         thinks = kind == "enabled"
     if row.thinking_field == "enable_thinking":
         if not isinstance(extra.get("enable_thinking", False), bool | None):
             raise call.refusal(f"enable_thinking must be true or false, it is {extra['enable_thinking']!r}")
         thinks = extra["enable_thinking"] if extra.get("enable_thinking") is not None else thinks
-        budget = _parse_count(call, extra, "thinking_budget")
+        budget = parse_count(call, extra, "thinking_budget")
         if budget is not None and budget < MIN_BUDGET:
             raise call.refusal(f"thinking_budget must be at least {MIN_BUDGET}, it is {budget}")
     if row.efforts and (word := extra.get("reasoning_effort")) is not None:
-        if word not in EFFORTS:
+        if not isinstance(word, str) or word not in EFFORTS:
             raise call.refusal(f"reasoning_effort must be one of {', '.join(EFFORTS)}, it is {word!r}")
         thinks, effort = True, EFFORTS[word]
     return {"thinks": thinks or row.thinking == "always", "budget": budget, "effort": effort}
@@ -182,7 +197,7 @@ def _parse_format(call: Call, value: Any, row: CatalogModel | None) -> tuple[str
     if value is None:
         return "text", None
     kind = value.get("type") if isinstance(value, Mapping) else value
-    if kind not in {"text", "json_object", "json_schema"}:
+    if kind not in ("text", "json_object", "json_schema"):
         raise call.refusal(f"response_format.type must be text, json_object or json_schema, it is {kind!r}")
     if kind != "json_schema":
         return kind, None

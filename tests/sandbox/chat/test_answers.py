@@ -179,6 +179,8 @@ def test_short_prompts_are_not_cached(http):
         {"tools": [{"type": "function", "function": {"name": "f", "parameters": 3}}]},
         {"tools": [{"type": "retrieval"}]},
         {"tool_choice": "sometimes"},
+        {"tool_choice": []},
+        {"response_format": {"type": []}},
         {"tool_choice": {"type": "function", "function": {"name": "g"}}},
         {"parallel_tool_calls": "yes"},
         {"web_search": True},
@@ -205,6 +207,8 @@ def test_a_wrong_option_is_refused(http, body):
     ("model", "body"),
     [
         (DEEPSEEK, {"thinking": "on"}),
+        (DEEPSEEK, {"thinking": {"type": []}}),
+        (DEEPSEEK, {"reasoning_effort": {}}),
         (DEEPSEEK, {"reasoning_effort": "huge"}),
         (QWEN, {"enable_thinking": 1}),
         (QWEN, {"enable_thinking": True, "thinking_budget": 99}),

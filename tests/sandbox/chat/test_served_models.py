@@ -234,3 +234,9 @@ def test_a_text_for_a_gap_ends_where_the_suffix_begins(http):
     assert cut == whole[:10]
     short = http.post("/v2/completions", json={**body, "max_tokens": 3}).json()
     assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 3)
+
+
+@pytest.mark.parametrize("change", [{"seed": "high"}, {"max_tokens": "3"}, {"stop": [1]}, {"prompt": " "}], ids=str)
+def test_a_wrong_completion_is_refused(http, change):
+    body = {"model": "ernie-4.5-turbo-128k", "prompt": "你是谁", **change}
+    assert error_of(http.post("/v2/completions", json=body)) == (400, "invalid_argument")
