@@ -36,7 +36,7 @@ PARSER = VerbParser(
     "Ask a model about every row, without blocking the notebook and without losing a row.\n"
     "DATA is a variable (DataFrame, Series, list, Dataset) or a path; {column} is a cell of the row.\n"
     f"Verbs: {', '.join(VERBS)}. A variable with a verb's name: %qfbatch start list --prompt ...",
-    '  %qfbatch df --prompt "Classify: {review}" -m ERNIE-Speed-8K -o result\n'
+    '  %qfbatch df --prompt "Classify: {review}" -m ernie-4.5-turbo-128k -o result\n'
     "  %qfbatch wait            (wait for the newest, show its end)\n"
     "  result.to_frame()\n\n"
     "  %%qfbatch reviews.csv -o result --out answers.jsonl        (the cell is the prompt)\n"
@@ -49,7 +49,7 @@ PARSER = VerbParser(
 )
 PARSER.add_option("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
 PARSER.add_option(
-    "-m", "--model", metavar="NAME", help="who is asked; default ERNIE-Bot-turbo", complete=tab_completion.chat_models
+    "-m", "--model", metavar="NAME", help="who is asked; default: the default chat model", complete=tab_completion.chat_models
 )
 PARSER.add_option(
     "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints

@@ -237,7 +237,7 @@ def test_help_shows_how_it_is_used(kernel):
     [
         ("%qfbatch ", {"wait", "resume", "df", "talks"}),
         ("%qfbatch d", {"df", "delete"}),
-        ("%qfbatch df -m ERNIE-4.0-T", {"ERNIE-4.0-Turbo-8K"}),
+        ("%qfbatch df -m ernie-4.5-turbo-1", {"ernie-4.5-turbo-128k"}),
         ("%qfbatch df --bud", {"--budget"}),
         ("%qfbatch wait res", {"result"}),
         ("%qfbatch resume kept-", {"kept-by-name"}),
