@@ -49,7 +49,11 @@ PARSER = VerbParser(
 )
 PARSER.add_option("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
 PARSER.add_option(
-    "-m", "--model", metavar="NAME", help="who is asked; default: the default chat model", complete=tab_completion.chat_models
+    "-m",
+    "--model",
+    metavar="NAME",
+    help="who is asked; default: the default chat model",
+    complete=tab_completion.chat_models,
 )
 PARSER.add_option(
     "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints

@@ -196,19 +196,17 @@ def find_prices(kind: ModelKind | None, name: str) -> ModelPrices | None:
     Raises:
         InvalidArgumentError: the user's file of prices cannot be read.
     """
-    row = find_model(kind, name)
-    return _find_own_prices(name) or (prices_of(row) if row else None)
+    row, path = find_model(kind, name), config.settings().prices
+    own = own_prices(path).get(name.lower()) if path else None
+    return own or (prices_of(row) if row else None)
 
 
 def prices_of(row: CatalogModel) -> ModelPrices | None:
     """Return the prices of a model; see `find_prices`."""
-    own = (_find_own_prices(name) for name in (row.id, row.name, *row.aliases))
+    if not (path := config.settings().prices):
+        return row.prices
+    own = map(own_prices(path).get, (name.lower() for name in (row.id, row.name, *row.aliases)))
     return next(filter(None, own), row.prices)
-
-
-def _find_own_prices(name: str) -> ModelPrices | None:
-    path = config.settings().prices
-    return own_prices(path).get(name.lower()) if path else None
 
 
 def reply_cost(

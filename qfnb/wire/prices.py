@@ -144,16 +144,15 @@ def token_cost(
         (prices.cached or prices.input, cached_tokens),
         (prices.output, completion_tokens),
     )
-    share = _hourly_share(prices)
-    cost = FREE
+    low = high = 0.0
     for steps, count in counts:
         if count:
-            cost += _price_at(steps, prompt_tokens, hour, share) * (count / 1000)
+            step_low, step_high = _price_at(prices, steps, prompt_tokens, hour)
+            low, high = low + step_low * count / 1000, high + step_high * count / 1000
     if not is_batch:
-        return cost
-    if prices.batch_share is None:
-        return PriceRange(cost.low * BATCH_SHARE, cost.high)
-    return cost * prices.batch_share
+        return PriceRange(low, high)
+    share = prices.batch_share
+    return PriceRange(low * (BATCH_SHARE if share is None else share), high * (1 if share is None else share))
 
 
 def china_hour(timestamp: float | None = None) -> int:
@@ -161,16 +160,21 @@ def china_hour(timestamp: float | None = None) -> int:
     return int(((time.time() if timestamp is None else timestamp) + CHINA_OFFSET_S) // 3600 % 24)
 
 
-def _price_at(steps: tuple[PriceStep, ...], prompt_tokens: int, hour: int | None, share: float) -> PriceRange:
-    """Return the price per 1,000 tokens of one column, for a length of input and an hour."""
+def _price_at(
+    table: ModelPrices, steps: tuple[PriceStep, ...], prompt_tokens: int, hour: int | None
+) -> tuple[float, float]:
+    """Return both ends of the price per 1,000 tokens of one column, for a length of input and an hour."""
+    first = steps[0]
+    if len(steps) == 1 and first.max_input is None and first.hours is None:  # of most models
+        return first.price, first.price
     bounds = [step.max_input for step in steps if step.max_input is not None]
     tier = min((bound for bound in bounds if bound >= prompt_tokens), default=max(bounds, default=None))
     steps = tuple(step for step in steps if step.max_input in {tier, None})
     prices = [step.price for step in steps if hour is None or step.covers(hour)]
     if prices and (hour is not None or _covers_day(steps)):
-        return PriceRange(min(prices), max(prices))
+        return min(prices), max(prices)
     listed = [step.price for step in steps]
-    return PriceRange(min(listed) * share, max(listed))
+    return min(listed) * _hourly_share(table), max(listed)
 
 
 def _hourly_share(prices: ModelPrices) -> float:
