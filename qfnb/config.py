@@ -78,7 +78,7 @@ class Settings(BaseModel):
     sandbox_idle_minutes: float = 30
 
     prices: str = ""
-    """A CSV or JSON file of your own prices, which win over the list prices; `wire.prices.own_prices` has its form."""
+    """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices (`wire.own_prices`)."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from importlib import resources
 from typing import Any, Literal
 
 from .. import config
-from .prices import ModelPrices, PriceRange, own_prices, parse_steps, token_cost
+from .own_prices import own_prices
+from .prices import ModelPrices, PriceRange, parse_steps, token_cost
 
 ModelKind = Literal[
     "chat", "completion", "embedding", "reranker", "text2image", "image2image", "image2text", "ocr", "video", "plugin"

@@ -1,20 +1,13 @@
-"""What replies cost: a pure function of tokens, hour in China, and batch or not; and files of one's own prices.
+"""What replies cost: a pure function of tokens, hour in China, and batch or not.
 
 Prices are CNY per 1,000 tokens. In files they are a number, tiers by length of the whole input
 (`<=32k:0.004|<=128k:0.006`, k = 1,024 tokens), or hours in China (`08-22h:0.008|22-08h:0.004`).
 """
 
-import csv
-import json
-import math
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 from ..errors import InvalidArgumentError
 
@@ -23,8 +16,6 @@ BATCH_SHARE = 0.4
 
 CHINA_OFFSET_S = 8 * 3600
 """China has one time zone and no summer time."""
-
-OWN_PRICE_FIELDS = ("input", "output", "cached", "batch", "image")
 
 
 @dataclass(frozen=True)
@@ -229,70 +220,3 @@ def _parse_step(text: str) -> PriceStep:
     if hours and (hours[0] > 24 or hours[1] > 24 or hours[0] % 24 == hours[1] % 24):
         raise ValueError(f"{text!r}: hours are 00 to 24 and differ")
     return PriceStep(float(match["price"]), max_input, hours)
-
-
-def own_prices(path: str) -> Mapping[str, ModelPrices]:
-    """Return the prices of a user's file by model in lower case; it is read again when it changed.
-
-    Args:
-        path: a CSV file with the columns model, input, output, cached, batch, image (only model is needed), or JSON
-            `{"MODEL": {"input": 0.001, "output": "<=32k:0.004|<=128k:0.006"}}`. batch is a share, 0.4 for 40 %.
-
-    Raises:
-        InvalidArgumentError: names file, model and field, and what is allowed.
-    """
-    file = Path(path).expanduser()
-    try:
-        return _read_own_prices(file, file.stat().st_mtime_ns)
-    except OSError as error:
-        raise InvalidArgumentError(f"QIANFAN_PRICES={path}: {error.strerror or error} (无法读取价格文件)") from None
-
-
-@lru_cache(maxsize=4)
-def _read_own_prices(file: Path, changed_at: int) -> Mapping[str, ModelPrices]:
-    name = f"price file {file.name}"
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
-    except ValueError as error:
-        raise InvalidArgumentError(f"{name}: {error} (价格文件有误)") from None
-    return {model.strip().lower(): _own_model_prices(f"{name}, model {model!r}", row) for model, row in rows.items()}
-
-
-def _json_rows(text: str) -> dict[str, Mapping[str, Any]]:
-    rows = json.loads(text)
-    if wrong := [f"model {model!r} is {row!r}" for model, row in rows.items() if not isinstance(row, dict)]:
-        raise ValueError(f"{wrong[0]}: must be an object with {', '.join(OWN_PRICE_FIELDS)}")
-    return dict(rows)
-
-
-def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
-    reader = csv.DictReader(text.splitlines(), restkey="")
-    if "model" not in (reader.fieldnames or ()):
-        raise ValueError(f"the first line must name the columns: model, {', '.join(OWN_PRICE_FIELDS)}")
-    return {row.pop("model"): row for row in reader}
-
-
-def _to_text(value: Any) -> str:
-    """Return a cell as text; JSON's 1e-05 is 0.00001."""
-    is_number = isinstance(value, float) and math.isfinite(value)
-    return "" if value is None else f"{Decimal(str(value)):f}" if is_number else str(value).strip()
-
-
-def _own_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:
-    values = {key: _to_text(value) for key, value in row.items()}
-    if unknown := [key for key in values if key not in OWN_PRICE_FIELDS]:
-        raise InvalidArgumentError(
-            f"{where}: there is no field {unknown[0]!r}; fields are {', '.join(OWN_PRICE_FIELDS)}"
-        )
-    numbers: dict[str, float | None] = {}
-    for key in ("batch", "image"):
-        text = values.get(key, "")
-        if text and not re.fullmatch(r"\d+(\.\d+)?", text):
-            raise InvalidArgumentError(f"{where}: {key}={text}: must be a number of 0 or more")
-        numbers[key] = float(text) if text else None
-    try:
-        steps = {key: parse_steps(values.get(key, "")) for key in ("input", "output", "cached")}
-    except ValueError as error:
-        raise InvalidArgumentError(f"{where}: {error}") from None
-    return ModelPrices(**steps, batch_share=numbers["batch"], image=numbers["image"])

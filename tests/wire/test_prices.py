@@ -102,6 +102,14 @@ def test_own_prices_win_over_the_list(tmp_path, suffix):
     assert cost("ernie-4.5-turbo-128k", 1000) == PriceRange(0.0008, 0.0008)
 
 
+def test_own_prices_need_no_file():
+    get_config().prices = '{"mine": {"input": 2, "output": 3}}'
+    assert cost("mine", 1000, 1000) == PriceRange(5, 5)
+    get_config().prices = '{"mine": {"input": "cheap"}}'
+    with pytest.raises(InvalidArgumentError, match="QIANFAN_PRICES, model 'mine': 'cheap' is not"):
+        cost("mine", 1)
+
+
 def test_a_small_number_of_json_is_one(tmp_path):
     (tmp_path / "own.json").write_text('{"mine": {"input": 0.00001, "output": 1, "cached": null}}')
     get_config().prices = str(tmp_path / "own.json")

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ..._jobs.row_result import RowResult
-from ...errors import UnreadableAnswer
+from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...transport.response import Response
 from ...wire import catalog, chat as wire
 from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
-from .thinking import CUT_WHILE_THINKING
+from .thinking import CUT_WHILE_THINKING, warn_once
 
 MAX_TOKENS = 1 << 53
 """A token count from here on is not believed."""
@@ -68,15 +68,19 @@ class Reply(Response[R]):
         prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
         hour = None if self.is_offline else china_hour(created if type(created) is int and created > 0 else None)
         data = self.body.get("data")
-        return catalog.reply_cost(
-            self.model,
-            prompt_tokens,
-            completion_tokens,
-            cached_tokens=usage.cached_tokens,
-            hour=hour,
-            is_batch=self.is_offline,
-            images=len(data) if isinstance(data, list) else 0,
-        )
+        try:
+            return catalog.reply_cost(
+                self.model,
+                prompt_tokens,
+                completion_tokens,
+                cached_tokens=usage.cached_tokens,
+                hour=hour,
+                is_batch=self.is_offline,
+                images=len(data) if isinstance(data, list) else 0,
+            )
+        except InvalidArgumentError as error:  # a broken file of prices loses no answer
+            warn_once(f"the cost is not known: {error}")
+            return None
 
     @property
     def list_price(self) -> PriceRange | None:

@@ -7,7 +7,7 @@ import pytest
 from support.scripted_server import http_answer
 
 import qfnb
-from qfnb import ChatCompletion, Completion, Embedding, Messages, Plugin, Reranker, Tokenizer, errors
+from qfnb import ChatCompletion, Completion, Embedding, Messages, Plugin, Reranker, Tokenizer, config, errors
 from qfnb.resources.inference.thinking import warn_once
 from qfnb.views import chat as chat_view
 
@@ -132,6 +132,18 @@ def test_costs_are_known_where_a_price_is(scripted):
     assert ChatCompletion(model="my-own-model").do("x").cost is None
     rows = qfnb.usage().tail(2)
     assert list(rows["cost"].isna()) == [False, True]
+
+
+def test_a_broken_file_of_prices_loses_no_answer(scripted, caplog):
+    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
+    body = {"id": "x", "choices": [{"message": {"content": "好"}}], "usage": usage}
+    scripted([http_answer(json.dumps(body).encode())])
+    config.get_config().prices = '{"x": {"input": "cheap once"}}'
+    reply = ChatCompletion(model="glm-5.2").do("x")
+    assert (reply.text, reply.cost) == ("好", None)
+    assert "the cost is not known: QIANFAN_PRICES, model 'x': 'cheap once' is not a number" in caplog.text
+    with pytest.raises(errors.InvalidArgumentError, match="cheap once"):
+        qfnb.estimate(["x"], model="glm-5.2")
 
 
 def test_the_sandbox_bills_nothing_and_says_what_the_platform_would(sandbox):
