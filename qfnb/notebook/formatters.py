@@ -6,6 +6,7 @@ from typing import Any
 
 _FORMATTERS = (
     ("qfnb.resources.inference.reply", "ChatResponse", "chat", "reply_bundle"),
+    ("qfnb.resources.inference.responses", "ResponseReply", "responses", "bundle"),
     ("qfnb.batching.batch", "Batch", "batch", "bundle"),
     ("qfnb.resources.inference.batch_task", "BatchTask", "batch", "bundle"),
     ("qfnb.resources.inference.image_reply", "ImageResponse", "image", "bundle"),

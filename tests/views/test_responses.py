@@ -1,0 +1,61 @@
+"""Replies of the Responses API in a notebook."""
+
+import json
+
+import pytest
+from support.attacks import ATTACKS
+from support.strict_html import assert_only
+
+from qfnb.resources.inference.responses import ResponseReply
+from qfnb.views import responses
+from qfnb.wire import responses as wire
+
+
+def bundle(*output, **more):
+    return responses.bundle(
+        ResponseReply({"id": "resp_1", "model": "glm-5.1", "output": list(output), **more}, wire.ResponseObject)
+    )
+
+
+def message(text):
+    return {"type": "message", "content": [{"type": "output_text", "text": text}]}
+
+
+def test_text_thinking_and_facts_are_shown():
+    usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7, "output_tokens_details": {"reasoning_tokens": 2}}
+    reasoning = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "先想想"}]}
+    shown = bundle(reasoning, message("**二**"), usage=usage)
+    assert "<strong>二</strong>" in shown["text/html"]
+    for text in ("先想想", "glm-5.1", "7 tokens", "thinking 2", "resp_1"):
+        assert text in shown["text/html"]
+        assert text in shown["text/plain"] or text == "先想想"
+
+
+def test_a_function_call_is_shown_where_there_is_no_text():
+    call = {"type": "function_call", "name": "add", "call_id": "c", "arguments": json.dumps({"城市": "北京"})}
+    assert 'add({"城市": "北京"})' in bundle(call)["text/plain"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_attacks_become_text(attack):
+    tags = {
+        "p",
+        "em",
+        "strong",
+        "code",
+        "pre",
+        "ul",
+        "ol",
+        "li",
+        "a",
+        "blockquote",
+        "hr",
+        "br",
+        "table",
+        "thead",
+        "tbody",
+    }
+    tags |= {"tr", "th", "td", "s", "div", "details", "summary", "span", *(f"h{level}" for level in range(1, 7))}
+    assert_only(
+        bundle(message(attack))["text/html"], tags, {"href", "target", "rel", "title", "class", "style", "start"}
+    )
