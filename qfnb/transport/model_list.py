@@ -3,6 +3,7 @@
 Nothing needs it: without a list, with a broken one, or where the platform has none, the built-in table holds.
 """
 
+import concurrent.futures
 import contextlib
 import hashlib
 import json
@@ -29,13 +30,18 @@ _PLAN_URL = re.compile("/v2/(coding|tokenplan)(/|$)")
 REFRESH_OPTIONS = CallOptions(timeout=20, attempts=1)
 
 
+_refreshes: dict[Platform, concurrent.futures.Future[None]] = {}
+"""The last fetch of each platform in the background."""
+
+
 def keep_fresh(client: Client) -> None:
     """Use the list on disk, and fetch a new one in the background if there is none or it is old."""
     platform = client.platform
     age = _use_saved_list(platform)
     has_key = any(platform.credentials.get(name) for name in ("api_key", "access_key"))
-    if has_key and (age is None or not 0 <= age < MAX_AGE_S):
-        event_loop.submit(_refresh_quietly(client))
+    last_refresh = _refreshes.get(platform)
+    if has_key and (age is None or not 0 <= age < MAX_AGE_S) and (last_refresh is None or last_refresh.done()):
+        _refreshes[platform] = event_loop.submit(_refresh_quietly(client))
 
 
 async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:

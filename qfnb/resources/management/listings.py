@@ -187,7 +187,7 @@ async def _list_models(
                 stacklevel=2,
             )
     elif connect.platform_info().name == "qianfan":
-        await connect.aclient()  # lays the list on disk over the table
+        model_list.keep_fresh(await connect.aclient())  # a kernel may live for days
         rows = catalog.load_models()
     rows = tuple(row for row in rows if kind in {None, row.kind} and (include_retired or row.status != "retired"))
     return await asyncio.to_thread(_to_model_frame, rows)
