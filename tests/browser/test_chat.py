@@ -92,6 +92,7 @@ from qfnb import Dataset, QianfanError
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.evaluation.samples import Sample
 from qfnb.resources.inference.reply import ChatResponse
+from qfnb.resources.inference.reply import ToolCall, ToolStep
 from qfnb.resources.inference.text2image import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress
 from qfnb.views import chat
@@ -105,10 +106,12 @@ attacks = json.loads(ATTACKS)
 EACH = (
     "for a in attacks: display(ChatResponse({'result': a, 'id': a, 'model': a}, dict))",
     ("for a in attacks:\n    x = chat.StreamedAnswer(a, text=a, reasoning=a, error=a, request_id=a)\n"
-    "    y = chat.StreamedAnswer(a + '2', text=a + ' other', state='done')\n"
+    "    steps = (ToolStep(ToolCall(a, {a: a}), a), ToolStep(ToolCall(a, {a: a}), a, is_error=True))\n"
+    "    y = chat.StreamedAnswer(a + '2', text=a + ' other', state='done', preface=a, steps=steps, running=a)\n"
     "    publish({'text/plain': chat.text(x), 'text/html': chat.comparison_html((x, y))})"),
     ("for a in attacks:\n    x, still = chat.StreamedAnswer(a, text=a), {'text/plain': '', 'text/html': ''}\n"
-    "    open_with_stop_button(x, html=chat.html, final=lambda _: still, stop=lambda: None, tooltip=a)"),
+    "    open_with_stop_button(x, html=chat.html, final=lambda _: still, stop=lambda: None, tooltip=a,\n"
+     "        fold=lambda x: (a, chat.reasoning_html(chat.StreamedAnswer(a, reasoning=a))))"),
     "for a in attacks: display(Dataset([{'prompt': a, 'response': a}], name=a))",
     ("for a in attacks: publish(training.bundle(TrainingProgress(a, (Stage('train'),), task_id='t', error=a, message=a,"
     " metrics={a: a}, model_id=a, service_endpoint=a)))"),

@@ -24,6 +24,7 @@ class UsageEntry:
     Attributes:
         at: Unix seconds of the start.
         seconds: its duration.
+        cached_tokens, reasoning_tokens: parts of prompt and completion, 0 where the platform names none.
         cost_low, cost: CNY by list price, the ends of its range; None if unknown.
         error: the class of the exception that ended it, "" for a reply.
     """
@@ -34,6 +35,8 @@ class UsageEntry:
     seconds: float = 0.0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
     cost_low: float | None = None
     cost: float | None = None
     request_id: str = ""
@@ -44,6 +47,7 @@ class UsageEntry:
         reply.model = self.model
         if (usage := reply.usage).total_tokens is not None:
             self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+            self.cached_tokens, self.reasoning_tokens = usage.cached_tokens, usage.reasoning_tokens
         if (cost := reply.cost_range) is not None:
             self.cost_low, self.cost = cost.low, cost.high
         self.request_id = reply.request_id

@@ -1,6 +1,7 @@
 """Answers of v2: a reply with its thinking, in the form and the length that were asked for, whole or in pieces."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -41,7 +42,7 @@ def finish_reply(call: Call, reply: Reply, model: ChatModel, conversation: Conve
         return reply
     reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
     if not reply.extra:
-        reply = _cut_at_stop(_to_format(call, reply, conversation.question, options), conversation)
+        reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
     return _limit(reply, reasoning, options) if reply.usage is None else reply  # an engine that counts has cut it
 
 
@@ -125,15 +126,37 @@ def _explain(reply: Reply, model: ChatModel, conversation: Conversation, options
     return text if options.budget is None else cut_to_tokens(text, options.budget)
 
 
-def _to_format(call: Call, reply: Reply, question: str, options: ChatOptions) -> Reply:
-    """Return a reply as JSON, if that was asked for and the model did not write it."""
+def _to_format(call: Call, reply: Reply, conversation: Conversation, options: ChatOptions) -> Reply:
+    """Return a reply as JSON, if that was asked for, by option or in words, and the model did not write it."""
     if options.json_format == "json_schema":
         try:
-            value = fill_schema(options.schema, question, reply.text)
+            value = fill_schema(options.schema, conversation.question, reply.text)
         except SchemaError as error:
             raise call.refusal(f"response_format.json_schema: {error}") from None
         return replace(reply, text=json.dumps(value, ensure_ascii=False))
+    reply = follow_schema(reply, conversation)
     return reply if options.json_format == "text" else wrap_as_json(reply)
+
+
+def _schema_in_words(instruction: str) -> Any:
+    """Return the JSON Schema behind the words "JSON Schema:" in an instruction, None without one."""
+    _, words, text = instruction.rpartition("JSON Schema:")
+    try:
+        schema = json.JSONDecoder().raw_decode(text.lstrip())[0] if words else None
+    except ValueError:
+        return None
+    return schema if isinstance(schema, dict) else None
+
+
+def follow_schema(reply: Reply, conversation: Conversation) -> Reply:
+    """Return a reply in the JSON Schema that the system message holds, as a model that follows instructions would."""
+    schema = _schema_in_words(conversation.texts[0]) if conversation.messages[0]["role"] == "system" else None
+    if schema is None:
+        return reply
+    with contextlib.suppress(SchemaError):
+        value = fill_schema(schema, conversation.question, reply.text)
+        return replace(reply, text=json.dumps(value, ensure_ascii=False))
+    return reply
 
 
 def _cut_at_stop(reply: Reply, conversation: Conversation) -> Reply:

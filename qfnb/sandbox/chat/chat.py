@@ -30,7 +30,9 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream
     sandbox_reply = _sandbox_reply(call, model, body)
     if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
         return await conversion.stream_v1(call, model, conversation)
-    reply = sandbox_reply or _wrap_as_json(model, body, await conversion.ask_model(call, model, conversation))
+    reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
+    if sandbox_reply is None and "tools" not in model.abilities:
+        reply = _to_format_v1(body, answers.follow_schema(reply, conversation))
     prompts = [content_text(message.content) for message in body.messages]
     return conversion.build_v1_answer(call, reply, prompts, body.stream)
 
@@ -101,7 +103,7 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Repl
     return conversion.tool_reply(description, kind="picture") if description else None
 
 
-def _wrap_as_json(model: ChatModel, body: wire.ChatRequest, reply: Reply) -> Reply:
-    """Return v1's reply as a JSON object, if the request asks for one and the model does not write it."""
+def _to_format_v1(body: wire.ChatRequest, reply: Reply) -> Reply:
+    """Return v1's reply as a JSON object, if the request asks for one."""
     wants_json = (body.model_extra or {}).get("response_format") == "json_object"
-    return answers.wrap_as_json(reply) if wants_json and "tools" not in model.abilities else reply
+    return answers.wrap_as_json(reply) if wants_json else reply

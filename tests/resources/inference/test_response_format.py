@@ -137,6 +137,19 @@ def test_rows_of_a_batch_are_checked_and_asked_once_more(scripted):
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("kind", [Book, list[Book], SCHEMA])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "options", [{"model": "deepseek-v4-pro"}, {"model": "ernie-4.5-turbo-128k"}, {"version": 1}, {}], ids=str
+)
+def test_every_model_of_the_sandbox_answers_in_the_format(sandbox, kind, stream, options):
+    answer = ChatCompletion(**options).do("红楼梦，1791 年", stream=stream, response_format=kind)
+    reply = [piece for piece in answer if piece.parsed][-1] if stream else answer
+    value = reply.parsed[0] if kind == list[Book] else reply.parsed
+    assert (value["year"] if isinstance(value, dict) else value.year) == 1791
+    assert reply.earlier == ()
+
+
 class HasThread(BaseModel):
     """Cannot be JSON."""
 

@@ -5,6 +5,7 @@ import logging
 import pytest
 from support.chat_script import sent_bodies, streamed, tool_call, whole
 
+import qfnb
 from qfnb import ChatCompletion, Messages, errors
 from qfnb.resources.inference import thinking
 from qfnb.resources.inference.reply import join_pieces
@@ -159,6 +160,29 @@ def test_thinking_and_cached_tokens_are_counted(scripted):
     scripted(whole("好", usage=USAGE))
     usage = ChatCompletion().do("x").usage
     assert (usage.reasoning_tokens, usage.cached_tokens) == (40, 20)
+    assert list(qfnb.usage().iloc[-1][["reasoning_tokens", "cached_tokens"]]) == [40, 20]
+
+
+def test_thinking_costs_as_output(scripted):
+    scripted(whole("好", usage=USAGE, reasoning_content="想"), whole("好", usage=USAGE))
+    thinking_reply, reply = (ChatCompletion(model="glm-5.1").do("x") for _ in range(2))
+    assert thinking_reply.cost == reply.cost > 50 * 0.024 / 1000
+
+
+@pytest.mark.parametrize(("model", "think", "thinks"), [
+    ("deepseek-v4-pro", True, True), ("deepseek-v4-pro", False, False), ("deepseek-v4-pro", "high", True),
+    ("qwen3.5-27b", True, True), ("qwen3.5-27b", 200, True), ("qwen3.5-27b", False, False),
+    ("ernie-4.5-turbo-128k", True, False), ("ernie-x1.1", False, True),
+])  # fmt: skip
+def test_the_sandbox_thinks_as_the_switch_says(sandbox, model, think, thinks):
+    reply = ChatCompletion(model=model).do("你是谁", think=think)
+    assert bool(reply.reasoning) == bool(reply.usage.reasoning_tokens) == thinks
+    assert reply.text
+
+
+def test_the_sandbox_stops_at_the_longest_output(sandbox):
+    reply = ChatCompletion(model="deepseek-v4-pro").do("你是谁", think=True, max_completion_tokens=5)
+    assert reply.is_cut_while_thinking
 
 
 def test_the_pieces_of_a_stream_are_one_reply_with_the_last_usage(scripted):

@@ -213,6 +213,17 @@ def test_v1_gets_functions(scripted):
     assert [turn["role"] for turn in sent_bodies(server)[1]["messages"]] == ["user", "assistant", "function"]
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_sandbox_calls_a_function_and_uses_its_result(sandbox, version):
+    def get_weather(city: str, days: int = 1) -> str:
+        """查询一个城市的天气"""
+        return f"{city} {days} 天都是晴天"
+
+    reply = ChatCompletion(version=version).run("杭州的天气怎么样，3 天", [get_weather])
+    assert reply.steps[0].call.arguments == {"city": "杭州", "days": 3}
+    assert "杭州 3 天都是晴天" in reply.text
+
+
 # -- one call ----------------------------------------------------------------
 
 
