@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies as st
 
 from qfnb.config import get_config
 from qfnb.errors import InvalidArgumentError
@@ -158,3 +159,17 @@ def test_what_is_written_in_files_is_read_as_tiers_and_hours():
     assert [(day.covers(hour), night.covers(hour)) for hour in (7, 8, 21, 22)] == [
         (False, True), (True, False), (True, False), (False, True),
     ]  # fmt: skip
+
+
+PRICED = [row.id for row in catalog.load_models() if row.prices and row.prices.output]
+
+
+@given(st.sampled_from(PRICED), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.booleans())
+def test_the_range_of_an_open_hour_holds_that_of_every_hour(model, prompt, completion, cached, is_batch):
+    options = {"cached_tokens": cached, "is_batch": is_batch}
+    whole = cost(model, prompt, completion, **options)
+    hours = [cost(model, prompt, completion, hour=hour, **options) for hour in range(24)]
+    assert 0 <= whole.low <= whole.high
+    assert whole.low == pytest.approx(min(hour.low for hour in hours))
+    assert whole.high == pytest.approx(max(hour.high for hour in hours))
+    assert cost(model, prompt, completion + 1, **options).high >= whole.high
