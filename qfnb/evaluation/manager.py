@@ -54,6 +54,7 @@ class EvaluationManager:
         *,
         worker_num: int = 8,
         budget: float | None = None,
+        budget_tokens: int | None = None,
         cluster: str = "",
         **options: Unpack[ChatOptions],
     ) -> EvaluationResult | None:
@@ -67,6 +68,7 @@ class EvaluationManager:
             dataset: rows with prompt and response: a Dataset, a DataFrame or a list of dictionaries.
             worker_num: questions at a time for each model.
             budget: CNY that each model may cost; questions beyond it are failed rows.
+            budget_tokens: tokens that each model may use, for models without a known price.
             cluster: a column whose rows belong together, which intervals and tests then account for.
             **options: of `ChatCompletion.do`, for all questions.
 
@@ -77,7 +79,15 @@ class EvaluationManager:
             InvalidArgumentError: models or questions are missing, or the evaluators cannot judge such models.
         """
         if not self.qianfan_evaluators:
-            run = self.start(llms, dataset, worker_num=worker_num, budget=budget, cluster=cluster, **options)
+            run = self.start(
+                llms,
+                dataset,
+                worker_num=worker_num,
+                budget=budget,
+                budget_tokens=budget_tokens,
+                cluster=cluster,
+                **options,
+            )
             return run.report()
         if not (models := list(llms)):
             raise InvalidArgumentError("nothing to evaluate: no model was given")
@@ -90,6 +100,7 @@ class EvaluationManager:
         *,
         worker_num: int = 8,
         budget: float | None = None,
+        budget_tokens: int | None = None,
         cluster: str = "",
         **options: Unpack[ChatOptions],
     ) -> EvaluationRun:
@@ -104,7 +115,7 @@ class EvaluationManager:
             raise InvalidArgumentError(f"nothing to evaluate: {len(models)} models, {len(rows)} questions")
         questions = questions_of(rows, cluster=cluster)
         run = EvaluationRun(questions, self.local_evaluators, self.pre_processors, cluster=cluster)
-        run.start(models, dataset, RunOptions(worker_num, budget, options))
+        run.start(models, dataset, RunOptions(worker_num, budget, budget_tokens, options))
         return run
 
     def eval_only(
@@ -188,6 +199,7 @@ def compare(
     cluster: str = "",
     worker_num: int = 8,
     budget: float | None = None,
+    budget_tokens: int | None = None,
     **options: Unpack[ChatOptions],
 ) -> Card[EvaluationResult]:
     """Ask two models the same questions, and return a card: better, worse or cannot tell, and the evidence.
@@ -201,6 +213,7 @@ def compare(
         cluster: a column whose rows belong together.
         worker_num: questions at a time for each model.
         budget: CNY that each model may cost.
+        budget_tokens: tokens that each model may use, for models without a known price.
         **options: of `ChatCompletion.do`, for all questions.
 
     Raises:
@@ -208,7 +221,9 @@ def compare(
     """
     manager = EvaluationManager(local_evaluators=_resolve_evaluators(metrics, recipe))
     models = [base, tuned]
-    run = manager.start(models, dataset, cluster=cluster, worker_num=worker_num, budget=budget, **options)
+    run = manager.start(
+        models, dataset, cluster=cluster, worker_num=worker_num, budget=budget, budget_tokens=budget_tokens, **options
+    )
     return run.report().card()
 
 

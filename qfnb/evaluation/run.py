@@ -31,6 +31,7 @@ class RunOptions:
 
     workers: int = 8  # questions at a time for each model
     budget: float | None = None  # CNY that each model may cost, None for no limit
+    budget_tokens: int | None = None  # tokens that each model may use, None for no limit
     options: Mapping[str, Any] = field(default_factory=dict)  # of `ChatCompletion.do`, such as temperature
 
 
@@ -136,6 +137,7 @@ class EvaluationRun:
             name=f"{earlier[0].name}-{len(earlier) + 1}" if earlier else None,
             workers=options.workers,
             budget=options.budget,
+            budget_tokens=options.budget_tokens,
             invalid_rows="fail",
             **options.options,
         )

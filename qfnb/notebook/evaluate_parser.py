@@ -101,6 +101,7 @@ PARSER.add_option(
     "-w", "--workers", type=int, metavar="N", help="rows asked at once of each; default 8", keyword="workers"
 )
 PARSER.add_option("--budget", type=float, metavar="CNY", help="that each model may cost", keyword="budget")
+PARSER.add_option("--budget-tokens", type=int, metavar="N", help="that each model may use", keyword="budget_tokens")
 PARSER.add_option("--keep-wrong-rows", action="store_true", help="rows with nothing in them just fail")
 PARSER.add_option("--dry-run", action="store_true", help="say what it would take; nothing is sent")
 PARSER.add_option(

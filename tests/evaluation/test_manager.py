@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from support.chat_script import whole
 from support.reports import FixedModel
 
 from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
@@ -35,6 +36,14 @@ def test_models_are_compared_on_what_both_answered():
     pair = result.pairs_df.iloc[0]
     assert (pair["n"], pair["wins"], pair["losses"], pair["difference"]) == (2, 2, 0, 1)
     assert "no difference shown" in pair["verdict"]
+
+
+def test_a_budget_in_tokens_holds_for_models_without_a_price(scripted):
+    scripted(whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100}))
+    manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
+    rows = Dataset([{"prompt": f"q{n}", "response": "yes"} for n in range(50)])
+    row = manager.eval([ChatCompletion("my-own")], rows, worker_num=1, budget_tokens=1000).summary_df.iloc[0]
+    assert (row["mean"], row["n"]) == (1, 10)
 
 
 def test_models_of_one_name_are_numbered():

@@ -115,6 +115,8 @@ def test_a_share_is_never_rounded_up_to_the_whole():
         ({"from_sandbox": True, "budget": None}, "本地沙盒 sandbox<"),
         ({"from_sandbox": True}, "本地沙盒 sandbox · 费用 cost ¥0.0123 / ¥0.5"),
         ({"mode": "offline"}, "离线 offline"),
+        ({"budget_tokens": 200_000}, " / 200,000 预算 budget（"),
+        ({"uncounted": 3}, "（3 行未知 rows not counted）"),
     ],
 )
 def test_cost_and_platform(facts, words):
