@@ -10,15 +10,23 @@ from typing import Any, Final, Self
 
 from .. import connect
 from .._jobs.background_job import BackgroundJob
-from ..errors import InvalidArgumentError, TrainingError
+from ..errors import InvalidArgumentError, QianfanError, TrainingError
+from ..transport import event_loop
+from ..transport.request import CallOptions
+from ..transport.response import Response
+from ..wire import finetune_v2 as wire
 from .actions import validate_new_actions
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
+from .consts import ActionState
 from .event import Event, EventHandler
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
 from .run_store import RunRecord, json_facts
 
 SAVE_INTERVAL_S: Final = 2.0
 """Seconds between two writes of a progress whose status has not changed."""
+
+REFRESH_TIMEOUT_S: Final = 5.0
+"""Seconds that attaching a training waits for the platform's answer."""
 
 log = logging.getLogger("qfnb.trainer")
 
@@ -113,6 +121,18 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         """The progress so far, as a value."""
         with self._lock:
             return self._progress
+
+    def refresh(self) -> None:
+        """Ask the platform once how far the run is, unless it has ended; without a quick answer nothing changes."""
+        task_id = getattr(self.ppls[0].current, "task_id", None)
+        if not task_id or self.progress.finished:
+            return
+        with contextlib.suppress(QianfanError):
+            answer = event_loop.run(_describe_run(str(task_id)))
+            text = f"run {task_id}: {answer.data.run_status or 'accepted'}"
+            event = Event(None, ActionState.Running, text, answer, action_class="TrainAction")
+            with self._lock:
+                self._progress = self._progress.with_event(event)
 
     def add_event_handler(self, handler: EventHandler) -> Callable[[], None]:
         """Call a handler at each event, on the worker thread; `progress` then includes the event.
@@ -228,6 +248,11 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             raise
         finally:
             self.save()
+
+
+async def _describe_run(task_id: str) -> Response[wire.Task]:
+    options = CallOptions(timeout=REFRESH_TIMEOUT_S, attempts=1)
+    return await (await connect.aclient()).send(wire.DESCRIBE_TASK, wire.TaskRef(task_id=task_id), options=options)
 
 
 def _stages(actions: Sequence[BaseAction]) -> tuple[Stage, ...]:

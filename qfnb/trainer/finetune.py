@@ -143,7 +143,8 @@ class LLMFinetune(BackgroundTrainer):
     ) -> Self:
         """Return the trainer of a training that was started elsewhere: in another kernel, or in the console.
 
-        `start()` then continues it: it polls the run, and runs the steps that have not run yet.
+        Its progress is the platform's present one, or the stored one where there is no quick answer. `start()` then
+        continues it: it polls the run, and runs the steps that have not run yet.
 
         Args:
             key: `run-...` of this computer, or `task-...` of the platform.
@@ -161,6 +162,7 @@ class LLMFinetune(BackgroundTrainer):
         load = self.ppls[0].actions[0]
         if dataset is not None and isinstance(load, LoadDataSetAction):
             load.dataset = load_dataset(dataset)
+        self.refresh()
         return self
 
     load = attach

@@ -237,3 +237,24 @@ def test_a_bad_line_of_the_data_is_named(kernel, small):
     assert f"{small.name}" in cell.text
     assert "97" in cell.text
     assert "'response' is missing" in cell.text
+
+
+def test_preferences_are_learned_from_a_checkpoint_and_a_chosen_one_is_published(
+    kernel, start_training, small, tmp_path
+):
+    assert start_training(f"-d {small} --epoch 2").status == "ok"
+    kernel.run("first = trainer; first.wait()")
+    rows = [json.loads(line) for line in small.read_text(encoding="utf-8").splitlines()[:24]]
+    lines = [json.dumps({"prompt": r["prompt"], "chosen": r["response"], "rejected": "不知道。"}) for r in rows]
+    preferences = write_rows(tmp_path / "preferences.jsonl", lines)
+    assert (
+        start_training(f"-d {preferences} --mode DPO --from first --step best --set beta=0.2 --epoch 2").status == "ok"
+    )
+    kernel.run("trainer.wait()")
+    assert kernel.value("(trainer.train_mode, trainer.progress.hyper_parameters['beta'])") == "('DPO', 0.2)"
+    assert float(kernel.value("trainer.progress.metrics['rewards/margins']")) > 0
+    step = kernel.value("int(trainer.checkpoints.query('is_kept').step.iloc[0])")
+    assert kernel.run(f"%qftrain publish trainer --step {step}").status == "ok"
+    kernel.run("trainer.wait()")
+    assert kernel.value("trainer.output['checkpoint_step']") == step
+    assert "step=99: the checkpoints are" in str(kernel.run("%qftrain deploy trainer --step 99").error)

@@ -12,6 +12,7 @@ from qfnb import Dataset, DeployConfig, EventHandler, LLMFinetune, Model, Servic
 from qfnb.model import Model as PlatformModel
 from qfnb.resources import FineTune
 from qfnb.sandbox import ensure
+from qfnb.trainer import run_store
 from qfnb.trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from qfnb.trainer.event import Event
 from qfnb.trainer.progress import Stage, TrainingProgress
@@ -96,6 +97,17 @@ def test_stop_ends_it_and_keeps_what_was_learned(long_run):
     assert long_run.progress.stopped
     assert long_run.progress.points
     assert not long_run.is_running
+
+
+def test_an_attached_training_begins_with_the_present_percent_not_the_stored_one(long_run):
+    until(lambda: long_run.progress.points)
+    stored = run_store.find_run(long_run.id)
+    stored.facts["progress"] |= {"percent": 0, "points": []}
+    attached = LLMFinetune._from_record(stored, None, None)
+    assert (attached.progress.percent, attached.progress.points) == (0, ())
+    attached.refresh()
+    assert attached.progress.points
+    assert attached.progress.percent >= long_run.progress.marks[0][1]
 
 
 def test_attach_watches_a_run_that_another_kernel_started(long_run):

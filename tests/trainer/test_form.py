@@ -171,7 +171,7 @@ def test_an_unknown_quantity_has_a_reason(form):
     lines = dict(code_estimate.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704")).lines())
     assert lines["步数 steps"].startswith("n/a")
     assert "ceil(train rows" in lines["步数 steps"]
-    assert lines["价格 price"].startswith("n/a")
+    assert lines["价格 price"].startswith("未知 unknown")
     assert lines["时间 time"].startswith("n/a")
 
 

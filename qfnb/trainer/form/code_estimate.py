@@ -121,7 +121,9 @@ def _render_call(name: str, settings: dict[str, Any]) -> str:
 
 STEPS_FORMULA: Final = "steps = ceil(train rows × epochs / batch size)"
 
-NO_PRICE: Final = "n/a（平台不公布微调价格接口，以控制台为准 the platform's API has no prices: see its console）"
+NO_PRICE: Final = (
+    "未知 unknown（平台不公布微调价格，以控制台为准 the platform publishes no prices of training: see its console）"
+)
 NO_TIME: Final = "n/a（此模型在此平台还没有完成的训练 no earlier run of this model here）"
 
 
@@ -166,7 +168,8 @@ def estimate_launch(form: LaunchForm) -> Estimate:
     train_rows = data.rows - data.rows * held_out_percent // 100
     values = {} if invalid_fields & {"model", "mode", "scale"} else form.hyper_parameters()
     epochs = None if "epoch" in invalid_fields else values.get("epoch")
-    batch = None if "batchSize" in invalid_fields else values.get("batchSize")
+    batches = [values.get(key) for key in ("batchSize", "globalBatchSize") if key not in invalid_fields]
+    batch = next((value for value in batches if value), None)
     steps = math.ceil(train_rows * epochs / batch) if epochs and batch else None
     step_seconds = form.step_seconds.get(form.draft.model)
     return Estimate(

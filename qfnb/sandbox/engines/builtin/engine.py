@@ -102,8 +102,8 @@ class BuiltinEngine:
         from .training import local_hyperparameters  # noqa: PLC0415
 
         batch = None
-        if "batchSize" in defaults:
-            batch = max(1, round(DEFAULT_BATCH_SIZE * values["batchSize"] / defaults["batchSize"]))
+        if key := next((key for key in ("batchSize", "globalBatchSize") if key in defaults), ""):
+            batch = max(1, round(DEFAULT_BATCH_SIZE * values[key] / defaults[key]))
         rate, default_rate = float(values["learningRate"]), float(defaults["learningRate"])
         local = local_hyperparameters(int(values["epoch"]), rate, batch, default_rate)
         interval = values.get("validationStep")
