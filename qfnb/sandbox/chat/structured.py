@@ -185,7 +185,7 @@ class _Filler:
     def _fill_number(self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int) -> float:
         unit = float(schema.get("multipleOf") or 0)
         low, high = _bounds(schema, unit or 1e-6)
-        is_number = isinstance(candidate, (int, float)) and not isinstance(candidate, bool)
+        is_number = type(candidate) in {int, float} and -1e300 < candidate < 1e300  # JSON may hold Infinity
         smallest = math.ceil(low) if 0 < low <= math.ceil(low) <= high else max(low, min(high, 0.0))
         number = float(candidate) if is_number else next(self._numbers, smallest)
         number = min(max(number, low), high)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 from support.raw_http import CHAT, connect
 
@@ -329,6 +329,8 @@ SCHEMAS = st.recursive(
 
 
 @given(SCHEMAS, st.text(max_size=20), st.text(max_size=20))
+@example({"type": "integer", "multipleOf": 7, "minimum": 10}, "", "Infinity")
+@example({"type": "number"}, "", "9" * 400)
 @settings(max_examples=300)
 def test_whatever_fills_a_schema_fits_it(schema, question, answer):
     Draft202012Validator(schema).validate(fill_schema(schema, question, answer))
