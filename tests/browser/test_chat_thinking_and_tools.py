@@ -168,3 +168,19 @@ def test_what_went_wrong_and_what_was_found_out(asking):
     assert prompt.endswith("还有 1.0")
     assert "did you mean {{sales}}?" in notebook.output(7).inner_text()
     notebook.screenshot(f"think-others-{theme}")
+
+
+@pytest.mark.parametrize("asking", ["Light"], indirect=True)
+def test_a_question_about_a_call_can_be_interrupted(asking):
+    start, _ = asking
+    cells = [TOOLS, "%%qfchat --tools buy\n买伞", "6 * 7"]
+    server, notebook = start(call(("buy", {"item": "伞", "price": 39.0})), cells=cells)
+    notebook.cell(2).locator(".jp-Stdin-input").wait_for(timeout=20_000)
+    notebook.interrupt()
+    notebook.idle(15)
+    assert "已中断" in notebook.output(2).inner_text()
+    notebook.cell(3).click()
+    notebook.page.keyboard.press("Control+Enter")
+    notebook.idle(15)
+    assert notebook.output(3).inner_text().endswith("42")
+    assert len(server.requests) == 1

@@ -133,8 +133,11 @@ def test_a_marked_function_is_refused_where_nobody_can_be_asked(kernel, answerin
     assert "the user did not allow this call" in kernel.run("%%qfchat --tools weather\n天气").text
 
 
-def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_path):
-    answering(call("杭州"), streamed({"content": "好"}))
+@pytest.mark.parametrize("code", ["%%qfchat --tools weather\n天气", "qfnb.ChatCompletion().run('天气', [weather])"])
+def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_path, code):
+    one_call = [tool_call("weather", '{"city": "杭州"}')]
+    is_cell = code.startswith("%%")
+    answering(call("杭州") if is_cell else whole("", tool_calls=one_call, finish="tool_calls"))
     kernel.run(
         "import time, pathlib\n"
         "def weather(city: str):\n"
@@ -144,13 +147,13 @@ def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_
         "    finally:\n"
         f"        pathlib.Path({str(tmp_path / 'ended')!r}).touch()"
     )
-    cell = kernel.start("%%qfchat --tools weather\n天气")
+    cell = kernel.start(code)
     kernel.until((tmp_path / "started").exists)
     kernel.interrupt()
     started = time.monotonic()
     kernel.wait(cell, 10)
     assert time.monotonic() - started < 5
-    assert "已中断" in cell.html
+    assert "已中断" in cell.html if is_cell else "KeyboardInterrupt" in cell.text
     kernel.until((tmp_path / "ended").exists, 5)
 
 

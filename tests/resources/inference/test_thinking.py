@@ -96,7 +96,8 @@ def test_every_form_of_the_call_sends_it(scripted):
     chat.do("x", think=True)
     chat.batch_do(["x"], think=True).results()
     chat.batch_do(body_list=[{"messages": "x", "think": True}]).results()
-    assert [body["thinking"] for body in sent_bodies(server)] == [{"type": "enabled"}] * 3
+    qfnb.batch(["x"], client=chat, think=True).wait()
+    assert [body["thinking"] for body in sent_bodies(server)] == [{"type": "enabled"}] * 4
     assert not any("think" in body for body in sent_bodies(server))
 
 
