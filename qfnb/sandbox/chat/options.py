@@ -26,27 +26,16 @@ _TOTAL_LIMIT_MODELS = "ernie-5.0"
 
 @dataclass(frozen=True)
 class ChatOptions:
-    """What a request asks for beside the answer itself.
-
-    Attributes:
-        thinks: whether the model thinks before it answers.
-        budget: the most tokens of thinking, None without a limit.
-        effort: `high` or `max`.
-        max_answer_tokens: of the answer alone, None without a limit.
-        max_total_tokens: of thinking and answer, None without a limit.
-        json_format: `text`, `json_object` or `json_schema`.
-        schema: of the answer, for `json_schema`.
-        usage_pieces: which pieces of a stream have the usage: `last`, `all` or `none`.
-    """
+    """What a request asks for beside the answer itself; None is no limit."""
 
     thinks: bool = False
-    budget: int | None = None
-    effort: str = "high"
-    max_answer_tokens: int | None = None
-    max_total_tokens: int | None = None
-    json_format: str = "text"
-    schema: Any = None
-    usage_pieces: str = "last"
+    budget: int | None = None  # tokens of thinking
+    effort: str = "high"  # or max
+    max_answer_tokens: int | None = None  # of the answer alone
+    max_total_tokens: int | None = None  # of thinking and answer
+    json_format: str = "text"  # or json_object, json_schema
+    schema: Any = None  # of the answer, for json_schema
+    usage_pieces: str = "last"  # which pieces of a stream have the usage: last, all or none
 
 
 def validate_ranges_v1(call: Call, extra: Mapping[str, Any]) -> None:

@@ -13,20 +13,13 @@ ENVIRONMENT_STRICT = "QFNB_SANDBOX_STRICT"
 
 
 class Modes(BaseModel):
-    """The modes of a sandbox; they stay until they are changed.
-
-    Attributes:
-        strict: retired models and v1's inference are refused, as the platform of today does; otherwise old names
-            go on working.
-        model_list: the form of `GET /v2/models`: of 2026, or of 2025 (ids only).
-        rate_headers: limits of tokens together, or of input and output apart (`split`).
-    """
+    """The modes of a sandbox; they stay until they are changed."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    strict: bool = False
-    model_list: Literal["2026", "2025"] = "2026"
-    rate_headers: Literal["joint", "split"] = "joint"
+    strict: bool = False  # retired models and v1's inference are refused, as the platform of today does
+    model_list: Literal["2026", "2025"] = "2026"  # the form of `GET /v2/models`; that of 2025 has ids only
+    rate_headers: Literal["joint", "split"] = "joint"  # limits of tokens together, or of input and output apart
 
     @classmethod
     def at_start(cls, stored: Mapping[str, Any]) -> "Modes":
