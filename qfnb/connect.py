@@ -33,6 +33,15 @@ _clients: dict[Platform, Client] = {}
 _last_sandbox: tuple[Platform, float] | None = None
 
 
+PROFILES = {
+    "intl": "https://api.baiduqianfan.ai/v1",
+    "coding": "https://qianfan.baidubce.com/v2/coding",
+    "tokenplan": "https://qianfan.baidubce.com/v2/tokenplan/personal",
+    "tokenplan-team": "https://qianfan.baidubce.com/v2/tokenplan/team",
+}
+"""Base URLs of the international site and of the plans that have their own; they take an API key."""
+
+
 @dataclass(frozen=True)
 class PlatformInfo:
     """What a call would use, without keys: for `%qfauth` and the banner.
@@ -137,7 +146,8 @@ def _select_server(settings: Settings, keys: Mapping[str, str | None] | None) ->
     credentials = Credentials.of(explicit_keys)
     if not credentials and not base_url:  # the key in the settings is not sent to another server
         credentials = config.credentials(settings)
-    if base_url := base_url or config.openai_base_url(settings):
+    base_url = base_url or _openai_base_url(settings)
+    if base_url and base_url.rstrip("/") != f"{settings.console_api_base_url.rstrip('/')}/v2":
         return _openai_platform(settings, base_url, credentials), credentials
     if uses_sandbox(settings, credentials):
         return None, credentials
@@ -155,8 +165,26 @@ def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
     return settings.platform == "sandbox" or (not settings.platform and not credentials)
 
 
+def _openai_base_url(settings: Settings) -> str:
+    """Return the base URL of the OpenAI-compatible server in the settings, "" for Qianfan.
+
+    Raises:
+        InvalidArgumentError: the profile is unknown.
+    """
+    if settings.openai_base_url or not settings.profile:
+        return settings.openai_base_url
+    if settings.profile not in PROFILES:
+        raise InvalidArgumentError(f"QIANFAN_PROFILE={settings.profile!r}: it is one of {', '.join(PROFILES)}")
+    return PROFILES[settings.profile]
+
+
 def _openai_platform(settings: Settings, base_url: str, credentials: Credentials) -> Platform:
     """Return the platform of a server with OpenAI's API; a server without keys is sent the word "none"."""
+    if base_url.rstrip("/") in PROFILES.values() and not credentials.get("api_key"):
+        raise CredentialsError(
+            f"{base_url} takes an API key of its own plan or site, and not {credentials.kinds() or 'none'}: "
+            "set QIANFAN_API_KEY (套餐与国际站使用各自的 API Key)"
+        )
     keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})
     urls = (settings.base_url, settings.console_api_base_url, settings.iam_base_url, settings.bos_base_url)
     return Platform("custom", keys, *urls, openai=base_url)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from ..config import settings
 from ..errors import CredentialsError
 from ..redact import register_secret
 from ..wire import auth as wire, signature
@@ -26,8 +27,6 @@ _EXPIRY_MARGIN_S = 60.0
 
 _GENERATION = "token_generation"
 """Extension of a request: the number of the token that it uses, 0 for one that was fetched for this request."""
-
-_SIGNATURE_LIFETIME_S, _BEARER_LIFETIME_S = 300, 43200
 
 _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
     "v1": ("v1 inference", "an application's AK/SK or an IAM pair"),
@@ -160,14 +159,15 @@ def _parse_oauth(body: dict[str, Any]) -> tuple[str, float]:
 def _bearer_request(platform: Platform) -> httpx.Request:
     """Return the request that exchanges an IAM pair for the bearer of v2 inference."""
     url = platform.base_url_of("iam") + wire.BCE_BEARER.path
-    query, headers = {"expireInSeconds": str(_BEARER_LIFETIME_S)}, {"content-type": "application/json"}
+    lifetime_s = settings().bearer_token_expired_interval
+    query, headers = {"expireInSeconds": str(lifetime_s)}, {"content-type": "application/json"}
     request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
     _sign(platform, request)
     return request
 
 
 def _parse_bearer(body: dict[str, Any]) -> tuple[str, float]:
-    return wire.Bearer.model_validate(body).token, _BEARER_LIFETIME_S
+    return wire.Bearer.model_validate(body).token, settings().bearer_token_expired_interval
 
 
 def _sign(platform: Platform, request: httpx.Request) -> None:
@@ -183,7 +183,7 @@ def _sign(platform: Platform, request: httpx.Request) -> None:
         query=parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True),
         headers={name: request.headers[name] for name in names if name in request.headers},
         date=date,
-        expires=_SIGNATURE_LIFETIME_S,
+        expires=settings().iam_sign_expiration_sec,
     )
 
 

@@ -86,7 +86,7 @@ class Client:
         options, current = options or CallOptions(), settings()
         started_at = time.perf_counter()
         build_request = partial(self._routes.build_request, endpoint, body, model)
-        call = Call(endpoint, body, build_request, options, current, endpoint.repeatable)
+        call = Call(endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None)
         is_console = endpoint.plane == "console"
         default_s = current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
         response, content = await self._send_within(call, read_json, options.timeout or default_s)
@@ -119,10 +119,11 @@ class Client:
             StreamInterrupted: the connection broke, ended or went silent before that.
         """
         options, current = options or CallOptions(), settings()
-        started_at, n_events = time.perf_counter(), 0
+        started_at, n_events, used_tokens = time.perf_counter(), 0, 0
         ends_at = started_at + options.timeout if options.timeout else None
         build_request = partial(self._routes.build_request, endpoint, body, model)
-        call = Call(endpoint, body, build_request, options, current, repeatable=True)
+        silence_s = max(current.first_token_timeout, current.idle_timeout)
+        call = Call(endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s)
         response, _ = await self._send_with_retries(call, require_stream)
         async with aclosing(response):
             pieces, complete = iter_events(response, current, ends_at), False
@@ -131,8 +132,7 @@ class Client:
                     if piece is DONE_MARK:
                         return
                     n_events, complete = n_events + 1, complete or final(piece)
-                    if call.limiter and call.estimate and (used_tokens := total_tokens(piece)) is not None:
-                        call.limiter.correct_tokens(call.estimate, used_tokens)
+                    used_tokens = total_tokens(piece) or used_tokens  # counts from the start of the answer
                     statistic = {"request_latency": time.perf_counter() - started_at}
                     yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
@@ -143,6 +143,8 @@ class Client:
                 raise hide_secrets_in(error) from None
             finally:
                 await pieces.aclose()
+                if call.limiter and call.estimate and used_tokens:
+                    call.limiter.correct_tokens(call.estimate, used_tokens)
         if not complete:
             raise errors.StreamInterrupted(
                 f"{self._host(endpoint)} ended the answer before its end mark", events=n_events
@@ -174,7 +176,8 @@ class Client:
             request.headers["request_id"] = new_request_id()
             return request, None
 
-        call = Call(endpoint, None, build_request, options, current, endpoint is None or endpoint.repeatable)
+        is_repeatable = endpoint is None or endpoint.repeatable
+        call = Call(endpoint, None, build_request, options, current, is_repeatable, current.idle_timeout)
 
         async def read_and_close(response: httpx.Response) -> T:
             async with aclosing(response):
@@ -214,8 +217,7 @@ class Client:
     async def _send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         request, limiter = call.build_request()
-        timeout_s = call.settings.first_token_timeout
-        timeouts = {"connect": call.settings.connect_timeout, "read": timeout_s, "write": timeout_s, "pool": None}
+        timeouts = {"connect": call.settings.connect_timeout, "read": call.silence_s}
         request.extensions |= {"timeout": timeouts, "repeatable": call.repeatable}
         refusals = 0
         if limiter is not None:
@@ -234,8 +236,11 @@ class Client:
             typed = http.translate_error(error, request.url)
             if limiter is not None and isinstance(typed, errors.RateLimitError):
                 limiter.record_refusal(refusals, typed)
-            if isinstance(typed, errors.AuthError) and isinstance(auth := self._auth_by_plane[plane], TokenAuth):
-                call.has_expired_token = auth.expire(request)
+            if isinstance(typed, errors.AuthError):
+                auth = self._auth_by_plane[plane]
+                call.has_expired_token = isinstance(auth, TokenAuth) and auth.expire(request)
+                if plane == "v2" and typed.status in {401, 403}:
+                    typed.hint = "\n".join(filter(None, (typed.hint, self.platform.key_note)))
             raise typed from None
         finally:
             if limiter is not None:

@@ -70,6 +70,25 @@ class Platform:
         return self.openai.rstrip("/") + endpoint_path.removeprefix("/v2")
 
     @cached_property
+    def is_qianfan(self) -> bool:
+        """Whether its models are Qianfan's, by their names and options: a plan's and the international site's are."""
+        return not self.openai or self.host.endswith(("baidubce.com", "baiduqianfan.ai"))
+
+    @cached_property
+    def key_note(self) -> str:
+        """What a refused key may have to do with the address, "" for other servers."""
+        if not self.is_qianfan or self.name == "sandbox":
+            return ""
+        if self.host.endswith("baiduqianfan.ai"):
+            return "the international site has accounts and keys of its own (国际站的密钥与国内站不通用)"
+        if "/v2/coding" in self.openai or "/v2/tokenplan" in self.openai:
+            return "this address takes the key of its own plan, not an ordinary API key (此地址只接受套餐密钥)"
+        return (
+            "a key of a plan or of the international site works at its own address only: QIANFAN_PROFILE=coding, "
+            "tokenplan, tokenplan-team or intl (套餐密钥须用其地址)"
+        )
+
+    @cached_property
     def host(self) -> str:
         """The host to show to users."""
         return urlsplit(self.openai or self.console_url).netloc

@@ -103,6 +103,7 @@ class Call:
         options: limits of the call.
         settings: as they were when the call began.
         repeatable: True if sending it twice does no harm.
+        silence_s: seconds without a byte after which it fails; None where a deadline limits the whole call.
         limiter: the model's rate limiter; None for management, and before the first attempt.
         estimate: tokens that the call may use.
         deadline: paused while the call waits for the rate limiter; None where the wait counts as time.
@@ -117,6 +118,7 @@ class Call:
     options: CallOptions
     settings: Settings
     repeatable: bool
+    silence_s: float | None
     limiter: RateLimiter | None = None
     estimate: float = 0
     deadline: Deadline | None = None

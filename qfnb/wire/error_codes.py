@@ -21,6 +21,10 @@ class ErrorCode:
 
 _LIMIT = "请求过快，qfnb 会按限额放慢 / too many requests: slow down or raise the quota in the console"
 _KEY = "密钥不对或已失效，用 %qfauth 检查 / the key is wrong or expired: check it with %qfauth"
+_RANGE = (
+    "密钥不对，或其应用范围、接口范围不含此调用 / the key or its range: its application "
+    "range and its endpoint range must both allow the call, see the key in the console (appid: QIANFAN_APP_ID)"
+)
 _BUSY = "平台繁忙，稍后再试 / the platform is busy: try again later"
 _ACTIVATE = (
     "多半是模型未开通或账户欠费 / usually the model is not activated or the account is in arrears: "
@@ -71,7 +75,7 @@ CODES: dict[int | str, ErrorCode] = {
 _BY_STATUS: dict[int, ErrorCode] = {
     400: ErrorCode(400, "user", _ARGUMENT),
     401: ErrorCode(401, "auth", _KEY),
-    403: ErrorCode(403, "auth", _KEY),
+    403: ErrorCode(403, "auth", _RANGE),
     404: ErrorCode(404, "user", "没有这个地址 / no such address: check base_url and endpoint="),
     408: ErrorCode(408, "server", _BUSY),
     409: ErrorCode(409, "server", _BUSY),

@@ -29,11 +29,11 @@ def breaking(monkeypatch):
     exchange, broken = http.exchange, []
 
     def start(times):
-        async def wrapped(request, auth, now):
+        async def wrapped(request, *arguments):
             if request.url.params.get("partNumber") == "3" and len(broken) < times:
                 broken.append(request)
                 raise httpx.ReadError("gone", request=request)
-            return await exchange(request, auth, now)
+            return await exchange(request, *arguments)
 
         monkeypatch.setattr(http, "exchange", wrapped)
         return broken
