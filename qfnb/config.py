@@ -17,13 +17,6 @@ from .errors import CredentialsError, InvalidArgumentError
 
 PREFIX = "QIANFAN_"
 
-PROFILES = {
-    "intl": "https://api.baiduqianfan.ai/v1",
-    "coding": "https://qianfan.baidubce.com/v2/coding",
-    "tokenplan": "https://qianfan.baidubce.com/v2/tokenplan/personal",
-}
-"""Base URLs of the international site and of the plans that have their own; they take an API key."""
-
 
 class Settings(BaseModel):
     """Every setting, typed; each is read from the environment as `QIANFAN_` + upper-case name."""
@@ -49,7 +42,16 @@ class Settings(BaseModel):
     """Any server with OpenAI's API, e.g. http://127.0.0.1:11434/v1; its key is `api_key`."""
 
     profile: str = ""
-    """A named base URL: one of PROFILES."""
+    """A named base URL: one of `connect.PROFILES`."""
+
+    model: str = ""
+    image_model: str = ""
+    embedding_model: str = ""
+    rerank_model: str = ""
+    """The models that are asked when none is named; "" for the default of the kind."""
+
+    strict_models: bool = False
+    """Refuse a retired model instead of asking what replaces it."""
 
     platform: str = ""
     """`sandbox` forces the sandbox, `qianfan` forbids it; "" uses the sandbox when there is no key."""
@@ -64,8 +66,12 @@ class Settings(BaseModel):
     console_api_retry_count: int = 3
     console_api_retry_timeout: float = 60
     connect_timeout: float = 5
-    first_token_timeout: float = 60
-    idle_timeout: float = 60
+    first_token_timeout: float = 300
+    """Seconds that a stream may be silent before its first piece: long prompts and hidden thinking take long."""
+
+    idle_timeout: float = 120
+    """Seconds that a stream may be silent between two pieces; pieces of thinking count."""
+
     train_status_polling_interval: float = 30
     model_publish_status_polling_interval: float = 30
     deploy_status_polling_interval: float = 30
@@ -107,6 +113,15 @@ class Credentials:
                     f"{present} is set and {absent} is not: set both, e.g. {PREFIX}{absent.upper()} (两者须成对设置)"
                 )
 
+        if self.api_key.get_secret_value().startswith("ALTAK"):
+            raise CredentialsError(
+                "api_key holds the access key of an IAM pair (ALTAK...): an API key begins with bce-v3/ALTAK-; set "
+                f"{PREFIX}ACCESS_KEY and {PREFIX}SECRET_KEY, or create an API key (密钥种类不对)"
+            )
+        for name in ("access_key", "ak", "access_token"):
+            if self.get(name).startswith("bce-v3/"):
+                raise CredentialsError(f"{name} holds an API key (bce-v3/...): set {PREFIX}API_KEY (密钥种类不对)")
+
     @classmethod
     def of(cls, values: Mapping[str, str | SecretStr | None]) -> Self:
         """Create credentials from plain or secret text; surrounding blanks and quotes are dropped."""
@@ -130,6 +145,7 @@ class Credentials:
         return (value for f in fields(self) if (value := self.get(f.name)))
 
 
+MODEL_NAMES = ("model", "image_model", "embedding_model", "rerank_model")
 KEY_NAMES = tuple(f.name for f in fields(Credentials))
 
 
@@ -203,19 +219,6 @@ def _read_settings() -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise InvalidArgumentError(_format_error(error)) from None
-
-
-def openai_base_url(current: Settings) -> str:
-    """Return the base URL of the OpenAI-compatible server in the settings, "" for Qianfan.
-
-    Raises:
-        InvalidArgumentError: the profile is unknown.
-    """
-    if current.openai_base_url or not current.profile:
-        return current.openai_base_url
-    if current.profile not in PROFILES:
-        raise InvalidArgumentError(f"{PREFIX}PROFILE={current.profile!r}: it is one of {', '.join(PROFILES)}")
-    return PROFILES[current.profile]
 
 
 def credentials(current_settings: Settings | None = None) -> Credentials:

@@ -252,7 +252,8 @@ def _build_request_spec(
         raise InvalidArgumentError(f"prompt={prompt!r}: a template with {{column}} in it, or left out")
     chat_options = validation.storable_options(options)
     model, endpoint = chat.resolve_target(model, endpoint)
-    model = model or (None if endpoint else catalog.DEFAULT_CHAT)
+    defaults = {1: catalog.V1_DEFAULTS["chat"]}
+    model = model or (None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat")))
     return RequestSpec(platform_name(chat.platform_info()), model, endpoint, prompt, chat_options, dedupe)
 
 

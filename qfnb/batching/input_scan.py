@@ -93,7 +93,7 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
     """
     scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(request.digest, digest_size=8)
     seen_keys = set[bytes]()
-    model_row = catalog.find_model("chat", request.model or catalog.DEFAULT_CHAT)
+    model_row = catalog.asked_model("chat", request.model or catalog.default_model("chat"))
     max_characters = (model_row and model_row.max_chars) or math.inf
     max_tokens = (model_row and (model_row.max_input or model_row.context)) or math.inf
     count_tokens = Tokenizer().count_tokens

@@ -176,7 +176,8 @@ def row_cost(
         is_offline: whether the platform's batch service answers.
     """
     model = None if request.endpoint else request.model  # the price of one's own service is never known
-    prices = catalog.find_prices(request.kind, model) if model else None
+    row = catalog.asked_model(request.kind, model) if model else None
+    prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
     if request.platform == "sandbox":
         return PriceRange(0, 0)
     if request.draws:

@@ -106,7 +106,7 @@ class EmbeddingEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         embedding = self.embedding or Embedding()
-        name = embedding.endpoint or embedding.model or catalog.DEFAULTS["embedding"]
+        name = embedding.endpoint or embedding.model or catalog.default_model("embedding")
         return {"embedding_similarity": f"cosine of vectors of {name}"}
 
 
@@ -198,8 +198,8 @@ def embedding_similarity(
         worker_num: calls at a time.
     """
     client = embedding or Embedding()
-    name = client.model or catalog.DEFAULTS["embedding"]
-    model_row = None if client.endpoint else catalog.find_model("embedding", name)
+    name = client.model or catalog.default_model("embedding")
+    model_row = None if client.endpoint else catalog.asked_model("embedding", name)
     output_texts, reference_texts = [[_beginning(text, model_row) for text in texts] for texts in (outputs, references)]
     unique = [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()]
     group_size = 1 if model_row and model_row.id == "tao-8k" else MAX_TEXTS  # API page of /v2/embeddings

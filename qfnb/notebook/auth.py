@@ -6,15 +6,17 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
 from ..errors import QianfanError
+from ..wire import catalog
 from .parser import Parser, document_magic
 
-VERBS = ("show", "set", "sandbox", "reset")
+VERBS = ("show", "set", "model", "sandbox", "reset")
 
 PARSER = Parser(
     "%qfauth",
-    "Show or set how calls are authenticated. Verbs: show (default), set, sandbox, reset.",
+    "Show or set keys and default models. Verbs: show (default), set, model, sandbox, reset.",
     "  %qfauth\n  %qfauth set          (asks for an API key, hidden)\n"
     "  %qfauth set --iam    (asks for an IAM pair, hidden)\n  %qfauth sandbox      (use the local sandbox)\n"
+    "  %qfauth model NAME   (the default model of NAME's kind: chat, images, embedding or rerank)\n"
     "  %qfauth reset        (forget what was typed in)",
 )
 PARSER.add_argument("--iam", action="store_true", help="an IAM pair instead of an API key")
@@ -34,14 +36,16 @@ class AuthMagics(Magics):
         if options.help:
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
-        if (verb or "show") not in VERBS or unexpected:
+        if (verb or "show") not in VERBS or (unexpected and verb != "model"):
             PARSER.error(f"{line.strip()!r} is not understood: use {', '.join(VERBS)}")
         if verb == "set":
             _ask_for_keys(iam=options.iam)
+        elif verb == "model" and unexpected:
+            _set_model(unexpected)
         elif verb == "sandbox":
             config.get_config().platform = "sandbox"
         elif verb == "reset":
-            for name in (*config.KEY_NAMES, "platform"):
+            for name in (*config.KEY_NAMES, "platform", *config.MODEL_NAMES):
                 delattr(config.get_config(), name)
         print(describe_credentials())  # noqa: T201 - what was asked for
 
@@ -63,10 +67,22 @@ def describe_credentials() -> str:
     current = connect.platform_info()
     lines = [f"平台 platform: {describe_platform()}"]
     lines += [f"  {name}: {source}" for name, source in current.sources.items()]
+    models = {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
+    lines += [f"  {name}: {value}" for name, value in ({"model": catalog.default_model("chat")} | models).items()]
     if current.name == "sandbox":
         state = f"running at {current.host}" if current.host else "starts with the first call"
         lines.append(f"  {state}；设置密钥后连接千帆 / set a key to reach Qianfan: %qfauth set")
     return "\n".join(lines)
+
+
+def _set_model(name: str) -> None:
+    """Make a model the default of its kind; a name that is not in the catalogue is a chat model's."""
+    from ..resources.inference.model_choice import DEFAULT_SETTINGS  # noqa: PLC0415 - %load_ext stays fast
+
+    row = catalog.find_model(None, name)
+    if len(name.split()) > 1 or (row and row.kind not in DEFAULT_SETTINGS):
+        PARSER.error(f"model {name!r}: one name of a model for chat, images, embedding or rerank")
+    setattr(config.get_config(), DEFAULT_SETTINGS[row.kind if row else "chat"], name)
 
 
 def _ask_for_keys(*, iam: bool) -> None:

@@ -34,17 +34,16 @@ SOURCES = {
     "guess": "guess: same family",
 }
 
-DEFAULTS: dict[ModelKind, str] = {
+V1_DEFAULTS: dict[ModelKind, str] = {
     "chat": "ERNIE-Bot-turbo",
     "completion": "ERNIE-Bot-turbo",
     "embedding": "embedding-v1",
-    "text2image": "qwen-image",
-    "image2image": "qwen-image-edit",
+    "text2image": "Stable-Diffusion-XL",
     "image2text": "Fuyu-8B",
     "reranker": "bce-reranker-base",
     "plugin": "EBPlugin",
 }
-DEFAULT_CHAT = DEFAULTS["chat"]
+"""What v1 is asked for when no model is named; v1 has ended on the cloud."""
 
 _LIVING_DEFAULTS: dict[ModelKind, str] = {
     "chat": "ernie-4.5-turbo-128k",
@@ -166,6 +165,11 @@ def living_replacement(kind: ModelKind, name: str) -> CatalogModel | None:
     if visited and (row is None or row.status == "retired"):
         row = find_model(heir_kind, default_model(kind))
     return row if visited else None
+
+
+def asked_model(kind: ModelKind, name: str) -> CatalogModel | None:
+    """Return the model that is asked under a name: itself, or what replaces a retired one; None if it is unknown."""
+    return living_replacement(kind, name) or find_model(kind, name)
 
 
 def nearest_models(kind: ModelKind, name: str, limit: int = 3) -> list[str]:

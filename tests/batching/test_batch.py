@@ -213,9 +213,9 @@ def test_a_budget_stops_cleanly(scripted):
     usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
     reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}], "usage": usage}
     server = scripted([http_answer(json.dumps(reply).encode())])
-    price = qfnb.estimate(["x"], model="ERNIE-4.0-8K").cost
+    price = qfnb.estimate(["x"], model="deepseek-v4-pro").cost
     assert price
-    batch = qfnb.batch(rows(200), model="ERNIE-4.0-8K", budget=2.0, workers=4, name="budget")
+    batch = qfnb.batch(rows(200), model="deepseek-v4-pro", budget=2.0, workers=4, name="budget")
     progress = wait_for_progress(batch)
     assert progress.state == "stopped"
     assert "the budget of 2 CNY" in progress.reason

@@ -160,7 +160,7 @@ def test_an_interrupted_batch_is_listed_as_such(repeat_fault, sandbox):
     until(lambda: count_answered("left") >= 10)
     kill(running)
     row = qfnb.batches().set_index("name").loc["left"]
-    assert (row["state"], row["model"], row["platform"]) == ("interrupted", "ERNIE-Bot-turbo", "sandbox")
+    assert (row["state"], row["model"], row["platform"]) == ("interrupted", "ernie-4.5-turbo-128k", "sandbox")
 
 
 def test_model_text_that_is_no_utf_8_does_not_stop_a_batch(scripted):

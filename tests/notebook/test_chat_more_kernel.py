@@ -239,7 +239,7 @@ def test_tab_completes(kernel, line, expected):
         ("%qfchat undo", "usage: %qfchat undo SESSION"),
         ("%%qfchat -m a,b -f json\nx", "-f json reads one answer"),
         ("%%qfchat -m a,b --session s\nx", "--session remembers one conversation"),
-        ("%%qfchat\n" + "很长" * 20_000, "the max input characters is 11200"),
+        ("%%qfchat\n" + "很长" * 200_000, "too_long"),
         ("%%qfimage -m no-such\n猫", "no-such"),
         ("%qfchat alias a,b c", "a name has no comma"),
     ],

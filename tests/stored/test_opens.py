@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored.write import PAIRS, QUESTIONS
+from stored.write import MODEL, PAIRS, QUESTIONS
 
 from qfnb import ChatCompletion, LLMFinetune, batch, batches, connect, resume
 from qfnb.evaluation.report import EvaluationResult
@@ -50,7 +50,7 @@ def chat_calls(address: Address) -> int:
 def test_a_half_finished_batch_asks_only_for_what_is_missing(state):
     before = answers_of(state / "batches" / "half.db")
     assert 0 < len(before) < len(QUESTIONS)
-    batching = batch(QUESTIONS, name="half", canary=0)
+    batching = batch(QUESTIONS, model=MODEL, name="half", canary=0)
     answers = {answer.input: answer.text for answer in batching.results()}
     assert chat_calls(ensure()) == len(QUESTIONS) - len(before)
     assert list(answers) == QUESTIONS
@@ -65,7 +65,7 @@ def test_a_half_finished_batch_goes_on_by_its_name(state):
 
 
 def test_a_finished_batch_is_found_by_what_is_asked_and_asks_nothing(state):
-    batching = batch(QUESTIONS)
+    batching = batch(QUESTIONS, model=MODEL)
     assert batching.name == FACTS["finished"]
     answers = {answer.input: answer.text for answer in batching.results()}
     assert answers == answers_of(STORED / "batches" / f"{FACTS['finished']}.db")
@@ -73,7 +73,7 @@ def test_a_finished_batch_is_found_by_what_is_asked_and_asks_nothing(state):
 
 
 def test_an_offline_batch_is_finished_too(state):
-    batching = batch(QUESTIONS, name="offline", mode="offline", offline_via="files")
+    batching = batch(QUESTIONS, model=MODEL, name="offline", mode="offline", offline_via="files")
     assert all(answer.ok for answer in batching.results())
     assert chat_calls(ensure()) == 0
 

@@ -20,6 +20,9 @@ from typing import Any
 QUESTIONS = [f"第{number}杯茶多少钱" for number in range(6)]
 """The rows of the batches."""
 
+MODEL = "ERNIE-Bot-turbo"
+"""The default model of that version; a batch without one would ask today's."""
+
 PAIRS = [
     {"prompt": f"{before}{ask}{after}", "response": answer}
     for ask, answer in {"几点开门": "早上九点开门。", "在哪里": "在河边路三号。", "多少钱": "每人二十元。"}.items()
@@ -55,9 +58,9 @@ def _batches() -> dict[str, Any]:
     """Ask six rows, online and offline."""
     from qfnb import batch
 
-    unnamed = batch(QUESTIONS)
+    unnamed = batch(QUESTIONS, model=MODEL)
     unnamed.wait()
-    batch(QUESTIONS, name="offline", mode="offline", offline_via="files").wait()
+    batch(QUESTIONS, model=MODEL, name="offline", mode="offline", offline_via="files").wait()
     return {"finished": unnamed.name}
 
 
@@ -65,7 +68,7 @@ def _half() -> None:
     """Ask six rows; after three of them the process dies."""
     from qfnb import batch
 
-    batching = batch(QUESTIONS, name="half", workers=1, canary=0)
+    batching = batch(QUESTIONS, model=MODEL, name="half", workers=1, canary=0)
     for number, _ in enumerate(batching.as_completed(), 1):
         if number == HALF:
             os._exit(1)

@@ -232,19 +232,19 @@ def build_chat_request(
     if len(messages) > 1:
         messages = wire.drop_old_reasoning(messages)
     if options.get("response_format") is not None:
-        takes_schema = version == 2 and bool(platform.openai or (row and row.json_schema))
+        takes_schema = version == 2 and bool(not platform.is_qianfan or (row and row.json_schema))
         messages, options = with_format(messages, options, takes_schema=takes_schema)
     if version == 1:
         messages, options = to_v1(messages, options)
         record = wire.ChatRequest(messages=messages, stream=stream, **options)
         return InferenceRequest(wire.CHAT_V1, record, model)
     is_thinking_set = options.get("think") is not None
-    fields = with_thinking(options, model, row, is_qianfan=not platform.openai) if is_thinking_set else dict(options)
+    fields = with_thinking(options, model, row, is_qianfan=platform.is_qianfan) if is_thinking_set else dict(options)
     if system := fields.pop("system", None):
         messages = [wire.Message(role="system", content=system), *messages]
     if "max_output_tokens" in fields:  # v1's name
         fields["max_tokens"] = fields.pop("max_output_tokens")
-    if stream and not platform.openai:  # without it the platform's streams have no usage
+    if stream and platform.is_qianfan:  # without it the platform's streams have no usage
         fields = {"stream_options": {"include_usage": True}, **fields}
     record = wire.ChatRequestV2(messages=messages, stream=stream, model=model, **fields)
     return InferenceRequest(wire.CHAT_V2, record, model)

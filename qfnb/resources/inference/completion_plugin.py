@@ -15,7 +15,7 @@ from .arguments import ChatOptions
 from .chat import Conversation
 from .chat_request import build_chat_request, validate_encodable, validate_messages, validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .model_choice import ModelChoice, find_target
+from .model_choice import ModelChoice, find_target, v1_only
 from .reply import ChatResponse
 
 
@@ -119,7 +119,7 @@ class Completion(InferenceModel[ChatResponse]):
         validate_encodable("prompt", item)
         valid_options = validate_options(options)
         is_completion = choice.endpoint or catalog.find_model(
-            "completion", choice.model or catalog.DEFAULTS["completion"]
+            "completion", choice.model or catalog.V1_DEFAULTS["completion"]
         )
         chat_choice = replace(choice, kind="chat")
         messages = [chat_wire.Message(role="user", content=item)]
@@ -242,7 +242,8 @@ class Plugin(InferenceModel[PluginResponse]):
             request = _application_request(prompt, choice.endpoint, plugins, valid_options)
         else:
             request = _platform_plugin_request(prompt, plugins, valid_options)
-        return PreparedCall(lambda _: request, call_options)
+        use = "ChatCompletion takes tools= and web_search="
+        return PreparedCall(v1_only(request, "Plugin", use), call_options)
 
 
 def _application_request(

@@ -11,7 +11,7 @@ from ...wire import catalog, inference as wire
 from ..validation import validate_positive
 from .chat_request import validate_encodable
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .model_choice import ModelChoice, find_target
+from .model_choice import ModelChoice, find_target, v1_only
 from .reply import Reply
 from .thinking import warn_once
 
@@ -93,7 +93,8 @@ class Embedding(InferenceModel[EmbeddingResponse]):
 
 
 def _preset_model(choice: ModelChoice) -> catalog.CatalogModel | None:
-    return None if choice.endpoint else catalog.find_model(choice.kind, choice.model or catalog.DEFAULTS[choice.kind])
+    name = choice.model or catalog.default_model(choice.kind)
+    return None if choice.endpoint else catalog.asked_model(choice.kind, name)
 
 
 def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int) -> None:
@@ -256,4 +257,4 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
         """Return the validated call for one text."""
         record = wire.TokenizerRequest(prompt=item, model=(choice.model or _COUNTED_MODEL).lower(), **options)
         request = InferenceRequest(wire.TOKENIZER, record, record.model)
-        return PreparedCall(lambda _: request, call_options)
+        return PreparedCall(v1_only(request, "Tokenizer", "mode='local' counts without a call"), call_options)

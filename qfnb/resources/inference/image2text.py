@@ -12,7 +12,7 @@ from ...transport.client import CallOptions
 from ...wire import catalog, inference as wire
 from .chat_request import validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .model_choice import ModelChoice
+from .model_choice import ModelChoice, v1_only
 from .reply import ChatResponse
 
 MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
@@ -83,9 +83,12 @@ class Image2Text(InferenceModel[ChatResponse]):
             raise InvalidArgumentError("prompt is empty: it needs a question about the image")
         content = base64.b64encode(read_image(image)).decode("ascii")
         record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **validate_options(options))
-        segment = choice.endpoint or catalog.path_segment("image2text", choice.model or catalog.DEFAULTS["image2text"])
+        segment = choice.endpoint or catalog.path_segment(
+            "image2text", choice.model or catalog.V1_DEFAULTS["image2text"]
+        )
         request = InferenceRequest(wire.IMAGE2TEXT_V1, record, segment)
-        return PreparedCall(lambda _: request, call_options)
+        use = "ask ChatCompletion(model='ernie-4.5-turbo-vl') with the picture as a part of the message"
+        return PreparedCall(v1_only(request, "Image2Text", use), call_options)
 
 
 def read_image(image: str | bytes | Path) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar, Unpack
 
 from pydantic import SecretStr
 
-from ... import connect
+from ... import config, connect
 from ..._jobs import worker_pool
 from ...errors import APIError, InvalidArgumentError, StreamInterrupted, UnreadableAnswer
 from ...transport import event_loop
@@ -22,7 +22,7 @@ from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
 from . import batch_task
 from .arguments import AccountKeys
-from .model_choice import ModelChoice
+from .model_choice import DEFAULT_SETTINGS, ModelChoice, name_living_models
 from .reply import Reply, create_reply
 from .thinking import warn_once
 from .usage_log import UsageEntry, log_usage
@@ -190,9 +190,20 @@ class InferenceModel(Generic[ReplyT]):
         return choice.model, choice.endpoint
 
     def choose(self, model: str | None, endpoint: str | None) -> ModelChoice:
-        """Return which model a call asks: the call's arguments win over the constructor's."""
-        endpoint = endpoint or (None if model else self.endpoint)
-        return ModelChoice(self.kind, model or self.model, endpoint, int(self.version) if self.version else None)
+        """Return which model a call asks: the call's arguments win over the constructor's, and these over settings.
+
+        Raises:
+            InvalidArgumentError: a name is not a text.
+        """
+        endpoint, model = endpoint or (None if model else self.endpoint), model or self.model
+        for field, name in (("model", model), ("endpoint", endpoint)):
+            if name is not None and not isinstance(name, str):
+                raise InvalidArgumentError(f"{field}={name!r:.60}: must be a name")
+        current = config.settings()
+        if model is None and endpoint is None:
+            model = getattr(current, DEFAULT_SETTINGS.get(self.kind, ""), None) or None
+        version = int(self.version) if self.version else None
+        return ModelChoice(self.kind, model, endpoint, version, current.strict_models)
 
     @property
     def has_own_keys(self) -> bool:
@@ -239,6 +250,8 @@ class InferenceModel(Generic[ReplyT]):
             reply = entry.record_reply(self._to_reply(response))
         except BaseException as error:
             entry.error = type(error).__name__
+            if isinstance(error, APIError):
+                name_living_models(error, self.kind, request.model)
             raise
         finally:
             log_usage(entry)
@@ -273,6 +286,7 @@ class InferenceModel(Generic[ReplyT]):
             if isinstance(error, StreamInterrupted):
                 raise StreamInterrupted(str(error), partial="".join(text), events=error.events) from None
             if isinstance(error, APIError):
+                name_living_models(error, self.kind, request.model)
                 error.partial = "".join(text)
             raise
         finally:

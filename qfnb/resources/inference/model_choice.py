@@ -1,14 +1,43 @@
-"""Which model a call asks, and how one platform names it."""
+"""Which model a call asks: the default, the living replacement of a retired one, and its name on one platform."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from ...errors import APIError, CredentialsError, InvalidArgumentError
 from ...transport.platform import Platform
 from ...wire import catalog
+from .thinking import warn_once
 
-V1_IMAGE_MODEL = "Stable-Diffusion-XL"
-"""The default of v1, whose image models are not those of v2."""
+T = TypeVar("T")
+
+V1_ENDED = "2026-08-31"
+"""The day on which the v1 inference API went off line on the cloud."""
+
+NO_V1 = (
+    f"an AK/SK pair or access token alone is for the v1 inference API, which ended on {V1_ENDED}: create an API key "
+    "(bce-v3/ALTAK-...) in the console and set QIANFAN_API_KEY, or set an IAM pair (QIANFAN_ACCESS_KEY and "
+    "QIANFAN_SECRET_KEY)\nv1 推理接口已下线，请在控制台创建 API Key"
+)
+
+DEFAULT_SETTINGS: dict[catalog.ModelKind, str] = {
+    "chat": "model",
+    "completion": "model",
+    "embedding": "embedding_model",
+    "reranker": "rerank_model",
+    "text2image": "image_model",
+}
+"""The settings that name the default models."""
+
+_CLASSES: dict[catalog.ModelKind, str] = {
+    "chat": "ChatCompletion",
+    "embedding": "Embedding",
+    "reranker": "Reranker",
+    "text2image": "Text2Image",
+    "image2image": "ImageEdit",
+}
+"""The kinds that cannot stand for another one, and what asks them."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +49,14 @@ class ModelChoice:
         model: any of its names, None for the default.
         endpoint: a service of the user's own; wins over `model`.
         version: 1 or 2, None where the keys decide.
+        is_strict: whether a retired name is an error.
     """
 
     kind: catalog.ModelKind
     model: str | None = None
     endpoint: str | None = None
     version: int | None = None
+    is_strict: bool = False
 
 
 class Target(NamedTuple):
@@ -38,21 +69,89 @@ class Target(NamedTuple):
 
 @lru_cache(maxsize=256)
 def find_target(choice: ModelChoice, platform: Platform) -> Target:
-    """Return how a platform names the model of a call."""
+    """Return how a platform names the model of a call.
+
+    Raises:
+        InvalidArgumentError: the model is of another kind, or retired and `strict_models` is set.
+        CredentialsError: the keys are for the API that has ended.
+    """
+    kind, default = choice.kind, catalog.default_model(choice.kind)
+    if platform.openai.rstrip("/").endswith("/v2/coding"):
+        default = "qianfan-code-latest"
+    if not platform.is_qianfan:
+        return Target(2, choice.endpoint or choice.model or default)
     version = choice.version or _default_version(choice, platform)
-    if platform.openai:
-        return Target(2, choice.endpoint or choice.model or catalog.DEFAULTS[choice.kind])
     if choice.endpoint:
         return Target(version, choice.endpoint)
-    is_old_image = version == 1 and choice.kind == "text2image"
-    name = choice.model or (V1_IMAGE_MODEL if is_old_image else catalog.DEFAULTS[choice.kind])
-    model = catalog.path_segment(choice.kind, name) if version == 1 else catalog.v2_id(choice.kind, name)
-    return Target(version, model, catalog.find_model(choice.kind, name))
+    if version == 1:
+        name = choice.model or catalog.V1_DEFAULTS.get(kind, default)
+        return Target(1, catalog.path_segment(kind, name), catalog.find_model(kind, name))
+    row = find_living_model(kind, choice.model or default, is_strict=choice.is_strict)
+    return Target(2, row.id if row else choice.model or default, row)
+
+
+def find_living_model(kind: catalog.ModelKind, name: str, *, is_strict: bool = False) -> catalog.CatalogModel | None:
+    """Return the model that is asked under a name: itself, or what replaces a retired one; None for an unknown name.
+
+    Args:
+        kind: of the model.
+        name: any of its names.
+        is_strict: whether a retired name is an error.
+
+    Raises:
+        InvalidArgumentError: the name is of another kind of model, or retired and `is_strict`.
+    """
+    row = catalog.find_model(kind, name)
+    if row is None:
+        _refuse_other_kind(kind, name)
+        return None
+    if row.status != "retired" or (replacement := catalog.living_replacement(kind, name)) is None:
+        return row
+    ended = f"{name} ended {row.ended}" if row.ended else f"{name} has ended"
+    if is_strict:
+        raise InvalidArgumentError(
+            f"model={name!r}: {ended}; ask {replacement.id} (该模型已下线; QIANFAN_STRICT_MODELS=1)"
+        )
+    warn_once(f"{ended}; asking {replacement.id}")
+    return replacement
+
+
+def v1_only(request: T, label: str, instead: str) -> Callable[[Platform], T]:
+    """Return what builds a request that only v1 has; it is an error on the cloud, where v1 has ended.
+
+    Args:
+        request: the request.
+        label: what is asked, for the message.
+        instead: what to do instead.
+    """
+
+    def for_platform(platform: Platform) -> T:
+        if platform.name == "qianfan":
+            raise InvalidArgumentError(f"{label} is of the v1 inference API, which ended on {V1_ENDED}: {instead}")
+        return request
+
+    return for_platform
+
+
+def name_living_models(error: APIError, kind: catalog.ModelKind, name: str) -> None:
+    """Add the nearest living models to the hint of a refusal that says that there is no such model."""
+    if error.error_code == "invalid_model" and (nearest := catalog.nearest_models(kind, name)):
+        error.hint = f"{error.hint}\n在用的相近模型 / living models: {', '.join(nearest)}".strip()
+
+
+def _refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
+    row = catalog.find_model(None, name)
+    if row is not None and row.is_living and kind in _CLASSES and row.kind in _CLASSES:
+        raise InvalidArgumentError(
+            f"model={name!r} is of the kind {row.kind}, not {kind}: {_CLASSES[row.kind]}(model={name!r}) asks it"
+        )
 
 
 def _default_version(choice: ModelChoice, platform: Platform) -> int:
-    """Return the API version that the keys of a platform are for."""
+    """Return the API version that the keys of a platform are for: v2, unless there are only keys of v1."""
     keys = platform.credentials
-    if choice.kind in {"text2image", "image2image"}:
+    if platform.openai or choice.kind in {"text2image", "image2image"} or keys.api_key or keys.access_key:
         return 2
-    return 2 if keys.api_key or keys.access_key else 1  # a service of the user's own is a `model` of v2, too
+    if platform.name == "qianfan":
+        raise CredentialsError(NO_V1)
+    return 1

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...wire import batches as wire, storage as storage_wire
-from ...wire.chat import CHAT_V1, V1_PREFIX
+from ...wire import batches as wire, catalog, storage as storage_wire
+from ...wire.chat import CHAT_V1, CHAT_V2, V1_PREFIX
+from ...wire.endpoints import Endpoint
 from ..chat.served_models import resolve_model
 from ..engines.protocol import BUILT_IN
 from ..http import timestamps
@@ -112,8 +113,11 @@ def run_task(world: World, task: Document) -> Iterator[None]:
     yield
 
     def answer_query(number: int, query: Query) -> dict[str, Any]:
+        name = task["asked"]
         body = {**task["parameters"], "messages": [{"role": "user", "content": query.line["query"]}]}
-        return dispatch(world, CHAT_V1, body, {"model": task["asked"]}).body
+        if _chat_endpoint(name) is CHAT_V2:
+            return dispatch(world, CHAT_V2, {**body, "model": name}, {}).body
+        return dispatch(world, CHAT_V1, body, {"model": name}).body
 
     def should_stop(results: Mapping[int, Any]) -> bool:
         store.update(id_, done=len(results))
@@ -185,11 +189,17 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     name = path.removeprefix(f"{V1_PREFIX}/chat/")
     try:
         if name != path and "/" not in name:
-            resolve_model(Call(call.world, CHAT_V1), name)
+            resolve_model(Call(call.world, _chat_endpoint(name)), name)
             return name
     except Refusal:
         pass
     raise call.invalid("endpoint", f"{body.endpoint!r} is not the address of a chat service")
+
+
+def _chat_endpoint(name: str) -> Endpoint[Any, Any]:
+    """Return the endpoint that answers under a name: v2 for models that v1 never had."""
+    row = catalog.find_model("chat", name)
+    return CHAT_V2 if row is not None and not row.v1 else CHAT_V1
 
 
 def _run_status(task: Document) -> str:

@@ -41,4 +41,4 @@ def test_a_rendered_request_has_the_records_fields():
 def test_names_are_translated_for_qianfan_alone():
     chat = ChatCompletion(version=2)
     models = [chat.batch_requests(platform, "ERNIE-Speed", None, {}).model for platform in (QIANFAN, OTHER)]
-    assert models == ["ernie-speed-8k", "ERNIE-Speed"]
+    assert models == ["ernie-4.5-turbo-128k", "ERNIE-Speed"]  # it has ended, and is replaced where it was Qianfan's
