@@ -173,7 +173,7 @@ def test_thinking_costs_as_output(scripted):
 @pytest.mark.parametrize(("model", "think", "thinks"), [
     ("deepseek-v4-pro", True, True), ("deepseek-v4-pro", False, False), ("deepseek-v4-pro", "high", True),
     ("qwen3.5-27b", True, True), ("qwen3.5-27b", 200, True), ("qwen3.5-27b", False, False),
-    ("ernie-4.5-turbo-128k", True, False), ("ernie-x1.1", False, True),
+    ("ernie-4.5-turbo-128k", True, False),
 ])  # fmt: skip
 def test_the_sandbox_thinks_as_the_switch_says(sandbox, model, think, thinks):
     reply = ChatCompletion(model=model).do("你是谁", think=think)
