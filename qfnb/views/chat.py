@@ -130,8 +130,8 @@ def ending_note(answer: StreamedAnswer) -> str:
     """Return the line that says how an unfinished answer ended, "" for a finished one."""
     if answer.is_cut_while_thinking:
         return f"⚠ {CUT_WHILE_THINKING}"
-    if answer.state == "streaming" and not answer.text and answer.reasoning and not answer.running:
-        return "… 正在思考 / thinking"
+    if answer.state == "streaming" and not answer.text and (answer.reasoning or answer.running):
+        return "" if answer.running else "… 正在思考 / thinking"  # a running function has a line of its own
     if answer.state == "failed" and not answer.text:
         return ""
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ...wire import chat as wire
@@ -46,7 +46,7 @@ class ChatOptions(TypedDict, total=False):
     response_format: str | Mapping[str, Any] | type | ResponseFormat
     think: bool | int | str
     functions: list[dict[str, Any]]
-    tools: list[dict[str, Any]]
+    tools: Sequence[dict[str, Any] | Callable[..., Any]]
     tool_choice: str | dict[str, Any]
     disable_search: bool
     enable_citation: bool

@@ -18,6 +18,7 @@ from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
 from .response_format import ResponseFormat, parse_response_format
 from .thinking import validate_think, warn_once, with_thinking
+from .tools import to_tools
 
 Conversation = Messages | Iterable[Turn] | str
 
@@ -119,7 +120,7 @@ def with_check(
 
 
 def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not None; `response_format` becomes a `ResponseFormat`.
+    """Return the options that are not None: the response format parsed, functions among the tools described.
 
     Raises:
         InvalidArgumentError: names the option, its value and what is allowed.
@@ -129,6 +130,8 @@ def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
         options["response_format"] = parse_response_format(options["response_format"])
     if "think" in options:
         validate_think(options)
+    if isinstance(tools := options.get("tools"), list) and not all(isinstance(each, dict) for each in tools):
+        options["tools"] = [each if isinstance(each, dict) else to_tools([each])[0].definition() for each in tools]
     return options
 
 

@@ -8,11 +8,12 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 
 import docstring_parser
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import to_json
 
 from ..._text import clip, did_you_mean, format_value
@@ -151,9 +152,15 @@ def _arguments_adapter(function: Callable[..., Any], name: str) -> TypeAdapter[A
 
 def _parameters_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
     try:
-        return adapter.json_schema()
+        return adapter.json_schema(schema_generator=_ArgumentsSchema)
     except PydanticUserError as error:
         raise _inexpressible(name, error) from None
+
+
+class _ArgumentsSchema(GenerateJsonSchema):
+    """Omits defaults that are not JSON without a word: the function has them."""
+
+    ignored_warning_kinds: ClassVar[set[JsonSchemaWarningKind]] = {"skipped-choice", "non-serializable-default"}  # type: ignore[misc]
 
 
 def _inexpressible(name: str, error: Exception) -> InvalidArgumentError:

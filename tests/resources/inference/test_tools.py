@@ -124,6 +124,15 @@ def test_a_model_calls_a_function_and_answers(scripted):
     assert second["messages"][2] == {"role": "tool", "tool_call_id": "call_0", "content": "杭州: 21 C, 2 d"}
 
 
+def test_a_plain_call_describes_functions_and_runs_none(scripted):
+    server = scripted(call(("weather", {"place": {"city": "杭州"}})))
+    reply = ChatCompletion().do("天气", tools=[weather, to_tool(run_one).definition()])
+    assert reply.tool_calls[0].arguments == {"place": {"city": "杭州"}}
+    assert [tool["function"]["name"] for tool in sent_bodies(server)[0]["tools"]] == ["weather", "run_one"]
+    with pytest.raises(errors.InvalidArgumentError, match="'3' is not a function"):
+        ChatCompletion().do("天气", tools=[3])
+
+
 def test_parallel_calls_are_run_in_order(scripted):
     order = []
 
