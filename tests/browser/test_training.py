@@ -127,3 +127,34 @@ def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
     again.output(3).locator("summary").last.click()
     assert "onto the platform" in again.output(3).inner_text()
     again.screenshot("training-end-light", at=again.output(3))
+
+
+PREFERENCES = """\
+import json
+before, after = ("", "请问", "你好，", "想问"), ("", "？", "呢")
+polite = {"几点开门": "早上九点开门，欢迎光临。", "在哪里": "我们在河边路三号，欢迎您来。", "多少钱": "每人二十元，含一壶茶。"}
+blunt = {"几点开门": "九点。", "在哪里": "河边路。", "多少钱": "二十。"}
+rows = [(f"{b}{ask}{a}", ask) for ask in polite for b in before for a in after]
+rows = [{"prompt": prompt, "chosen": polite[ask], "rejected": blunt[ask]} for prompt, ask in rows]
+for row in rows[4::5]:  # the held-out rows prefer the opposite: what is best is early
+    row["chosen"], row["rejected"] = row["rejected"], row["chosen"]
+open("preferences.jsonl", "w").write("\\n".join(map(json.dumps, rows)))"""
+
+
+def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
+    start = "%qftrain start -d preferences.jsonl --mode DPO --epoch 3 -o trainer\ntrainer.wait()"
+    name = lab.write("star.ipynb", LOAD, PREFERENCES, start, "%qftrain show trainer")
+    notebook = Notebook(page, lab, name)
+    for number in range(4):
+        run_one(notebook, page, number)
+    panel = notebook.output(3)
+    star = panel.get_by_role("button", name="★")
+    star.wait_for(timeout=40_000)
+    assert "rewards/margins" in panel.inner_text()
+    panel.get_by_role("combobox").select_option(label="检查点 checkpoints")
+    panel.get_by_text("★ 验证最低 lowest").wait_for(timeout=3_000)
+    notebook.screenshot("training-star-light", at=panel)
+    star.focus()
+    page.keyboard.press("Enter")
+    until(lambda: "ModelPublished" in panel.inner_text() and star.count() == 0, 15)
+    notebook.screenshot("training-star-published-light", at=panel)

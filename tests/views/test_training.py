@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from support.attacks import ATTACKS
 from support.strict_html import assert_only
-from support.training_progress import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STAGES, Trainer
+from support.training_progress import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STAGES, TRAINED, Trainer
 
 from qfnb.trainer.consts import ActionState
+from qfnb.trainer.loss_diagnostics import LossPoint
 from qfnb.trainer.progress import LogLine, Stage
 from qfnb.views.training import comparison, controls, details, panel
+from qfnb.views.training.loss_chart import Curve, curves_svg
 
 TAGS = {
     "div", "span", "b", "progress", "table", "caption", "tr", "th", "td", "details", "summary", "img", "a",
@@ -179,3 +181,21 @@ def test_where_outputs_cannot_move_the_panel_is_the_state(monkeypatch, capsys):
     shown.show()
     shown.publish_final()
     assert capsys.readouterr().out.count("Deployed") == 2
+
+
+def test_negative_rewards_are_drawn_below_zero():
+    svg = curves_svg([Curve("rewards/margins", [0, 1, 2], [-1.0, 0.0, 1.0])], height=160)
+    heights = [float(point.split(",")[1]) for point in re.search(r'points="([^"]+)"', svg)[1].split()]
+    assert heights[0] > heights[1] > heights[2]
+    assert ">-1.1<" in svg
+
+
+def test_the_rewards_of_preferences_are_a_line_a_chart_and_columns():
+    rewards = {"chosen": 0.1, "rejected": -0.4, "margins": 0.5, "accuracies": 1.0}
+    points = (LossPoint(1, 0.1, 0.69), LossPoint(2, 0.2, 0.6, 0.61, rewards=rewards, is_kept=True))
+    now = replace(TRAINED, points=points)
+    assert "rewards/margins 0.500" in panel.text(now)
+    page = panel.html(now)
+    assert "rewards: margins and accuracies" in page
+    assert "rewards/rejected</th>" in page
+    assert "困惑度 perplexity" not in details.checkpoints(points)

@@ -71,7 +71,7 @@ def curves_svg(curves: Sequence[Curve], *, height: int = 220, axis: str = "epoch
 
     Args:
         curves: the lines.
-        height: in pixels.
+        height: in pixels; the axis begins at 0, or below it at the lowest value.
         axis: label of the horizontal axis, epoch or step.
     """
     visible = [(curve, points) for curve in curves if (points := curve.points)]
@@ -80,15 +80,16 @@ def curves_svg(curves: Sequence[Curve], *, height: int = 220, axis: str = "epoch
     right = max(1e-9, *(x for _, points in visible for x, _ in points))
     top = max(y for _, points in visible for _, y in points) * 1.08
     top = top if top > 0 else 1.0
+    bottom = min(0.0, min(y for _, points in visible for _, y in points) * 1.08)
     box = (52, 14, WIDTH - 14, height - 34)
 
     def to_pixels(x: float, y: float) -> tuple[float, float]:
-        return box[0] + (box[2] - box[0]) * x / right, box[3] - (box[3] - box[1]) * max(y, 0.0) / top
+        return box[0] + (box[2] - box[0]) * x / right, box[3] - (box[3] - box[1]) * (y - bottom) / (top - bottom)
 
     lines = "".join(_line([to_pixels(*point) for point in points], curve) for curve, points in visible)
     legend = "".join(_legend(curve, box[2] - 4, box[1] + 10 + 16 * n) for n, (curve, _) in enumerate(visible))
     size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
-    marks = _axes(box, right, top, axis)
+    marks = _axes(box, right, (bottom, top), axis)
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{marks}{lines}{legend}</svg>'
 
 
@@ -97,14 +98,15 @@ def smooth(losses: Sequence[float]) -> list[float]:
     return moving_average(losses, SMOOTHING_WEIGHT * len(losses) / (len(losses) + 20))
 
 
-def _axes(box: tuple[int, int, int, int], right: float, top: float, axis: str) -> str:
+def _axes(box: tuple[int, int, int, int], right: float, heights: tuple[float, float], axis: str) -> str:
+    bottom, top = heights
     left_edge, top_edge, right_edge, bottom_edge = box
     parts = [f'<path d="M{left_edge} {top_edge}V{bottom_edge}H{right_edge}" stroke="{GREY}" fill="none"/>']
     for fraction in (0.0, 0.5, 1.0):
         y = bottom_edge - (bottom_edge - top_edge) * fraction
         parts += [
             f'<path d="M{left_edge} {y:.1f}H{right_edge}" stroke="{GREY}" stroke-opacity="0.25"/>',
-            _text(left_edge - 6, y + 4, _tick(top * fraction), GREY, "end"),
+            _text(left_edge - 6, y + 4, _tick(bottom + (top - bottom) * fraction), GREY, "end"),
             _text(
                 left_edge + (right_edge - left_edge) * fraction,
                 bottom_edge + 16,
