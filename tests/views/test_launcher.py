@@ -181,6 +181,26 @@ def test_a_launch_that_is_refused_keeps_the_form(live, monkeypatch, tmp_path):
     assert live.trainer is None
 
 
+def test_what_is_chosen_before_the_fields_are_there_stays_and_the_others_have_their_defaults(sandbox, monkeypatch):
+    monkeypatch.setenv("QFNB_DISPLAY", "live")
+    form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
+    form.choose("model", "ERNIE-4.5-Turbo-128K")
+    form.choose("epoch", "7")
+    form.show()
+    until(lambda: form.state.stage == "editing")
+    values = form.state.form.draft.values
+    assert (values["epoch"], values["maxSeqLen"], values["earlyStopping"]) == ("7", 4096, False)
+    form.close()
+
+
+def test_a_choice_without_a_value_is_shown_as_blank(live):
+    live.choose("model", "ERNIE-4.5-Turbo-128K")
+    live.choose("maxSeqLen", "")
+    fields = {row.name: row for row in list_fields(live.state)}
+    assert fields["maxSeqLen"].choices[0] == ("—", "")
+    assert fields["earlyStopping"].choices[0] != ("—", "")
+
+
 def test_load_before_the_fields_are_there_is_a_message(monkeypatch):
     monkeypatch.setenv("QFNB_DISPLAY", "live")
     form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})

@@ -26,7 +26,7 @@ from ...trainer.offer import read_offer
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel
-from .render import LauncherState, bundle
+from .render import LauncherState, LaunchStage, bundle
 from .widget import LauncherWidget
 
 DOUBLE_CLICK_S: Final = 0.4
@@ -109,7 +109,8 @@ class Launcher:
             changes = {"values": {**form.draft.values, name: value}} if is_parameter else {name: value}
             if all(getattr(form.draft, key) == new for key, new in changes.items()):
                 return
-            self._update(form=form.with_choice(**changes), stage="editing", message="")
+            stage: LaunchStage = "editing" if self._state.is_loaded else self._state.stage
+            self._update(form=form.with_choice(**changes), stage=stage, message="")
         if name in {"dataset", "eval_dataset"}:
             self._run_in_background(partial(self._inspect_dataset, value))
 
@@ -186,7 +187,8 @@ class Launcher:
                 step_seconds=step_seconds,
                 from_sandbox=platform == "sandbox",
             )
-            form = form if form.draft.values else form.with_choice(model=form.draft.model)
+            typed = {key: value for key, value in form.draft.values.items() if value not in ("", [], None)}
+            form = form.with_choice(values=typed).with_choice(model=form.draft.model)  # the defaults of the others
             lists = {"variables": variables, "files": files, "configurations": configurations}
             self._update(form=form, stage="editing", **lists)
         for source in form.draft.sources:

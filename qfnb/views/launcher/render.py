@@ -125,7 +125,8 @@ def _parameter_field(row: SupportedParameter, value: Any) -> Field:
     rule = f"{row.check_type}{row.check_value}{row.default}"
     if row.check_type not in CHOICE_TYPES or not row.check_value:
         return Field(row.key, title, note, value, rule=rule)
-    blank = [("—", "")] if row.check_type == "choice" and row.default not in row.check_value else []
+    is_blank = value == "" or row.default not in row.check_value
+    blank = [("—", "")] if row.check_type == "choice" and is_blank else []
     choices = (*blank, *((str(choice), choice) for choice in row.check_value))
     return Field(row.key, title, note, value, _WIDGETS[row.check_type], choices, rule)
 
