@@ -10,7 +10,8 @@ import pytest
 from support.scripted_server import http_answer, stream_head
 
 import qfnb
-from qfnb import config, errors
+from qfnb import config, connect, errors
+from qfnb.transport import rate_limiter
 
 REPLY = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 CANARY = "canary0123456789"
@@ -145,6 +146,34 @@ def test_a_stream_that_goes_silent_is_interrupted(scripted):
     with pytest.raises(errors.StreamInterrupted, match="in time") as caught:
         read_all()
     assert caught.value.partial == "你"
+
+
+def test_pieces_of_thinking_count_as_activity(scripted):
+    thought = b'data: {"id": "as-1", "choices": [{"index": 0, "delta": {"reasoning_content": "..."}}]}\n\n'
+    config.get_config().first_token_timeout = 0.2
+    scripted([stream_head(), thought, None])
+    started_at = time.perf_counter()
+    with pytest.raises(errors.StreamInterrupted):
+        read_all(request_timeout=0.6)
+    assert time.perf_counter() - started_at > 0.5  # the silence after a piece is limited by idle_timeout
+
+
+def test_a_whole_answer_may_take_longer_than_a_first_piece(scripted):
+    config.get_config().first_token_timeout = 0.05
+    scripted([None])
+    with pytest.raises(errors.RequestTimeoutError, match=r"did not answer within 0\.3 s"):
+        ask(request_timeout=0.3, retry_count=1)
+
+
+def test_cumulative_usage_of_pieces_is_counted_once(scripted):
+    usages = [{"total_tokens": total} for total in (400, 700, 1000)]
+    pieces = [json.dumps({"id": "as-1", "choices": [], "usage": usage}).encode() for usage in usages]
+    server = scripted([stream_head(), *(b"data: " + piece + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"])
+    config.get_config().tpm_limit = 60_000
+    read_all(model="counted-model")
+    limiter = rate_limiter.get_limiter(connect.current_platform(), "counted-model")
+    assert limiter.seconds_to_wait() == pytest.approx(1000 / 60_000 * 60, abs=0.3)
+    assert len(server.requests) == 1
 
 
 def test_comments_do_not_count_as_events(scripted):

@@ -7,16 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
-from ... import connect
+from ... import config, connect
 from ...errors import APIError, InvalidArgumentError, StreamInterrupted
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.response import Response
-from ...wire import catalog, responses as wire
+from ...wire import responses as wire
 from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
 from .chat_request import validate_encodable
+from .model_choice import find_living_model
 from .reply import Reply, ToolCall, create_reply, parse_arguments
 from .thinking import Think, validate_think, warn_once, with_thinking
 from .usage_log import UsageEntry, log_usage
@@ -220,14 +221,16 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
 
     A model that the page does not list is asked all the same, with one warning.
     """
-    is_qianfan, options = not client.platform.openai, record.model_extra or {}
-    model = catalog.v2_id("chat", record.model) if is_qianfan else record.model
+    is_qianfan, options = client.platform.is_qianfan, record.model_extra or {}
+    is_strict = config.settings().strict_models
+    row = find_living_model("chat", record.model, is_strict=is_strict) if is_qianfan else None
+    model = row.id if row else record.model
     if is_qianfan and not wire.has_responses(model):
         warn_once(
             f"{model} is not among the models of the Responses API ({', '.join(wire.MODELS)}, qwen3...): "
             "the platform decides; ChatCompletion has every model"
         )
-    fields = with_thinking(options, model, catalog.find_model("chat", model), is_qianfan=is_qianfan)
+    fields = with_thinking(options, model, row, is_qianfan=is_qianfan)
     if effort := fields.pop("reasoning_effort", options.get("reasoning_effort")):
         fields["reasoning"] = {"effort": effort}
     if "max_completion_tokens" in fields:  # which this API calls

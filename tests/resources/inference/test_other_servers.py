@@ -3,7 +3,9 @@
 import pytest
 from support.scripted_server import http_answer
 
-from qfnb import ChatCompletion, Embedding, Plugin, config, errors
+from qfnb import ChatCompletion, Embedding, Plugin, config, connect, errors
+from qfnb.config import Credentials
+from qfnb.transport.platform import Platform
 
 REPLY = b'{"id": "x", "model": "llama", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]}'
 
@@ -63,3 +65,67 @@ def test_the_server_judges_ranges(scripted, temperature):
     ChatCompletion(base_url=f"{server.url}/v1", model="llama").do("x", temperature=temperature, top_p=2)
     for request in server.requests:
         assert f'"temperature":{temperature},"top_p":2'.encode() in request
+
+
+REFUSED = b'{"error": {"code": "iam_error", "message": "no", "type": "x"}, "id": "as-1"}'
+
+
+def test_a_403_says_key_or_range(scripted):
+    scripted([http_answer(REFUSED, status="403 Forbidden")])
+    with pytest.raises(errors.AuthError, match="application range and its endpoint range"):
+        ChatCompletion().do("x")
+
+
+def test_a_refused_key_is_told_whose_keys_the_address_takes(scripted):
+    scripted([http_answer(REFUSED, status="401 Unauthorized")])
+    with pytest.raises(errors.AuthError, match="QIANFAN_PROFILE=coding"):
+        ChatCompletion().do("x")
+
+
+@pytest.mark.parametrize(
+    ("url", "note"),
+    [
+        ("https://qianfan.baidubce.com/v2/tokenplan/team", "key of its own plan"),
+        ("https://api.baiduqianfan.ai/v1", "international site has accounts and keys of its own"),
+        ("https://api.example.com/v1", ""),
+    ],
+)
+def test_each_site_has_its_own_keys(url, note):
+    platform = Platform("custom", Credentials(), *["https://qianfan.baidubce.com"] * 4, openai=url)
+    assert note in platform.key_note
+    assert bool(note) == bool(platform.key_note) == platform.is_qianfan
+
+
+@pytest.mark.parametrize("profile", ["intl", "coding", "tokenplan", "tokenplan-team"])
+def test_a_profile_without_an_api_key_is_refused_before_any_call(profile):
+    config.get_config().profile = profile
+    config.get_config().access_key, config.get_config().secret_key = "ALTAKx", "y"
+    with pytest.raises(errors.CredentialsError, match="set QIANFAN_API_KEY"):
+        ChatCompletion().do("x")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"api_key": "ALTAKabcdef"}, "api_key holds the access key of an IAM pair"),
+        ({"ak": "bce-v3/ALTAK-x/y", "sk": "z"}, "ak holds an API key"),
+        ({"access_key": "bce-v3/ALTAK-x/y", "secret_key": "z"}, "access_key holds an API key"),
+    ],
+)
+def test_a_key_of_another_kind_is_named(keys, message):
+    with pytest.raises(errors.CredentialsError, match=message):
+        ChatCompletion(**keys).do("x")
+
+
+def test_a_plan_gets_the_options_and_the_default_of_qianfan():
+    coding = Platform("custom", Credentials(), *["https://x.example"] * 4, openai=connect.PROFILES["coding"])
+    request = ChatCompletion().prepare("x", think=True, stream=True).for_platform(coding)
+    assert request.model == "qianfan-code-latest"
+    assert request.record.to_wire()["thinking"] == {"type": "enabled"}
+
+
+def test_the_application_is_sent_as_a_header(scripted):
+    server = scripted([http_answer(REPLY)])
+    config.get_config().app_id = "app-7"
+    ChatCompletion().do("x")
+    assert b"appid: app-7" in server.requests[0]
