@@ -14,7 +14,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import document_magic, store_variable, user_variables
-from .train_parser import DEFAULT_MODEL, PARSER, VERBS, parse_setting
+from .train_parser import PARSER, VERBS, parse_setting
 from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
@@ -219,6 +219,7 @@ class TrainMagics(VerbMagics):
         from ..model import DeployConfig  # noqa: PLC0415
         from ..trainer import LLMFinetune, TrainConfig  # noqa: PLC0415
         from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
+        from ..trainer.offer import default_model  # noqa: PLC0415
 
         if not options.dataset:
             PARSER.error("start needs a trainer's variable, or -d DATA")
@@ -238,7 +239,7 @@ class TrainMagics(VerbMagics):
         if options.step is not None and previous is None:
             PARSER.error("--step needs --from TRAINING: it is a checkpoint of that training")
         return LLMFinetune(
-            options.model or (previous.train_type if previous else DEFAULT_MODEL),
+            options.model or (previous.train_type if previous else default_model()),
             data,
             config,
             deploy,

@@ -12,8 +12,6 @@ VERBS = (
     "evaluate", "compare", "alert",
 )  # fmt: skip
 
-DEFAULT_MODEL = "ERNIE-Speed-8K"
-
 
 def _parse_step(text: str) -> int | str:
     """Return the step of `--step`."""
@@ -52,7 +50,11 @@ PARSER.add_option(
     "-d", "--dataset", metavar="DATA", help="a Dataset variable, a .jsonl path, or ds-...", verbs=("new", "start")
 )
 PARSER.add_option(
-    "-m", "--model", metavar="NAME", help=f"the model to tune; default {DEFAULT_MODEL}", complete=_offered_models
+    "-m",
+    "--model",
+    metavar="NAME",
+    help="the model to tune; default ERNIE-Speed-8K, or the first that is offered",
+    complete=_offered_models,
 )
 PARSER.add_option(
     "--mode", metavar="MODE", help=f"{', '.join(TrainMode)}; default SFT", complete=lambda _: [*TrainMode]

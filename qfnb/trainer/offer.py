@@ -8,10 +8,13 @@ from .. import connect
 from ..errors import APIError, InvalidArgumentError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
-from .configs import TrainConfig, validate_train_config
+from .configs import TrainConfig, find_supported_model, validate_train_config
 
 MAX_AGE_S: Final = 3600.0
 """Seconds for which an offer is used again."""
+
+DEFAULT_MODEL: Final = "ERNIE-Speed-8K"
+"""The model of the seeds."""
 
 Offer = tuple[wire.SupportedModel, ...]
 
@@ -43,6 +46,14 @@ def read_offer(*, max_age_s: float = MAX_AGE_S, must_answer: bool = False) -> Of
         return offer
     _offers[host] = time.monotonic(), offer
     return offer
+
+
+def default_model() -> str:
+    """Return the model that is tuned where none is named: DEFAULT_MODEL, or the first one if it is not offered."""
+    offer = read_offer()
+    if not offer or find_supported_model(DEFAULT_MODEL, offer):
+        return DEFAULT_MODEL
+    return offer[0].model
 
 
 def cached_model_names() -> list[str]:

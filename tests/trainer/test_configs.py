@@ -108,9 +108,11 @@ def test_a_strict_sandbox_offers_the_models_of_today(sandbox, control):
     try:
         names = {row.model for row in offer.read_offer(max_age_s=0)}
         assert names == {"ERNIE-4.5-Turbo-128K", "ERNIE-4.5-Turbo-32K", "ERNIE-Lite-8K-0308"}
+        assert offer.default_model() == "ERNIE-4.5-Turbo-128K"
     finally:
         control.post("/_sandbox/modes", json={"strict": False})
         offer.read_offer(max_age_s=0)
+    assert offer.default_model() == "ERNIE-Speed-8K"
 
 
 @pytest.mark.parametrize("dataset", [None, 7, [], {"a": 1}])

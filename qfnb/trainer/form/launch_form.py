@@ -21,6 +21,7 @@ from ...model.configs import ValidatedModel
 from ...wire import finetune_v2 as wire
 from .. import configs
 from ..finetune import TRAINER_CLASSES
+from ..offer import DEFAULT_MODEL
 from .data import DatasetInfo, validate_dataset
 
 FinalStep = Literal["train", "publish", "deploy", "evaluate"]
@@ -50,7 +51,7 @@ class Draft(ValidatedModel):
         suffix, replicas, hours: settings of the service.
     """
 
-    model: str = "ERNIE-Speed-8K"
+    model: str = DEFAULT_MODEL
     mode: str = wire.SFT
     scale: str = "LoRA"
     values: dict[str, Any] = Field(default_factory=dict)

@@ -22,7 +22,7 @@ from ...trainer.form import drafts
 from ...trainer.form.code_estimate import create_trainer, measure_step_seconds, render_code
 from ...trainer.form.data import inspect_dataset, list_data_files
 from ...trainer.form.launch_form import LaunchForm
-from ...trainer.offer import read_offer
+from ...trainer.offer import DEFAULT_MODEL, default_model, read_offer
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel
@@ -188,7 +188,9 @@ class Launcher:
                 from_sandbox=platform == "sandbox",
             )
             typed = {key: value for key, value in form.draft.values.items() if value not in ("", [], None)}
-            form = form.with_choice(values=typed).with_choice(model=form.draft.model)  # the defaults of the others
+            is_default = form.draft.model == DEFAULT_MODEL
+            model = default_model() if is_default else form.draft.model
+            form = form.with_choice(values=typed).with_choice(model=model)  # the defaults of the others
             lists = {"variables": variables, "files": files, "configurations": configurations}
             self._update(form=form, stage="editing", **lists)
         for source in form.draft.sources:
