@@ -7,7 +7,7 @@ each has its source. Empty means not known, never zero.
 import csv
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
@@ -123,6 +123,7 @@ def built_in_models() -> tuple[CatalogModel, ...]:
 
 
 _current_models: tuple[CatalogModel, ...] | None = None
+_on_change: list[Callable[[], object]] = []
 
 
 def load_models() -> tuple[CatalogModel, ...]:
@@ -134,6 +135,13 @@ def use_models(models: tuple[CatalogModel, ...] | None) -> None:
     """Replace the catalogue, e.g. by the table with the platform's list laid over it; None for the built-in one."""
     global _current_models
     _current_models = models
+    for forget in _on_change:
+        forget()
+
+
+def call_on_change(forget: Callable[[], object]) -> None:
+    """Call a function whenever the catalogue is replaced, to forget what was computed from it."""
+    _on_change.append(forget)
 
 
 def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:

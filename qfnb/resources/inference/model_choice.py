@@ -147,6 +147,9 @@ def _refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
         )
 
 
+catalog.call_on_change(find_target.cache_clear)
+
+
 def _default_version(choice: ModelChoice, platform: Platform) -> int:
     """Return the API version that the keys of a platform are for: v2, unless there are only keys of v1."""
     keys = platform.credentials

@@ -15,6 +15,8 @@ from qfnb.wire import catalog
 
 ROWS = {"data": [{"id": "ernie-5.1", "context_length": 1000}, {"id": "brand-new", "type": "chat", "owned_by": None}]}
 
+ANSWER = {"id": "as-1", "choices": [{"message": {"content": "好"}}]}
+
 
 def test_a_row_says_what_is_known_of_a_model_and_where_it_is_from():
     row = qfnb.models("chat").set_index("id").loc["deepseek-v4-pro-0813"]
@@ -104,3 +106,19 @@ def test_it_is_a_table_in_a_notebook():
     html = qfnb.models("embedding")._repr_html_()
     assert "tao-8k" in html
     assert "8192" in html
+
+
+def test_what_the_platform_lists_counts_from_the_next_call_on(scripted, tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    models = {"data": [{"id": "deepseek-v3.2", "type": "chat"}]}
+    server = scripted(
+        [http_answer(json.dumps(ANSWER).encode())],
+        [http_answer(json.dumps(models).encode())],
+        [http_answer(json.dumps(ANSWER).encode())],
+    )
+    chat = qfnb.ChatCompletion(model="deepseek-v3.2")
+    chat.do("一")
+    qfnb.models(refresh=True)
+    chat.do("一")
+    sent = [json.loads(request.partition(b"\r\n\r\n")[2])["model"] for request in server.requests[::2]]
+    assert sent == ["deepseek-v4-pro", "deepseek-v3.2"]
