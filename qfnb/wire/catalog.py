@@ -191,14 +191,12 @@ def nearest_models(kind: ModelKind, name: str, limit: int = 3) -> list[str]:
 
 def path_segment(kind: ModelKind, name: str) -> str:
     """Return the path segment that serves a model on v1."""
-    row = find_model(kind, name)
-    return row.v1 if row and row.v1 else name.lower()
+    return ((row := find_model(kind, name)) and row.v1) or name.lower()
 
 
 def v2_id(kind: ModelKind, name: str) -> str:
     """Return the id that names a model on v2."""
-    row = find_model(kind, name)
-    return row.id if row else name
+    return row.id if (row := find_model(kind, name)) else name
 
 
 def find_prices(kind: ModelKind | None, name: str) -> ModelPrices | None:
@@ -276,19 +274,17 @@ def _index_names(models: tuple[CatalogModel, ...]) -> _NameIndex:
 
 
 _LENGTHS = ("context", "max_input", "max_output", "max_chars", "dimensions")
-_LISTS = ("aliases", "efforts")
-_SWITCHES = {"tools": "tools", "json_schema": "json_schema", "thinking_default": "thinks_by_default"}
+_FLAGS = {"tools": "tools", "json_schema": "json_schema", "thinking_default": "thinks_by_default"}
+_FLAG_WORDS = {"yes": True, "on": True, "no": False, "off": False}
 _TEXTS = ("id", "name", "kind", "v1", "owner", "thinking", "thinking_field", "status", "ended", "replacement")
 
 
 def _parse_model(row: dict[str, str]) -> CatalogModel:
     values: dict[str, Any] = {name: row[name] for name in _TEXTS}
     values |= {name: int(row[name]) if row[name] else None for name in _LENGTHS}
-    values |= {name: tuple(filter(None, row[name].split("|"))) for name in _LISTS}
+    values |= {name: tuple(filter(None, row[name].split("|"))) for name in ("aliases", "efforts")}
     values |= {name: tuple(filter(None, row[name].split("+"))) for name in ("modality_in", "modality_out")}
-    values |= {
-        name: {"yes": True, "on": True, "no": False, "off": False}.get(row[key]) for key, name in _SWITCHES.items()
-    }
+    values |= {name: _FLAG_WORDS.get(row[key]) for key, name in _FLAGS.items()}
     sources = {"": SOURCES[row["source"]]}
     sources |= {"prices": SOURCES[row["price_source"]]} if row["price_source"] else {}
     sources |= {name: SOURCES["guess"] for name in row["guesses"].split("|") if name}
