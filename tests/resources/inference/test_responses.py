@@ -97,6 +97,16 @@ def test_think_is_sent_as_the_model_takes_it(scripted, model, options, sent_fiel
     assert {name: value for name, value in sent.items() if name not in {"model", "input"}} == sent_fields
 
 
+def test_a_retired_name_goes_to_its_living_replacement_or_is_refused(scripted):
+    server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
+    Responses.create("一", model="DeepSeek-V3.2")
+    assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2])["model"] == "deepseek-v4-pro"
+    qfnb.get_config().strict_models = True
+    with pytest.raises(errors.InvalidArgumentError, match="ended 2026-09-29; ask deepseek-v4-pro"):
+        Responses.create("一", model="deepseek-v3.2")
+    assert len(server.requests) == 1
+
+
 def test_thinking_is_apart_from_the_answer_and_counted(sandbox):
     reply = Responses.create("1+1=", think=True)
     assert reply.reasoning
