@@ -148,8 +148,8 @@ class BackgroundBatch(BackgroundJob):
     """
 
     def __init__(self, progress: BatchProgress) -> None:
-        super().__init__()
         self._control = BatchControl(progress)
+        super().__init__()
 
     @abstractmethod
     async def _run(self) -> None:

@@ -1,26 +1,21 @@
 """`qfnb.batch`, `abatch`, `estimate` and `resume`: check everything that can be checked, then start."""
 
-from collections.abc import Iterator, Mapping
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
-from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..transport.request import CallOptions
-from ..wire import catalog
 from . import journal_reader, journal_store, validation
 from .batch import Batch
-from .input_scan import InputScan, peek_items, scan_rows
-from .input_source import RowSource, open_source
+from .input_scan import scan_input
+from .input_source import open_source
 from .journal import Journal
 from .journal_reader import JournalError
 from .offline.pictures import validate_pictures
-from .preflight import JobSpec, Preflight, build_preflight
-from .request_spec import InputRow, OfflineVia, RequestSpec, platform_name
+from .preflight import JobSpec, Preflight, build_batch_preflight, build_preflight
+from .request_spec import OfflineVia, platform_name
 from .row_pages import load_input
 
 Rows = Any
@@ -95,18 +90,22 @@ def batch(
     check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
     via = validation.choose_offline_via(mode, offline_via, client)
     output_path = validation.validate_output(out, source)
-    worker_count, chat = validate_worker_count("workers", workers), client or ChatCompletion()
-    request = _build_request_spec(chat, prompt, model, endpoint, dedupe, options)
-    validate_pictures(request, via, budget_tokens)
-    budget = validation.validate_budget(budget, request)
-    scan, stream = _scan_input(source, request)
-    if invalid_rows == "raise":
+    worker_count, call_options = validate_worker_count("workers", workers), CallOptions(request_timeout, retry_count)
+    chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
+    requested_format = options.get("response_format")
+    response_format = None if requested_format is None else validation.choose_format(request, requested_format)
+    budget = None if budget is None else validation.validate_budget(budget, request)
+    if request.draws:
+        validate_pictures(request, via, budget_tokens)
+    scan, stream = scan_input(request, source)
+    if invalid_rows == "raise" and scan.invalid:
         scan.raise_if_invalid()
     journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
     try:
         pages = load_input(journal, request, source, scan, allow_changed_input=allow_changed_input)
         journal.set_facts(offline=via or "")
-        preflight = _preflight(journal, request, source, scan, budget, budget_tokens, is_offline=via is not None)
+        counts = (journal.count_missing(), journal.counts()) if source.is_rereadable else None
+        preflight = build_batch_preflight(request, source, scan, counts, budget, budget_tokens, is_offline=bool(via))
         job = JobSpec(
             path=journal.path,
             request=request,
@@ -119,9 +118,9 @@ def batch(
             budget_tokens=budget_tokens,
             canary=canary,
             output_path=output_path,
-            call_options=CallOptions(request_timeout, retry_count),
+            call_options=call_options,
             offline_via=via,
-            response_format=validation.choose_format(request, options.get("response_format")),
+            response_format=response_format,
         )
         return Batch(job, journal, pages)
     except BaseException:
@@ -166,10 +165,11 @@ def estimate(
     validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
     validation.validate_arguments(budget_tokens=budget_tokens)
     options = validation.validate_estimate_options(other_options)
-    request = _build_request_spec(client or ChatCompletion(), prompt, model, endpoint, dedupe, options)
-    validate_pictures(request, "files", budget_tokens)  # which batches there may be is not asked here
-    budget = validation.validate_budget(budget, request)
-    scan, _ = _scan_input(source, request)
+    _, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
+    if request.draws:
+        validate_pictures(request, "files", budget_tokens)  # an estimate needs no mode
+    budget = None if budget is None else validation.validate_budget(budget, request)
+    scan, _ = scan_input(request, source)
     requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
     row_count = source.total if source.total is not None else scan.rows if scan.is_complete else None
     return build_preflight(
@@ -208,7 +208,8 @@ def resume(
             f"the answers of batch {name!r} are from {request.platform}, and calls go to {platform} now "
             "(平台不同，不能混用答案)"
         )
-    worker_count, budget = (validate_worker_count("workers", workers), validation.validate_budget(budget, request))
+    worker_count = validate_worker_count("workers", workers)
+    budget = None if budget is None else validation.validate_budget(budget, request)
     journal = Journal(path)
     try:
         counts, missing = journal.counts(), journal.count_missing()
@@ -238,58 +239,3 @@ def resume(
     except BaseException:
         journal.close()
         raise
-
-
-def _build_request_spec(
-    chat: ChatCompletion,
-    prompt: str | None,
-    model: str | None,
-    endpoint: str | None,
-    dedupe: bool,
-    options: Mapping[str, Any],
-) -> RequestSpec:
-    if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
-        raise InvalidArgumentError(f"prompt={prompt!r}: a template with {{column}} in it, or left out")
-    chat_options = validation.storable_options(options)
-    model, endpoint = chat.resolve_target(model, endpoint)
-    defaults = {1: catalog.V1_DEFAULTS["chat"]}
-    model = model or (None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat")))
-    return RequestSpec(platform_name(chat.platform_info()), model, endpoint, prompt, chat_options, dedupe)
-
-
-def _scan_input(source: RowSource, request: RequestSpec) -> tuple[InputScan, Iterator[InputRow] | None]:
-    """Read the input, or the first rows of one that can be read only once; return also its rows as a stream."""
-    request.validate_columns(source)
-    stream = None
-    if source.is_rereadable:
-        scan = scan_rows(request, source.items(), is_complete=True)
-    else:
-        items = source.items()
-        first, is_complete = peek_items(items)
-        scan = scan_rows(request, first, is_complete=is_complete)
-        stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
-    if not scan.rows:
-        raise InvalidArgumentError(f"the input has no rows ({source.description})")
-    return scan, stream
-
-
-def _preflight(
-    journal: Journal,
-    request: RequestSpec,
-    source: RowSource,
-    scan: InputScan,
-    budget: float | None,
-    budget_tokens: int | None,
-    *,
-    is_offline: bool,
-) -> Preflight:
-    build = partial(build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, is_offline=is_offline)
-    if not source.is_rereadable:
-        return build(rows=source.total, requests=scan.rows)
-    counts, missing = journal.counts(), journal.count_missing()
-    return build(
-        rows=counts.rows,
-        requests=missing,
-        cached=counts.rows - missing - scan.invalid,
-        answer_tokens=counts.completion_tokens / counts.ok if counts.ok else None,
-    )

@@ -6,11 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from ..errors import InvalidArgumentError
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
-from .input_source import Item
+from ..wire.prices import PriceRange, token_cost
+from .input_source import Item, RowSource
 from .request_spec import Conversation, InputRow, RequestSpec
 
 MAX_PEEKED_ROWS = 1000
@@ -73,6 +75,22 @@ class InputScan:
         )
 
 
+def scan_input(request: RequestSpec, source: RowSource) -> tuple[InputScan, Iterator[InputRow] | None]:
+    """Read the input, or the first rows of one that can be read only once; return also its rows as a stream."""
+    request.validate_columns(source)
+    stream = None
+    if source.is_rereadable:
+        scan = scan_rows(request, source.items(), is_complete=True)
+    else:
+        items = source.items()
+        first, is_complete = peek_items(items)
+        scan = scan_rows(request, first, is_complete=is_complete)
+        stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
+    if not scan.rows:
+        raise InvalidArgumentError(f"the input has no rows ({source.description})")
+    return scan, stream
+
+
 def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
     """Return the first items of an input that can be read only once, and whether these are all."""
     first, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
@@ -98,7 +116,8 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
     max_tokens = (model_row and (model_row.max_input or model_row.context)) or math.inf
     count_tokens = Tokenizer().count_tokens
     instruction = request.response_format.instruction(None) if request.response_format else ""
-    system_tokens = count_tokens(str(request.options.get("system") or "") + instruction)
+    system = str(request.options.get("system") or "") + instruction
+    system_tokens = count_tokens(system) if system else 0
     for row in request.input_rows(items):
         scan.rows += 1
         digest.update(row.key)
@@ -131,3 +150,42 @@ def _text_of(conversation: Conversation | None) -> str:
         content if isinstance(content, str) else " ".join(str(part.get("text") or "") for part in content)
         for content in contents
     )
+
+
+def scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool) -> PriceRange | None:
+    """Return the price of all rows that were read; each length of a prompt may have its own tier.
+
+    Args:
+        request: what is sent for each row.
+        scan: the rows.
+        answer_tokens: of each answer.
+        is_offline: whether the platform's batch service answers.
+    """
+    cost = PriceRange(0, 0)
+    for tokens, rows in scan.prompt_lengths.items():
+        price = row_cost(request, tokens, answer_tokens, is_offline=is_offline)
+        if price is None:
+            return None
+        cost += price * rows
+    return cost
+
+
+def row_cost(
+    request: RequestSpec, prompt_tokens: int, answer_tokens: int, *, is_offline: bool = False
+) -> PriceRange | None:
+    """Return what a row costs at any hour, None where the price is not known.
+
+    Args:
+        request: what is sent for each row.
+        prompt_tokens: of the row.
+        answer_tokens: of its answer.
+        is_offline: whether the platform's batch service answers.
+    """
+    model = None if request.endpoint else request.model  # the price of one's own service is never known
+    row = catalog.asked_model(request.kind, model) if model else None
+    prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
+    if request.platform == "sandbox":
+        return PriceRange(0, 0)
+    if request.draws:
+        return None if prices is None or prices.image is None else PriceRange(prices.image, prices.image)
+    return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)

@@ -31,7 +31,7 @@ from .journal_reader import (
 )
 from .request_spec import InputRow
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 LOCK_TIMEOUT_S = 0.5
 """Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
@@ -262,10 +262,11 @@ def _connect(path: Path) -> sqlite3.Connection:
         if version > SCHEMA_VERSION:
             raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
         database.executescript(_TABLES)
-        present = answer_columns(database)
-        for name in RESULT_COLUMNS:
-            if name not in present:  # a journal of version 1
-                database.execute(f"alter table answer add column {name}")
+        if 0 < version < SCHEMA_VERSION:
+            present = answer_columns(database)
+            for name in RESULT_COLUMNS:
+                if name not in present:
+                    database.execute(f"alter table answer add column {name}")
         database.execute(f"pragma user_version = {SCHEMA_VERSION}")
     except (sqlite3.Error, OSError) as error:
         raise JournalError(explain_error(error, path)) from None

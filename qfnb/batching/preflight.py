@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from .. import config
@@ -10,11 +11,10 @@ from .._text import approximate_duration
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
-from ..wire import catalog
-from ..wire.prices import PriceRange, token_cost
-from .input_scan import InputScan
+from ..wire.prices import PriceRange
+from .input_scan import InputScan, scan_cost
 from .input_source import RowSource
-from .journal_reader import ParseAnswer
+from .journal_reader import JournalCounts, ParseAnswer
 from .request_spec import InputRow, OfflineVia, RequestSpec
 
 ASSUMED_ANSWER_TOKENS = 150
@@ -131,9 +131,9 @@ def build_preflight(
     assumed_tokens = 0 if request.draws else ASSUMED_ANSWER_TOKENS
     answer_tokens = assumed_tokens if answer_tokens is None else answer_tokens
     completion_tokens = int(requests * answer_tokens)
+    cost = scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
     notes = [NO_COLUMN_NOTE] if request.template is not None and not request.template.names else []
     notes += [PICTURE_NOTE] if request.draws else []
-    cost = _scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
     return Preflight(
         rows=rows,
         requests=requests,
@@ -153,36 +153,37 @@ def build_preflight(
     )
 
 
-def _scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool) -> PriceRange | None:
-    """Return the price of all rows that were read; each length of a prompt may have its own tier."""
-    cost = PriceRange(0, 0)
-    for tokens, rows in scan.prompt_lengths.items():
-        price = row_cost(request, tokens, answer_tokens, is_offline=is_offline)
-        if price is None:
-            return None
-        cost += price * rows
-    return cost
-
-
-def row_cost(
-    request: RequestSpec, prompt_tokens: int, answer_tokens: int, *, is_offline: bool = False
-) -> PriceRange | None:
-    """Return what a row costs at any hour, None where the price is not known.
+def build_batch_preflight(
+    request: RequestSpec,
+    source: RowSource,
+    scan: InputScan,
+    counts: tuple[int, JournalCounts] | None,
+    budget: float | None,
+    budget_tokens: int | None,
+    *,
+    is_offline: bool,
+) -> Preflight:
+    """Return what a batch with a journal is about to do.
 
     Args:
         request: what is sent for each row.
-        prompt_tokens: of the row.
-        answer_tokens: of its answer.
+        source: the input.
+        scan: the rows that were read.
+        counts: rows without an answer, and the counts of the journal; None where it has not read the input yet.
+        budget: CNY that the batch may cost, None for no limit.
+        budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers.
     """
-    model = None if request.endpoint else request.model  # the price of one's own service is never known
-    row = catalog.asked_model(request.kind, model) if model else None
-    prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
-    if request.platform == "sandbox":
-        return PriceRange(0, 0)
-    if request.draws:
-        return None if prices is None or prices.image is None else PriceRange(prices.image, prices.image)
-    return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)
+    build = partial(build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, is_offline=is_offline)
+    if counts is None:
+        return build(rows=source.total, requests=scan.rows)
+    missing, stored = counts
+    return build(
+        rows=stored.rows,
+        requests=missing,
+        cached=stored.rows - missing - scan.invalid,
+        answer_tokens=stored.completion_tokens / stored.ok if stored.ok else None,
+    )
 
 
 def _min_seconds(requests: int, tokens: int) -> float | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from .._jobs.row_result import RowResult
-from .._text import clip, did_you_mean, is_missing, replace_surrogates
+from .._text import clip, did_you_mean, is_missing
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
@@ -104,9 +104,6 @@ OfflineVia = Literal["files", "bos"]
 Conversation = str | list[dict[str, Any]]
 """A prompt, or messages with `role` and `content`."""
 
-_UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
-_ASCII_ENCODER = json.JSONEncoder(default=str)
-
 
 class InputRow(NamedTuple):
     """One row of the input.
@@ -124,11 +121,6 @@ class InputRow(NamedTuple):
     item: Item
     conversation: Conversation | None = None
     problem: RowResult | None = None
-
-    def to_json(self) -> str:
-        """Return the item as JSON that SQLite can hold: half a surrogate pair cannot be written as UTF-8."""
-        text = _UTF8_ENCODER.encode(self.item)
-        return text if replace_surrogates(text) == text else _ASCII_ENCODER.encode(self.item)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Pages of rows: what a journal has without an answer, and an input that is read and stored while rows are sent."""
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +10,16 @@ from pathlib import Path
 
 from . import journal_store
 from .input_scan import InputScan
-from .input_source import Prefetcher, RowSource
+from .input_source import Item, Prefetcher, RowSource
 from .journal import Journal, placeholders
 from .journal_reader import JournalError
 from .request_spec import InputRow, RequestSpec
 
 PAGE_SIZE = 500
 """Rows that are read at once from a journal or an input; at most three pages are in memory."""
+
+_UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_ASCII_ENCODER = json.JSONEncoder(default=str)
 
 PageReader = Callable[[], list[InputRow]]
 
@@ -212,7 +216,7 @@ def add_rows(
     is_sent = [row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)]
     journal.database.executemany(
         "insert or replace into row values (?, ?, ?, ?)",
-        [(row.number, key, sent, row.to_json()) for row, key, sent in zip(rows, keys, is_sent, strict=True)],
+        [(row.number, key, sent, _to_json(row.item)) for row, key, sent in zip(rows, keys, is_sent, strict=True)],
     )
     for row, key in zip(rows, keys, strict=True):
         if row.problem is not None:
@@ -223,6 +227,16 @@ def add_rows(
         for row, key, sent in zip(rows, keys, is_sent, strict=True)
         if sent and key not in answered
     ]
+
+
+def _to_json(item: Item) -> str:
+    """Return an item as JSON that SQLite can hold: half a surrogate pair cannot be written as UTF-8."""
+    text = _UTF8_ENCODER.encode(item)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _ASCII_ENCODER.encode(item)
+    return text
 
 
 def _count_repeats(journal: Journal, rows: Sequence[InputRow]) -> list[int]:

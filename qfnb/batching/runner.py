@@ -17,7 +17,6 @@ from .journal_reader import JournalError
 from .offline.jobs import open_job_via
 from .offline.run import OfflineRun
 from .preflight import JobSpec
-from .request_spec import OfflineVia
 from .row_pages import InputPages, JournalPages
 from .row_pipeline import RowPipeline, run_in_thread
 
@@ -58,10 +57,10 @@ class BatchRunner:
         is_first_run: bool,
     ) -> None:
         self._job, self._journal, self._pages, self._control = job, journal, pages, control
+        self._initialize_counts(are_rows_stored=not (is_first_run and isinstance(pages, InputPages)))
         canary = job.canary if is_first_run and job.offline_via is None else 0
         self.breaker = CircuitBreaker(control, worker_count, canary)
         self.pipeline = RowPipeline(job, journal, control, self.breaker)
-        self._initialize_counts(are_rows_stored=not (is_first_run and isinstance(pages, InputPages)))
 
     async def run(self) -> None:
         """Send the rows, again and again those that failed by no fault of theirs; then close the journal."""
@@ -69,8 +68,8 @@ class BatchRunner:
         stop = partial(control.finish, "stopped")
         syncing = asyncio.create_task(sync_periodically(self._journal, stop))
         try:
-            if (via := self._job.offline_via or open_job_via(self._journal)) is not None:
-                await self._run_offline(via)
+            if self._job.offline_via is not None or self._journal.get_fact("jobs"):
+                await self._run_offline()
             if self._job.request.draws:
                 self._end_pictures()
             else:
@@ -97,8 +96,11 @@ class BatchRunner:
         self._control.update(cached=cached)
         journal.set_facts(state="running", reason="", updated=time.time())
 
-    async def _run_offline(self, via: OfflineVia) -> None:
-        """Let an offline service answer; rows without an answer are sent online afterwards."""
+    async def _run_offline(self) -> None:
+        """Let an offline service answer, or follow its jobs; rows without an answer are sent online afterwards."""
+        via = self._job.offline_via or open_job_via(self._journal)
+        if via is None:
+            return
         control, is_submitting = self._control, self._job.offline_via is not None
         is_streaming = isinstance(self._pages, InputPages)
         try:

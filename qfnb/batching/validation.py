@@ -13,11 +13,12 @@ from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.chat_request import validate_chat_options
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
+from ..wire import catalog
 from . import export
+from .input_scan import row_cost
 from .input_source import RowSource
 from .journal_store import journal_path
-from .preflight import row_cost
-from .request_spec import OfflineVia, RequestSpec
+from .request_spec import OfflineVia, RequestSpec, platform_name
 
 FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})
 """Values of `type` in the platform's own form of `response_format`, which is stored as it is."""
@@ -130,10 +131,32 @@ def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
+def build_request(
+    client: ChatCompletion | None,
+    prompt: str | None,
+    model: str | None,
+    endpoint: str | None,
+    dedupe: bool,
+    options: Mapping[str, Any],
+) -> tuple[ChatCompletion, RequestSpec]:
+    """Return who sends the rows of a batch, and what is sent; the arguments are those of `batch`.
+
+    Raises:
+        InvalidArgumentError: the prompt or an option is wrong.
+    """
+    if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
+        raise InvalidArgumentError(f"prompt={prompt!r}: a template with {{column}} in it, or left out")
+    chat_options, chat = storable_options(options), client or ChatCompletion()
+    model, endpoint = chat.resolve_target(model, endpoint)
+    defaults = {1: catalog.V1_DEFAULTS["chat"]}
+    model = model or (None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat")))
+    platform = platform_name(chat.platform_info())
+    return chat, RequestSpec(platform, model, endpoint, prompt, chat_options, dedupe)
+
+
 def choose_format(request: RequestSpec, value: Any) -> ResponseFormat | None:
     """Return the form of the answers: that of the user's class, where `value` is one, and not only of its schema."""
-    is_stored = value is None or isinstance(value, (str, Mapping))
-    return request.response_format if is_stored else parse_response_format(value)
+    return request.response_format if isinstance(value, (str, Mapping)) else parse_response_format(value)
 
 
 def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
@@ -170,14 +193,12 @@ def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatComp
     return requested or ("bos" if has_only_iam else "files")
 
 
-def validate_budget(budget: float | None, request: RequestSpec) -> float | None:
+def validate_budget(budget: float, request: RequestSpec) -> float:
     """Return the budget, if it can be kept.
 
     Raises:
         InvalidArgumentError: it is not a number above 0, or the price of the model is not known.
     """
-    if budget is None:
-        return None
     if not _is_positive_number(budget):
         raise InvalidArgumentError(f"budget={budget!r}: must be a number of CNY above 0")
     if row_cost(request, 1, 1) is None:

@@ -28,8 +28,6 @@ def validate_pictures(request: RequestSpec, via: OfflineVia | None, budget_token
     Raises:
         InvalidArgumentError: it is online, or uses a service, a model, a budget or an option that pictures do not have.
     """
-    if not request.draws:
-        return
     if via != "files":
         raise InvalidArgumentError(
             f"{request.model} answers with pictures: batches of these are offline only (mode='offline', "
