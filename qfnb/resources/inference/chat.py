@@ -73,7 +73,7 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
             messages: a `Messages`, a list of {"role", "content"}, or one text.
             model: a model for this call.
             endpoint: a service of your own for this call.
-            stream: yield pieces as they come; each piece's text is the new text only.
+            stream: yield pieces as they come; each piece's text is the new text only, and the last has `parsed`.
             request_timeout: seconds for the whole call; default 600, none for streams.
             retry_count: attempts in all; default 3.
             **options_: see `ChatOptions`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -267,27 +268,26 @@ class InferenceModel(Generic[ReplyT]):
         pieces = client.stream(
             request.endpoint, request.record, final=wire.is_final, options=call.options, model=request.model
         )
-        text: list[str] = []
-        unreadable: UnreadableAnswer | None = None
+        text, last = "", None
         try:
             async for piece in pieces:
-                text.append(wire.text_of(piece.body))
+                text += wire.text_of(piece.body)
                 reply = entry.record_reply(self._to_reply(piece))
+                if last is None or not wire.is_final(last.body):
+                    last = reply
                 if wire.is_final(piece.body):
-                    try:
-                        call.check(reply, "".join(text))
-                    except UnreadableAnswer as error:
-                        unreadable = error  # the last piece comes first
+                    with contextlib.suppress(UnreadableAnswer):  # raised below: the last piece comes first
+                        call.check(reply, text)
                 yield reply
-            if unreadable is not None:
-                raise unreadable
+            if last is not None:
+                call.check(last, text)
         except BaseException as error:
             entry.error = type(error).__name__
             if isinstance(error, StreamInterrupted):
-                raise StreamInterrupted(str(error), partial="".join(text), events=error.events) from None
+                raise StreamInterrupted(str(error), partial=text, events=error.events) from None
             if isinstance(error, APIError):
                 name_living_models(error, self.kind, request.model)
-                error.partial = "".join(text)
+                error.partial = text
             raise
         finally:
             await pieces.aclose()

@@ -229,7 +229,7 @@ def _from_schema(schema: Mapping[str, Any], name: str, is_strict: bool | None = 
     try:
         kind.check_schema(schema)
         json.dumps(schema)
-    except (SchemaError, TypeError, ValueError) as error:
+    except (SchemaError, TypeError, ValueError, RecursionError) as error:
         reason = error.message if isinstance(error, SchemaError) else error
         raise InvalidArgumentError(f"response_format is not a valid JSON Schema: {clip(str(reason), 200)}") from None
     resolver = Registry().with_resource("", Resource.from_contents(schema, DRAFT202012)).resolver()

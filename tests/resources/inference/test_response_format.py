@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from functools import reduce
 from typing import Any, Literal
 
 import pytest
@@ -130,6 +131,18 @@ def test_a_stream_that_does_not_match_comes_whole_before_its_error(scripted):
     assert len(server.requests) == 1
 
 
+def test_a_stream_without_a_finish_reason_is_parsed_too(scripted):
+    head, *pieces, _, done = streamed({"content": GOOD[:9]}, {"content": GOOD[9:]})
+    scripted([head, *pieces, done])
+    assert list(ChatCompletion().do("x", stream=True, response_format=Book))[-1].parsed.year == 1791
+
+
+def test_a_stream_that_calls_a_function_is_no_answer_yet(scripted):
+    calls = {"tool_calls": [{"index": 0, **tool_call("f", "{}")}]}
+    scripted(streamed({"content": "我查一下。"}, calls, finish="tool_calls", usage={"total_tokens": 3}))
+    assert len(list(ChatCompletion().do("x", stream=True, response_format=Book))) == 4
+
+
 def test_rows_of_a_batch_are_checked_and_asked_once_more(scripted):
     server = scripted(whole(BAD), whole(GOOD))
     task = ChatCompletion().batch_do(["红楼梦"], response_format=Book)
@@ -166,6 +179,8 @@ class HasThread(BaseModel):
         (len, "is a builtin_function_or_method object"),
         ({}, "must be 'text'"),
         ({"type": "objekt"}, "not a valid JSON Schema: 'objekt'"),
+        ({"type": "string", "pattern": "("}, "not a valid JSON Schema: '\\(' is not a 'regex'"),
+        (reduce(lambda inner, _: {"properties": {"a": inner}}, range(3000), {}), "not a valid JSON Schema"),
         ({"type": "json_schema"}, "needs 'json_schema'"),
         ({"properties": {"book": Book}}, "not a valid JSON Schema"),
         ({"$ref": "https://example.com/book.json"}, "is not in the schema"),
