@@ -11,6 +11,7 @@ from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
 from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.inference_model import PreparedCall
+from ..resources.inference.model_choice import find_replacement
 from ..resources.inference.reply import ChatResponse, Reply, ToolCall, join_pieces
 from ..resources.inference.response_format import ResponseFormat
 from ..resources.inference.tool_loop import ToolLoop
@@ -68,6 +69,7 @@ class AnswerStream:
             from_sandbox=piece.from_sandbox,
             request_id=piece.request_id,
             model=current.model or str(piece.body.get("model") or ""),
+            replacement=find_replacement(current.model, piece.model),
             **(chat.usage_facts([*self.earlier, piece]) if is_counted else {}),
         )
 

@@ -52,6 +52,7 @@ class StreamedAnswer:
         first_token: seconds until the first text.
         tokens: total of all rounds, None where the platform does not say.
         cached_tokens, reasoning_tokens: parts of prompt and completion.
+        replacement: the model that was asked where the name in `model` has ended, "" otherwise.
         preface: what the model wrote before it called functions.
         steps: the calls of functions; `running` is the one that has not returned.
         cost: CNY by list price, None where it is not known; in the sandbox, which bills nothing, what it would be.
@@ -70,6 +71,7 @@ class StreamedAnswer:
     reasoning: str = ""
     cost: PriceRange | None = None
     error: str = ""
+    replacement: str = ""
     form: AnswerForm = "markdown"
     cached_tokens: int = 0
     reasoning_tokens: int = 0
@@ -111,7 +113,8 @@ def usage_facts(replies: Sequence[Reply[Any]]) -> dict[str, Any]:
 def footer(answer: StreamedAnswer) -> str:
     """Return one line of facts: sandbox, model, tokens, seconds, request."""
     parts = [styles.SANDBOX_LABEL] if answer.from_sandbox else []
-    parts += [answer.model] if answer.model else []
+    is_other = answer.replacement.lower() not in {"", answer.model.lower()}
+    parts += [f"{answer.model} → {answer.replacement}" if is_other else answer.model] if answer.model else []
     details = [f"思考 thinking {answer.reasoning_tokens}"] if answer.reasoning_tokens else []
     details += [f"缓存 cached {answer.cached_tokens}"] if answer.cached_tokens else []
     tokens = f"{answer.tokens} tokens" + (f" ({', '.join(details)})" if details else "")

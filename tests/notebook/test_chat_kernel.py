@@ -123,6 +123,20 @@ def test_auth_shows_the_platform_and_no_key(kernel, sandbox):
     assert not any(key in text for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))
 
 
+def test_the_default_model_is_set_by_its_name(kernel):
+    assert "model: ernie-5.1" in kernel.run("%qfauth model ernie-5.1").text
+    assert "image_model: qwen-image" in kernel.run("%qfauth model qwen-image").text
+    assert "ernie-5.1" in kernel.run("%%qfchat\n你好").text
+    assert "ernie-4.5-turbo-128k" in kernel.run("%qfauth reset").text
+
+
+def test_a_retired_name_is_said_and_the_answer_names_who_answers(kernel):
+    cell = kernel.run("%%qfchat -m ERNIE-Char-8K\n你好")
+    assert cell.status == "ok"
+    assert "ERNIE-Char-8K ended " in cell.text
+    assert "ERNIE-Char-8K → " in cell.text
+
+
 def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     fault("chat.v2", "stall", after=3)
     cell = kernel.start("%%qfchat -o partial\n你是谁", live=True)

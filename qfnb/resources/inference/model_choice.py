@@ -133,6 +133,12 @@ def v1_only(request: T, label: str, instead: str) -> Callable[[Platform], T]:
     return for_platform
 
 
+def find_replacement(name: str, asked: str) -> str:
+    """Return the model that was asked, if it is not the one of this name but replaces it, else ""."""
+    row = catalog.find_model("chat", name)
+    return asked if row is not None and row.id != asked and row.status == "retired" else ""
+
+
 def name_living_models(error: APIError, kind: catalog.ModelKind, name: str) -> None:
     """Add the nearest living models to the hint of a refusal that says that there is no such model."""
     if error.error_code == "invalid_model" and (nearest := catalog.nearest_models(kind, name)):
