@@ -37,10 +37,8 @@ SOURCES = {
 V1_DEFAULTS: dict[ModelKind, str] = {
     "chat": "ERNIE-Bot-turbo",
     "completion": "ERNIE-Bot-turbo",
-    "embedding": "embedding-v1",
     "text2image": "Stable-Diffusion-XL",
     "image2text": "Fuyu-8B",
-    "reranker": "bce-reranker-base",
     "plugin": "EBPlugin",
 }
 """What v1 is asked for when no model is named; v1 has ended on the cloud."""
@@ -52,6 +50,7 @@ _LIVING_DEFAULTS: dict[ModelKind, str] = {
     "reranker": "bce-reranker-base",
     "text2image": "qwen-image",
     "image2image": "qwen-image-edit",
+    "image2text": "ernie-4.5-turbo-vl",
     "ocr": "paddleocr-vl-0.9b",
 }
 
@@ -166,7 +165,7 @@ def living_replacement(kind: ModelKind, name: str) -> CatalogModel | None:
     """
     row = find_model(kind, name)
     visited = set[str]()
-    heir_kind: ModelKind = "chat" if kind == "completion" else kind  # `Completion` asks chat models too
+    heir_kind: ModelKind = "chat" if kind in {"completion", "image2text"} else kind  # which chat models do, too
     while row is not None and row.status == "retired" and row.id not in visited:
         visited.add(row.id)
         row = find_model(heir_kind, row.replacement)

@@ -172,7 +172,7 @@ BUILTIN_PLUGIN_V1 = Endpoint(
 )
 
 
-MAX_IMAGE_BYTES = 4 * 1024 * 1024
+MAX_IMAGE_BYTES = 10 * 1024 * 1024
 IMAGE_SIDES = (15, 4096)
 """Pixels: the shortest and the longest side allowed."""
 

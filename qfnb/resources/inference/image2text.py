@@ -1,4 +1,4 @@
-"""Questions about an image, v1 only; in v2 a vision model takes images as parts of a chat message."""
+"""Questions about an image: in v2 a part of a chat message, in v1, which has ended on the cloud, a call of its own."""
 
 import base64
 import binascii
@@ -9,10 +9,11 @@ from typing import Any
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
-from ...wire import catalog, inference as wire
+from ...transport.platform import Platform
+from ...wire import chat, inference as wire
 from .chat_request import validate_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .model_choice import ModelChoice, v1_only
+from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
 
 MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
@@ -22,8 +23,9 @@ class Image2Text(InferenceModel[ChatResponse]):
     """A model that answers questions about an image.
 
     Args:
-        model: a preset model; default Fuyu-8B.
+        model: a preset model; default ernie-4.5-turbo-vl, on v1 Fuyu-8B.
         endpoint: a service of your own; wins over `model`.
+        version: 1 or 2, default 2.
         **keys: see `ChatCompletion`.
     """
 
@@ -43,7 +45,7 @@ class Image2Text(InferenceModel[ChatResponse]):
 
         Args:
             prompt: the question.
-            image: a file's path, its bytes, or base64 text; JPEG, PNG or BMP, at most 4 MB.
+            image: a file's path, its bytes, or base64 text; JPEG, PNG or BMP, at most 10 MB.
             model: a model for this call.
             endpoint: a service of your own for this call.
             stream: yield pieces as they come.
@@ -81,21 +83,27 @@ class Image2Text(InferenceModel[ChatResponse]):
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError("prompt is empty: it needs a question about the image")
-        content = base64.b64encode(read_image(image)).decode("ascii")
-        record = wire.VisionRequest(prompt=prompt, image=content, stream=stream, **validate_options(options))
-        segment = choice.endpoint or catalog.path_segment(
-            "image2text", choice.model or catalog.V1_DEFAULTS["image2text"]
-        )
-        request = InferenceRequest(wire.IMAGE2TEXT_V1, record, segment)
-        use = "ask ChatCompletion(model='ernie-4.5-turbo-vl') with the picture as a part of the message"
-        return PreparedCall(v1_only(request, "Image2Text", use), call_options)
+        content, valid_options = read_image(image), validate_options(options)
+
+        def build_request(platform: Platform) -> InferenceRequest:
+            version, model, _ = find_target(choice, platform)
+            if version == 1:
+                encoded = base64.b64encode(content).decode("ascii")
+                vision = wire.VisionRequest(prompt=prompt, image=encoded, stream=stream, **valid_options)
+                return InferenceRequest(wire.IMAGE2TEXT_V1, vision, model)
+            picture = {"type": "image_url", "image_url": {"url": to_data_url(content)}}  # first, as the page says
+            message = chat.Message(role="user", content=[picture, {"type": "text", "text": prompt}])
+            record = chat.ChatRequestV2(messages=[message], model=model, stream=stream, **valid_options)
+            return InferenceRequest(chat.CHAT_V2, record, model)
+
+        return PreparedCall(build_request, call_options)
 
 
 def read_image(image: str | bytes | Path) -> bytes:
     """Return the bytes of an image from a path, bytes or base64 text.
 
     Raises:
-        InvalidArgumentError: there is no such file, or it is not an image, or larger than 4 MB.
+        InvalidArgumentError: there is no such file, or it is not an image, or larger than 10 MB.
     """
     content = image if isinstance(image, bytes) else _read_path_or_base64(image)
     if len(content) > wire.MAX_IMAGE_BYTES:

@@ -7,7 +7,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import catalog, inference as wire
+from ...wire import inference as wire
 from .arguments import ImageOptions
 from .chat_request import validate_encodable, validate_options
 from .image_reply import ImageModel, ImageResponse, validate_with_decode
@@ -91,7 +91,7 @@ class ImageEdit(ImageModel):
         validate_encodable("prompt", prompt)
         if stream:
             raise InvalidArgumentError("stream=True: images cannot be streamed")
-        self.warn_by_page(choice.endpoint or choice.model or catalog.default_model(self.kind), prompt, options)
+        self.warn_by_page(choice, prompt, options)
         fields = {"prompt": prompt, "image": encode_pictures(pictures), **validate_options(options)}
 
         def build_request(platform: Platform) -> InferenceRequest:

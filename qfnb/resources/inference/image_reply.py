@@ -13,8 +13,9 @@ from ... import connect
 from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...transport import event_loop, file_transfer
-from ...wire import inference as wire
+from ...wire import catalog, inference as wire
 from .inference_model import InferenceModel, PreparedCall
+from .model_choice import ModelChoice
 from .reply import Reply
 from .thinking import warn_once
 
@@ -140,11 +141,23 @@ class ImageModel(InferenceModel[ImageResponse]):
                 row["image"] = image
         return reply
 
-    def warn_by_page(self, model: str, prompt: str, options: Mapping[str, Any]) -> None:
-        """Warn of what the page of a model does not allow; the platform decides. The sandbox says it itself."""
+    def warn_by_page(self, choice: ModelChoice, prompt: str, options: Mapping[str, Any]) -> str:
+        """Warn of what the page of a model does not allow, and return the model's id; the platform decides.
+
+        The sandbox says it itself.
+
+        Args:
+            choice: which model is asked.
+            prompt: the description.
+            options: of the call.
+        """
+        name = choice.model or catalog.default_model(self.kind)
+        row = None if choice.endpoint else catalog.asked_model(self.kind, name)
+        model = choice.endpoint or (row.id if row else name)
         if self.platform_info().name != "sandbox":
             for text in wire.image_warnings(model, prompt, options):
                 warn_once(text)
+        return model
 
 
 def validate_with_decode(with_decode: str | None) -> bool:

@@ -17,7 +17,7 @@ from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
 from .chat_request import validate_encodable
-from .model_choice import find_living_model
+from .model_choice import find_living_model, name_living_models
 from .reply import Reply, ToolCall, create_reply, parse_arguments
 from .thinking import Think, validate_think, warn_once, with_thinking
 from .usage_log import UsageEntry, log_usage
@@ -222,8 +222,7 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
     A model that the page does not list is asked all the same, with one warning.
     """
     is_qianfan, options = client.platform.is_qianfan, record.model_extra or {}
-    is_strict = config.settings().strict_models
-    row = find_living_model("chat", record.model, is_strict=is_strict) if is_qianfan else None
+    row = find_living_model("chat", record.model, is_strict=config.settings().strict_models) if is_qianfan else None
     model = row.id if row else record.model
     if is_qianfan and not wire.has_responses(model):
         warn_once(
@@ -266,6 +265,8 @@ def _logged_call(record: wire.CreateResponse, client: Client) -> Iterator[UsageE
         yield entry
     except BaseException as error:
         entry.error = type(error).__name__
+        if isinstance(error, APIError):
+            name_living_models(error, "chat", record.model)
         if isinstance(error, APIError) and error.status == 404 and record.previous_response_id:
             error.hint = (
                 f"the platform does not keep {record.previous_response_id} any more: send the whole conversation again "

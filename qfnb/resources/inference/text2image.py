@@ -8,7 +8,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import catalog, inference as wire
+from ...wire import inference as wire
 from ..validation import validate_positive
 from .arguments import ImageOptions
 from .chat_request import validate_encodable, validate_options
@@ -87,8 +87,7 @@ class Text2Image(ImageModel):
         whole = self.prepare_call(prompt, choice, options, call_options, stream=False)
         if choice.version == 1:
             return [whole]
-        name = choice.endpoint or catalog.v2_id(self.kind, choice.model or catalog.default_model(self.kind))
-        self.warn_by_page(name, prompt, options)
+        name = self.warn_by_page(choice, prompt, options)
         rules, seed, count = wire.IMAGE_RULES.get(name), options.get("seed"), options.get("n") or 1
         if rules is None or count <= rules.max_n:
             return [whole]

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 
 import pytest
 from PIL import Image
@@ -46,12 +47,24 @@ def test_a_question_about_an_image(sandbox, tmp_path):
     assert "红" in ChatCompletion(version=2).do([{"role": "user", "content": parts}]).text
 
 
+def test_v1_still_answers_where_it_is_asked_for(sandbox):
+    assert "40×30" in Image2Text(version=1).do("这是什么", png()).text
+
+
+def test_the_picture_goes_before_the_question_to_a_model_that_sees(scripted):
+    server = scripted([http_answer(b'{"id": "x", "choices": [{"message": {"content": "y"}}]}')])
+    assert Image2Text("Fuyu-8B").do("这是什么", png(), temperature=0.5).text == "y"
+    body = json.loads(server.requests[0].split(b"\r\n\r\n", 1)[1])
+    assert (body["model"], body["temperature"]) == ("ernie-4.5-turbo-vl", 0.5)
+    assert [part["type"] for part in body["messages"][0]["content"]] == ["image_url", "text"]
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
         ("nowhere.png", "no such file"),
         (b"GIF89a", "not an image file"),
-        (b"\x89PNG" + b"0" * 5_000_000, "at most 4,194,304"),
+        (b"\x89PNG" + b"0" * 11_000_000, "at most 10,485,760"),
     ],
 )
 def test_what_is_not_an_image_is_not_sent(scripted, image, message):

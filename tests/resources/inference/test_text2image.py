@@ -92,6 +92,14 @@ def test_what_the_page_of_a_model_does_not_allow_is_a_warning_and_the_platform_d
     assert sent(server)[1]["prompt"] == arguments["prompt"]
 
 
+def test_a_retired_model_goes_to_its_replacement_which_draws_one_picture_a_call(scripted, caplog):
+    warn_once.cache_clear()
+    server = scripted([answer({"b64_json": base64.b64encode(picture()).decode()})])
+    assert len(Text2Image("Stable-Diffusion-XL").do("猫", n=2).images) == 2
+    assert [sent(server, index)[1]["model"] for index in (0, 1)] == ["qwen-image"] * 2
+    assert "Stable-Diffusion-XL ended" in caplog.text
+
+
 def test_each_model_has_its_path(scripted):
     server = scripted([answer()])
     Text2Image().do("猫")
