@@ -88,7 +88,7 @@ def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_b
 
 @pytest.mark.parametrize(("via", "endpoint"), [("files", "batches.create"), ("bos", "inference.create")])
 def test_a_platform_that_allows_no_more_jobs_is_waited_for(fault, count_requests, via, endpoint):
-    fault(endpoint, "error", code=UNFINISHED_CODE, status=400, times=3)
+    fault(endpoint, "status", code=UNFINISHED_CODE, status=400, times=3)
     batch = qfnb.batch(rows(3, f"等 {via} {{}}"), mode="offline", offline_via=via, name=f"offline-wait-{via}")
     until(lambda: "1 files wait" in batch.progress.reason or batch.progress.is_finished)
     batch.wait()
