@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 PARSER = Parser(
     "%%qfchat",
     "Ask a chat model, or several at once. The cell's text is the prompt, exactly as it is written.",
-    "  %%qfchat -m ERNIE-4.0-8K --session tour\n  推荐三个杭州的景点\n\n"
-    "  %%qfchat -m ernie-speed-8k,ernie-4.0-8k        (side by side)\n  一句话解释量子纠缠\n\n"
+    "  %%qfchat -m ernie-5.1 --session tour\n  推荐三个杭州的景点\n\n"
+    "  %%qfchat -m ernie-4.5-turbo-128k,ernie-5.1        (side by side)\n  一句话解释量子纠缠\n\n"
     "  %%qfchat -f df -o reply        (reply.parsed is a DataFrame)\n  列出中国四大名著和作者\n\n"
     "  %%qfchat --think high --tools weather,search   (functions of the notebook)\n  明天去杭州要带伞吗\n\n"
     "  %%qfchat --image photo.png -m ernie-4.5-turbo-vl\n  图里有什么\n\n"
@@ -41,7 +41,7 @@ PARSER.add_option(
     "-m",
     "--model",
     metavar="NAME[,NAME...]",
-    help="a model, or several; default ERNIE-Bot-turbo",
+    help="a model, or several; default: the default chat model",
     complete=tab_completion.chat_models,
 )
 PARSER.add_option(

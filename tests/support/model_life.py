@@ -97,7 +97,7 @@ def release(life):
 
 def create_job(life):
     life.until(2, "data.info", "versionInfo.releaseStatus", datasetId=life.ids["dataset"])
-    life.ids["job"] = life.call("finetune.v2.create_job", name=life.name, model="ERNIE-Speed-8K")["jobId"]
+    life.ids["job"] = life.call("finetune.v2.create_job", name=life.name, model="ERNIE-4.5-Turbo-128K")["jobId"]
 
 
 def create_task(life):
