@@ -12,7 +12,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 SETUP = """\
 import qfnb, time, pandas as pd
 from qfnb import Service
-base, other = Service(model="ERNIE-Speed-8K", name="base"), Service(model="ERNIE-4.0-8K", name="other")
+base, other = Service(model="ernie-4.5-turbo-128k", name="base"), Service(model="ernie-5.1", name="other")
 talks = pd.DataFrame({"prompt": [f"第 {n} 问 %s" for n in range(%d)], "response": "九点开门"})
 """
 START = "%qfeval base other --data talks -w 4 -o report"
