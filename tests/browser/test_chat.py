@@ -73,7 +73,7 @@ def test_comparing_and_tables_are_there_and_still_there_when_opened_again_in_the
 
 
 def test_tab_completes_models_and_sessions(page, lab):
-    notebook = Notebook(page, lab, lab.write("complete.ipynb", "%load_ext qfnb", "%%qfchat -m ERNIE-4.0-T"))
+    notebook = Notebook(page, lab, lab.write("complete.ipynb", "%load_ext qfnb", "%%qfchat -m ernie-4.5-t"))
     notebook.cell(0).click()
     page.keyboard.press("Control+Enter")
     notebook.idle(20)
@@ -82,7 +82,7 @@ def test_tab_completes_models_and_sessions(page, lab):
     page.keyboard.press("Tab")
     page.locator(".jp-Completer-item, .jp-Completer-match").first.wait_for(timeout=10_000)
     items = page.locator(".jp-Completer-list").inner_text()
-    assert "ERNIE-4.0-Turbo-8K" in items
+    assert "ernie-4.5-turbo-128k" in items
     notebook.screenshot("completion", at=notebook.cell(1))
 
 
