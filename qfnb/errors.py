@@ -38,10 +38,13 @@ class QianfanError(Exception):
     attempts: int = 1
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows: the message and the user's own line, at most three lines."""
+        """Return what a notebook shows: the message and the user's own line, at most three lines, as one text.
+
+        IPython joins several texts without line breaks in `%xmode Plain` and `Minimal`.
+        """
         lines = str(self).splitlines() or [""]
         cell_line = _cell_line(self.__traceback__)
-        return [f"{type(self).__name__}: {lines[0]}{cell_line}", *lines[1:3]]
+        return ["\n".join([f"{type(self).__name__}: {lines[0]}{cell_line}", *lines[1:3]])]
 
 
 class InvalidArgumentError(QianfanError, ValueError):

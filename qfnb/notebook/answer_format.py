@@ -103,6 +103,8 @@ def _parse_csv(text: str) -> Any:
 def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     """Return the format of `pydantic:NAME`: a class of the notebook, or a variable that holds a JSON Schema."""
     variable = name.partition(":")[2]
+    if not variable:
+        raise InvalidArgumentError(f"-f {name} needs the name of a class in the notebook, e.g. -f pydantic:Book")
     if variable not in variables:
         raise InvalidArgumentError(
             f"-f {name}: the notebook has no variable {variable!r}{did_you_mean(variable, variables)}"

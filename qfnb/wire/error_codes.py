@@ -66,6 +66,11 @@ _CODES: tuple[tuple[ErrorKind, str, tuple[int | str, ...]], ...] = (
         "没有这个批量任务，用 Batches.list() 查看 / no batch of this key has that id: see Batches.list()",
         ("batch_not_found",),
     ),
+    (
+        "user",
+        "没有这个回复或已删除 / no response of this key has that id, or it was deleted: Responses.create() returns ids",
+        ("response_not_found",),
+    ),
 )
 
 CODES: dict[int | str, ErrorCode] = {

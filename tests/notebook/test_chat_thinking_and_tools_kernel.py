@@ -78,6 +78,7 @@ def test_the_switch_has_levels(kernel, answering, level, fields):
 def test_a_wrong_level_is_refused(kernel, answering):
     server = answering(whole("晴"))
     assert kernel.run("%%qfchat --think hihg\n天气").status == "error"
+    assert "InvalidArgumentError: --think hihg: must be on" in kernel.run("%%qfchat --think=hihg\n天气").text
     assert server.requests == []
 
 
@@ -204,6 +205,7 @@ def test_an_answer_that_stays_wrong_is_shown_and_is_an_error(kernel, answering):
     assert "不会" in cell.html
     assert "not pydantic:Book: it holds no JSON" in cell.text
     assert kernel.run("%%qfchat -f pydantic:Bok\n红楼梦").text.count("did you mean Book?") == 1
+    assert "needs the name of a class" in kernel.run("%%qfchat -f pydantic:\n红楼梦").text
     line = kernel.run("x = %qfchat -f pydantic:Book 红楼梦")
     assert "UnreadableAnswer: the answer is not Book" in line.text
 

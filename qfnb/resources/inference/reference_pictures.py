@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from ..._text import format_value
 from ...errors import InvalidArgumentError
 
 ReferencePicture = str | bytes | Path
@@ -34,6 +35,8 @@ def encode_pictures(pictures: ReferencePicture | Iterable[ReferencePicture]) -> 
         InvalidArgumentError: there are more or fewer, or one cannot be read or is not a picture that the page allows.
     """
     is_one = isinstance(pictures, (str, bytes, Path))
+    if not isinstance(pictures, Iterable | Path):
+        raise InvalidArgumentError(f"pictures={format_value(pictures)}: must be a path, an address or bytes, or 1 to 3")
     rows: list[ReferencePicture] = [pictures] if is_one else list(pictures)  # type: ignore[list-item, arg-type]
     if not 1 <= len(rows) <= MAX_PICTURES:
         raise InvalidArgumentError(f"pictures: {len(rows)} are given, 1 to {MAX_PICTURES} are allowed")

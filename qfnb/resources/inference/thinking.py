@@ -37,13 +37,13 @@ def validate_think(options: Mapping[str, Any]) -> Think | None:
         return None
     if spelling := next((name for name in SPELLINGS if options.get(name) is not None), None):
         raise InvalidArgumentError(f"think= and {spelling}=: set one of them; think= becomes what the model takes")
-    if isinstance(think, str) and think not in EFFORTS:
+    is_valid = think in EFFORTS if isinstance(think, str) else isinstance(think, int) and think >= 0
+    if not is_valid:
+        value = think if isinstance(think, (int, float)) else format_value(think)
+        suggestion = did_you_mean(think, EFFORTS, "'{}'") if isinstance(think, str) else ""
         raise InvalidArgumentError(
-            f"think={think!r}: must be True, False, a number of tokens or one of {', '.join(EFFORTS)}"
-            + did_you_mean(think, EFFORTS, "'{}'")
+            f"think={value}: must be True, False, a number of tokens from 1 or one of {', '.join(EFFORTS)}{suggestion}"
         )
-    if not isinstance(think, (bool, int, str)) or (isinstance(think, int) and think < 0):
-        raise InvalidArgumentError(f"think={format_value(think)}: must be True, False, an effort or a number of tokens")
     return bool(think) if think == 0 else think
 
 
@@ -51,10 +51,15 @@ def parse_think(text: str) -> Think:
     """Return the value of `think=` from a word: on, off, an effort or a number of tokens.
 
     Raises:
-        ValueError: it is something else.
+        InvalidArgumentError: it is something else.
     """
     if text in EFFORTS:
         return text
+    if not is_think_level(text):
+        raise InvalidArgumentError(
+            f"--think {text}: must be on, off, a number of tokens or one of {', '.join(EFFORTS)}"
+            + did_you_mean(text, ("on", "off", *EFFORTS))
+        )
     return {"on": True, "off": False}[text] if text in {"on", "off"} else int(text)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..._text import format_value
 from ...errors import InvalidArgumentError, ToolLoopError
 from ...transport import event_loop
 from ..validation import validate_positive
@@ -145,6 +146,9 @@ def _create_loop(
     on_step: Callable[[ToolStep], object] | None,
     confirm: Callable[[ToolCall], bool] | None,
 ) -> ToolLoop:
+    for name, value in {"on_step": on_step, "confirm": confirm}.items():
+        if value is not None and not callable(value):
+            raise InvalidArgumentError(f"{name}={format_value(value)}: must be a function, or None for the default")
     loop = ToolLoop(to_tools(tools), validate_positive("max_rounds", max_rounds))
     loop.on_step, loop.is_allowed = on_step or loop.on_step, confirm or ask_user
     return loop

@@ -95,7 +95,8 @@ def to_tools(functions: Any) -> list[Tool]:
         InvalidArgumentError: one is not a function, has arguments that JSON cannot express, or two have one name.
     """
     if callable(functions) or isinstance(functions, (Mapping, str, bytes)) or not isinstance(functions, Iterable):
-        raise InvalidArgumentError(f"tools={format_value(functions)}: must be a list of functions")
+        value = getattr(functions, "__name__", None) or format_value(functions)
+        raise InvalidArgumentError(f"tools={value}: must be a list of functions, e.g. tools=[weather]")
     tools = [function if isinstance(function, Tool) else to_tool(function) for function in functions]
     if not tools:
         raise InvalidArgumentError("tools is empty: it needs at least one function")

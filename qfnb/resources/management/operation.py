@@ -70,7 +70,11 @@ class Transfer(BlockingCall[P, T]):
         self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
         self._function = function
 
-    async def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        self.__signature__.bind(*args, **kwargs)  # a TypeError of its own would count the client
+        return self._transfer(*args, **kwargs)
+
+    async def _transfer(self, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._function(await connect.aclient(), *args, **kwargs)
 
 

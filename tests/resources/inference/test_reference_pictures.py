@@ -59,6 +59,7 @@ def test_paths_bytes_data_urls_and_addresses_are_taken(tmp_path):
     [
         ([], "0 are given, 1 to 3"),
         ([picture()] * 4, "4 are given, 1 to 3"),
+        (5, "pictures='5': must be a path, an address or bytes"),
         (b"<svg/>", r"pictures\[0\] is not a picture file"),
         ("nowhere.png", r"pictures\[0\]='nowhere.png' cannot be read: No such file"),
         (b"\x89PNG" + bytes(MAX_BYTES), "bytes: less than 10,485,760"),

@@ -54,6 +54,13 @@ def test_a_deleted_response_cannot_be_continued_and_the_error_says_what_to_do(sa
 def test_a_response_that_is_not_stored_has_no_id_to_come_back_to(sandbox):
     with pytest.raises(errors.APIError, match="No such response"):
         Responses.get(Responses.create("你好", store=False).id)
+    with pytest.raises(errors.APIError, match="no response of this key has that id"):
+        Responses.delete("resp_nowhere")
+
+
+def test_a_wrong_signature_is_counted_without_the_client():
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        Responses.create("ernie-5.1", "你好")
 
 
 def test_input_items_are_paged(sandbox):

@@ -112,14 +112,20 @@ def test_v1_sends_nothing_and_says_so(scripted, caplog):
     ("options", "message"),
     [
         ({"think": "hihg"}, "did you mean 'high'"),
-        ({"think": -5}, "must be True, False, an effort or a number"),
-        ({"think": 0.5}, "think='0.5'"),
+        ({"think": -5}, "think=-5: must be True, False, a number of tokens from 1"),
+        ({"think": 0.5}, "think=0.5"),
         ({"think": True, "enable_thinking": True}, "think= and enable_thinking=: set one"),
     ],
 )
 def test_a_wrong_switch_is_refused_before_the_call(options, message):
     with pytest.raises(errors.InvalidArgumentError, match=message):
         ChatCompletion(base_url="http://127.0.0.1:9/v1", model="m").do("x", **options)
+
+
+@pytest.mark.parametrize("text", ["nonsense", "-5", "", "1.5", "２０００", "hihg"])
+def test_a_wrong_word_for_the_switch_names_what_is_allowed(text):
+    with pytest.raises(errors.InvalidArgumentError, match=f"--think {text}: must be on, off, a number of tokens or"):
+        thinking.parse_think(text)
 
 
 def test_the_platforms_own_fields_go_through(scripted):

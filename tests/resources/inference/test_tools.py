@@ -93,7 +93,7 @@ def takes_unknown(x: "Nowhere"):  # noqa: F821
 @pytest.mark.parametrize(
     ("tools", "message"),
     [
-        (weather, "must be a list of functions"),
+        (weather, "tools=weather: must be a list of functions"),
         ([], "tools is empty"),
         ([weather, weather], "two are named 'weather'"),
         ([{"type": "function"}], "a described tool cannot be run: pass the function"),
@@ -107,6 +107,12 @@ def takes_unknown(x: "Nowhere"):  # noqa: F821
 def test_what_cannot_be_a_tool_is_said_before_the_call(tools, message):
     with pytest.raises(errors.InvalidArgumentError, match=message):
         ChatCompletion(base_url="http://127.0.0.1:9/v1", model="m").run("x", tools)
+
+
+@pytest.mark.parametrize("name", ["confirm", "on_step"])
+def test_what_is_called_back_must_be_a_function(name):
+    with pytest.raises(errors.InvalidArgumentError, match=f"{name}='true': must be a function"):
+        ChatCompletion(base_url="http://127.0.0.1:9/v1", model="m").run("x", [weather], **{name: True})
 
 
 def test_a_model_calls_a_function_and_answers(scripted):
