@@ -37,7 +37,7 @@ def wait_for_state(fetch, *states):
 
 
 @pytest.fixture(scope="module")
-def resources():
+def resources(mode):
     """Datasets, a finished run, two versions of a model and a finished evaluation, by their integer ids."""
     released = Dataset(ROWS, name="seed").release()
     dataset = Data.info(released).body["result"]["versionInfo"]["datasetId"]

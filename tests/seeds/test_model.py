@@ -15,7 +15,7 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def trainer():
+def trainer(mode):
     return LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS, name="seed"), TrainConfig(epoch=1)).run()
 
 
