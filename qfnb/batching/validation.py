@@ -1,5 +1,6 @@
 """The arguments of `qfnb.batch` and `qfnb.estimate`, checked before anything is read or sent."""
 
+import difflib
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -146,12 +147,23 @@ def build_request(
     """
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise InvalidArgumentError(f"prompt={prompt!r}: a template with {{column}} in it, or left out")
+    _refuse_misspelt(options)
     chat_options, chat = storable_options(options), client or ChatCompletion()
     model, endpoint = chat.resolve_target(model, endpoint)
     defaults = {1: catalog.V1_DEFAULTS["chat"]}
     model = model or (None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat")))
     platform = platform_name(chat.platform_info())
     return chat, RequestSpec(platform, model, endpoint, prompt, chat_options, dedupe)
+
+
+def _refuse_misspelt(options: Mapping[str, Any]) -> None:
+    """Refuse an option that is almost an argument of `batch`: as an option of the model, a budget would be lost."""
+    own = (set(_BATCH_ARGUMENTS) - ChatOptions.__optional_keys__) | {"response_format"}
+    for name in options.keys() - ChatOptions.__optional_keys__:
+        if match := difflib.get_close_matches(name, own, 1, 0.8):
+            raise InvalidArgumentError(
+                f"{name}={options[name]!r}: `batch` has no such argument; did you mean {match[0]}?"
+            )
 
 
 def choose_format(request: RequestSpec, value: Any) -> ResponseFormat | None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import qfnb
+from qfnb.batching import validation
 from qfnb.batching.input_source import open_source
 from qfnb.batching.request_spec import PromptTemplate, RequestSpec
 from qfnb.batching.row_pages import repeat_key
@@ -251,6 +252,16 @@ def test_an_estimate_tells_rows_repetitions_tokens_and_what_is_too_long():
 def test_an_estimate_refuses_names_that_batch_does_not_have():
     with pytest.raises(InvalidArgumentError, match=r"buget=3.*did you mean budget\?"):
         qfnb.estimate(["a"], buget=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("budgte", "budget"), ("response_fromat", "response_format"), ("worker", "workers")]
+)
+def test_a_batch_refuses_a_misspelt_argument_and_not_an_option_of_a_model(name, meant):
+    with pytest.raises(InvalidArgumentError, match=f"{name}=1: `batch` has no such argument; did you mean {meant}?"):
+        qfnb.batch(["a"], **{name: 1})
+    for option in ("max_tokens", "top_k", "thinking_budget", "metadata", "stream_options", "enable_thinking"):
+        validation.build_request(None, None, "ernie-5.1", None, dedupe=False, options={option: 1})
 
 
 def test_an_estimate_takes_what_batch_takes(sandbox):
