@@ -24,6 +24,7 @@ _WAIT_MAGIC = re.compile(
     r"get_ipython\(\)\.run_line_magic\("
     r"('(?:qftrain|qfbatch)', ['\"]wait|'qfeval', ['\"](?:wait|only|rescore))(?=[ '\"])"
 )
+_EMPTY_BODY = re.compile(r", ''\)$", re.MULTILINE)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -79,9 +80,11 @@ def run_in_cell(
 
 
 def transform_cell(lines: list[str]) -> list[str]:
-    """Make a cell with one of our magics await it (an IPython input transformer)."""
+    """Make a cell with one of our magics await it, also without a body (an IPython input transformer)."""
     if not any(_CELL_MAGIC.match(line) or _WAIT_MAGIC.search(line) for line in lines):
         return lines
+    if "run_cell_magic(" in lines[0]:  # IPython refuses a body of nothing before the magic can answer --help
+        lines = [_EMPTY_BODY.sub(r", '\\n')", lines[0]), *lines[1:]]
     if _is_inside_another_magic() or not _can_await():
         return lines
     if "run_cell_magic(" in lines[0]:  # the cell below it is text

@@ -185,6 +185,15 @@ def test_help_is_in_both_places(kernel):
     assert "examples" in payload
 
 
+def test_a_cell_without_a_body_shows_help_explains_and_says_what_it_lacks(kernel):
+    assert "--session" in kernel.run("%%qfchat --help").text
+    assert "--size" in kernel.run("%%qfimage --help\n").text
+    assert "--size" in kernel.run("%%time\n%%qfimage --help").text
+    kernel.run("1 / 0")
+    assert "tokens" in kernel.run("%%qfchat --explain").html
+    assert "write the question below" in kernel.run("%%qfchat").text
+
+
 def test_an_image_cell_shows_the_picture_with_its_prompt(kernel):
     cell = kernel.run("%%qfimage --seed 7 --size 768x768 -o picture\n山和湖")
     assert 'alt="山和湖"' in cell.html
