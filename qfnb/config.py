@@ -281,6 +281,8 @@ def _dotenv() -> dict[str, str]:
 
 
 def _parse_key(name: str, value: str | SecretStr) -> SecretStr:
+    if not isinstance(value, str | SecretStr):
+        raise CredentialsError(f"{name} is a {type(value).__name__}: must be a text")
     text = (value if isinstance(value, str) else value.get_secret_value()).strip().strip("\"'“”‘’")
     text = text.removeprefix("Bearer ").strip()
     if not text.isascii() or not text.isprintable() or " " in text:

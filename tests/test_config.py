@@ -84,3 +84,8 @@ def test_a_platform_that_does_not_exist_is_refused(monkeypatch):
     monkeypatch.setenv("QIANFAN_PLATFORM", "moon")
     with pytest.raises(errors.InvalidArgumentError, match="moon"):
         connect.client()
+
+
+def test_a_key_that_is_no_text_is_refused_without_its_value():
+    with pytest.raises(errors.CredentialsError, match="api_key is a int: must be a text"):
+        Credentials.of({"api_key": 57})

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from ...errors import InvalidArgumentError
@@ -121,20 +120,20 @@ class Completion(InferenceModel[ChatResponse]):
         is_completion = choice.endpoint or catalog.find_model(
             "completion", choice.model or catalog.V1_DEFAULTS["completion"]
         )
-        chat_choice = replace(choice, kind="chat")
         messages = [chat_wire.Message(role="user", content=item)]
-        build_chat = partial(build_chat_request, messages, choice=chat_choice, options=valid_options, stream=stream)
 
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
             if version == 1 and is_completion:
                 record = wire.CompletionRequest(prompt=item, stream=stream, **valid_options)
                 return InferenceRequest(wire.COMPLETION_V1, record, model)
+            is_preset = version == 2 and not choice.endpoint
+            chat_choice = replace(choice, kind="chat", model=model if is_preset else choice.model)
             if version == 2 and "suffix" in valid_options:
                 model = find_target(chat_choice, platform).model
                 gap = wire.FillRequest(prompt=item, model=model, stream=stream, **valid_options)
                 return InferenceRequest(wire.COMPLETION_V2, gap, model)
-            return build_chat(platform)
+            return build_chat_request(messages, platform, chat_choice, valid_options, stream=stream)
 
         return PreparedCall(build_request, call_options)
 

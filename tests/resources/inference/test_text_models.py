@@ -23,6 +23,13 @@ def test_a_prompt_is_continued(sandbox, version):
     assert asyncio.run(complete.ado("你是谁")).text == whole.text
 
 
+@pytest.mark.parametrize("options", [{}, {"suffix": "。"}])
+@pytest.mark.parametrize("name", ["SQLCoder-7B", "CodeLlama-7b-Instruct"])
+def test_a_retired_completion_model_is_asked_under_the_name_of_its_replacement(sandbox, name, options):
+    reply = Completion(model=name).do("你是谁", **options)
+    assert (reply.model, reply["object"]) == ("ernie-4.5-turbo-128k", "completion")
+
+
 @VERSIONS
 def test_similar_texts_have_similar_vectors(sandbox, version):
     a, b, c = Embedding(version=version).do(["世界上最高的山", "最高的山是哪座", "怎么开发票"]).vectors
