@@ -199,6 +199,6 @@ def _failure_message(folder: Path, event: str) -> str:
         lines = []
     reason = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
     return (
-        f"the sandbox {event}: {reason[:200]}\n"
+        f"the sandbox {event}: {reason[:400]}\n"
         "看日志：qfnb sandbox logs；或设置千帆密钥（%qfauth set）/ see `qfnb sandbox logs`, or set a key"
     )

@@ -51,11 +51,15 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
     import uvicorn  # noqa: PLC0415 - after the thread limits are set
 
     from .app import build_app  # noqa: PLC0415
+    from .state.store import StateError  # noqa: PLC0415
     from .state.world import World  # noqa: PLC0415
 
     listener = _bind(folder)
     address = _address(folder, listener.getsockname()[1])
-    world = World(folder, address)
+    try:
+        world = World(folder, address)
+    except StateError as error:
+        raise SystemExit(str(error)) from None  # the last line of the log, which the client's error has
     options = uvicorn.Config(
         build_app(world),
         log_level="warning",

@@ -12,6 +12,7 @@ import pytest
 from stored.write import MODEL, PAIRS, QUESTIONS
 
 from qfnb import ChatCompletion, LLMFinetune, batch, batches, connect, resume
+from qfnb.errors import SandboxError
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import aliases
 from qfnb.resources import Data, FineTune, Prompt
@@ -118,6 +119,53 @@ def test_the_sandbox_has_what_it_had(state):
 def test_the_trained_model_still_answers(state):
     say = [{"role": "user", "content": PAIRS[0]["prompt"]}]
     assert ChatCompletion(endpoint=FACTS["service_endpoint"]).do(messages=say).text == PAIRS[0]["response"]
+
+
+def change_database(state, script):
+    with sqlite3.connect(state / "sandbox" / "state.db") as database:
+        database.executescript(script)
+    database.close()
+
+
+EARLIER = """
+    update document set body = json_remove(body, '$.plan') where kind in ('service', 'version');
+    update document set body = json_set(body, '$.released', 1795342810.4) where kind = 'dataset';
+    pragma user_version = 1"""
+"""Makes the state of the first schema of that of 0.1.0: states were computed from ages, there were no plans."""
+
+
+def test_a_state_of_the_first_schema_is_migrated(state):
+    change_database(state, EARLIER)
+    say = [{"role": "user", "content": PAIRS[0]["prompt"]}]
+    assert ChatCompletion(endpoint=FACTS["service_endpoint"]).do(messages=say).text == PAIRS[0]["response"]
+    assert Data.info(FACTS["dataset"])["result"]["versionInfo"]["releaseStatus"] == 2
+    assert not list((state / "sandbox").glob("*.old"))
+
+
+def test_a_state_of_a_newer_version_is_refused_in_words_and_not_changed(state):
+    change_database(state, "pragma user_version = 99")
+    before = (state / "sandbox" / "state.db").read_bytes()
+    with pytest.raises(
+        SandboxError, match=r"newer qfnb \(schema 99.*nothing was changed: upgrade qfnb, or set QFNB_ST"
+    ):
+        ensure()
+    assert (state / "sandbox" / "state.db").read_bytes() == before
+    assert not list((state / "sandbox").glob("*.old"))
+
+
+def test_a_state_that_cannot_be_opened_now_is_not_moved_aside(state):
+    (state / "sandbox" / "state.db").rename(state / "kept.db")
+    (state / "sandbox" / "state.db").mkdir()
+    with pytest.raises(SandboxError, match="unable to open database file"):
+        ensure()
+    assert not list((state / "sandbox").glob("*.old"))
+
+
+def test_a_broken_state_is_moved_aside_and_kept(state):
+    (state / "sandbox" / "state.db").write_bytes(b"broken" * 400)
+    ensure()
+    (backup,) = (state / "sandbox").glob("state.*.old")
+    assert backup.read_bytes() == b"broken" * 400
 
 
 def has_all_of(value, kept):

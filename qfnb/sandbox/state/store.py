@@ -25,6 +25,19 @@ create index if not exists document_kind on document(kind);
 create table if not exists point(task text not null, step integer not null, body text not null);
 create index if not exists point_task on point(task);
 """
+_MIGRATIONS = {
+    1: """
+    update document set body = json_set(body, '$.plan', json('[["Serving", null]]'))
+        where kind = 'service' and json_type(body, '$.plan') is null;
+    update document set body = json_set(body, '$.plan', json('[["Ready", null]]'))
+        where kind = 'version' and json_type(body, '$.plan') is null;
+    update document set body = json_set(body, '$.released', json('[[2, null]]'))
+        where kind = 'dataset' and json_type(body, '$.released') in ('integer', 'real');
+    """,  # states were computed from ages before they were plans
+    2: "",  # `doomed` came, which may be absent
+}
+"""What brings a state of each earlier schema to the next one; schemas 1 and 2 were never released."""
+
 _ALPHABET = string.ascii_lowercase + string.digits
 
 Document = dict[str, Any]
@@ -34,6 +47,10 @@ MAX_NUMBER = 2**63 - 1
 MAX_NUMBER_DIGITS = 20
 
 log = logging.getLogger("qfnb.sandbox")
+
+
+class StateError(ValueError):
+    """The state cannot be opened now; nothing was changed."""
 
 
 def random_id(prefix: str, length: int = 12) -> str:
@@ -193,28 +210,42 @@ class Store:
 
 
 def _open_database(path: Path) -> sqlite3.Connection:
-    """Open the database; a broken one, or one of another version, is moved aside, not deleted."""
+    """Open the database and migrate it to the present schema; a broken one is moved aside, not deleted.
+
+    Raises:
+        StateError: it is of a newer version, or cannot be read or written now.
+    """
     try:
-        database = _connect(path)
-        version = database.execute("pragma user_version").fetchone()[0]
-        if version not in {0, SCHEMA}:
-            database.close()
-            raise sqlite3.DatabaseError(f"version {version}")
-    except sqlite3.DatabaseError as error:
-        backup = path.with_name(f"state.{int(time.time())}.old")
-        log.warning("the state could not be used (%s) and was moved to %s", error, backup.name)
-        path.replace(backup)
-        database = _connect(path)
-    database.executescript(_TABLES)
-    database.execute(f"pragma user_version = {SCHEMA}")
-    return database
+        try:
+            return _connect(path)
+        except sqlite3.OperationalError:
+            raise  # locked, or the disk is full: the state itself may be whole
+        except sqlite3.DatabaseError as error:
+            backup = path.with_name(f"state.{time.time_ns()}.old")
+            log.warning("the state could not be used (%s) and was moved to %s", error, backup.name)
+            path.replace(backup)
+            return _connect(path)
+    except sqlite3.OperationalError as error:
+        raise StateError(f"its state {path} cannot be opened ({error}); nothing was changed") from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.touch(mode=0o600)  # the files that SQLite adds get the same mode
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    database.execute("pragma journal_mode = wal")
-    database.execute("pragma synchronous = normal")  # a killed server loses nothing; a power cut may
+    try:
+        version = database.execute("pragma user_version").fetchone()[0]
+        if version > SCHEMA:
+            raise StateError(
+                f"its state was written by a newer qfnb (schema {version}, this one knows {SCHEMA}); nothing was "
+                "changed: upgrade qfnb, or set QFNB_STATE_DIR to another folder"
+            )
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = normal")  # a killed server loses nothing; a power cut may
+        steps = "".join(_MIGRATIONS[step] for step in range(version, SCHEMA)) if version else ""
+        database.executescript(f"begin; {_TABLES} {steps} pragma user_version = {SCHEMA}; commit;")
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
