@@ -29,7 +29,10 @@ _GENERATION = "token_generation"
 """Extension of a request: the number of the token that it uses, 0 for one that was fetched for this request."""
 
 _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
-    "v1": ("v1 inference", "an application's AK/SK or an IAM pair"),
+    "v1": (
+        "v1 inference (ended on the cloud on 2026-08-31; v2 is the default)",
+        "an application's AK/SK or an IAM pair",
+    ),
     "v2": ("v2 inference", "an API key (bce-v3/ALTAK-...) or an IAM pair"),
     "console": ("management (datasets, training, services)", "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
 }

@@ -128,3 +128,9 @@ def test_a_service_is_called_by_its_name_on_v2(scripted):
     ChatCompletion(endpoint="my_service").do("x")
     assert b"POST /v2/chat/completions " in server.requests[0]
     assert sent_model(server) == "my_service"
+
+
+def test_version_1_with_an_api_key_alone_is_told_that_v1_has_ended(scripted):
+    scripted([http_answer(b"{}")])
+    with pytest.raises(errors.CredentialsError, match="ended on the cloud on 2026-08-31; v2 is the default"):
+        ChatCompletion(version=1).do("你好")
