@@ -16,6 +16,7 @@ from support.waiting import until
 
 import qfnb
 from qfnb.batching.journal_store import delete_journal
+from qfnb.batching.offline import run
 from qfnb.batching.offline.backends import BosBackend, FilesBackend
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.batches import Batches
@@ -84,6 +85,13 @@ def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_b
     batch.wait()
     assert (batch.progress.ok, batch.progress.total) == (1100, 1100)
     assert count_requests()["came"] == 0
+
+
+def test_files_that_wait_are_handed_over_when_all_jobs_end_between_two_polls(small_files, count_requests, monkeypatch):
+    monkeypatch.setattr(run, "MAX_JOBS", 1)
+    batch = qfnb.batch(rows(100, "单 {}"), mode="offline", name="offline-one-job", offline_via="files")
+    batch.wait()
+    assert (batch.progress.ok, count_requests()["came"]) == (100, 0)
 
 
 @pytest.mark.parametrize(("via", "endpoint"), [("files", "batches.create"), ("bos", "inference.create")])
@@ -206,6 +214,24 @@ def test_cancel_stops_the_job_and_keeps_what_it_answered(sandbox):
     batch.resume()
     batch.wait()
     assert batch.progress.ok == 5000
+
+
+def test_a_job_that_takes_long_to_stop_is_joined_by_the_next_run(sandbox, count_requests, monkeypatch):
+    monkeypatch.setattr(run, "MAX_POLLS_AFTER_STOP", 0)
+    before = {job.id for job in Batches.list(limit=100).data.data}
+    batch = qfnb.batch(rows(5000, "慢停 {}"), mode="offline", name="offline-slow-stop")
+    until(lambda: "Running" in batch.progress.reason or batch.progress.is_finished)
+    batch.cancel()
+    batch.wait()
+    assert "still stopping" in batch.progress.reason
+    batch = qfnb.resume("offline-slow-stop")
+    batch.wait()
+    jobs = [job for job in Batches.list(limit=100).data.data if job.id not in before]
+    assert (batch.progress.ok + batch.progress.cached, sum(job.request_counts.completed for job in jobs)) == (
+        5000,
+        5000,
+    )
+    assert count_requests()["came"] == 0
 
 
 @pytest.mark.parametrize(

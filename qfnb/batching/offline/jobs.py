@@ -19,12 +19,14 @@ class OfflineJob:
         via: the service.
         uploaded: the address of the upload; "" when the answers have been fetched.
         id: the platform's, "" before it has one.
+        is_stopped: whether it was told to stop: the rows that it leaves may be handed over again.
     """
 
     number: int
     via: OfflineVia
     uploaded: str
     id: str = ""
+    is_stopped: bool = False
 
 
 class OfflineJobs:

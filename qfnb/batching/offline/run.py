@@ -59,8 +59,8 @@ class OfflineRun:
         """Follow the jobs of earlier runs; with `submits`, hand over the rows that are in none of them."""
         interval, control = connect.polling_interval(settings().batch_run_status_polling_interval), self._control
         while not control.is_ending:
-            submitted = await self._hand_over(submits=submits)
             await self._join_finished()
+            submitted = await self._hand_over(submits=submits)
             if self._jobs.open():
                 self._report(self._describe())
                 await control.sleep(interval)
@@ -72,24 +72,23 @@ class OfflineRun:
             control.finish("stopped", self._budget_problem)
 
     async def _stop(self, interval: float) -> None:
-        """Stop the jobs, and join what they have answered so far; their other rows may be handed over again."""
+        """Stop the jobs, and join those that end soon; the others are joined by the next run."""
         await self._join_finished()
-        stopped = self._jobs.open()
-        for job in stopped:
+        for job in self._jobs.open():
             if job.id:
                 with contextlib.suppress(errors.APIError):  # it ended just now
                     await self._backend.stop(job.id)
+                self._jobs.save(replace(job, is_stopped=True))
             else:
                 self._jobs.save(replace(job, uploaded=""))
+                self._jobs.release(job)
         for _ in range(MAX_POLLS_AFTER_STOP):
             await self._join_finished()
             if not self._jobs.open():
-                break
+                return
             await clock.sleep(interval)
-        for job in self._jobs.open():
-            await self._join_answers(job)
-        for job in stopped:
-            self._jobs.release(job)
+        if count := len(self._jobs.open()):
+            self._report(f"{count} 个任务尚未停止 / {count} jobs are still stopping: resume() joins their answers")
 
     async def _join_finished(self) -> None:
         for job in self._jobs.open():
@@ -166,7 +165,9 @@ class OfflineRun:
             if (row := rows.pop(name, None)) is not None:
                 self._pipeline.writer.commit([(row, await self._build_result(row, body, problem))])
         self._jobs.save(replace(job, uploaded=""))
-        if self._job.request.draws:  # there is no other way to draw the rows that it left
+        if job.is_stopped:  # nobody has answered the rows that it left
+            self._is_drained = False
+        if job.is_stopped or self._job.request.draws:  # there is no other way to draw them
             self._jobs.release(job)
         self._statuses.pop(job.number, None)
 
