@@ -7,6 +7,7 @@ import csv
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
@@ -23,6 +24,8 @@ from .journal_reader import BatchRow
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_NUMBER = re.compile(r"[+-][\d.,]+%?")
 
 
 def to_frame(answers: Iterable[BatchRow], original: Any = None, fields: Sequence[str] = ()) -> pd.DataFrame:
@@ -167,13 +170,16 @@ def _write_csv(answers: Iterable[BatchRow], path: Path, fields: Sequence[str]) -
         path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file,
     ):
         writer = csv.DictWriter(file, names, restval="")
-        writer.writeheader()
+        writer.writerow({name: _csv_cell(name) for name in names})
         writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
 
 
 def _csv_cell(value: Any) -> Any:
+    """Return a value as a cell; an apostrophe keeps spreadsheets from running a text as a formula, as OWASP advises."""
     if isinstance(value, (list, dict)):
         return _to_json(value)
+    if isinstance(value, str) and value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value if _NUMBER.fullmatch(value) else f"'{value}"
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -104,6 +104,17 @@ def test_half_a_surrogate_pair_does_not_cost_the_file(tmp_path):
     assert read_csv(export.save(rows, tmp_path / "a.csv"))[0]["q"] == "\\ud83d"
 
 
+@pytest.mark.parametrize(
+    "formula", ['=HYPERLINK("http://x")', "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", " =1"]
+)
+def test_a_formula_is_a_text_in_csv_and_unchanged_elsewhere(tmp_path, formula):
+    rows = [BatchRow(number=0, input={formula: formula, "change": "-5.5"}, text=formula)]
+    row = read_csv(export.save(rows, tmp_path / "a.csv"))[0]
+    assert (row[f"'{formula}"], row["text"], row["change"]) == (f"'{formula}", f"'{formula}", "-5.5")
+    assert read_jsonl(export.save(rows, tmp_path / "a.jsonl"))[0]["text"] == formula
+    assert export.to_frame(rows)["text"][0] == formula
+
+
 def test_no_rows_make_a_file_with_a_heading(tmp_path):
     assert read_csv(export.save([], tmp_path / "a.csv")) == []
     assert (tmp_path / "a.csv").read_text(encoding="utf-8-sig").startswith("text,")
