@@ -10,10 +10,13 @@ import concurrent.futures
 import contextlib
 import os
 import queue
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
+
+from ..errors import InternalError
 
 T = TypeVar("T")
 
@@ -140,15 +143,20 @@ def iterate(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
     """Iterate from blocking code over an async iterator that lives on the I/O loop.
 
     The iterator runs ahead of a slow consumer; leaving the iteration closes it.
+
+    Raises:
+        InternalError: the iteration is continued in a forked child, which has no connections of its parent.
     """
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    forwarding = run(_start_task(_forward(items, inbox)))
+    forwarding = _Forwarding(items, inbox)
     try:
-        while (item := _get_interruptibly(inbox)) is not _END:
+        forwarding.start()
+        while (item := _get_interruptibly(inbox, forwarding)) is not _END:
             yield item
-        run(_join(forwarding))
+        run(forwarding.join())
     finally:
-        run(_close_iteration(forwarding, items))
+        if forwarding.has_loop:
+            _wait_interruptibly(forwarding.close())
 
 
 async def iterate_async(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
@@ -162,47 +170,72 @@ async def iterate_async(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, Non
                 yield item
         return
     inbox = CrossLoopQueue()
-    forwarding = await run_async(_start_task(_forward(items, inbox)))
+    forwarding = _Forwarding(items, inbox)
     try:
+        forwarding.start()
         with LoopTicker.for_running_loop():
             while (item := await inbox.get()) is not _END:
                 yield item
-        await run_async(_join(forwarding))
+        await run_async(forwarding.join())
     finally:
-        await run_async(_close_iteration(forwarding, items))
+        if forwarding.has_loop:
+            # a second cancellation ends the wait, not the closing
+            await asyncio.shield(asyncio.wrap_future(forwarding.close()))
 
 
-async def _forward(items: AsyncGenerator[T, None], inbox: queue.SimpleQueue[Any] | CrossLoopQueue) -> None:
-    try:
-        async for item in items:
-            inbox.put(item)
-    finally:
-        inbox.put(_END)
+class _Forwarding:
+    """Reads an async iterator on the I/O loop into an inbox; may be started and closed at any moment."""
+
+    def __init__(self, items: AsyncGenerator[Any, None], inbox: queue.SimpleQueue[Any] | CrossLoopQueue) -> None:
+        self._items, self._inbox, self._loop = items, inbox, loop()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def has_loop(self) -> bool:
+        """Whether the loop runs: it does not in a forked child, nor after Python has ended its daemon threads."""
+        return self._loop is _loop and not sys.is_finalizing()
+
+    def start(self) -> None:
+        """Begin to read, without waiting."""
+        self._loop.call_soon_threadsafe(self._start_task)
+
+    def _start_task(self) -> None:
+        self._task = self._loop.create_task(self._forward())
+
+    async def _forward(self) -> None:
+        try:
+            async for item in self._items:
+                self._inbox.put(item)
+        finally:
+            self._inbox.put(_END)
+
+    async def join(self) -> None:
+        """Raise what ended the iterator, if it was an error."""
+        assert self._task is not None
+        await self._task
+
+    def close(self) -> concurrent.futures.Future[None]:
+        """Begin to close the iterator; it goes on if nobody waits for the future."""
+        return submit(self._close())
+
+    async def _close(self) -> None:
+        if self._task is not None:  # `start` was called before, so the loop has created it before
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                self._task.exception()  # marks it as retrieved: it was raised already, or the caller has left
+        await self._items.aclose()
 
 
-async def _start_task(coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    return asyncio.ensure_future(coro)
-
-
-async def _join(task: asyncio.Task[T]) -> T:
-    return await task
-
-
-async def _close_iteration(task: asyncio.Task[Any], items: AsyncGenerator[Any, None]) -> None:
-    """Close an iterator that a task may still be reading."""
-    task.cancel()
-    await asyncio.wait({task})
-    if not task.cancelled():
-        task.exception()  # marks it as retrieved: it was raised already, or the caller has left
-    await items.aclose()
-
-
-def _get_interruptibly(inbox: queue.SimpleQueue[Any]) -> Any:
+def _get_interruptibly(inbox: queue.SimpleQueue[Any], forwarding: _Forwarding) -> Any:
     while True:
         try:
             return inbox.get(timeout=INTERRUPT_SLICE_S)
         except queue.Empty:
-            continue
+            if not forwarding.has_loop:
+                raise InternalError(
+                    "this stream belongs to the process that forked this one; ask again here (请在子进程中重新调用)"
+                ) from None
 
 
 def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:

@@ -130,3 +130,29 @@ def test_a_loop_ticks_while_a_call_waits_and_only_then():
     during, after = asyncio.run(measure())
     assert during == 1
     assert after == []
+
+
+@pytest.mark.parametrize("n_turns", range(40))
+def test_a_stream_cancelled_while_it_opens_leaves_no_task(n_turns):
+    async def pieces():
+        for number in range(1_000_000):
+            yield number
+            await asyncio.sleep(0)
+
+    async def read():
+        async for _ in event_loop.iterate_async(pieces()):
+            pass
+
+    async def cell():
+        reading = asyncio.ensure_future(read())
+        for _ in range(n_turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait({reading})
+
+    async def tasks():
+        await asyncio.sleep(0)
+        return [task for task in asyncio.all_tasks() if "_forward" in repr(task)]
+
+    asyncio.run(cell())
+    assert event_loop.run(tasks()) == []

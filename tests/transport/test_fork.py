@@ -1,4 +1,4 @@
-"""A forked child opens its own connections, and the parent's still work."""
+"""A process ends with a stream in a variable; a forked child opens its own connections, and the parent's still work."""
 
 import subprocess
 import sys
@@ -55,3 +55,36 @@ assert qfnb.ChatCompletion().do("x").text
 print("both asked")
 """
     assert outcome(script) == ("both asked", "")
+
+
+def test_a_script_ends_while_a_variable_holds_a_stream(sandbox):
+    script = """
+import qfnb
+
+reply = qfnb.ChatCompletion().do("hi", stream=True)
+for piece in reply:
+    break
+print("ends")
+"""
+    assert outcome(script) == ("ends", "")
+
+
+@pytest.mark.parametrize("end", ["reply.close()", "list(reply)"])
+def test_a_child_does_not_wait_for_the_stream_of_its_parent(sandbox, end):
+    script = f"""
+import os
+import qfnb
+
+reply = qfnb.ChatCompletion().do("hi", stream=True)
+next(reply)
+if not (child := os.fork()):
+    try:
+        {end}
+    except qfnb.errors.InternalError:
+        pass
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert list(reply)
+print("read")
+"""
+    assert outcome(script) == ("read", "")
