@@ -29,6 +29,10 @@ _replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.Contex
 REDRAW_S = 0.1  # seconds between two redraws at least; a reader sees no difference below that
 VSCODE_REDRAW_S = 0.5
 
+RENEW_S = 5.0
+"""Age of a panel in seconds when its fallback is renewed first, then whenever the age has doubled: JupyterLab
+draws the widget anew each time, which takes the focus away."""
+
 
 def display_mode() -> DisplayMode:
     """Return how outputs are displayed in the current process and cell.
@@ -68,14 +72,22 @@ class LiveOutput:
         widget: creates the widget that is shown while the output is live.
         draw: shows a state in the widget.
         final: returns the static bundle of a state.
+        dated: whether the fallback says when it was true; it is what a notebook that is saved before the end shows.
     """
 
     def __init__(
-        self, state: Any, *, widget: Callable[[], Any], draw: Callable[[Any, Any], None], final: Callable[[Any], Bundle]
+        self,
+        state: Any,
+        *,
+        widget: Callable[[], Any],
+        draw: Callable[[Any, Any], None],
+        final: Callable[[Any], Bundle],
+        dated: bool = True,
     ) -> None:
         self.mode = display_mode()
         self.state = state
-        self._draw, self._final = draw, final
+        self._draw, self._final, self._dated = draw, final, dated
+        self._opened_at, self._renew_age = time.monotonic(), RENEW_S
         self._lock = threading.RLock()
         self._drawn_at, self._is_redraw_scheduled, self._is_finished = 0.0, False, False
         self._interval = VSCODE_REDRAW_S if "VSCODE_PID" in os.environ else REDRAW_S
@@ -100,6 +112,19 @@ class LiveOutput:
                 loop.call_soon_threadsafe(loop.call_later, remaining, self._flush)
             else:
                 self._flush()
+
+    def renew(self) -> None:
+        """Publish the present state as the fallback, which a notebook that is saved before the end shows."""
+        with self._lock:
+            if self._handle is not None and not self._is_finished:
+                self._context.copy().run(self._handle.update, self._unfinished_bundle(), raw=True)
+
+    def renew_when_due(self) -> None:
+        """Renew the fallback if the output is twice as old as at the last time; see `RENEW_S`."""
+        age = time.monotonic() - self._opened_at
+        if age >= self._renew_age:
+            self._renew_age = 2 * age
+            self.renew()
 
     def finish(self, state: Any) -> None:
         """Show the final state as a static bundle; nothing moves after this."""
@@ -166,11 +191,21 @@ class LiveOutput:
         if (replaced := _replaced_output.get()) is not None:
             self._outer, self._handle = replaced.mount(widget)
             _replaced_output.set(None)
-        bundle = {**self._outer._repr_mimebundle_(), **self._final(self.state)}
+        bundle = self._unfinished_bundle()
         if replaced is not None:
             self._handle.update(bundle, raw=True)
         else:
             self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+
+    def _unfinished_bundle(self) -> Bundle:
+        """Return the widget with its fallback, which is static: the state, and when it was so."""
+        fallback = self._final(self.state)
+        if self._dated:
+            now = time.strftime("%Y-%m-%d %H:%M:%S")
+            note = f"截至 {now}，此后未再更新 / as of {now}, not followed any more"
+            html = f"{fallback['text/html']}<div><em>{note}</em></div>"
+            fallback = fallback | {"text/plain": f"{fallback['text/plain']}\n{note}", "text/html": html}
+        return {**self._outer._repr_mimebundle_(), **fallback}
 
     def _flush(self) -> None:
         with self._lock:

@@ -77,6 +77,7 @@ class Panel(ABC):
     async def _follow(self, live: LiveOutput) -> None:
         while self._is_open():
             live.update(self.job.progress)
+            await asyncio.to_thread(live.renew_when_due)
             await asyncio.sleep(self.poll_s)
         await asyncio.to_thread(live.finish, self.job.progress)  # drawing may take a second
 

@@ -48,6 +48,29 @@ def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, s
     assert max_per_second(redraws) <= 10
 
 
+def test_a_panel_that_is_saved_while_it_works_says_how_far_it_was_and_when(kernel, start_batch, slow):
+    kernel.run("from qfnb.views import display")
+    kernel.run("display.RENEW_S = 0.0")
+    cell = start_batch(300, live=True)
+    kernel.run("display.RENEW_S = 5.0")
+    kernel.until(lambda: re.search(r"[1-9]\d* / 300", cell.text) is not None)
+    assert WIDGET in cell.outputs[0]["data"]
+    assert re.search(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, not followed any more", cell.text)
+    assert "not followed any more" in cell.html
+    kernel.run("result.cancel(); result.wait()")
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
+    assert "not followed" not in cell.text + cell.html
+
+
+def test_a_launcher_that_is_saved_unlaunched_shows_the_form_and_when(kernel):
+    cell = kernel.run("from qfnb.views.launcher.launcher import Launcher; form = Launcher(); form", live=True)
+    kernel.until(lambda: "learning_rate" in cell.text)
+    assert "not followed any more" in cell.html
+    kernel.run("form.close()")
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
+    assert "not followed" not in cell.text + cell.html
+
+
 def test_a_paused_panel_is_silent(kernel, start_batch, slow, monkeypatch):
     start_batch(500, live=True)
     kernel.run("%qfbatch pause")

@@ -90,7 +90,7 @@ class Launcher:
         self._close_widget()
         self._live = live = LiveOutput(self.state, widget=self._build, draw=self._draw, final=bundle)
         if live.mode == "live":
-            self._run_in_background(self._load_choices)
+            self._run_in_background(self._open_form)
         else:
             self._load_choices()
             publish(bundle(self.state))
@@ -167,6 +167,12 @@ class Launcher:
         """Run a blocking task on a thread, in the context of the cell that shows the form."""
         self._context.copy().run(event_loop.submit, asyncio.to_thread(task))
 
+    def _open_form(self) -> None:
+        """Load the choices, then renew the fallback once: a later renewal would take the focus from a field."""
+        self._load_choices()
+        if self._live is not None:
+            self._live.renew()
+
     def _load_choices(self) -> None:
         """Ask the platform which models can be tuned, and inspect the data; a list is not required."""
         self._update(stage="loading", message="")
@@ -236,7 +242,7 @@ class Launcher:
         """Launch at the second click; the first one only asks for it."""
         state, now = self._state, time.monotonic()
         if state.stage == "unavailable":
-            self._run_in_background(self._load_choices)
+            self._run_in_background(self._open_form)
         elif state.stage == "editing" and not state.form.issues:
             self._confirming_since = now
             self._update(stage="confirming", message="")
