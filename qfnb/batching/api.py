@@ -224,6 +224,8 @@ def resume(
                 requests=missing,
                 cached=counts.rows - missing - invalid,
                 invalid=invalid,
+                prompt_tokens=missing * counts.prompt_tokens // max(counts.ok, 1),
+                completion_tokens=missing * counts.completion_tokens // max(counts.ok, 1),
                 model=request.endpoint or request.model or "",
                 budget=budget,
                 budget_tokens=budget_tokens,

@@ -76,9 +76,9 @@ class Preflight:
         parts += [f"{self.cached:,} answered before"] if self.cached else []
         parts += [f"{self.duplicates:,} repeated"] if self.duplicates else []
         parts += [f"{self.invalid:,} cannot be sent"] if self.invalid else []
-        tokens = f"≈ {self.prompt_tokens:,} + {self.completion_tokens:,} tokens"
+        tokens = f"≈ {self.prompt_tokens:,} + {self.completion_tokens:,} tokens" if self.tokens else "tokens not known"
         cost = "price not known" if self.cost_range is None else f"≈ {self.cost_range} CNY"
-        lines = [" · ".join(parts), f"{tokens} · {cost}"]
+        lines = [" · ".join(parts), f"{tokens if self.requests else '0 tokens'} · {cost}"]
         if self.seconds is not None:
             lines[1] += f" · at least {approximate_duration(self.seconds)} at the present limits"
         if self.too_long:

@@ -541,3 +541,12 @@ def test_a_deleted_journal_stops_the_batch(repeat_fault, sandbox, monkeypatch):
     progress = wait_for_progress(batch)
     assert progress.state == "stopped"
     assert "the journal was deleted" in progress.reason
+
+
+def test_a_resumed_batch_estimates_from_the_answers_that_it_has(sandbox):
+    ended = qfnb.batch([f"省 {number}" for number in range(100)], name="estimate-resumed", budget_tokens=1000)
+    ended.wait()
+    resumed = qfnb.resume("estimate-resumed")
+    mean = ended.progress.prompt_tokens / ended.progress.ok
+    assert resumed.preflight.prompt_tokens == int(mean * resumed.preflight.requests)
+    assert resumed.preflight.tokens > 0
