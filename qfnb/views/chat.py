@@ -1,20 +1,11 @@
-"""Answers of chat models, while they stream and after: one with its facts, or several side by side.
-
-Markdown from a model becomes static HTML: no raw HTML, no scripts, no pictures from the network.
-"""
+"""Answers of chat models, while they stream and after: one with its facts, or several side by side."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent
 from typing import Any, Literal
-from urllib.parse import urlsplit
-
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
 
 from .._text import clip, clip_start, diff_texts
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
@@ -22,14 +13,12 @@ from ..resources.inference.thinking import CUT_WHILE_THINKING
 from ..wire.prices import PriceRange, sum_prices
 from . import styles
 from .display import Bundle
+from .markdown import MAX_CHARS, render_markdown
 from .text import escape, strip_controls
 from .tool_steps import steps_html, steps_text
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
 AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
-
-MAX_CHARS = 200_000
-"""Characters of Markdown that are rendered; a longer answer ends with a note."""
 
 MAX_LIVE_REASONING = 4000
 """Characters of reasoning that are sent ten times a second while it grows."""
@@ -39,8 +28,6 @@ MAX_TEXT_REASONING = 1000
 
 MAX_COMPARED_CHARS = 4000
 """Characters of an answer that are compared; longer ones take too long."""
-
-_LINK_SCHEMES = {"http", "https", "mailto"}
 
 
 @dataclass(frozen=True)
@@ -252,36 +239,3 @@ def _differences_html(answers: Sequence[StreamedAnswer]) -> str:
     if not rows or any(answer.state in {"waiting", "streaming"} for answer in answers):
         return ""
     return f"<details><summary>差异 differences</summary>{''.join(rows)}</details>"
-
-
-def render_markdown(text: str) -> str:
-    """Return safe HTML; half-finished Markdown (an answer that still streams) renders as far as it goes."""
-    cut = strip_controls(text[:MAX_CHARS])
-    note = "<p><em>… (cut)</em></p>" if len(text) > MAX_CHARS else ""
-    return str(_parser().render(cut)) + note
-
-
-@functools.cache
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
-    parser.validateLink = _is_allowed_url  # type: ignore[method-assign]
-    parser.add_render_rule("image", _render_image)
-    parser.add_render_rule("link_open", _render_link)
-    return parser
-
-
-def _is_allowed_url(url: str) -> bool:
-    return urlsplit(url.strip()).scheme.lower() in _LINK_SCHEMES
-
-
-def _render_image(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    """Name an image instead of fetching it: a request would tell a foreign server that the answer is read."""
-    token = tokens[index]
-    host = urlsplit(str(token.attrGet("src") or "")).hostname or "?"
-    return f"[{escape(token.content or 'image')}: {escape(host)}]"
-
-
-def _render_link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    tokens[index].attrSet("target", "_blank")
-    tokens[index].attrSet("rel", "noopener noreferrer nofollow")
-    return renderer.renderToken(tokens, index, options, env)

@@ -242,10 +242,10 @@ def _current_front_end() -> Any:
 
 def _leave_static(widget: Any, bundle: Bundle) -> None:
     """Put the final state into a widget whose page was reloaded, since its output cannot be updated."""
-    from ipywidgets import HTML, Layout  # noqa: PLC0415 - there is a widget
+    from ipywidgets import HTMLMath, Layout  # noqa: PLC0415 - there is a widget
 
     old_children, widget.layout = widget.children, Layout()
-    widget.children = (HTML(bundle["text/html"], layout=widget.layout),)
+    widget.children = (HTMLMath(bundle["text/html"], layout=widget.layout),)
     for child in old_children:
         close_widget(child)
 
@@ -272,7 +272,7 @@ def open_with_stop_button(
 
         button.on_click(on_click)
         block = ipywidgets.Accordion([ipywidgets.HTML()], layout=ipywidgets.Layout(display="none"))
-        return ipywidgets.VBox([block, ipywidgets.HTML(), button])
+        return ipywidgets.VBox([block, ipywidgets.HTMLMath(), button])
 
     def draw(box: Any, new_state: Any) -> None:
         block, content, button = box.children

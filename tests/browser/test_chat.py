@@ -86,6 +86,41 @@ def test_tab_completes_models_and_sessions(page, lab):
     notebook.screenshot("completion", at=notebook.cell(1))
 
 
+ANSWER = r"""
+from qfnb.views import chat
+from qfnb.views.display import open_with_stop_button, publish
+a = chat.StreamedAnswer("m", state="done", text=r'''设 $a_1 * b_1 * c$，共 $5 和 $6：
+\[
+A = \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
+- \{x\}
+\]
+- [x] 已证 \(x_i<y_i\)
+- [ ] 未证
+
+```python
+def f(x: int) -> str:  # 注释
+    return "值 $x$" + str(x * 2)
+```''')
+"""
+LIVE = "open_with_stop_button(a, html=chat.html, final=lambda _: {'text/html': ''}, stop=lambda: None, tooltip='')"
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_formulas_are_typeset_alike_in_the_widget_and_in_the_final_output(page, lab, theme):
+    lab.theme(f"JupyterLab {theme}")
+    final = "publish({'text/plain': chat.text(a), 'text/html': chat.html(a)})"
+    notebook = Notebook(page, lab, lab.write(f"formulas-{theme}.ipynb", ANSWER, LIVE, final))
+    notebook.run_all()
+    for number in (1, 2):
+        output = notebook.output(number)
+        output.locator("mjx-container").nth(2).wait_for(timeout=20_000)
+        assert output.locator("mjx-container").count() == 3
+        assert "共 $5 和 $6" in output.inner_text()
+        assert output.get_by_text("☑ 已证").count() == 1
+        assert output.locator("code span[style*=color]").count() > 3
+    notebook.screenshot(f"formulas-{theme.lower()}")
+
+
 SINKS = """\
 import json
 from qfnb import Dataset, QianfanError

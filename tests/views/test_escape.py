@@ -7,24 +7,24 @@ from hypothesis import given, strategies as st
 from support.attacks import ATTACKS
 from support.strict_html import assert_only
 
-from qfnb.views import chat
+from qfnb.views import markdown
 from qfnb.views.text import escape, strip_controls
 
 ALLOWED = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "a", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote",
-    "hr", "br", "table", "thead", "tbody", "tr", "th", "td", "s",
+    "hr", "br", "div", "span", "table", "thead", "tbody", "tr", "th", "td", "s",
 }  # fmt: skip
 ATTRIBUTES = {"href", "target", "rel", "title", "class", "style", "start"}
 
 
 @pytest.mark.parametrize("text", ATTACKS)
 def test_attacks_become_text(text):
-    assert_only(chat.render_markdown(text), ALLOWED, ATTRIBUTES)
+    assert_only(markdown.render_markdown(text), ALLOWED, ATTRIBUTES)
 
 
 @given(st.text(alphabet=st.sampled_from(list("<>&\"'`[]()!*_#|-:\n\\ javscriptonelrd/=\x1b\x00\u202e")), max_size=80))
 def test_whatever_is_written_becomes_plain_structure(text):
-    assert_only(chat.render_markdown(text), ALLOWED, ATTRIBUTES)
+    assert_only(markdown.render_markdown(text), ALLOWED, ATTRIBUTES)
 
 
 @given(st.text(max_size=60))
@@ -38,22 +38,22 @@ def test_text_has_no_controls_and_escapes_back(text):
 
 
 def test_markdown_is_still_markdown():
-    html = chat.render_markdown("# 题\n\n**粗** `x` [链接](https://a.example)\n\n| a |\n|---|\n| 1 |\n\n- 一\n")
+    html = markdown.render_markdown("# 题\n\n**粗** `x` [链接](https://a.example)\n\n| a |\n|---|\n| 1 |\n\n- 一\n")
     for part in ("<h1>", "<strong>粗</strong>", "<code>x</code>", 'rel="noopener', "<table>", "<li>"):
         assert part in html
 
 
 def test_a_picture_from_the_network_is_named_not_fetched():
-    assert "evil.example" in chat.render_markdown("![猫](https://evil.example/x.png)")
-    assert "<img" not in chat.render_markdown("![猫](https://evil.example/x.png)")
+    assert "evil.example" in markdown.render_markdown("![猫](https://evil.example/x.png)")
+    assert "<img" not in markdown.render_markdown("![猫](https://evil.example/x.png)")
 
 
 @pytest.mark.parametrize("text", ["**half", "```py\nprint(", "| a | b", "[x](http", "- ", "> "])
 def test_half_an_answer_renders(text):
-    assert chat.render_markdown(text)
+    assert markdown.render_markdown(text)
 
 
 def test_an_endless_answer_is_cut():
-    html = chat.render_markdown("字" * 300_000)
+    html = markdown.render_markdown("字" * 300_000)
     assert "cut" in html
     assert len(html) < 250_000
