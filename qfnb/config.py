@@ -6,16 +6,14 @@ directory is not read: a cloned repository must not be able to send your key to 
 """
 
 import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from .errors import CredentialsError, InvalidArgumentError
-
-PREFIX = "QIANFAN_"
+from .credentials import NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
+from .errors import InvalidArgumentError
 
 
 class Settings(BaseModel):
@@ -29,13 +27,13 @@ class Settings(BaseModel):
     bos_base_url: str = "https://bj.bcebos.com"
     bos_bucket: str = ""
 
-    api_key: SecretStr = SecretStr("")
-    bearer_token: SecretStr = SecretStr("")
-    access_key: SecretStr = SecretStr("")
-    secret_key: SecretStr = SecretStr("")
-    ak: SecretStr = SecretStr("")
-    sk: SecretStr = SecretStr("")
-    access_token: SecretStr = SecretStr("")
+    api_key: Secret = NO_SECRET
+    bearer_token: Secret = NO_SECRET
+    access_key: Secret = NO_SECRET
+    secret_key: Secret = NO_SECRET
+    ak: Secret = NO_SECRET
+    sk: Secret = NO_SECRET
+    access_token: Secret = NO_SECRET
     app_id: str = ""
 
     openai_base_url: str = ""
@@ -79,70 +77,12 @@ class Settings(BaseModel):
     evaluation_online_polling_interval: float = 30
     import_status_polling_interval: float = 2
     release_status_polling_interval: float = 2
-    proxy: str = ""
+    proxy: Secret = NO_SECRET
     ssl_verification_enabled: bool = True
     sandbox_idle_minutes: float = 30
 
     prices: str = ""
     """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices (`wire.own_prices`)."""
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The keys of one account; any of the four kinds may be present.
-
-    Attributes:
-        api_key: `bce-v3/ALTAK-...`, for v2 inference.
-        access_key, secret_key: the IAM pair, for management and inference.
-        ak, sk: an application's pair, for v1 inference.
-        access_token: an OAuth token, for v1 inference.
-    """
-
-    api_key: SecretStr = SecretStr("")
-    access_key: SecretStr = SecretStr("")
-    secret_key: SecretStr = SecretStr("")
-    ak: SecretStr = SecretStr("")
-    sk: SecretStr = SecretStr("")
-    access_token: SecretStr = SecretStr("")
-
-    def __post_init__(self) -> None:
-        for first, second in (("access_key", "secret_key"), ("ak", "sk")):
-            if bool(self.get(first)) != bool(self.get(second)):
-                present, absent = (first, second) if self.get(first) else (second, first)
-                raise CredentialsError(
-                    f"{present} is set and {absent} is not: set both, e.g. {PREFIX}{absent.upper()} (两者须成对设置)"
-                )
-
-        if self.api_key.get_secret_value().startswith("ALTAK"):
-            raise CredentialsError(
-                "api_key holds the access key of an IAM pair (ALTAK...): an API key begins with bce-v3/ALTAK-; set "
-                f"{PREFIX}ACCESS_KEY and {PREFIX}SECRET_KEY, or create an API key (密钥种类不对)"
-            )
-        for name in ("access_key", "ak", "access_token"):
-            if self.get(name).startswith("bce-v3/"):
-                raise CredentialsError(f"{name} holds an API key (bce-v3/...): set {PREFIX}API_KEY (密钥种类不对)")
-
-    @classmethod
-    def of(cls, values: Mapping[str, str | SecretStr | None]) -> Self:
-        """Create credentials from plain or secret text; surrounding blanks and quotes are dropped."""
-        return cls(**{name: _parse_key(name, value) for name, value in values.items() if value})
-
-    def get(self, name: str) -> str:
-        """Return one key in clear text; only authentication calls this."""
-        secret: SecretStr = getattr(self, name)
-        return secret.get_secret_value()
-
-    def kinds(self) -> tuple[str, ...]:
-        """Return which kinds of key are present, without the keys."""
-        names = {"api_key": "API key", "access_key": "IAM pair", "ak": "AK/SK", "access_token": "access token"}
-        return tuple(text for name, text in names.items() if self.get(name))
-
-    def __bool__(self) -> bool:
-        return bool(self.kinds())
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the secret texts, so that they can be removed from what is shown."""
-        return (value for f in fields(self) if (value := self.get(f.name)))
 
 
 MODEL_NAMES = ("model", "image_model", "embedding_model", "rerank_model")
@@ -163,7 +103,7 @@ class Config:
     def __setattr__(self, name: str, value: object) -> None:
         if name.lower() not in Settings.model_fields:
             raise InvalidArgumentError(f"there is no setting {name!r}; settings are {', '.join(Settings.model_fields)}")
-        self._overrides[name.lower()] = value
+        self._overrides[name.lower()] = Secret(value.get_secret_value()) if isinstance(value, SecretStr) else value
 
     def __delattr__(self, name: str) -> None:
         self._overrides.pop(name.lower(), None)
@@ -190,7 +130,7 @@ def settings() -> Settings:
         InvalidArgumentError: a variable has a value that its setting does not allow.
     """
     global _cached_settings
-    inputs = _environment(), dict(_config._overrides)  # noqa: SLF001 - the object is this module's own
+    inputs = _SettingsInputs(_environment(), dict(_config._overrides))  # noqa: SLF001 - the object is this module's own
     if _cached_settings is None or _cached_settings[0] != inputs:
         if _dotenv_name():
             return _read_settings()  # changes of a file are not noticed
@@ -198,7 +138,15 @@ def settings() -> Settings:
     return _cached_settings[1]
 
 
-_cached_settings: tuple[Any, Settings] | None = None
+@dataclass(repr=False)
+class _SettingsInputs:
+    """What the settings are read from; opaque, since it holds all keys."""
+
+    environment: dict[Any, Any]
+    overrides: dict[str, object]
+
+
+_cached_settings: tuple[_SettingsInputs, Settings] | None = None
 
 
 def _environment() -> dict[Any, Any]:
@@ -207,6 +155,14 @@ def _environment() -> dict[Any, Any]:
 
 
 def _read_settings() -> Settings:
+    try:
+        return Settings.model_validate(_raw_settings())
+    except ValidationError as error:
+        message = _format_error(error)
+    raise InvalidArgumentError(message)  # here, where the values are not in its context
+
+
+def _raw_settings() -> dict[str, Any]:
     values: dict[str, Any] = {}
     for source in (_dotenv(), os.environ):
         values |= {
@@ -215,10 +171,7 @@ def _read_settings() -> Settings:
             if source.get(PREFIX + name.upper(), "") != ""
         }
     values |= _config._overrides  # noqa: SLF001 - the object is this module's own
-    try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
-        raise InvalidArgumentError(_format_error(error)) from None
+    return values
 
 
 def credentials(current_settings: Settings | None = None) -> Credentials:
@@ -227,8 +180,7 @@ def credentials(current_settings: Settings | None = None) -> Credentials:
     current = current_settings or settings()
     if _cached_credentials is None or _cached_credentials[0] is not current:
         values = {name: getattr(current, name) for name in KEY_NAMES}
-        api_key = current.api_key.get_secret_value() or current.bearer_token.get_secret_value()
-        keys = Credentials.of({**values, "api_key": api_key})
+        keys = Credentials.of({**values, "api_key": current.api_key or current.bearer_token})
         _cached_credentials = current, keys
     return _cached_credentials[1]
 
@@ -278,19 +230,6 @@ def _dotenv() -> dict[str, str]:
         ) from None
     pairs = (line.removeprefix("export ").split("=", 1) for line in map(str.strip, lines) if "=" in line)
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs if not key.startswith("#")}
-
-
-def _parse_key(name: str, value: str | SecretStr) -> SecretStr:
-    if not isinstance(value, str | SecretStr):
-        raise CredentialsError(f"{name} is a {type(value).__name__}: must be a text")
-    text = (value if isinstance(value, str) else value.get_secret_value()).strip().strip("\"'“”‘’")
-    text = text.removeprefix("Bearer ").strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise CredentialsError(
-            f"{name} contains characters that no key has (blank, line break or non-ASCII): copy it again "
-            f"(密钥中有多余字符，请重新复制)"
-        )
-    return SecretStr(text)
 
 
 def _format_error(error: ValidationError) -> str:

@@ -1,6 +1,6 @@
 """Remove secrets from text before it is shown, logged or raised.
 
-Keys are kept in SecretStr and added to a request only while it is sent; this is the second line of defence,
+Keys are kept in `config.Secret` and added to a request only while it is sent; this is the second line of defence,
 for text from elsewhere: a server's response, an exception of the network library, a URL. Keys in use are
 recognised by value, since those of other servers have no common form; all others by their form.
 """
@@ -48,7 +48,11 @@ def hide_secrets(text: str) -> str:
 
 
 def hide_secrets_in(error: E) -> E:
-    """Replace the secrets in use in all texts of an error, and return the error."""
+    """Replace the secrets in use in all texts of an error, drop its frames and chain, and return the error.
+
+    Frames hold what is hidden from the message: IPython prints their variables in the mode Verbose.
+    """
+    error.__cause__ = error.__context__ = error.__traceback__ = None
     error.args = tuple(hide_secrets(value) if isinstance(value, str) else value for value in error.args)
     for name, value in vars(error).items():
         if isinstance(value, str):

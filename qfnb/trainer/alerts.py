@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from ..config import Secret
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook
 from .background import BackgroundTrainer
@@ -61,7 +62,7 @@ def alert(
     Raises:
         InvalidArgumentError: `to` is neither a function nor an https address.
     """
-    callback = _webhook_callback(to) if isinstance(to, str) else to
+    callback = _webhook_callback(Secret(to)) if isinstance(to, str) else to
     if not callable(callback):
         raise InvalidArgumentError(f"to={to!r}: pass a function or an https address (须为函数或 https 地址)")
     return trainer.add_event_handler(_AlertHandler(trainer, callback, stalled_after))
@@ -109,7 +110,7 @@ class _AlertHandler(EventHandler):
             log.exception("an alert of %s could not be delivered", notice.id)
 
 
-def _webhook_callback(address: str) -> AlertCallback:
+def _webhook_callback(address: Secret) -> AlertCallback:
     webhook.validate_webhook(address)
 
     def post(notice: Alert) -> None:

@@ -5,6 +5,7 @@ renewed when the platform rejects it.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,14 +14,16 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
+from pydantic import ValidationError
 
 from ..config import settings
-from ..errors import CredentialsError
+from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
 from ..wire import auth as wire, signature
 from ..wire.endpoints import Plane
 from . import protocol
 from .platform import Platform
+from .request import set_secret_url
 
 _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
@@ -100,16 +103,19 @@ class TokenAuth:
             if not self._token or time.time() > self._expires_at:
                 response = yield self._build_request()
                 content = await response.aread()
-                self._token, lifetime_s = self._parse(
-                    protocol.decode_response(response.status_code, response.headers, content)
-                )
+                body = protocol.decode_response(response.status_code, response.headers, content)
+                self._token, lifetime_s = self._parse_token(body)
                 register_secret(self._token)
                 self._expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
                 self._generation += 1
                 request.extensions[_GENERATION] = 0
-            token = self._token
-        self._apply(request, token)
+        self._apply(request, self._token)
         yield request
+
+    def _parse_token(self, body: dict[str, Any]) -> tuple[str, float]:
+        with contextlib.suppress(ValidationError):  # it quotes the token
+            return self._parse(body)
+        raise UnexpectedContent("the response to the request for a token is not as documented (令牌响应格式不符)")
 
 
 Auth = StaticAuth | SignedAuth | TokenAuth
@@ -150,8 +156,9 @@ def _oauth_request(platform: Platform) -> httpx.Request:
     """Return the request that exchanges an application's AK and SK for the token of v1 inference."""
     ak, sk = platform.credentials.get("ak"), platform.credentials.get("sk")
     query = {"grant_type": "client_credentials", "client_id": ak, "client_secret": sk}
-    url = platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path
-    return httpx.Request(wire.OAUTH_TOKEN.method, url, params=query, json={})
+    request = httpx.Request(wire.OAUTH_TOKEN.method, platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path, json={})
+    set_secret_url(request, request.url.copy_merge_params(query))
+    return request
 
 
 def _parse_oauth(body: dict[str, Any]) -> tuple[str, float]:
@@ -200,4 +207,4 @@ def _set_bearer(platform: Platform, request: httpx.Request, token: str) -> None:
 
 
 def _set_token(request: httpx.Request, token: str) -> None:
-    request.url = request.url.copy_merge_params({"access_token": token})
+    set_secret_url(request, request.url.copy_merge_params({"access_token": token}))

@@ -120,6 +120,7 @@ class Client:
         """
         options, current = options or CallOptions(), settings()
         started_at, n_events, used_tokens = time.perf_counter(), 0, 0
+        failure: errors.QianfanError | None = None
         ends_at = started_at + options.timeout if options.timeout else None
         build_request = partial(self._routes.build_request, endpoint, body, model)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
@@ -136,15 +137,17 @@ class Client:
                     statistic = {"request_latency": time.perf_counter() - started_at}
                     yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
-                raise errors.StreamInterrupted(
+                failure = errors.StreamInterrupted(
                     f"{self._host(endpoint)} stopped mid-answer: {http.error_text(error)}", events=n_events
-                ) from None
+                )
             except errors.APIError as error:
-                raise hide_secrets_in(error) from None
+                failure = hide_secrets_in(error)
             finally:
                 await pieces.aclose()
                 if call.limiter and call.estimate and used_tokens:
                     call.limiter.correct_tokens(call.estimate, used_tokens)
+        if failure is not None:
+            raise failure
         if not complete:
             raise errors.StreamInterrupted(
                 f"{self._host(endpoint)} ended the answer before its end mark", events=n_events
@@ -194,7 +197,8 @@ class Client:
                 return await self._send_with_retries(call, read)
         except TimeoutError:
             within = f"within {timeout_s:g} s" if timeout_s else "in time"
-            raise errors.RequestTimeoutError(f"{self._host(call.endpoint)} did not answer {within}") from None
+        # here, and not in the handler: the frames of the network library, with the keys, are not its context
+        raise errors.RequestTimeoutError(f"{self._host(call.endpoint)} did not answer {within}")
 
     async def _send_with_retries(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send until `read` accepts the response; return the response and the result of `read`."""
@@ -226,25 +230,26 @@ class Client:
             call.limiter, call.estimate = limiter, limiter.estimate_tokens(size, call.body)
             refusals = await limiter.acquire(call.estimate, call.deadline)
         started_at, state = time.perf_counter(), wire_state.get()
-        state.is_on_wire = True
+        state.is_on_wire, failure = True, None
         plane: Plane = call.endpoint.plane if call.endpoint else "console"
         try:
             response = await http.exchange(request, call.settings, self._auth_by_plane, plane)
             result = await read(response)
         except (errors.QianfanError, httpx.RequestError) as error:
             state.is_on_wire = False
-            typed = http.translate_error(error, request.url)
-            if limiter is not None and isinstance(typed, errors.RateLimitError):
-                limiter.record_refusal(refusals, typed)
-            if isinstance(typed, errors.AuthError):
+            failure = http.translate_error(error, request.url)
+            if limiter is not None and isinstance(failure, errors.RateLimitError):
+                limiter.record_refusal(refusals, failure)
+            if isinstance(failure, errors.AuthError):
                 auth = self._auth_by_plane[plane]
                 call.has_expired_token = isinstance(auth, TokenAuth) and auth.expire(request)
-                if plane == "v2" and typed.status in {401, 403}:
-                    typed.hint = "\n".join(filter(None, (typed.hint, self.platform.key_note)))
-            raise typed from None
+                if plane == "v2" and failure.status in {401, 403}:
+                    failure.hint = "\n".join(filter(None, (failure.hint, self.platform.key_note)))
         finally:
             if limiter is not None:
                 limiter.release()
+        if failure is not None:
+            raise failure
         if limiter is not None:
             latency_s, used_tokens = time.perf_counter() - started_at, total_tokens(result)
             limiter.record_success(

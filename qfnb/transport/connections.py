@@ -8,7 +8,8 @@ import aiohttp
 import httpx
 import yarl
 
-from .request import BytesStream, CertificateError
+from ..config import Secret
+from .request import URL_TO_SEND, BytesStream, CertificateError
 
 IDLE_TIMEOUT_S: Final = 30.0
 """Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or more."""
@@ -75,8 +76,8 @@ class Connections(httpx.AsyncBaseTransport):
     connections for `FRESH_TIMEOUT_S` only.
     """
 
-    def __init__(self, proxy: str, tls: Any) -> None:
-        self._proxy = proxy or None
+    def __init__(self, proxy: Secret, tls: Any) -> None:
+        self._proxy = proxy
         self._session = _create_session(tls, IDLE_TIMEOUT_S)
         self._fresh_session = _create_session(tls, FRESH_TIMEOUT_S)
 
@@ -90,22 +91,23 @@ class Connections(httpx.AsyncBaseTransport):
         content = _request_content(request)
         timeouts = request.extensions.get("timeout", {})
         session = self._session if request.extensions.get("repeatable", True) else self._fresh_session
+        failure: httpx.RequestError | None = None
         try:
             response = await session.request(
                 request.method,
-                _parse_url(str(request.url)),
+                _parse_url(_url_to_send(request)),
                 headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                 data=content or None,
                 allow_redirects=False,
                 auto_decompress=False,
                 timeout=_client_timeout(timeouts.get("connect"), timeouts.get("read")),
-                proxy=self._proxy,
+                proxy=self._proxy.get_secret_value() or None,
             )
         except aiohttp.ClientError as error:
-            translated = _translate_error(error)
-            if type(translated) is httpx.ReadError and isinstance(content, _UploadStream) and content.is_cut:
-                raise httpx.WriteError(_NOT_SENT_MESSAGE) from None
-            raise translated from None
+            failure = _translate_error(error)
+        if failure is not None:  # raised here, where aiohttp's frames with the keys are not its context
+            is_cut = isinstance(content, _UploadStream) and content.is_cut
+            raise httpx.WriteError(_NOT_SENT_MESSAGE) if type(failure) is httpx.ReadError and is_cut else failure
         headers, stream = response.raw_headers, _ResponseStream(response)
         return httpx.Response(response.status, headers=headers, stream=stream, request=request)
 
@@ -113,6 +115,12 @@ class Connections(httpx.AsyncBaseTransport):
         """Close all connections."""
         await self._session.close()
         await self._fresh_session.close()
+
+
+def _url_to_send(request: httpx.Request) -> str:
+    """Return the URL that a request goes to, with its secrets."""
+    secret = request.extensions.get(URL_TO_SEND)
+    return secret.get_secret_value() if isinstance(secret, Secret) else str(request.url)
 
 
 def _request_content(request: httpx.Request) -> bytes | _UploadStream:
@@ -137,10 +145,13 @@ class _ResponseStream(httpx.AsyncByteStream):
     async def __anext__(self) -> bytes:
         if self._response.content.at_eof():
             raise StopAsyncIteration
+        failure: httpx.RequestError | None = None
         try:
             chunk = await self._response.content.readany()
         except aiohttp.ClientError as error:
-            raise _translate_error(error) from None
+            failure = _translate_error(error)
+        if failure is not None:
+            raise failure
         if not chunk:
             raise StopAsyncIteration
         return chunk
@@ -169,7 +180,7 @@ def _create_session(tls: Any, idle_seconds: float) -> aiohttp.ClientSession:
     )
 
 
-def create_connections(*, proxy: str, verify: bool) -> Connections:
+def create_connections(*, proxy: Secret, verify: bool) -> Connections:
     """Return a new pool of connections.
 
     Args:

@@ -21,13 +21,14 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from .. import config, errors
-from ..config import Settings
+from ..config import Secret, Settings
+from ..credentials import NO_SECRET
 from ..redact import hide_secrets_in, install_log_filter, redact
 from ..wire.endpoints import Plane
 from . import event_loop
 from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
 from .platform import is_loopback_host
-from .request import CertificateError
+from .request import CertificateError, set_secret_url
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name the trusted certificates; a change takes effect at once."""
@@ -35,7 +36,7 @@ CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 ENVIRONMENT_TTL_S: Final = 1.0
 """Seconds after which the environment is read again."""
 
-_transports: dict[tuple[str, bool, str, str], httpx.AsyncBaseTransport] = {}
+_transports: dict[tuple[Secret, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 
 async def exchange(
@@ -60,7 +61,8 @@ async def exchange(
     auth = None if auth_by_plane is None else auth_by_plane[plane]
     if isinstance(auth, StaticAuth):
         request.headers.update(auth.headers)
-        request.url = request.url.copy_merge_params(auth.query) if auth.query else request.url
+        if auth.query:
+            set_secret_url(request, request.url.copy_merge_params(auth.query))
     elif isinstance(auth, SignedAuth):
         auth.sign(request)
     if not isinstance(auth, TokenAuth):
@@ -99,8 +101,8 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
     return _transports[key]
 
 
-def proxy_for(url: httpx.URL, configured: str) -> str:
-    """Return the URL of the proxy for a request, "" for none; this computer's own addresses need none.
+def proxy_for(url: httpx.URL, configured: Secret) -> Secret:
+    """Return the URL of the proxy for a request, empty for none; this computer's own addresses need none.
 
     Args:
         url: of the request.
@@ -110,43 +112,46 @@ def proxy_for(url: httpx.URL, configured: str) -> str:
         InvalidArgumentError: the proxy cannot be used.
     """
     if is_loopback_host(url.host):
-        return ""
+        return NO_SECRET
     if configured:
         return _parse_proxy("QIANFAN_PROXY", configured)
     return _environment_proxy(url.scheme, url.host, time.monotonic() // ENVIRONMENT_TTL_S)
 
 
-def without_password(proxy: str) -> str:
+def without_password(proxy: Secret) -> str:
     """Return a proxy's URL without user name and password."""
-    url = httpx.URL(proxy)
+    url = httpx.URL(proxy.get_secret_value())
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 @functools.lru_cache(maxsize=64)
-def _environment_proxy(scheme: str, host: str, _period: float) -> str:
-    """Return the proxy in HTTPS_PROXY or ALL_PROXY, "" if NO_PROXY names the host."""
+def _environment_proxy(scheme: str, host: str, _period: float) -> Secret:
+    """Return the proxy in HTTPS_PROXY or ALL_PROXY, an empty one if NO_PROXY names the host."""
     if proxy_bypass(host):
-        return ""
-    proxies = getproxies()
+        return NO_SECRET
+    proxies = {name: Secret(address) for name, address in getproxies().items()}
     if scheme in proxies:
         return _parse_proxy(f"{scheme.upper()}_PROXY", proxies[scheme])
-    all_proxy = proxies.get("all", "")
-    return "" if all_proxy.lower().startswith("socks") else all_proxy and _parse_proxy("ALL_PROXY", all_proxy)
+    all_proxy = proxies.get("all", NO_SECRET)
+    if not all_proxy or all_proxy.get_secret_value().lower().startswith("socks"):
+        return NO_SECRET
+    return _parse_proxy("ALL_PROXY", all_proxy)
 
 
-def _parse_proxy(name: str, address: str) -> str:
+def _parse_proxy(name: str, address: Secret) -> Secret:
     """Return a proxy's URL; as in curl, the scheme may be missing."""
-    full_address = address if "://" in address else f"http://{address}"
+    if "://" not in address.get_secret_value():
+        address = Secret(f"http://{address.get_secret_value()}")
     try:
-        url = httpx.URL(full_address)
+        url = httpx.URL(address.get_secret_value())
     except (httpx.InvalidURL, ValueError):
         url = httpx.URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise errors.InvalidArgumentError(
-            f"{name}={redact(full_address)!r}: a proxy is http://host:port; SOCKS is not supported, and such a "
-            "proxy mostly has an HTTP port too (不支持 SOCKS 代理，请改用其 HTTP 端口)"
+            f"{name}={redact(address.get_secret_value())!r}: a proxy is http://host:port; SOCKS is not supported, "
+            "and such a proxy mostly has an HTTP port too (不支持 SOCKS 代理，请改用其 HTTP 端口)"
         )
-    return full_address
+    return address
 
 
 def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:

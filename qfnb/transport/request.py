@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from .. import errors
-from ..config import Settings
+from ..config import Secret, Settings
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint
 from . import clock
@@ -50,6 +50,15 @@ class BytesStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self.content
+
+
+URL_TO_SEND = "url_to_send"
+"""Extension of a request: the URL that is sent, where that holds a secret; `Request.url` is printed in tracebacks."""
+
+
+def set_secret_url(request: httpx.Request, url: httpx.URL | str) -> None:
+    """Make a request go to a URL that no repr shows."""
+    request.extensions[URL_TO_SEND] = Secret(str(url))
 
 
 class CertificateError(httpx.ConnectError):

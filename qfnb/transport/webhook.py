@@ -10,28 +10,28 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import config, errors
+from ..config import Secret
 from . import event_loop
 from .http import exchange
 from .platform import is_loopback_host
+from .request import set_secret_url
 
 TIMEOUT_S: Final = 15.0
 
 
-def validate_webhook(url: str) -> None:
+def validate_webhook(url: Secret) -> None:
     """Raise unless messages may be sent to a URL.
 
     Raises:
         InvalidArgumentError: the URL is neither https nor on this computer.
     """
-    parts = urlsplit(url)
-    is_allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(parts.hostname or ""))
-    if not is_allowed or not parts.hostname:
-        raise errors.InvalidArgumentError(
-            f"{parts.scheme}://{parts.hostname or ''}: a webhook is an https address (须为 https 地址)"
-        )
+    scheme, host = _scheme_and_host(url)
+    is_allowed = scheme == "https" or (scheme == "http" and is_loopback_host(host))
+    if not is_allowed or not host:
+        raise errors.InvalidArgumentError(f"{scheme}://{host}: a webhook is an https address (须为 https 地址)")
 
 
-def post_webhook(url: str, message: Mapping[str, Any]) -> None:
+def post_webhook(url: Secret, message: Mapping[str, Any]) -> None:
     """Post a message as JSON and wait for the response.
 
     Raises:
@@ -42,12 +42,21 @@ def post_webhook(url: str, message: Mapping[str, Any]) -> None:
     event_loop.run(_post_json(url, json.dumps(message, ensure_ascii=False).encode()))
 
 
-async def _post_json(url: str, content: bytes) -> None:
-    host = urlsplit(url).hostname or ""  # the rest of the address may be a secret
-    request = httpx.Request("POST", url, content=content, headers={"content-type": "application/json"})
+async def _post_json(url: Secret, content: bytes) -> None:
+    scheme, host = _scheme_and_host(url)  # the rest of the address is a secret
+    request = httpx.Request("POST", f"{scheme}://{host}", content=content, headers={"content-type": "application/json"})
+    request.headers["host"] = httpx.URL(url.get_secret_value()).netloc.decode("ascii")
+    set_secret_url(request, url.get_secret_value())
     try:
         async with asyncio.timeout(TIMEOUT_S), aclosing(await exchange(request, config.settings())) as response:
             if response.status_code >= 300:
                 raise errors.ConnectionFailed(f"{host} answers with HTTP {response.status_code}", host=host)
+            return
     except (httpx.HTTPError, TimeoutError) as error:
-        raise errors.ConnectionFailed(f"{host} cannot be reached: {type(error).__name__}", host=host) from None
+        reason = type(error).__name__
+    raise errors.ConnectionFailed(f"{host} cannot be reached: {reason}", host=host)
+
+
+def _scheme_and_host(url: Secret) -> tuple[str, str]:
+    parts = urlsplit(url.get_secret_value())
+    return parts.scheme, parts.hostname or ""

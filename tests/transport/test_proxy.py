@@ -12,6 +12,7 @@ from qfnb.transport import http as proxies
 
 REMOTE_HOST = httpx.URL("https://qianfan.invalid/v2/chat/completions")
 REFUSED = http_answer(b"", status="407 Proxy Authentication Required")
+NO_PROXY = config.Secret("")
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -71,7 +72,7 @@ def test_a_default_login_in_netrc_is_not_sent(proxy, environment, tmp_path):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_this_computers_own_addresses_use_no_proxy(environment, host):
     environment("HTTP_PROXY", "http://elsewhere:3128")
-    assert not proxies.proxy_for(httpx.URL(f"http://{host}:8000/x"), "http://elsewhere:3128")
+    assert not proxies.proxy_for(httpx.URL(f"http://{host}:8000/x"), config.Secret("http://elsewhere:3128"))
 
 
 @pytest.mark.parametrize(
@@ -92,28 +93,28 @@ def test_this_computers_own_addresses_use_no_proxy(environment, host):
 def test_the_environment_decides_without_a_setting(environment, variables, expected):
     for name, value in variables.items():
         environment(name, value)
-    assert proxies.proxy_for(REMOTE_HOST, "") == expected
+    assert proxies.proxy_for(REMOTE_HOST, NO_PROXY) == config.Secret(expected)
 
 
 def test_the_setting_wins_over_the_environment(environment):
     environment("HTTPS_PROXY", "http://a:1")
     environment("NO_PROXY", "*")
-    assert proxies.proxy_for(REMOTE_HOST, "b:2") == "http://b:2"
+    assert proxies.proxy_for(REMOTE_HOST, config.Secret("b:2")) == config.Secret("http://b:2")
 
 
 @pytest.mark.parametrize("address", ["socks5://user:pass-of-mine@a:1", "ftp://a", "http://", "http://a:b:c"])
 def test_an_invalid_proxy_is_refused_before_anything_is_sent(environment, address):
     environment("HTTPS_PROXY", address)
     with pytest.raises(errors.InvalidArgumentError, match="HTTPS_PROXY=") as caught:
-        proxies.proxy_for(REMOTE_HOST, "")
+        proxies.proxy_for(REMOTE_HOST, NO_PROXY)
     assert "pass-of-mine" not in str(caught.value)
     with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_PROXY="):
-        proxies.proxy_for(REMOTE_HOST, address)
+        proxies.proxy_for(REMOTE_HOST, config.Secret(address))
 
 
 def test_a_change_of_the_environment_is_noticed(environment, monkeypatch):
     environment("HTTPS_PROXY", "http://a:1")
-    assert proxies.proxy_for(REMOTE_HOST, "") == "http://a:1"
+    assert proxies.proxy_for(REMOTE_HOST, NO_PROXY) == config.Secret("http://a:1")
     environment("HTTPS_PROXY", "http://b:2")
     monkeypatch.setattr("qfnb.transport.http.ENVIRONMENT_TTL_S", 1e-9)
-    assert proxies.proxy_for(REMOTE_HOST, "") == "http://b:2"
+    assert proxies.proxy_for(REMOTE_HOST, NO_PROXY) == config.Secret("http://b:2")

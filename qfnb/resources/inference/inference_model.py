@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
-from pydantic import SecretStr
-
 from ... import config, connect
 from ..._jobs import worker_pool
+from ...config import Secret
 from ...errors import APIError, InvalidArgumentError, StreamInterrupted, UnreadableAnswer
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
@@ -295,5 +294,5 @@ class InferenceModel(Generic[ReplyT]):
 
 
 def _hide_secret(name: str, value: Any) -> Any:
-    """Return a key as a `SecretStr`, so that no repr shows it."""
-    return SecretStr(value) if isinstance(value, str) and name != "base_url" else value
+    """Return a key as a `Secret`, so that no repr or pickle shows it."""
+    return Secret(value) if isinstance(value, str) and name != "base_url" else value

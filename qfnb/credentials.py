@@ -1,0 +1,110 @@
+"""Keys: texts that nothing shows, and the keys of one account."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
+
+from pydantic import SecretStr
+
+from .errors import CredentialsError
+
+PREFIX = "QIANFAN_"
+
+
+class Secret(SecretStr):
+    """A text that is neither shown nor pickled; empty, it is pickled like any other."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self:
+            raise TypeError(
+                "keys are not pickled: set QIANFAN_API_KEY, or the keys in use, in the other process (密钥不会被序列化)"
+            )
+        return type(self), ("",)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+
+NO_SECRET: Final = Secret("")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The keys of one account; any of the four kinds may be present.
+
+    Attributes:
+        api_key: `bce-v3/ALTAK-...`, for v2 inference.
+        access_key, secret_key: the IAM pair, for management and inference.
+        ak, sk: an application's pair, for v1 inference.
+        access_token: an OAuth token, for v1 inference.
+    """
+
+    api_key: Secret = NO_SECRET
+    access_key: Secret = NO_SECRET
+    secret_key: Secret = NO_SECRET
+    ak: Secret = NO_SECRET
+    sk: Secret = NO_SECRET
+    access_token: Secret = NO_SECRET
+
+    def __post_init__(self) -> None:
+        for first, second in (("access_key", "secret_key"), ("ak", "sk")):
+            if bool(self.get(first)) != bool(self.get(second)):
+                present, absent = (first, second) if self.get(first) else (second, first)
+                raise CredentialsError(
+                    f"{present} is set and {absent} is not: set both, e.g. {PREFIX}{absent.upper()} (两者须成对设置)"
+                )
+
+        if self.api_key.get_secret_value().startswith("ALTAK"):
+            raise CredentialsError(
+                "api_key holds the access key of an IAM pair (ALTAK...): an API key begins with bce-v3/ALTAK-; set "
+                f"{PREFIX}ACCESS_KEY and {PREFIX}SECRET_KEY, or create an API key (密钥种类不对)"
+            )
+        for name in ("access_key", "ak", "access_token"):
+            if self.get(name).startswith("bce-v3/"):
+                raise CredentialsError(f"{name} holds an API key (bce-v3/...): set {PREFIX}API_KEY (密钥种类不对)")
+
+    @classmethod
+    def of(cls, values: Mapping[str, str | SecretStr | None]) -> Self:
+        """Create credentials from plain or secret text; surrounding blanks and quotes are dropped."""
+        return cls(**{name: _parse_key(name, value) for name, value in values.items() if value})
+
+    def get(self, name: str) -> str:
+        """Return one key in clear text; only authentication calls this."""
+        secret: Secret = getattr(self, name)
+        return secret.get_secret_value()
+
+    def kinds(self) -> tuple[str, ...]:
+        """Return which kinds of key are present, without the keys."""
+        names = {"api_key": "API key", "access_key": "IAM pair", "ak": "AK/SK", "access_token": "access token"}
+        return tuple(text for name, text in names.items() if self.get(name))
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds())
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the secret texts, so that they can be removed from what is shown."""
+        return (value for f in fields(self) if (value := self.get(f.name)))
+
+
+def _parse_key(name: str, value: str | SecretStr) -> Secret:
+    if not isinstance(value, str | SecretStr):
+        raise CredentialsError(f"{name} is a {type(value).__name__}: must be a text")
+    secret = _strip_key(value if isinstance(value, str) else value.get_secret_value())
+    del value
+    if not _is_key(secret.get_secret_value()):
+        raise CredentialsError(
+            f"{name} contains characters that no key has (blank, line break or non-ASCII): copy it again "
+            f"(密钥中有多余字符，请重新复制)"
+        )
+    return secret
+
+
+def _strip_key(text: str) -> Secret:
+    return Secret(text.strip().strip("\"'“”‘’").removeprefix("Bearer ").strip())
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
