@@ -6,7 +6,7 @@ congestion control: a refusal lowers it by 20 %, a stable period without refusal
 
 import math
 from collections import deque
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 SPACING_MARGIN: Final = 1.02
 """Factor by which requests are spaced wider than allowed: the network does not keep them evenly spaced."""
@@ -38,8 +38,17 @@ MIN_DERIVED_TOKENS: Final = 5000.0
 PERSISTENT_SECONDS: Final = 10.0
 """Consecutive refusals for longer than this come from a limit, not from a short overload."""
 
+RAISED_S: Final = 3.0
+"""Seconds after a raise in which a refusal is the raise's."""
+
 UNLIMITED_FACTOR: Final = 1000.0
 """A derived rate that has grown to this many times the lowest derived rate is dropped."""
+
+MINUTE_S: Final = 60 * SPACING_MARGIN
+"""Seconds in which no more units go than a known limit allows; wider than a minute for the same reason."""
+
+MAX_SEND_TIMES: Final = 6000
+"""Sends that are remembered; limits above this are kept by the spacing alone."""
 
 RateSource = Literal["", "settings", "headers", "refusals"]
 
@@ -61,17 +70,24 @@ class Pacer:
         self.rate: float | None = None
         self.source: RateSource = ""
         self._next_at = -math.inf
-        self._changed_at = -math.inf
+        self._changed_at = self._raised_at = -math.inf
         self._refused_rate = math.inf
         self._refusals_started_at = -math.inf
         self._successes = 0
         self._recovered_since_cut = True
         self._rate_is_floor = False
+        self._send_times: deque[float] = deque(maxlen=MAX_SEND_TIMES)
+        self._before_refusals: dict[str, object] = {}
 
     @property
     def ceiling(self) -> float | None:
         """Units a minute: the lowest limit of settings and platform, None without one."""
         return min(self._ceilings.values(), default=None)
+
+    @property
+    def was_derived(self) -> bool:
+        """Whether the rate came from refusals before the present ones; then spacing does most of what a pause does."""
+        return self._before_refusals.get("source") == "refusals"
 
     def set_ceiling(self, source: RateSource, rate: float | None) -> None:
         """Set the limit of one source, or remove it with None."""
@@ -85,7 +101,16 @@ class Pacer:
 
     def seconds_to_wait(self, now: float) -> float:
         """Return the seconds until the next unit may go; not positive if it may go now."""
-        return 0.0 if self.rate is None else self._next_at - now
+        if self.rate is None:
+            return 0.0
+        ceiling, sent = self.ceiling or math.inf, self._send_times
+        if len(sent) < ceiling or ceiling > MAX_SEND_TIMES:
+            return self._next_at - now
+        return max(self._next_at, sent[-max(int(ceiling), 1)] + MINUTE_S) - now
+
+    def record_send(self, now: float) -> None:
+        """Remember a request, also without a rate: it counts in the minute of a limit that is learned later."""
+        self._send_times.append(now)
 
     def spend(self, units: float, now: float) -> None:
         """Count units that go now; a negative number corrects an estimate."""
@@ -123,6 +148,36 @@ class Pacer:
             self.rate, self._recovered_since_cut = max(1.0, self.rate * DECREASE), False
         self.source, self._next_at = "refusals", max(self._next_at, now)
 
+    def remember(self) -> None:
+        """Remember the rate before a refusal, for `undo_slow_down`."""
+        names = ("rate", "source", "_changed_at", "_refused_rate", "_refusals_started_at", "_recovered_since_cut")
+        self._before_refusals = {name: getattr(self, name) for name in (*names, "_rate_is_floor")}
+
+    def undo_slow_down(self, now: float, limit: float | None = None, refused_rate: float = math.inf) -> None:
+        """Take the rate from before the refusals, which had another cause.
+
+        A rate that was raised just before them goes back to what it was before that.
+
+        Args:
+            now: seconds on the clock of the refusals.
+            limit: units a minute that replace no rate; None if the refusals came from no limit.
+            refused_rate: units a minute near which the rate rises slowly.
+        """
+        earlier, self._before_refusals = self._before_refusals, {}
+        earlier_rate = cast("float | None", earlier.get("rate"))
+        if not earlier or (limit is not None and earlier_rate is not None):
+            return
+        if earlier_rate is not None and now - self._raised_at < RAISED_S:
+            self.rate = max(self.rate or 0.0, earlier_rate / INCREASE)
+            return
+        self.__dict__.update(earlier)
+        if limit is not None:
+            self.rate, self.source, self._refused_rate = limit, "refusals", refused_rate
+            self._changed_at, self._recovered_since_cut = now, True
+        if self.ceiling is not None and (self.rate is None or self.rate > self.ceiling):
+            self._apply_ceiling()
+        self._next_at = min(self._next_at, now)
+
     def recover(self, now: float) -> None:
         """Raise the rate after a stable period, up to the ceiling; called for each success."""
         if self.source != "refusals" or self.rate is None:
@@ -135,8 +190,8 @@ class Pacer:
             return
         is_near = self.rate * INCREASE > self._refused_rate >= self.rate / INCREASE
         self.rate *= FAST_INCREASE if is_far_below else PROBE_INCREASE if is_near else INCREASE
-        self._changed_at, self._successes = now, 0
-        self._recovered_since_cut, self._rate_is_floor = True, False
+        self._changed_at = self._raised_at = now
+        self._successes, self._recovered_since_cut, self._rate_is_floor = 0, True, False
         if self.rate >= (self._min_derived_rate * UNLIMITED_FACTOR if self.ceiling is None else self.ceiling):
             self._apply_ceiling()
 
@@ -164,6 +219,10 @@ class RecentUsage:
     def requests(self, now: float, seconds: float = 60) -> float:
         """Return the successful requests of the last seconds."""
         return sum(row[1] for row in self._by_second if row[0] > now - seconds - 1)
+
+    def seconds_until_free(self, now: float) -> float:
+        """Return the seconds until the oldest request is a minute old, infinite without one."""
+        return max(self._by_second[0][0] + 61 - now, 0.0) if self._by_second else math.inf
 
     def tokens(self, now: float) -> float:
         """Return the tokens of the last minute."""

@@ -2,13 +2,13 @@
 
 Requests and tokens are each spread evenly over the minute, since a sliding window refuses a burst at its
 start. The rates come from the settings, from the platform's headers, or from its refusals: a refusal slows
-all calls down, and successes raise the rate again.
+all calls down, and successes raise the rate again. The first success after refusals tells their cause: soon, after
+few refusals, an overload (nothing changes); soon, after many, a second's limit; after a minute, a minute's.
 """
 
 import asyncio
 import math
 import random
-import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -18,14 +18,28 @@ from . import clock, event_loop
 from .clock import Deadline
 from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, Pacer, RecentUsage
 from .platform import Platform
-from .retry import MAX_RETRY_AFTER
+from .retry import MAX_RETRY_AFTER, parse_duration, parse_number
 
 MAX_PAUSE_S: Final = 60.0
 """The platform counts by the minute, so waiting longer has no use."""
 
+MAX_PROBE_PAUSE_S: Final = 15.0
+"""The longest pause that refusals without a Retry-After double to: the limit may have been reset meanwhile."""
+
+MOMENT_S: Final = 3.0
+"""A call sent this soon after a refusal and answered shows that no minute's limit was exceeded."""
+
+FREE_TOLERANCE_S: Final = 2.0
+"""Requests are counted by the second, so the end of their minute is known to about this."""
+
+SPORADIC_SHARE: Final = 0.1
+"""Refused calls among the latest, above which they come from a limit and not from single overloads."""
+
+SHARE_WEIGHT: Final = 1 / 32
+"""Weight of the latest call in that share."""
+
 _SECOND_LIMITS = {4, 18, "4", "18"}
 _TOKEN_LIMITS = {336502, "336502", "tpm_rate_limit_exceeded"}
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?$")
 
 
 class RateLimiter:
@@ -42,6 +56,9 @@ class RateLimiter:
         self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS)
         self.max_in_flight, self.in_flight, self.refusals = math.inf, 0, 0
         self._paused_until, self._consecutive_refusals = -math.inf, 0
+        self._refused_share, self._refused_at, self._free_at = 0.0, -math.inf, math.inf
+        self._peak_rate, self._minute_count = 0.0, 0.0
+        self._earlier_max_in_flight = math.inf
         self._recent_usage, self._random = RecentUsage(), random_
         self._applied_settings: Settings | None = None
         self._queue_lock, self._slot_released = asyncio.Lock(), asyncio.Event()
@@ -73,8 +90,9 @@ class RateLimiter:
             if deadline:
                 deadline.resume(remaining_s)
         self.in_flight += 1
+        now = clock.now()
+        self.requests.record_send(now)
         if self._is_paced:
-            now = clock.now()
             self.requests.spend(1, now)
             self.tokens.spend(tokens, now)
         return self.refusals
@@ -114,12 +132,15 @@ class RateLimiter:
             latency_s: seconds since the request was sent.
         """
         now = clock.now()
+        self._refused_share *= 1 - SHARE_WEIGHT
         self._recent_usage.add(used_tokens or 0, now)
         if used_tokens is not None:
             self.correct_tokens(estimate, used_tokens)
         if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
             self._apply_headers(headers, now - latency_s)
         if refusals == self.refusals:
+            if self._consecutive_refusals:
+                self._explain_refusals(now, now - latency_s)
             self._consecutive_refusals = 0
             self.max_in_flight += 1 / self.max_in_flight if self.max_in_flight < math.inf else 0
             self.requests.recover(now)
@@ -139,14 +160,21 @@ class RateLimiter:
             error: the refusal.
         """
         now = clock.now()
+        self._refused_share += (1 - self._refused_share) * SHARE_WEIGHT
         if refusals == self.refusals:
+            if not self._consecutive_refusals:
+                self._remember(now)
+            self._minute_count = max(self._minute_count, self._recent_usage.requests(now))
             self.refusals += 1
             self._consecutive_refusals += 1
             self.max_in_flight = max(1.0, min(self.max_in_flight, self.in_flight) / 2)
             self._slow_down(error, now)
         pause_s = error.retry_after
         if pause_s is None or pause_s > MAX_RETRY_AFTER:
-            pause_s = min(2.0**self._consecutive_refusals, MAX_PAUSE_S) * (0.5 + self._random() / 2)
+            pause_s = min(2.0**self._consecutive_refusals, MAX_PROBE_PAUSE_S) * (0.5 + self._random() / 2)
+            if self._consecutive_refusals == 1 and self.requests.was_derived:
+                pause_s /= 4
+            pause_s = min(pause_s, max(self._recent_usage.seconds_until_free(now), 1.0))
         self._paused_until = max(self._paused_until, now + pause_s)
 
     def estimate_tokens(self, request_bytes: int, body: object) -> float:
@@ -200,14 +228,39 @@ class RateLimiter:
         else:
             self.requests.slow_down(self._recent_usage.requests(now), now)
 
+    def _remember(self, now: float) -> None:
+        """Remember the state before the first of consecutive refusals."""
+        self._refused_at, self._free_at = now, now + self._recent_usage.seconds_until_free(now)
+        self._peak_rate, self._minute_count = self._recent_usage.requests(now, seconds=1) * 60, 0.0
+        self._earlier_max_in_flight = self.max_in_flight
+        self.requests.remember()
+        self.tokens.remember()
+
+    def _explain_refusals(self, now: float, sent_at: float) -> None:
+        """Correct the rate by the time of the first success after refusals: an overload's, a second's or a minute's."""
+        was_short = self._consecutive_refusals == 1 and self._paused_until - self._refused_at <= MOMENT_S
+        if not was_short and sent_at - self._refused_at > MOMENT_S:
+            if self._minute_count and sent_at >= self._free_at - FREE_TOLERANCE_S:
+                self.requests.undo_slow_down(now, self._minute_count, self._minute_count)
+            elif self._peak_rate >= MIN_DERIVED_REQUESTS:
+                self.requests.undo_slow_down(now, self._peak_rate)
+            return
+        is_limit = self._refused_share > SPORADIC_SHARE
+        if is_limit and self._peak_rate < MIN_DERIVED_REQUESTS:
+            return
+        self.max_in_flight = self._earlier_max_in_flight
+        self.requests.undo_slow_down(now, self._peak_rate if is_limit else None, self._peak_rate)
+        if not is_limit:
+            self.tokens.undo_slow_down(now)
+
     def _apply_headers(self, headers: Mapping[str, str], sent_at: float) -> None:
         for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens")):
-            limit = _parse_number(headers.get(f"x-ratelimit-limit-{unit}", ""))
+            limit = parse_number(headers.get(f"x-ratelimit-limit-{unit}", ""))
             if limit is None or limit <= 0:
                 continue
             pacer.set_ceiling("headers", limit)
-            if _parse_number(headers.get(f"x-ratelimit-remaining-{unit}", "")) == 0:
-                reset_s = _parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
+            if parse_number(headers.get(f"x-ratelimit-remaining-{unit}", "")) == 0:
+                reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
                 pause_s = min(max(60 / limit, 1.0) if reset_s is None else reset_s, MAX_PAUSE_S)
                 self._paused_until = max(self._paused_until, sent_at + pause_s)
 
@@ -232,25 +285,6 @@ def _validate_limits(settings: Settings) -> None:
 
 def _format_times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _parse_number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _parse_duration(text: str) -> float | None:
-    """Return "12", "1.5s", "6m0s" or "250ms" in seconds, None for anything else."""
-    if (plain_seconds := _parse_number(text)) is not None:
-        return max(plain_seconds, 0.0)
-    match = _DURATION.match(text) if text else None
-    if match is None:
-        return None
-    hours, minutes, seconds, thousandths = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
 
 
 def _reset_in_child() -> object:

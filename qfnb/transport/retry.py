@@ -4,7 +4,9 @@ Three attempts by default, exponential backoff with full jitter; a server's Retr
 minutes; a call that may already have changed something is not repeated.
 """
 
+import math
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +15,9 @@ from ..wire import error_codes
 
 MAX_RETRY_AFTER = 120.0
 """Seconds; where a server asks for more, the call fails at once."""
+
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?$")
 
 
 @dataclass(frozen=True)
@@ -61,3 +66,23 @@ def _is_retryable(error: Exception, *, repeatable: bool) -> bool:
         case errors.RequestTimeoutError():
             return repeatable
     return False
+
+
+def parse_number(text: str) -> float | None:
+    """Return the number in a header, None for anything else and for infinity."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_duration(text: str) -> float | None:
+    """Return "12", "1.5s", "6m0s" or "250ms" in seconds, None for anything else."""
+    if (plain_seconds := parse_number(text)) is not None:
+        return max(plain_seconds, 0.0)
+    match = _DURATION.match(text) if text else None
+    if match is None:
+        return None
+    hours, minutes, seconds, thousandths = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000
