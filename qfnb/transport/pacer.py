@@ -38,6 +38,9 @@ MIN_DERIVED_TOKENS: Final = 5000.0
 PERSISTENT_SECONDS: Final = 10.0
 """Consecutive refusals for longer than this come from a limit, not from a short overload."""
 
+SLOW_RATE: Final = 600.0
+"""A minute; a derived rate below this stays lowered after a refusal, since single refusals are what it can learn from."""
+
 RAISED_S: Final = 3.0
 """Seconds after a raise in which a refusal is the raise's."""
 
@@ -86,8 +89,9 @@ class Pacer:
 
     @property
     def was_derived(self) -> bool:
-        """Whether the rate came from refusals before the present ones; then spacing does most of what a pause does."""
-        return self._before_refusals.get("source") == "refusals"
+        """Whether a fast rate came from earlier refusals; then spacing does most of what a pause does."""
+        is_fast = self.rate is not None and self.rate >= SLOW_RATE
+        return is_fast and self._before_refusals.get("source") == "refusals"
 
     def set_ceiling(self, source: RateSource, rate: float | None) -> None:
         """Set the limit of one source, or remove it with None."""
@@ -166,6 +170,8 @@ class Pacer:
         earlier, self._before_refusals = self._before_refusals, {}
         earlier_rate = cast("float | None", earlier.get("rate"))
         if not earlier or (limit is not None and earlier_rate is not None):
+            return
+        if earlier["source"] == "refusals" and (earlier_rate or 0.0) < SLOW_RATE:
             return
         if earlier_rate is not None and now - self._raised_at < RAISED_S:
             self.rate = max(self.rate or 0.0, earlier_rate / INCREASE)

@@ -23,7 +23,7 @@ from .retry import MAX_RETRY_AFTER, parse_duration, parse_number
 MAX_PAUSE_S: Final = 60.0
 """The platform counts by the minute, so waiting longer has no use."""
 
-MAX_PROBE_PAUSE_S: Final = 15.0
+MAX_PROBE_PAUSE_S: Final = 30.0
 """The longest pause that refusals without a Retry-After double to: the limit may have been reset meanwhile."""
 
 MOMENT_S: Final = 3.0

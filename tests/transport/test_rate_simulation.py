@@ -77,7 +77,7 @@ def test_sporadic_refusals_do_not_slow_a_fast_batch(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_sporadic_refusals_without_a_retry_after_cost_seconds_each(seed):
     server = Server(fault_share=0.03, rng=random.Random(seed))
-    assert run_virtually(send_all(server, 1000)) < 100, "31 pauses of up to 2 seconds"
+    assert run_virtually(send_all(server, 1000)) < 150, "31 pauses of up to 2 seconds, longer for several in a row"
 
 
 @pytest.mark.parametrize("seed", range(5))
