@@ -39,7 +39,7 @@ PERSISTENT_SECONDS: Final = 10.0
 """Consecutive refusals for longer than this come from a limit, not from a short overload."""
 
 SLOW_RATE: Final = 600.0
-"""A minute; a derived rate below this stays lowered after a refusal, since single refusals are what it can learn from."""
+"""A minute; a derived rate below this stays lowered after a refusal: single refusals are all it can learn from."""
 
 RAISED_S: Final = 3.0
 """Seconds after a raise in which a refusal is the raise's."""
