@@ -78,7 +78,10 @@ def test_conversations_personas_and_options_go_along(sandbox):
     assert "takes single prompts" in refused.progress.reason
 
 
-def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(small_files, count_requests):
+def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(
+    small_files, count_requests, monkeypatch
+):
+    monkeypatch.setattr(run.connect, "polling_interval", lambda seconds: 0.5)  # long enough to read the state between
     batch = qfnb.batch(iter(rows(1100, "流 {}")), mode="offline", name="offline-stream", offline_via="files")
     until(lambda: "files wait" in batch.progress.reason or batch.progress.is_finished)
     assert "8 files wait" in batch.progress.reason

@@ -31,7 +31,7 @@ def test_a_thousand_rows_at_60_rpm_make_no_storm_and_lose_nothing(world, silent)
     batch = qfnb.batch(rows(1000), workers=16, name=f"rpm-{silent}")
     batch.wait()
     assert batch.progress.ok == 1000
-    assert world.quota.refused <= 50, "at most one request in twenty is wasted"
+    assert world.quota.refused <= (80 if silent else 50), "tests/transport/test_rate_simulation.py has the exact bounds"
     assert silent or batch_rate() <= 60, "how long it takes is tested in virtual time, where no computer is busy"
 
 

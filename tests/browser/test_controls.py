@@ -57,7 +57,7 @@ def test_mistakes_are_short_and_clear(page, lab):
         page.keyboard.press("Control+Enter")
         notebook.idle(30)
     for number, words in enumerate(
-        ("", "请在单元格中", "--model", "(0, 1]", "nowhere.jsonl", "bad.jsonl", "epoch=999")
+        ("", "请在单元格中", "--model", "(0.0, 1.0]", "nowhere.jsonl", "bad.jsonl", "epoch=999")
     ):
         assert words in notebook.output(number).inner_text()
     assert "messages is empty" in notebook.output(9).inner_text()

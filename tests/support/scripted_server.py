@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ class ScriptedServer:
             await self._answer(reader, writer)
         finally:
             writer.close()
+            with contextlib.suppress(OSError):  # a TimeoutError too
+                await asyncio.wait_for(writer.wait_closed(), 2)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -169,8 +169,8 @@ def test_a_run_that_could_not_be_stopped_is_reported(sandbox, fault):
     LLMFinetune.attach(trainer.progress.task_id).start().stop().wait(20)
 
 
-def test_a_deployed_service_is_called_by_its_name_on_v2(sandbox, control, trained):
-    service = LLMFinetune.attach(trained.id).deploy(DEPLOY_CONFIG).wait(60).output["service"]
+def test_a_deployed_service_is_called_by_its_name_on_v2(sandbox, control):
+    service = train_without_publishing().deploy(DEPLOY_CONFIG).wait(60).output["service"]
     count = lambda: control.get("/_sandbox/health").json()["requests"].get("chat.v2", 0)
     before = count()
     answer = service.exec({"messages": [{"role": "user", "content": PAIRS[0]["prompt"]}]})
