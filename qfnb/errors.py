@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from ._text import strip_controls
 from .redact import redact
 
 
@@ -42,7 +43,7 @@ class QianfanError(Exception):
 
         IPython joins several texts without line breaks in `%xmode Plain` and `Minimal`.
         """
-        lines = str(self).splitlines() or [""]
+        lines = strip_controls(self).splitlines() or [""]
         cell_line = _cell_line(self.__traceback__)
         return ["\n".join([f"{type(self).__name__}: {lines[0]}{cell_line}", *lines[1:3]])]
 

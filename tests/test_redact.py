@@ -102,3 +102,9 @@ def test_the_line_of_the_cell_is_shown_without_its_key(name):
     assert f"cell line 1: ask({name}=" in traceback_text
     assert "你好" in traceback_text
     assert "nobody" not in traceback_text
+
+
+def test_a_notebook_shows_an_error_without_terminal_escapes():
+    shown = "".join(errors.APIError("x", "\x1b[31mred\x1b]8;;http://a.example\x07 link")._render_traceback_())
+    assert "red link" in shown
+    assert "\x1b" not in shown

@@ -73,20 +73,25 @@ class ImageResponse(Reply[wire.ImageReply]):
         """Write the images as PNG files with prompt, model, seed and size as metadata.
 
         Args:
-            folder: created if it does not exist.
+            folder: created if it does not exist; with one image also the name of a file, `cat.png`.
             name: the stem of the file names; default: the beginning of the prompt.
 
         Returns:
             The paths, in order; an existing file is never overwritten.
 
         Raises:
-            InvalidArgumentError: the folder cannot be written to.
+            InvalidArgumentError: the folder cannot be written to, or the file exists.
         """
         target = Path(folder).expanduser()
+        file_name = ""
+        if target.suffix.lower() == ".png" and not target.is_dir() and len(self.images) == 1:
+            if target.exists():
+                raise InvalidArgumentError(f"{target}: the file exists and is not overwritten; save under another name")
+            target, file_name = target.parent, target.name
         stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
         try:
             target.mkdir(parents=True, exist_ok=True)
-            return [self._save_image(target, stem, index) for index in range(len(self.images))]
+            return [self._save_image(target, stem, index, file_name) for index in range(len(self.images))]
         except OSError as error:
             raise InvalidArgumentError(f"{target}: images cannot be written there: {error.strerror}") from None
 
@@ -98,13 +103,13 @@ class ImageResponse(Reply[wire.ImageReply]):
     def __repr__(self) -> str:
         return f"<{len(self.data.data)} image(s) of {self.prompt!r}>"
 
-    def _save_image(self, folder: Path, stem: str, index: int) -> Path:
+    def _save_image(self, folder: Path, stem: str, index: int, file_name: str) -> Path:
         import io  # noqa: PLC0415 - with Pillow, only when something is saved
 
         from PIL import Image, PngImagePlugin  # noqa: PLC0415
 
         number = 1 + index
-        while (path := folder / f"{stem}_{number}.png").exists():
+        while (path := folder / (file_name or f"{stem}_{number}.png")).exists():
             number += 1
         with Image.open(io.BytesIO(self.images[index])) as image:
             metadata = PngImagePlugin.PngInfo()

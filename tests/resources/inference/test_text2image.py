@@ -141,6 +141,15 @@ def test_an_existing_file_is_not_overwritten(sandbox, tmp_path):
     assert [path.name for (path,) in paths] == ["水墨_猫_狗_1.png", "水墨_猫_狗_2.png"]
 
 
+def test_one_picture_is_saved_under_the_name_of_a_file_once(sandbox, tmp_path):
+    reply = Text2Image().do("猫", size="768x768")
+    assert reply.save(tmp_path / "new" / "pic.png") == [tmp_path / "new" / "pic.png"]
+    with Image.open(tmp_path / "new" / "pic.png") as image:
+        assert image.text["prompt"] == "猫"
+    with pytest.raises(errors.InvalidArgumentError, match="exists and is not overwritten"):
+        reply.save(tmp_path / "new" / "pic.png")
+
+
 def test_a_picture_is_edited_and_the_result_is_there(sandbox, tmp_path):
     (path := tmp_path / "photo.png").write_bytes(picture())
     reply = ImageEdit().do("变成黑白", [path, picture(colour="blue")], with_decode="base64")
