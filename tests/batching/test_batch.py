@@ -386,7 +386,7 @@ def test_the_journal_holds_no_key(sandbox):
 def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, count_requests):
     control.post("/_sandbox/limits", json={"rpm": 240}).raise_for_status()
     try:
-        batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited")
+        batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited", model="ernie-5.1")  # not asked before
         until(lambda: batch.finished_count() >= 6)
         started_at = time.monotonic()
         batch.cancel()

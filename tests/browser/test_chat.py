@@ -102,7 +102,7 @@ def f(x: int) -> str:  # 注释
     return "值 $x$" + str(x * 2)
 ```''')
 """
-LIVE = "open_with_stop_button(a, html=chat.html, final=lambda _: {'text/html': ''}, stop=lambda: None, tooltip='')"
+LIVE = "open_with_stop_button(a, html=chat.html, final=lambda _: {'text/plain': '', 'text/html': ''}, stop=lambda: None, tooltip='')"
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
