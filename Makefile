@@ -3,6 +3,7 @@
 # make test   everything that must hold: format, lint, types, layers, tests, notebooks, browser
 # make check  the part of `make test` that takes seconds
 # make fidelity  run the tests and write FIDELITY.md from what they saw
+# make faults  write tests/faults/README.md from the marks of the tests
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
 # make bench  measure against other clients, and run the long forms of the batch tests
 
@@ -14,7 +15,7 @@ JOBS ?= 3
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo lab test check fidelity probe bench clean
+.PHONY: demo lab test check fidelity faults probe bench clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -35,6 +36,9 @@ fidelity: $(READY)
 	mkdir -p build
 	QFNB_EVIDENCE=build/evidence.json $(BIN)/python -m pytest --quiet tests
 	$(BIN)/python tests/support/fidelity.py build/evidence.json
+
+faults: $(READY)
+	$(BIN)/python tests/support/fault_table.py
 
 probe: $(READY)
 	$(BIN)/qfnb probe --dry-run
