@@ -1,6 +1,7 @@
 # make demo   run the quickstart end to end on the sandbox and write it as a page
 # make lab    open JupyterLab on the notebooks
 # make test   everything that must hold: format, lint, types, layers, tests, notebooks, browser
+# make test-loaded  the tests RUNS times, files in random order, beside two busy loops: none depends on being quick
 # make check  the part of `make test` that takes seconds
 # make fidelity  run the tests and write FIDELITY.md from what they saw
 # make faults  write tests/faults/README.md from the marks of the tests
@@ -12,10 +13,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 3
+RUNS ?= 3
+SEED ?=
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo lab test check fidelity faults probe bench clean
+.PHONY: demo lab test test-loaded check fidelity faults probe bench clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -25,6 +28,10 @@ lab: $(READY)
 
 test: check
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test-loaded: $(READY)
+	$(BIN)/python tests/support/loaded.py --runs $(RUNS) $(if $(SEED),--seed $(SEED)) \
+	  --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: $(READY)
 	$(BIN)/ruff format --check qfnb tests notebooks/*.py notebooks/data benchmarks

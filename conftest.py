@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -52,11 +53,22 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
         collector.skip_compare += ("image/svg+xml", "text/html")  # type: ignore[attr-defined]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the browser tests first, they take longest; a browser or kernel that was late gets a second try."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--shuffle SEED`."""
+    parser.addoption("--shuffle", metavar="SEED", help="run the files in a random order; tests of a file keep theirs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the browser tests first, they take longest, unless files are shuffled; a late browser gets a second try."""
+    if (seed := config.getoption("--shuffle")) is not None:
+        files = sorted({str(item.path) for item in items})
+        random.Random(seed).shuffle(files)  # noqa: S311 - a seed repeats it
+        position = {file: number for number, file in enumerate(files)}
+        items.sort(key=lambda item: position[str(item.path)])
+    else:
+        items.sort(key=lambda item: item.get_closest_marker("browser") is None)
     for item in items:
-        if item.get_closest_marker("browser") or item.get_closest_marker("kernel"):
+        if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
