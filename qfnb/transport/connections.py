@@ -9,7 +9,8 @@ import httpx
 import yarl
 
 from ..config import Secret
-from .request import URL_TO_SEND, BytesStream, CertificateError
+from .public_addresses import PrivateAddressError, PublicResolver
+from .request import PUBLIC_ONLY, URL_TO_SEND, BytesStream, CertificateError, NotPublicError
 
 IDLE_TIMEOUT_S: Final = 30.0
 """Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or more."""
@@ -38,8 +39,10 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
 """aiohttp's errors and the httpx errors that they become; the first match counts."""
 
 
-def _translate_error(error: aiohttp.ClientError) -> httpx.RequestError:
+def _translate_error(error: aiohttp.ClientError | PrivateAddressError) -> httpx.RequestError:
     """Return the httpx error for an aiohttp error."""
+    if isinstance(getattr(error, "os_error", error), PrivateAddressError):
+        return NotPublicError("not a public address")
     if isinstance(error, aiohttp.ClientConnectionResetError) or isinstance(
         error.__cause__, aiohttp.ClientConnectionResetError
     ):
@@ -73,26 +76,29 @@ class Connections(httpx.AsyncBaseTransport):
     """An httpx transport over aiohttp; URLs are sent as they were written and signed, not quoted again.
 
     Requests that must not be repeated (extension `repeatable` is False) use a separate pool, which keeps idle
-    connections for `FRESH_TIMEOUT_S` only.
+    connections for `FRESH_TIMEOUT_S` only; those with the extension `PUBLIC_ONLY` use one to public addresses.
     """
 
     def __init__(self, proxy: Secret, tls: Any) -> None:
         self._proxy = proxy
         self._session = _create_session(tls, IDLE_TIMEOUT_S)
         self._fresh_session = _create_session(tls, FRESH_TIMEOUT_S)
+        self._public_resolver = PublicResolver()
+        self._public_session = _create_session(tls, IDLE_TIMEOUT_S, self._public_resolver)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its content still unread.
 
         Raises:
             WriteError: the connection closed before the whole request was written: it was not executed.
+            NotPublicError: the request is for public addresses only, and the host has another one.
             RequestError: no response came back; the request may have been executed.
         """
         content = _request_content(request)
         timeouts = request.extensions.get("timeout", {})
-        session = self._session if request.extensions.get("repeatable", True) else self._fresh_session
         failure: httpx.RequestError | None = None
         try:
+            session = await self._select_session(request)
             response = await session.request(
                 request.method,
                 _parse_url(_url_to_send(request)),
@@ -103,7 +109,7 @@ class Connections(httpx.AsyncBaseTransport):
                 timeout=_client_timeout(timeouts.get("connect"), timeouts.get("read")),
                 proxy=self._proxy.get_secret_value() or None,
             )
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, PrivateAddressError) as error:
             failure = _translate_error(error)
         if failure is not None:  # raised here, where aiohttp's frames with the keys are not its context
             is_cut = isinstance(content, _UploadStream) and content.is_cut
@@ -113,8 +119,14 @@ class Connections(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._session.close()
-        await self._fresh_session.close()
+        for session in (self._session, self._fresh_session, self._public_session):
+            await session.close()
+
+    async def _select_session(self, request: httpx.Request) -> aiohttp.ClientSession:
+        if not request.extensions.get(PUBLIC_ONLY):
+            return self._session if request.extensions.get("repeatable", True) else self._fresh_session
+        await self._public_resolver.validate(_parse_url(_url_to_send(request)).host or "", by_proxy=bool(self._proxy))
+        return self._session if self._proxy else self._public_session
 
 
 def _url_to_send(request: httpx.Request) -> str:
@@ -173,9 +185,9 @@ def _client_timeout(connect: float | None, read: float | None) -> aiohttp.Client
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
-def _create_session(tls: Any, idle_seconds: float) -> aiohttp.ClientSession:
+def _create_session(tls: Any, idle_seconds: float, resolver: PublicResolver | None = None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=idle_seconds),
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=idle_seconds, resolver=resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
 

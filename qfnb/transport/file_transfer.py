@@ -6,10 +6,8 @@ addresses, downloads have size limits, and images are checked to be images.
 
 import asyncio
 import io
-import ipaddress
 import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -19,11 +17,11 @@ import httpx
 
 from .. import errors
 from .._private_files import write_atomically
-from ..config import Settings, settings
+from ..config import Secret, Settings, settings
 from ..wire import batches as wire
 from . import http, protocol
 from .client import CallOptions, Client
-from .request import ReadResponse, path_values
+from .request import PUBLIC_ONLY, NotPublicError, ReadResponse, path_values, set_secret_url
 from .response import MAX_REPLY_BYTES, R, Response, read_bytes, read_json
 
 MIN_UPLOAD_BYTES_PER_S = 64 * 1024
@@ -162,13 +160,16 @@ async def download_image(url: str, settings: Settings, *, trusted_host: str) -> 
         UnexpectedContent: the URL is not allowed, or its content is not an image.
         ConnectionFailed: the image cannot be fetched.
     """
-    if not trusted_host or urlsplit(url).netloc != trusted_host:
-        await validate_public_url(url)
+    request = _download_request(Secret(url), "the picture", trusted_hosts={trusted_host})
+    del url
+    reason = ""
     try:
         async with asyncio.timeout(settings.llm_api_retry_timeout):
-            content = await _fetch_image(url, settings)
+            content = await _fetch_image(request, settings)
     except (httpx.HTTPError, TimeoutError) as error:
-        raise errors.ConnectionFailed(f"the picture cannot be fetched: {type(error).__name__}") from None
+        reason = _reason_of(error, "the picture")
+    if reason:
+        raise errors.ConnectionFailed(f"the picture cannot be fetched: {reason}")
     validate_image(content)
     return content
 
@@ -192,35 +193,46 @@ def validate_image(content: bytes) -> None:
         raise errors.UnexpectedContent(f"the picture has {pixels:,} pixels: at most {MAX_IMAGE_PIXELS:,} are shown")
 
 
-async def _fetch_image(url: str, settings: Settings) -> bytes:
-    async with aclosing(await http.exchange(httpx.Request("GET", url), settings)) as response:
+async def _fetch_image(request: httpx.Request, settings: Settings) -> bytes:
+    async with aclosing(await http.exchange(request, settings)) as response:
         if response.status_code != 200:
             raise errors.UnexpectedContent(f"the picture's address answers HTTP {response.status_code}")
         return await read_bytes(response, MAX_IMAGE_BYTES)
 
 
-async def validate_public_url(url: str, label: str = "the picture") -> None:
-    """Raise unless a URL is https and leads to a public address.
+def _download_request(url: Secret, label: str, *, trusted_hosts: Collection[str]) -> httpx.Request:
+    """Return the request for a URL that the platform returned; whoever has such a URL may read what is there.
 
     Args:
-        url: of a picture or a file.
+        url: https; it may lead to public addresses only.
         label: what is at the URL, for the message.
+        trusted_hosts: `host:port`s for which both rules are waived.
 
     Raises:
-        UnexpectedContent: says which rule is broken.
-        ConnectionFailed: the host cannot be resolved.
+        UnexpectedContent: the URL is not https.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        raise errors.UnexpectedContent(f"{label}'s address is not https")
     try:
-        addresses = await asyncio.get_running_loop().getaddrinfo(
-            parts.hostname, parts.port or 443, type=socket.SOCK_STREAM
-        )
-    except OSError:
-        raise errors.ConnectionFailed(f"{parts.hostname} cannot be found", host=parts.hostname) from None
-    if not all(ipaddress.ip_address(row[4][0]).is_global for row in addresses):
-        raise errors.UnexpectedContent(f"{label}'s address is on a private network: it is not fetched")
+        parts = httpx.URL(url.get_secret_value())
+    except httpx.InvalidURL:
+        parts = httpx.URL()
+    host = parts.netloc.decode("ascii")
+    is_trusted = bool(host) and host in trusted_hosts and parts.scheme in {"http", "https"}
+    if not is_trusted and (parts.scheme != "https" or not host):
+        raise errors.UnexpectedContent(f"{label}'s address is not https")
+    request = httpx.Request("GET", f"{parts.scheme}://{host}", extensions={PUBLIC_ONLY: not is_trusted})
+    set_secret_url(request, parts)
+    return request
+
+
+def _reason_of(error: Exception, label: str) -> str:
+    """Return why a download failed.
+
+    Raises:
+        UnexpectedContent: its address is not public.
+    """
+    if isinstance(error, NotPublicError):
+        raise errors.UnexpectedContent(f"{label}'s address is on a private network: it is not fetched") from None
+    return type(error).__name__
 
 
 async def download_file(client: Client, url: str, path: Path, max_bytes: int) -> None:
@@ -238,11 +250,11 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
         ConnectionFailed: the file cannot be fetched.
     """
     platform_hosts = {urlsplit(address).netloc for address in (client.platform.console_url, client.platform.bos_url)}
-    if urlsplit(url).netloc not in platform_hosts or not url.startswith(("http://", "https://")):
-        await validate_public_url(url, "the download")
-    current, host = settings(), urlsplit(url).netloc
+    request = _download_request(Secret(url), "the download", trusted_hosts=platform_hosts)
+    del url
+    current, host = settings(), request.url.netloc.decode("ascii")
     timeouts = {"connect": current.connect_timeout, "read": current.idle_timeout, "write": 60.0, "pool": None}
-    request = httpx.Request("GET", url, extensions={"timeout": timeouts})
+    request.extensions["timeout"] = timeouts
     try:
         async with aclosing(await http.exchange(request, current)) as response:
             response.request = request
@@ -251,5 +263,7 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
                     f"{host} answers the download with HTTP {response.status_code} (下载地址已失效?)"
                 )
             await read_bytes_to(path, max_bytes)(response)
+            return
     except (httpx.HTTPError, TimeoutError) as error:
-        raise errors.ConnectionFailed(f"{host}: the download broke off: {type(error).__name__}", host=host) from None
+        reason = _reason_of(error, "the download")
+    raise errors.ConnectionFailed(f"{host}: the download broke off: {reason}", host=host)

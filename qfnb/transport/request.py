@@ -61,8 +61,16 @@ def set_secret_url(request: httpx.Request, url: httpx.URL | str) -> None:
     request.extensions[URL_TO_SEND] = Secret(str(url))
 
 
+PUBLIC_ONLY = "public_only"
+"""Extension of a request: whether it may go to public addresses only."""
+
+
 class CertificateError(httpx.ConnectError):
     """The server's certificate is not trusted, or it does not speak TLS."""
+
+
+class NotPublicError(httpx.ConnectError):
+    """A request for public addresses only would have gone to another one."""
 
 
 @dataclass(frozen=True)
