@@ -8,6 +8,7 @@ import pytest
 from qfnb._private_files import write_private
 
 
+@pytest.mark.fault("F85")
 def test_a_private_file_is_replaced_and_only_its_user_can_read_it(tmp_path):
     path = tmp_path / "key.json"
     write_private(path, "旧")

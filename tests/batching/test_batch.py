@@ -17,6 +17,7 @@ from qfnb.batching import journal_reader
 from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.journal_store import delete_journal, journal_path
 from qfnb.errors import InvalidArgumentError
+from qfnb.transport import rate_limiter
 
 
 def rows(count, template="第 {} 个问题"):
@@ -123,6 +124,7 @@ def test_appended_and_reordered_rows_reuse_what_is_there(count_requests):
     assert count_requests()["came"] == 12
 
 
+@pytest.mark.fault("F80")
 @pytest.mark.parametrize(
     ("other", "message"),
     [
@@ -175,6 +177,23 @@ def test_an_outage_is_waited_for(control, fault, count_requests):
         until(lambda: states.add(batch.progress.state) or batch.progress.is_finished)
     assert batch.progress.ok == 60
     assert "waiting" in states
+
+
+@pytest.mark.fault("F56")
+def test_refusals_without_end_stop_the_batch_with_their_reason_and_it_can_be_resumed(
+    repeat_fault, count_requests, monkeypatch, control
+):
+    monkeypatch.setattr(rate_limiter, "_limiters", {})
+    repeat_fault("status", status=429)
+    with qfnb.testing():
+        batch = qfnb.batch(rows(40, "拒 {}"), workers=4, name="refused")
+        stopped = wait_for_progress(batch)
+        assert (stopped.state, stopped.finished_rows < 40) == ("stopped", True)
+        assert "no answer for 600 s: [rpm_rate_limit_exceeded]" in stopped.reason
+        assert count_requests()["came"] < 400, "twenty minutes of four workers are no storm"
+        control.request("DELETE", "/_sandbox/faults").raise_for_status()
+        batch.resume()
+        assert wait_for_progress(batch).ok == 40
 
 
 def test_first_rows_that_all_fail_spare_the_others(repeat_fault, count_requests):
@@ -362,6 +381,7 @@ def test_interrupting_the_wait_cancels(repeat_fault, interrupt, sandbox):
     assert batch.progress.state == "cancelled"
 
 
+@pytest.mark.fault("F85")
 def test_a_journal_is_private_and_can_be_deleted(sandbox):
     batch = qfnb.batch(["甲"], name="private")
     batch.wait()

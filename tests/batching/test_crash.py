@@ -50,6 +50,7 @@ def count_answered(name):
         return 0
 
 
+@pytest.mark.fault("F69")
 def test_three_kills_and_thirty_percent_faults_lose_no_row(repeat_fault, count_requests):
     rows = 2000 if FULL else 300
     repeat_fault("status", 0.3)
@@ -76,6 +77,7 @@ def write_journal(name, count):
     return journal_path(name)
 
 
+@pytest.mark.fault("F78")
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 0.999])
 def test_a_torn_tail_costs_only_the_rows_in_it(sandbox, tmp_path, share):
     path = tmp_path / "torn.db"
@@ -107,6 +109,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         journal.close()
 
 
+@pytest.mark.fault("F77")
 def test_a_full_disk_stops_the_batch_and_the_rows_in_memory_are_there(monkeypatch, sandbox):
     batch = qfnb.batch([f"满 {n}" for n in range(400)], name="full", workers=4, canary=0)
     pages = batch._runner._journal.database.execute("pragma page_count").fetchone()[0]
@@ -144,6 +147,7 @@ def test_a_journal_of_another_version_is_left_alone(sandbox):
         qfnb.batch(["行 0"], name="future")
 
 
+@pytest.mark.fault("F77")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, count_requests):
     (tmp_path / "batches").write_text("a file where the folder should be")
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))

@@ -25,6 +25,7 @@ def batch_rate():
     return rates[-1]
 
 
+@pytest.mark.fault("F55")
 @pytest.mark.parametrize("silent", [False, True], ids=["told by headers", "found out"])
 def test_a_thousand_rows_at_60_rpm_make_no_storm_and_lose_nothing(world, silent):
     world.quota.set_limits(60, silent=silent)

@@ -258,6 +258,7 @@ def zip_bytes(*entries, method=zipfile.ZIP_DEFLATED):
 LINE = b'{"prompt": "p", "response": "r"}\n'
 
 
+@pytest.mark.fault("F82")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -277,6 +278,7 @@ def test_a_zip_that_is_not_safe_is_not_opened(tmp_path, content, message):
         Dataset.load(tmp_path / "x.zip")
 
 
+@pytest.mark.fault("F82")
 def test_a_zip_may_have_no_more_than_is_allowed(tmp_path):
     (tmp_path / "x.zip").write_bytes(zip_bytes(("x.jsonl", LINE * 9, 0o600)))
     with pytest.raises(errors.DatasetError, match="at most 100"):

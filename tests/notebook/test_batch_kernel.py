@@ -117,6 +117,7 @@ def test_a_static_notebook_gets_one_line_and_then_the_panel_from_the_cell_that_w
     assert kernel.run("%qfbatch wait result").text == second.text
 
 
+@pytest.mark.fault("F69")
 def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, control):
     control.post("/_sandbox/register", json={"on": True})
     data, kernels = ROWS % 120 + f"\ndf['review'] += ' {time.time_ns()}'", [Kernel()]
@@ -183,6 +184,7 @@ TEXT = "判断 {{\"json\": [1]}} 'single' $HOME \\n %d：\n\n  {stars}"
 FILLED = "判断 {\"json\": [1]} 'single' $HOME \\n %d：\n\n  5"
 
 
+@pytest.mark.fault("F75")
 @pytest.mark.parametrize("form", ["cell", "line"])
 def test_the_prompt_goes_through_as_it_is_written(kernel, start_batch, control, fault, form):
     fault("chat.v2", "status", status=400, times=None)
@@ -196,6 +198,7 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, start_batch, control, 
     assert kernel.value("result.progress.latest_failures[0].input") == repr(filled_prompt)
 
 
+@pytest.mark.fault("F75")
 @pytest.mark.parametrize(
     ("line", "words"),
     [

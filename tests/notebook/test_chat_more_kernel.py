@@ -46,6 +46,7 @@ def test_comparing_asks_at_the_same_time(kernel, control):
     assert max_open[0] == 3
 
 
+@pytest.mark.fault("F65")
 def test_a_click_on_stop_ends_the_answer_while_the_cell_runs(kernel, fault):
     fault("chat.v2", "stall", after=3)
     cell = kernel.start("%%qfchat -o partial\n你是谁", live=True)

@@ -68,6 +68,7 @@ def count_created(name):
     return len(jobs), len(tasks), len(versions), len(services)
 
 
+@pytest.mark.fault("F68")
 @pytest.mark.parametrize("key", ["job_id", "task_id", "published", "service_id"])
 @pytest.mark.parametrize("when", ["before", "unheard", "after"])
 def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, when, key):

@@ -49,6 +49,7 @@ def test_a_gateways_error_is_read_from_its_headers():
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.fault("F52")
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -81,6 +81,7 @@ def test_invalid_limits_are_named(limits):
         RateLimiter().apply_settings(config.Settings(**limits))
 
 
+@pytest.mark.fault("F54")
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -127,6 +128,7 @@ def test_without_a_known_limit_the_rate_becomes_that_of_the_last_minute():
     assert "refusals" in limiter.describe()
 
 
+@pytest.mark.fault("F53")
 def test_a_token_refusal_lowers_the_token_rate():
     limiter = RateLimiter()
     limiter.record_success(0, {}, used_tokens=5000)
@@ -165,6 +167,7 @@ def test_used_tokens_replace_the_estimate():
     assert after == pytest.approx(1.0 * 1.02, abs=0.1)
 
 
+@pytest.mark.fault("F59")
 def test_a_cancelled_waiter_does_not_use_a_turn():
     async def act():
         limiter = RateLimiter()
@@ -303,6 +306,7 @@ def test_one_refusal_at_the_start_costs_a_batch_seconds_not_minutes(control, fau
     assert time.monotonic() - started_at < 10
 
 
+@pytest.mark.fault("F52")
 def test_a_call_with_a_retry_after_of_a_day_fails_at_once_and_says_so(scripted):
     from support.scripted_server import http_answer
 

@@ -44,6 +44,7 @@ def test_delays_grow_and_are_random(n_attempts, max_delay_s):
     assert RetryPolicy().next_delay_s(BUSY, n_attempts, repeatable=True, random_=lambda: 1.0) == max_delay_s
 
 
+@pytest.mark.fault("F52")
 def test_retry_after_is_honoured_up_to_a_limit():
     short_wait = errors.RateLimitError(18, "x", retry_after=7.0)
     long_wait = errors.RateLimitError(18, "x", retry_after=121.0)

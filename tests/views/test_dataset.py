@@ -73,6 +73,7 @@ def test_a_picture_is_drawn_only_when_it_is_one():
     assert "not a PNG" in html
 
 
+@pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_in_a_dataset_acts(attack):
     rows = [{"history": [{"prompt": attack, "response": attack}], "prompt": attack, "response": attack, attack: attack}]

@@ -77,6 +77,7 @@ def test_a_static_form_shows_the_same_as_python(form):
     assert "&quot;ERNIE-Speed-8K&quot;" in render.html(form.state)
 
 
+@pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_texts_are_inert_in_every_field(form, attack):
     row = form.state.form.supported_models[0].model_copy(deep=True)

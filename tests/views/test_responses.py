@@ -36,6 +36,7 @@ def test_a_function_call_is_shown_where_there_is_no_text():
     assert 'add({"城市": "北京"})' in bundle(call)["text/plain"]
 
 
+@pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attacks_become_text(attack):
     tags = {

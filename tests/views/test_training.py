@@ -89,6 +89,7 @@ def test_the_time_between_the_end_and_a_later_step_is_not_work():
     assert "elapsed 20 s" in panel.fact_lines(replace(DEPLOYED, stages=later, ended_at=None), now=90_010.0)[0]
 
 
+@pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", [*ATTACKS, "evil\n!rm -rf /"])
 def test_hostile_text_is_inert_in_every_field(attack):
     names = ("title", "status", "run_id", "task_id", "job_id", "model_version_id", "service_endpoint", "error")

@@ -81,6 +81,7 @@ def test_a_second_click_that_comes_late_counts_as_the_first(monkeypatch):
     assert trainer.executed == []
 
 
+@pytest.mark.fault("F70")
 def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
     def refuse(_):
         raise errors.APIError(336100, "<b>arrears</b>", hint="欠费，请充值 / top up the account")

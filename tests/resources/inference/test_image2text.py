@@ -74,6 +74,7 @@ def test_what_is_not_an_image_is_not_sent(scripted, image, message):
     assert not server.requests
 
 
+@pytest.mark.fault("F93")
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -89,6 +90,7 @@ def test_images_are_not_downloaded_from_private_addresses(url, message):
         fetch(url)
 
 
+@pytest.mark.fault("F93")
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -117,6 +117,7 @@ def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
     assert Storage.download(address, tmp_path / "ten", max_bytes=10).read_bytes() == b"0123456789"
 
 
+@pytest.mark.fault("F93")
 @pytest.mark.parametrize(
     ("url", "message"),
     [

@@ -109,6 +109,7 @@ def test_what_is_wrong_is_told_with_file_and_line(sandbox, name, content, code, 
     assert httpx.get(report.download_url, trust_env=False).json()[0]["code"] == code
 
 
+@pytest.mark.fault("F82")
 def test_links_in_a_zip_are_refused(sandbox):
     link = zipfile.ZipInfo("passwd.jsonl")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16

@@ -52,6 +52,7 @@ def test_a_pattern_is_about_the_names_of_operations(fault, http):
     assert http.get("/v2/batches").status_code == 503
 
 
+@pytest.mark.fault("F91")
 def test_a_rule_applies_to_the_same_calls_for_the_same_seed():
     def matches(seed):
         rule = Fault(endpoint="chat.v2", chance=0.3, times=None, seed=seed)
@@ -213,6 +214,7 @@ def test_a_request_header_breaks_a_stream(sandbox, http):
         events(http, **headers)
 
 
+@pytest.mark.fault("F91")
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_a_fault_in_a_header_needs_the_control_token(http, token):
     answer = http.post(CHAT, json=BODY, headers={"x-qfnb-fault": "503", "x-qfnb-control": token})

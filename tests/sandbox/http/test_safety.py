@@ -41,6 +41,7 @@ def open_socket(sandbox, seconds=5):
     return socket.create_connection((host, int(port)), timeout=seconds)
 
 
+@pytest.mark.fault("F86")
 def test_it_listens_on_loopback_only(sandbox):
     port = int(sandbox.url.rpartition(":")[2])
     table = Path("/proc/net/tcp").read_text().splitlines()
@@ -50,6 +51,7 @@ def test_it_listens_on_loopback_only(sandbox):
     ]
 
 
+@pytest.mark.fault("F86")
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil:80", "localhost.evil:80", "[::1]:80", "0.0.0.0:80", "127.0.0.1@evil:1"]
 )
@@ -57,16 +59,19 @@ def test_a_foreign_host_is_refused(http, host):
     assert http.post(CHAT, json=BODY, headers={"host": host}).status_code == 403
 
 
+@pytest.mark.fault("F86")
 @pytest.mark.parametrize("head", ["", "host: 127.0.0.1:1\r\nhost: evil.example\r\n"])
 def test_a_request_without_a_host_or_with_two_is_refused(sandbox, head):
     assert raw_response(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {"400", "403"}
 
 
+@pytest.mark.fault("F86")
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil", "file://"])
 def test_a_web_page_is_refused(http, origin):
     assert http.post(CHAT, json=BODY, headers={"origin": origin}).status_code == 403
 
 
+@pytest.mark.fault("F87")
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
 )
@@ -85,6 +90,7 @@ def test_every_spelling_of_the_json_type_is_accepted(http, kind):
     assert answer.status_code == 200
 
 
+@pytest.mark.fault("F87")
 def test_a_preflight_request_gets_no_permission(http):
     headers = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
     answers = [
@@ -95,6 +101,7 @@ def test_a_preflight_request_gets_no_permission(http):
     assert [answer.status_code for answer in answers] == [403, 405, 200]
 
 
+@pytest.mark.fault("F87", "F91")
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "health"), ("POST", "stop"), ("GET", "openapi.json"), ("POST", "faults"), ("GET", "snapshots")],
@@ -124,6 +131,7 @@ def refusals(sandbox, http):
     yield "oauth", http.post("/oauth/2.0/token", params=query, json={})
 
 
+@pytest.mark.fault("F89")
 def test_keys_of_the_real_platform_are_refused_in_clear_words_and_kept_nowhere(sandbox):
     with httpx.Client(base_url=sandbox.url, trust_env=False) as http:
         for plane, answer in refusals(sandbox, http):
@@ -133,6 +141,7 @@ def test_keys_of_the_real_platform_are_refused_in_clear_words_and_kept_nowhere(s
     assert [path.name for path in state if b"anary" in path.read_bytes()] == []
 
 
+@pytest.mark.fault("F88")
 @pytest.mark.parametrize(
     "content",
     [
@@ -154,6 +163,7 @@ def test_bytes_that_are_not_http_do_no_harm(sandbox, http, content):
     assert http.post(CHAT, json=BODY).status_code == 200
 
 
+@pytest.mark.fault("F88")
 def test_clients_that_never_finish_their_request_do_not_block_others(sandbox, http):
     slow = [open_socket(sandbox) for _ in range(100)]
     for connection in slow:
@@ -169,6 +179,7 @@ def open_streams(control):
     return control.get("/_sandbox/health").json()["streams"]
 
 
+@pytest.mark.fault("F88")
 def test_two_hundred_streams_at_once_all_end_well(sandbox, http, control):
     limits = httpx.Limits(max_connections=200)
 
@@ -184,6 +195,7 @@ def test_two_hundred_streams_at_once_all_end_well(sandbox, http, control):
     until(lambda: open_streams(control) == 0, 1)
 
 
+@pytest.mark.fault("F88")
 @pytest.mark.parametrize("stalled", [False, True])
 def test_a_stream_whose_reader_went_away_is_over_within_a_second(sandbox, http, control, stalled):
     kind = "stall@2" if stalled else "drip:0.05"
@@ -195,6 +207,7 @@ def test_a_stream_whose_reader_went_away_is_over_within_a_second(sandbox, http, 
     until(lambda: open_streams(control) == 0, 1)
 
 
+@pytest.mark.fault("F94")
 @pytest.mark.parametrize(
     "content", [b"[" * 100_000, b'{"a":' * 50_000, b"9" * 5000, b'"\\ud800"', b"NaN", b"\xff", b"[]", b"null"]
 )

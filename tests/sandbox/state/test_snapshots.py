@@ -124,6 +124,7 @@ def home(tmp_path):
     stop(tmp_path / "sandbox")
 
 
+@pytest.mark.fault("F85")
 def test_only_its_user_can_read_the_state_and_its_copies(home):
     home.mkdir(mode=0o755)
     (home / "state.db").touch(mode=0o644)

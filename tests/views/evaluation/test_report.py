@@ -76,6 +76,7 @@ def test_a_long_summary_is_folded():
     assert "汇总 summary (13)" in evaluation.html(many)
 
 
+@pytest.mark.fault("F92")
 def test_hostile_names_and_answers_are_only_text():
     report = build_report({EVIL: [0.0, 1.0], EVIL + "2": [1.0, 0.0]}, metrics=(EVIL,), texts=EVIL)
     for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
