@@ -75,7 +75,9 @@ class CredentialsError(InvalidArgumentError):
 
 
 class RequestError(QianfanError):
-    """No usable response came back from the server."""
+    """No usable response came back from the server; `partial` is the text that had arrived of a stream."""
+
+    partial: str = ""
 
 
 class ConnectionFailed(RequestError):
@@ -100,7 +102,20 @@ class RequestTimeoutError(RequestError):
 
 
 class UnexpectedContent(RequestError):
-    """The response does not follow the protocol."""
+    """The response does not follow the protocol.
+
+    Attributes:
+        request_id: for the platform's support; "" if the response had none.
+    """
+
+    def __init__(self, message: str, *, request_id: str = "") -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        summary, *details = super().__str__().split("\n")
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return "\n".join([f"{summary}{request}", *details])
 
 
 class ResponseTooLarge(RequestError):

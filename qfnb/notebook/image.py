@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from ..errors import QianfanError
 from ..wire import catalog
 from . import await_cell, tab_completion
 from .parser import Parser, document_magic, resolve_endpoint, store_variable, user_variables, variable_name
@@ -86,18 +85,18 @@ class ImageMagics(Magics):
 
         cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         live = image.open_live(prompt, cell_task.cancel)
-        results: list[ImageResponse | QianfanError] = []
+        results: list[ImageResponse | Exception] = []
 
         async def work() -> None:
             try:
                 results.append(await draw(with_decode="base64"))
-            except QianfanError as error:
+            except Exception as error:  # noqa: BLE001 - raised when the Stop button is gone
                 results.append(error)
 
         def on_end(interrupted: bool) -> None:
             if not results:
                 live.finish(image.ImageState(prompt, state="interrupted"))
-            elif isinstance(results[0], QianfanError):
+            elif isinstance(results[0], Exception):
                 live.remove()
                 raise results[0]
             else:

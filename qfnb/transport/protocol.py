@@ -90,7 +90,7 @@ def build_api_error(
     return _CLASSES[row.kind](
         code,
         redact(message),
-        request_id or headers.get("x-baidu-request-id", "") or headers.get("x-bce-request-id", ""),
+        request_id or _header_request_id(headers),
         hint=row.hint,
         status=status,
         retry_after=parse_retry_after(headers),
@@ -121,7 +121,7 @@ def decode_stream_event(data: str) -> dict[str, Any]:
     """
     body = _parse_json_object(data.encode())
     if body is None:
-        raise errors.UnexpectedContent(f"the stream sent something that is not JSON: {_quote_excerpt(data.encode())}")
+        raise errors.UnexpectedContent(f"the stream sent something that is not JSON: {quote_excerpt(data.encode())}")
     raise_for_error(body)
     return body
 
@@ -143,7 +143,7 @@ def _find_error(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
 
 def _gateway_error(status: int, headers: Mapping[str, str], content: bytes) -> errors.QianfanError:
     code = headers.get("x-bce-error-code")
-    message = headers.get("x-bce-error-message") or f"HTTP {status}: {_quote_excerpt(content)}"
+    message = headers.get("x-bce-error-message") or f"HTTP {status}: {quote_excerpt(content)}"
     if code is None and status < 500 and status not in {401, 403, 404, 408, 409, 429}:
         return errors.UnexpectedContent(message)
     return build_api_error(code or status, message, status=status, headers=headers)
@@ -152,8 +152,9 @@ def _gateway_error(status: int, headers: Mapping[str, str], content: bytes) -> e
 def _unexpected_content(status: int, headers: Mapping[str, str], content: bytes) -> errors.UnexpectedContent:
     kind = headers.get("content-type", "no content type")
     return errors.UnexpectedContent(
-        f"HTTP {status}, {kind}: the response is not a JSON object: {_quote_excerpt(content)}\n"
-        "是否被代理或登录页拦截？/ is a proxy or a login page in between?"
+        f"HTTP {status}, {kind}: the response is not a JSON object: {quote_excerpt(content)}\n"
+        "是否被代理或登录页拦截？/ is a proxy or a login page in between?",
+        request_id=_header_request_id(headers),
     )
 
 
@@ -173,6 +174,10 @@ def _find_request_id(body: Mapping[str, Any]) -> str:
     return next((str(body[name]) for name in names if body.get(name)), "")
 
 
+def _header_request_id(headers: Mapping[str, str]) -> str:
+    return headers.get("x-baidu-request-id", "") or headers.get("x-bce-request-id", "")
+
+
 def _seconds_until(text: str, now: datetime) -> float:
     try:
         return (parsedate_to_datetime(text) - now).total_seconds()
@@ -180,6 +185,7 @@ def _seconds_until(text: str, now: datetime) -> float:
         return math.nan
 
 
-def _quote_excerpt(content: bytes) -> str:
+def quote_excerpt(content: bytes) -> str:
+    """Return the beginning of a response for a message, quoted and without secrets."""
     text = " ".join(redact(content[:2000].decode("utf-8", "replace")).split())
     return repr(clip(text, 81)) if text else "(empty)"

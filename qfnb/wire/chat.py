@@ -105,7 +105,8 @@ def text_of(body: Mapping[str, Any]) -> str:
     """Return the text of a reply or of a stream's event, v1 or v2."""
     if body.get("result") is not None:
         return str(body["result"])
-    return str(_first_message(body).get("content") or "")
+    content = _first_message(body).get("content") or ""
+    return content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
 
 
 def reasoning_of(body: Mapping[str, Any]) -> str:
@@ -185,7 +186,8 @@ def is_final(body: Mapping[str, Any]) -> bool:
     """Return whether an event completes the stream."""
     if body.get("is_end"):
         return True
-    return any(choice.get("finish_reason") for choice in body.get("choices") or ())
+    choices = body.get("choices")
+    return isinstance(choices, list) and any(isinstance(each, dict) and each.get("finish_reason") for each in choices)
 
 
 def finish_reason(body: Mapping[str, Any]) -> str | None:

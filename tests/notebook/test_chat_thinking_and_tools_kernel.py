@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support.chat_script import sent_bodies, streamed, tool_call, whole
+from support.scripted_server import http_answer
 
 USAGE = {
     "prompt_tokens": 30,
@@ -216,3 +217,13 @@ def test_a_function_and_a_format_go_together(kernel, answering):
     cell = kernel.run("%%qfchat -f pydantic:Place --tools weather -o reply\n天气")
     assert "Place(city='杭州')" in cell.text
     assert kernel.value("(reply.parsed.city, len(reply.steps))") == "('杭州', 1)"
+
+
+@pytest.mark.fault("F25")
+def test_a_reply_without_pictures_is_one_error_and_leaves_no_button(kernel, answering):
+    answering([http_answer(b'{"id": "as-9", "data": null}')])
+    cell = kernel.run("%%qfimage\n猫", live=True)
+    kernel.listen(0.3)
+    assert "UnexpectedContent" in cell.error[0]
+    assert "(request as-9)" in cell.error[0]
+    assert (cell.html.strip(), [output["output_type"] for output in cell.outputs].count("error")) == ("", 1)

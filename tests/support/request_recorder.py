@@ -38,7 +38,7 @@ ANSWERS = {
     "/v2/chat/completions": {**CHAT, "choices": [CHOICE], "model": "m"},
     "/wenxinworkshop/service/list": {"log_id": "1", "result": {"common": [], "custom": []}},
 }  # fmt: skip
-EMBEDDING = {
+EMBEDDING: dict[str, Any] = {
     "id": "as-x",
     "object": "embedding_list",
     "created": 1,
@@ -73,10 +73,16 @@ def record_requests() -> Iterator[tuple[str, list[SentRequest]]]:
             body = json.loads(content) if content else None
             headers = {key.lower(): value for key, value in self.headers.items()}
             requests.append(SentRequest(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body))
-            self._reply(parts.path, bool(isinstance(body, dict) and body.get("stream")))
+            self._reply(parts.path, body if isinstance(body, dict) else {})
 
-        def _reply(self, path: str, stream: bool) -> None:
-            kinds = {"/embeddings": EMBEDDING, "/text2image": IMAGE, "/reranker": RERANK}
+        def _reply(self, path: str, body: dict[str, Any]) -> None:
+            stream, vectors = bool(body.get("stream")), EMBEDDING["data"] * len(body.get("input", ""))
+            kinds = {
+                "/embeddings": EMBEDDING | {"data": vectors},
+                "/text2image": IMAGE,
+                "/images/": IMAGE,
+                "/rerank": RERANK,
+            }
             replies = next((answer for part, answer in kinds.items() if part in path), CHAT)
             text = json.dumps(ANSWERS.get(path, replies))
             done = "data: [DONE]\n\n" if path.startswith("/v2/") else ""

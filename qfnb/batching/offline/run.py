@@ -15,7 +15,8 @@ from ... import connect, errors
 from ..._jobs.background_batch import BatchControl
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
 from ...config import settings
-from ...resources.inference.reply import ChatResponse, create_reply, failed_result, row_result_of
+from ...resources.inference.reply import ChatResponse, create_reply, refuse_defect
+from ...resources.inference.reply_row import failed_result, row_result_of
 from ...transport import clock
 from ...transport.response import Response
 from ...wire.batches import MAX_UNFINISHED, UNFINISHED_CODE
@@ -182,6 +183,7 @@ class OfflineRun:
         reply = create_reply(ChatResponse, Response(dict(body), dict), request.endpoint or request.model or "")
         reply.is_offline = True
         try:
+            refuse_defect(reply, reply.find_defect(reply.body))
             return row_result_of(await self._pipeline.correct(conversation, reply))
         except errors.QianfanError as error:
             return failed_result(error)

@@ -7,17 +7,19 @@ from ..._text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import catalog, inference as wire
+from ...wire import catalog, inference as wire, reply_shape
 from ..validation import validate_positive
 from .chat_request import validate_encodable
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target, v1_only
-from .reply import Reply
+from .reply import Reply, refuse_defect
 from .thinking import warn_once
 
 
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
     """Vectors in the order of the texts: `resp["data"][0]["embedding"]`, or `.vectors`."""
+
+    find_defect = staticmethod(reply_shape.find_vector_defect)
 
     @property
     def vectors(self) -> list[list[float]]:
@@ -89,7 +91,11 @@ class Embedding(InferenceModel[EmbeddingResponse]):
                 return InferenceRequest(wire.EMBEDDING_V2, record, model)
             return InferenceRequest(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options), model)
 
-        return PreparedCall(build_request, call_options)
+        def check(reply: EmbeddingResponse, _text: str) -> None:
+            if (count := len(reply.body["data"])) != len(texts):
+                refuse_defect(reply, f"data: there are {count} vectors for {len(texts)} texts")
+
+        return PreparedCall(build_request, call_options, check)
 
 
 def _preset_model(choice: ModelChoice) -> catalog.CatalogModel | None:
@@ -118,6 +124,8 @@ def _validate_texts(texts: Sequence[str]) -> list[str]:
 
 class RerankResponse(Reply[wire.RerankReply]):
     """The documents with their scores; `.ranked` has the best first."""
+
+    find_defect = staticmethod(reply_shape.find_score_defect)
 
     @property
     def ranked(self) -> list[wire.RankedDocument]:
@@ -223,6 +231,8 @@ _COUNTED_MODEL = "ERNIE-3.5-8K"
 
 class TokenizerResponse(Reply[wire.TokenizerReply]):
     """The platform's count."""
+
+    find_defect = staticmethod(reply_shape.find_count_defect)
 
 
 class Tokenizer(InferenceModel[TokenizerResponse]):

@@ -13,7 +13,7 @@ from ... import connect
 from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...transport import event_loop, file_transfer
-from ...wire import catalog, inference as wire
+from ...wire import catalog, inference as wire, reply_shape
 from .inference_model import InferenceModel, PreparedCall
 from .model_choice import ModelChoice
 from .reply import Reply
@@ -26,6 +26,7 @@ class ImageResponse(Reply[wire.ImageReply]):
     Images that come as addresses are downloaded at once: the addresses are valid for 24 hours.
     """
 
+    find_defect = staticmethod(reply_shape.find_picture_defect)
     prompt: str = ""
     host: str = ""
     downloaded_images: tuple[bytes, ...] = ()

@@ -12,18 +12,18 @@ from typing import Any, Generic, Literal, TypeVar, Unpack
 from ... import config, connect
 from ..._jobs import worker_pool
 from ...config import Secret
-from ...errors import APIError, InvalidArgumentError, StreamInterrupted, UnreadableAnswer
+from ...errors import APIError, InvalidArgumentError, RequestError, UnexpectedContent, UnreadableAnswer
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.platform import Platform
 from ...transport.response import Response
-from ...wire import catalog, chat as wire
+from ...wire import catalog, chat as wire, reply_shape
 from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
 from . import batch_task
 from .arguments import AccountKeys
 from .model_choice import DEFAULT_SETTINGS, ModelChoice, name_living_models
-from .reply import Reply, create_reply
+from .reply import Reply, create_reply, refuse_defect
 from .thinking import warn_once
 from .usage_log import UsageEntry, log_usage
 
@@ -107,7 +107,10 @@ class InferenceModel(Generic[ReplyT]):
             allowed = ", ".join(AccountKeys.__annotations__)
             raise InvalidArgumentError(f"{unknown[0]!r} is not an account key; they are {allowed}")
         self.model, self.endpoint, self.version = model, endpoint, version
-        self._keys: dict[str, Any] = {name: _hide_secret(name, value) for name, value in keys.items()}
+        self._keys: dict[str, Any] = {  # no repr or pickle shows a `Secret`
+            name: Secret(value) if isinstance(value, str) and name != "base_url" else value
+            for name, value in keys.items()
+        }
 
     def prepare(
         self,
@@ -248,10 +251,10 @@ class InferenceModel(Generic[ReplyT]):
         try:
             response = await client.send(request.endpoint, request.record, options=options, model=request.model)
             reply = entry.record_reply(self._to_reply(response))
+            refuse_defect(response, reply.find_defect(response.body))
         except BaseException as error:
             entry.error = type(error).__name__
-            if isinstance(error, APIError):
-                name_living_models(error, self.kind, request.model)
+            name_living_models(error, self.kind, request.model)
             raise
         finally:
             log_usage(entry)
@@ -267,9 +270,11 @@ class InferenceModel(Generic[ReplyT]):
         pieces = client.stream(
             request.endpoint, request.record, final=wire.is_final, options=call.options, model=request.model
         )
-        text, last = "", None
+        text, last, has_answer = "", None, False
         try:
             async for piece in pieces:
+                refuse_defect(piece, reply_shape.find_event_defect(piece.body))
+                has_answer = has_answer or reply_shape.has_answer(piece.body)
                 text += wire.text_of(piece.body)
                 reply = entry.record_reply(self._to_reply(piece))
                 if last is None or not wire.is_final(last.body):
@@ -278,21 +283,15 @@ class InferenceModel(Generic[ReplyT]):
                     with contextlib.suppress(UnreadableAnswer):  # raised below: the last piece comes first
                         call.check(reply, text)
                 yield reply
-            if last is not None:
-                call.check(last, text)
+            if last is None or not has_answer:
+                raise UnexpectedContent("the stream ended without an answer", request_id=entry.request_id)
+            call.check(last, text)
         except BaseException as error:
             entry.error = type(error).__name__
-            if isinstance(error, StreamInterrupted):
-                raise StreamInterrupted(str(error), partial=text, events=error.events) from None
-            if isinstance(error, APIError):
-                name_living_models(error, self.kind, request.model)
+            name_living_models(error, self.kind, request.model)
+            if isinstance(error, APIError | RequestError):
                 error.partial = text
             raise
         finally:
             await pieces.aclose()
             log_usage(entry)
-
-
-def _hide_secret(name: str, value: Any) -> Any:
-    """Return a key as a `Secret`, so that no repr or pickle shows it."""
-    return Secret(value) if isinstance(value, str) and name != "base_url" else value

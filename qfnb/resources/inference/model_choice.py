@@ -139,9 +139,13 @@ def find_replacement(name: str, asked: str) -> str:
     return asked if row is not None and row.id != asked and row.status == "retired" else ""
 
 
-def name_living_models(error: APIError, kind: catalog.ModelKind, name: str) -> None:
-    """Add the nearest living models to the hint of a refusal that says that there is no such model."""
-    if error.error_code == "invalid_model" and (nearest := catalog.nearest_models(kind, name)):
+def name_living_models(error: BaseException, kind: catalog.ModelKind, name: str) -> None:
+    """Add the nearest living models to the hint of an error that says that there is no such model."""
+    if (
+        isinstance(error, APIError)
+        and error.error_code == "invalid_model"
+        and (nearest := catalog.nearest_models(kind, name))
+    ):
         error.hint = f"{error.hint}\n在用的相近模型 / living models: {', '.join(nearest)}".strip()
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..._jobs.row_result import RowResult
-from ...errors import InvalidArgumentError, UnreadableAnswer
+from ...errors import InvalidArgumentError, UnexpectedContent
+from ...transport.protocol import quote_excerpt
 from ...transport.response import Response
-from ...wire import catalog, chat as wire
-from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
+from ...wire import catalog, chat as wire, reply_shape
+from ...wire.prices import FREE, PriceRange, china_hour
 from .thinking import CUT_WHILE_THINKING, warn_once
 
 MAX_TOKENS = 1 << 53
@@ -36,6 +36,11 @@ class Reply(Response[R]):
     model: str = ""
     earlier: tuple[Reply[Any], ...] = ()
     is_offline: bool = False
+
+    @staticmethod
+    def find_defect(_body: Mapping[str, Any], /) -> str:
+        """Return why the body of a whole reply is no answer, "" if it is one."""
+        return ""
 
     @property
     def problem(self) -> str:
@@ -65,7 +70,7 @@ class Reply(Response[R]):
         if self.from_sandbox:
             return FREE
         usage, created = self.usage, self.body.get("created") or self.body.get("created_at")
-        prompt_tokens, completion_tokens = map(_plausible_count, (usage.prompt_tokens, usage.completion_tokens))
+        prompt_tokens, completion_tokens = map(plausible_count, (usage.prompt_tokens, usage.completion_tokens))
         hour = None if self.is_offline else china_hour(created if type(created) is int and created > 0 else None)
         data = self.body.get("data")
         try:
@@ -145,6 +150,7 @@ class ChatResponse(Reply[Any]):
         turns: what they add to the conversation; `messages.append(reply)` adds it before the answer.
     """
 
+    find_defect = staticmethod(reply_shape.find_chat_defect)
     parsed: Any = None
     steps: tuple[ToolStep, ...] = ()
     turns: Sequence[dict[str, Any]] = ()
@@ -207,6 +213,23 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
     return reply
 
 
+def refuse_defect(response: Response[Any], defect: str) -> None:
+    """Raise unless a response, or one piece of a stream, is an answer.
+
+    Args:
+        response: the response, or one piece.
+        defect: of `find_defect`.
+
+    Raises:
+        UnexpectedContent: there is a defect; the message has the beginning of the body.
+    """
+    if defect:
+        content = json.dumps(response.body, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        raise UnexpectedContent(
+            f"HTTP {response.code}, but no answer: {defect}: {quote_excerpt(content)}", request_id=response.request_id
+        )
+
+
 def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> ChatResponse:
     """Return the reply that the pieces of a stream make up.
 
@@ -241,59 +264,6 @@ def parse_arguments(text: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"": value}
 
 
-def row_result_of(reply: Reply[Any]) -> RowResult:
-    """Return the result of the row of a batch that got this reply."""
-    usage, is_chat, is_counted = reply.usage, isinstance(reply, ChatResponse), reply.from_sandbox
-    is_counted = is_counted or _plausible_count(usage.total_tokens) is not None
-    cost = reply.cost_range if is_counted else None
-    details = usage.model_extra or {}
-    counts: dict[str, Any] = {
-        "prompt_tokens": _plausible_count(usage.prompt_tokens),
-        "completion_tokens": _plausible_count(usage.completion_tokens),
-        "cached_tokens": usage.cached_tokens if "prompt_tokens_details" in details else None,
-        "reasoning_tokens": usage.reasoning_tokens if "completion_tokens_details" in details else None,
-    }
-    if reply.earlier:
-        before = [row_result_of(each) for each in reply.earlier]
-        cost = sum_prices([cost, *(each.cost_range for each in before)])
-        counts = {name: _sum([count, *(getattr(each, name) for each in before)]) for name, count in counts.items()}
-    return RowResult(
-        text=wire.text_of(reply.body) if is_chat else None,
-        reasoning=wire.reasoning_of(reply.body) or None if is_chat else None,
-        finish_reason=_finish_reason(reply.body) if is_chat else None,
-        **counts,
-        cost_low=cost.low if cost else None,
-        cost=cost.high if cost else None,
-        seconds=reply.statistic.get("total_latency"),
-        attempts=int(reply.statistic.get("attempts", 1)),
-        request_id=str(reply.request_id),
-    )
-
-
-def failed_result(error: Exception) -> RowResult:
-    """Return the result of a row that failed; an answer that is not in the requested format is kept and counted."""
-    failure = RowResult.from_error(error)
-    if not isinstance(error, UnreadableAnswer) or error.reply is None:
-        return failure
-    return replace(row_result_of(error.reply), error=failure.error, message=failure.message)
-
-
-def _sum(values: Sequence[int | None]) -> int | None:
-    """Return the sum, None if any value is not known."""
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
-
-
-def _plausible_count(tokens: int | None) -> int | None:
+def plausible_count(tokens: int | None) -> int | None:
     """Return the count, None if it is negative or `MAX_TOKENS` or more; a server may send any."""
     return tokens if tokens is not None and 0 <= tokens < MAX_TOKENS else None
-
-
-def _finish_reason(body: Any) -> str | None:
-    """Return why the model stopped, in v2's words; v1 has flags, and "normal" for "stop"."""
-    if body.get("is_truncated"):
-        return "length"
-    if body.get("need_clear_history") or body.get("flag"):
-        return "content_filter"
-    reason = wire.finish_reason(body)
-    return "stop" if reason == "normal" else None if reason is None else str(reason)

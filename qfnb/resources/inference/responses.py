@@ -8,17 +8,17 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from ... import config, connect
-from ...errors import APIError, InvalidArgumentError, StreamInterrupted
+from ...errors import APIError, InvalidArgumentError, RequestError
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.response import Response
-from ...wire import responses as wire
+from ...wire import reply_shape, responses as wire
 from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
 from .chat_request import validate_encodable
 from .model_choice import find_living_model, name_living_models
-from .reply import Reply, ToolCall, create_reply, parse_arguments
+from .reply import Reply, ToolCall, create_reply, parse_arguments, refuse_defect
 from .thinking import Think, validate_think, warn_once, with_thinking
 from .usage_log import UsageEntry, log_usage
 
@@ -52,6 +52,8 @@ class ResponseOptions(TypedDict, total=False):
 
 class ResponseReply(Reply[wire.ResponseObject]):
     """A response: `.text`, `.reasoning`, `.tool_calls`, `.id`; the object is `.data`."""
+
+    find_defect = staticmethod(reply_shape.find_response_defect)
 
     @property
     def id(self) -> str:
@@ -138,6 +140,7 @@ class Responses:
         record = _for_platform(record, client)
         with _logged_call(record, client) as entry:
             response = await client.send(wire.CREATE, record, options=call_options, model=record.model)
+            refuse_defect(response, ResponseReply.find_defect(response.body))
             return entry.record_reply(create_reply(ResponseReply, response))
 
     @transfer
@@ -251,8 +254,9 @@ async def _iter_events(record: wire.CreateResponse, options: CallOptions) -> Asy
                     final = Response(piece.body["response"], wire.ResponseObject)
                     entry.record_reply(create_reply(ResponseReply, final))
                 yield event
-        except StreamInterrupted as error:
-            raise StreamInterrupted(str(error), partial=text, events=error.events) from None
+        except (APIError, RequestError) as error:
+            error.partial = text
+            raise
         finally:
             await pieces.aclose()
 
@@ -265,8 +269,7 @@ def _logged_call(record: wire.CreateResponse, client: Client) -> Iterator[UsageE
         yield entry
     except BaseException as error:
         entry.error = type(error).__name__
-        if isinstance(error, APIError):
-            name_living_models(error, "chat", record.model)
+        name_living_models(error, "chat", record.model)
         if isinstance(error, APIError) and error.status == 404 and record.previous_response_id:
             error.hint = (
                 f"the platform does not keep {record.previous_response_id} any more: send the whole conversation again "

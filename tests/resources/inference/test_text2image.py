@@ -21,7 +21,8 @@ def picture(size=(200, 200), colour="red"):
 
 
 def answer(*rows, **more):
-    body = {"id": "x", "object": "image", "created": 1, "data": list(rows), **more}
+    data = rows or [{"b64_json": base64.b64encode(picture()).decode()}]
+    body = {"id": "x", "object": "image", "created": 1, "data": data, **more}
     return http_answer(json.dumps(body).encode())
 
 

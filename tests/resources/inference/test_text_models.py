@@ -199,13 +199,14 @@ def test_a_price_that_is_not_certain_is_a_range(scripted):
 )
 def test_what_the_page_of_a_model_does_not_allow_is_a_warning(scripted, caplog, call, message):
     warn_once.cache_clear()
-    server = scripted([http_answer(b'{"id": "x", "data": [], "results": []}')])
+    body = {"id": "x", "data": [{"embedding": [0.5]}], "results": [{"relevance_score": 0.5}]}
+    server = scripted([http_answer(json.dumps(body).encode())])
     call()
     assert message in caplog.text
     assert len(server.requests) == 1
 
 
 def test_other_rerankers_have_no_such_limit_and_all_have_one_path(scripted):
-    server = scripted([http_answer(b'{"id": "x", "results": []}')])
+    server = scripted([http_answer(b'{"id": "x", "results": [{"relevance_score": 0.5}]}')])
     Reranker("qwen3-reranker-8b").do("x" * 5000, ["x" * 5000])
     assert server.requests[0].startswith(b"POST /v2/rerank ")
