@@ -29,7 +29,7 @@ class Event:
 class EventParser:
     """An incremental parser: `feed` it bytes as they arrive, and it returns the complete events."""
 
-    _buffer: bytes = b""
+    _buffer: bytearray = field(default_factory=bytearray)
     _ends_with_cr: bool = False
     _is_bom_checked: bool = False
     _data: list[str] = field(default_factory=list)
@@ -44,7 +44,10 @@ class EventParser:
         """
         if self._ends_with_cr and chunk:
             chunk, self._ends_with_cr = chunk.removeprefix(b"\n"), False
-        *lines, self._buffer = _LINE_END.split(self._buffer + chunk)
+        end_of_line, *lines = _LINE_END.split(chunk)  # not of the whole buffer: a long event takes many chunks
+        self._buffer += end_of_line
+        if lines:
+            lines, self._buffer = [bytes(self._buffer), *lines[:-1]], bytearray(lines[-1])
         self._ends_with_cr = chunk.endswith(b"\r")
         events = [event for line in lines if (event := self._parse_line(line)) is not None]
         if len(self._buffer) + self._size > MAX_EVENT_BYTES:
@@ -53,8 +56,8 @@ class EventParser:
 
     def close(self) -> list[Event]:
         """Return the last line if it has no line end and is stray (an error)."""
-        event = self._parse_line(self._buffer) if self._buffer else None
-        self._buffer = b""
+        event = self._parse_line(bytes(self._buffer)) if self._buffer else None
+        self._buffer.clear()
         return [event] if event and event.stray else []
 
     def _parse_line(self, line: bytes) -> Event | None:
