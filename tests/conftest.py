@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import httpx
 import pytest
-from support.scripted_server import ScriptedServer
+from support.scripted_server import Part, ScriptedServer
 
 from qfnb import config
 from qfnb.sandbox import Address, ensure
@@ -44,7 +44,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     thread.start()
     servers: list[asyncio.Server] = []
 
-    def start(*answers: list[bytes | threading.Event | None]) -> ScriptedServer:
+    def start(*answers: Iterable[Part]) -> ScriptedServer:
         script = ScriptedServer(list(answers))
         opening = asyncio.run_coroutine_threadsafe(asyncio.start_server(script.serve, "127.0.0.1", 0), loop)
         servers.append(opening.result(5))

@@ -21,9 +21,9 @@ from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
 from ..wire import auth as wire, signature
 from ..wire.endpoints import Plane
-from . import protocol
 from .platform import Platform
 from .request import set_secret_url
+from .response import read_json
 
 _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
@@ -102,9 +102,7 @@ class TokenAuth:
             request.extensions[_GENERATION] = self._generation
             if not self._token or time.time() > self._expires_at:
                 response = yield self._build_request()
-                content = await response.aread()
-                body = protocol.decode_response(response.status_code, response.headers, content)
-                self._token, lifetime_s = self._parse_token(body)
+                self._token, lifetime_s = self._parse_token(await read_json(response))
                 register_secret(self._token)
                 self._expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
                 self._generation += 1

@@ -25,7 +25,6 @@ be known then.
 _NOT_SENT_MESSAGE: Final = "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
 
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
-    (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
     (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
     (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
     (aiohttp.ClientHttpProxyError, httpx.ProxyError),
@@ -47,6 +46,8 @@ def _translate_error(error: aiohttp.ClientError | PrivateAddressError) -> httpx.
         error.__cause__, aiohttp.ClientConnectionResetError
     ):
         return httpx.WriteError(_NOT_SENT_MESSAGE)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return httpx.ConnectTimeout("the connection could not be established in time (连接超时)")
     certificate = getattr(error, "certificate_error", None)
     tls_message = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
     message = str(tls_message or getattr(error, "message", "") or error)  # not the URL: it may hold a token

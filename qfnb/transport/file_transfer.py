@@ -22,7 +22,7 @@ from ..wire import batches as wire
 from . import http, protocol
 from .client import CallOptions, Client
 from .request import PUBLIC_ONLY, NotPublicError, ReadResponse, path_values, set_secret_url
-from .response import MAX_REPLY_BYTES, R, Response, read_bytes, read_json
+from .response import MAX_REPLY_BYTES, R, Response, iter_bytes, read_bytes, read_json
 
 MIN_UPLOAD_BYTES_PER_S = 64 * 1024
 """An upload that is slower times out."""
@@ -109,7 +109,7 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
             limit = MAX_REPLY_BYTES if max_bytes is None else max_bytes
             return await read_bytes(response, limit)
         with write_atomically(path) as file:
-            async for chunk in response.aiter_bytes():
+            async for chunk in iter_bytes(response):
                 file.write(chunk)
                 if max_bytes is not None and file.tell() > max_bytes:
                     raise errors.ResponseTooLarge(f"the file has more than {max_bytes:,} bytes: not saved")

@@ -6,6 +6,7 @@ are for users (`resp["result"]`, `resp["body"]["result"]`); qfnb's own code read
 
 import math
 import time
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -92,6 +93,9 @@ DONE_MARK: Final[dict[str, Any]] = {}
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """Bytes a reply may have after decompression."""
 
+MAX_UNPACKED_BYTES = 1024 * 1024
+"""Bytes that are unpacked at a time: a few hundred bytes can hold gigabytes."""
+
 
 async def read_bytes(response: httpx.Response, max_bytes: int = MAX_REPLY_BYTES) -> bytes:
     """Return the whole body.
@@ -100,7 +104,7 @@ async def read_bytes(response: httpx.Response, max_bytes: int = MAX_REPLY_BYTES)
         ResponseTooLarge: it has more than `max_bytes` after decompression.
     """
     chunks, size = [], 0
-    async for chunk in _iter_chunks(response):
+    async for chunk in iter_bytes(response):
         size += len(chunk)
         if size > max_bytes:
             raise errors.ResponseTooLarge(f"the response is larger than {max_bytes >> 20} MiB")
@@ -108,10 +112,32 @@ async def read_bytes(response: httpx.Response, max_bytes: int = MAX_REPLY_BYTES)
     return b"".join(chunks)
 
 
-def _iter_chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return the body as it arrives; httpx is used only where it must be decompressed."""
+def iter_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Return the body as it arrives, unpacked if it has one of the encodings that requests ask for."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    return response.aiter_bytes() if "content-encoding" in response.headers else aiter(response.stream)
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    return _unpack(response.stream) if encoding in {"gzip", "deflate"} else aiter(response.stream)
+
+
+async def _unpack(packed: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
+    """Yield at most `MAX_UNPACKED_BYTES` at a time; httpx unpacks all that a chunk holds, gigabytes if need be.
+
+    Raises:
+        DecodingError: it is neither gzip nor zlib, or its end is missing.
+    """
+    unpacker, is_complete = zlib.decompressobj(wbits=47), True  # reads both; nothing at all is complete
+    async for chunk in packed:
+        remaining, is_full = chunk, False
+        while (remaining or is_full) and not unpacker.eof:
+            try:
+                content = unpacker.decompress(remaining, MAX_UNPACKED_BYTES)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
+            yield content
+            remaining, is_full = unpacker.unconsumed_tail, len(content) == MAX_UNPACKED_BYTES
+        is_complete = unpacker.eof
+    if not is_complete:
+        raise httpx.DecodingError("the compressed body is incomplete")
 
 
 async def read_json(response: httpx.Response) -> dict[str, Any]:
@@ -149,7 +175,7 @@ async def iter_events(
     Raises:
         TimeoutError: a limit was exceeded.
     """
-    splitter, chunks = sse.EventParser(), _iter_chunks(response)
+    splitter, chunks = sse.EventParser(), iter_bytes(response)
     timeout_s = settings.first_token_timeout
     while True:
         events: list[sse.Event] = []

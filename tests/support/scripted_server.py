@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
+import socket
+import struct
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+
+class Act(enum.Enum):
+    """What a server does instead of sending bytes."""
+
+    RESET = struct.pack("ii", 1, 0)
+    """Break the connection off with RST; the value is the SO_LINGER of 0 s that makes `close` do so."""
+
+
+Part = bytes | threading.Event | Act | None
+"""Bytes to send; an event to wait for; None: stay silent until the client goes away."""
 
 
 @dataclass
 class ScriptedServer:
     """A server on loopback that answers each request with the next of some byte strings, then hangs up.
 
-    An answer may hold None: then it stays silent until the client goes away; or an event, which it waits for.
+    An answer may be endless: it is sent until the client goes away.
     """
 
-    answers: list[list[bytes | threading.Event | None]]
+    answers: list[Iterable[Part]]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
     client_left: threading.Event = field(default_factory=threading.Event)
@@ -41,8 +56,17 @@ class ScriptedServer:
             if isinstance(part, threading.Event):
                 await asyncio.to_thread(part.wait, 60)
                 continue
+            if part is Act.RESET:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, part.value)
+                writer.transport.abort()
+                break
             writer.write(part)
-            await writer.drain()
+            await asyncio.sleep(0)  # an endless answer leaves time for the others
+            try:
+                await writer.drain()
+            except ConnectionError:
+                self.client_left.set()
+                break
 
 
 def http_answer(body: bytes, *, status: str = "200 OK", kind: str = "application/json", more: str = "") -> bytes:
