@@ -139,7 +139,7 @@ def test_a_retired_name_is_said_and_the_answer_names_who_answers(kernel):
     assert "ERNIE-Char-8K → " in cell.text
 
 
-@pytest.mark.fault("F60")
+@pytest.mark.fault("F12", "F60")
 def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     fault("chat.v2", "stall", after=3)
     cell = kernel.start("%%qfchat -o partial\n你是谁", live=True)
@@ -158,6 +158,7 @@ def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     assert kernel.value("len(partial.text) > 0") == "True"
 
 
+@pytest.mark.fault("F07", "F08")
 def test_a_cut_stream_keeps_what_came_and_is_an_error(kernel, fault):
     fault("chat.v2", "cut", after=3)
     cell = kernel.run("%%qfchat -o partial\n你是谁", live=True)

@@ -80,6 +80,7 @@ def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, whe
     assert trainer.output["service"].exec({"messages": "请问几点开门"}).text == "早上九点。"
 
 
+@pytest.mark.fault("F06")
 @pytest.mark.parametrize(
     "endpoint", ["finetune.v2.create_job", "finetune.v2.create_task", "model.publish", "service.create"]
 )

@@ -109,6 +109,7 @@ def test_a_short_body_is_an_error(scripted):
         ask()
 
 
+@pytest.mark.fault("F05")
 def test_a_silent_server_times_out(scripted):
     scripted([None])
     with pytest.raises(errors.RequestTimeoutError, match=r"0\.3 s"):
@@ -125,6 +126,7 @@ def test_comments_and_unknown_fields_are_skipped(scripted):
     assert read_all() == "好"
 
 
+@pytest.mark.fault("F08", "F09")
 @pytest.mark.parametrize(
     "tail", [b"", b'data: {"id":"as-1","cho', b"data: \n\n"], ids=["clean end", "cut in the middle", "empty event"]
 )
@@ -140,6 +142,7 @@ def test_a_finish_reason_is_an_end_mark(scripted):
     assert read_all() == "好"
 
 
+@pytest.mark.fault("F12")
 def test_a_stream_that_goes_silent_is_interrupted(scripted):
     config.get_config().idle_timeout = 0.2
     scripted([stream_head(), chunk("你"), None])

@@ -34,6 +34,7 @@ def test_invalid_http_is_reported_as_such(scripted, answer):
     assert "did not answer in valid HTTP" in str(error_of_call(scripted, answer))
 
 
+@pytest.mark.fault("F10")
 @pytest.mark.parametrize("answer", CUT)
 def test_a_broken_connection_is_reported_as_such(scripted, answer):
     assert isinstance(error_of_call(scripted, answer), errors.ConnectionFailed)

@@ -126,6 +126,7 @@ def test_a_management_call_shows_no_key(scripted, fault):
     assert leaks(texts_of(caught.value)) == []
 
 
+@pytest.mark.fault("F14")
 @pytest.mark.parametrize("answer", [http_answer(b"", status="407 Proxy Authentication Required"), b"no\r\n\r\n", b""])
 @pytest.mark.parametrize("source", ["setting", "environment"])
 def test_no_fault_of_a_proxy_shows_its_password(scripted, monkeypatch, source, answer):

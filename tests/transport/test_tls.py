@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -42,9 +43,9 @@ def secure(authority):
     """Start a server with a certificate for `localhost` or another name."""
     servers = []
 
-    def start(name="localhost"):
+    def start(name="localhost", **validity):
         server, context = HTTPServer(("127.0.0.1", 0), Handler), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
+        authority.issue_cert(name, **validity).configure_cert(context)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.asked, server.url = 0, f"https://localhost:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -69,6 +70,7 @@ def ask(url):
     return qfnb.ChatCompletion(base_url=f"{url}/v1", api_key="a-key-of-my-own-0123456789", model="m").do("x")
 
 
+@pytest.mark.fault("F04")
 def test_an_untrusted_certificate_is_refused_once_with_a_hint(secure, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     server = secure()
@@ -89,10 +91,20 @@ def test_a_configured_authority_is_trusted_from_the_next_call_on(secure, monkeyp
     assert ask(server.url).text == "hello"
 
 
+@pytest.mark.fault("F04")
 @pytest.mark.usefixtures("trusted")
 def test_a_certificate_for_another_host_is_reported(secure):
     with pytest.raises(errors.TLSError, match=r"(?i)hostname mismatch"):
         ask(secure("elsewhere.example").url)
+
+
+@pytest.mark.fault("F04")
+@pytest.mark.usefixtures("trusted")
+def test_a_certificate_that_has_expired_is_reported(secure):
+    server = secure(not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=datetime(2021, 1, 1, tzinfo=UTC))
+    with pytest.raises(errors.TLSError, match="expired") as caught:
+        ask(server.url)
+    assert caught.value.attempts == 1
 
 
 @pytest.mark.usefixtures("trusted")
