@@ -77,6 +77,9 @@ class Settings(BaseModel):
     evaluation_online_polling_interval: float = 30
     import_status_polling_interval: float = 2
     release_status_polling_interval: float = 2
+    max_row_mb: float = 10
+    """MB of text that a row of a batch may have; the longest context of a model is about 6."""
+
     proxy: Secret = NO_SECRET
     ssl_verification_enabled: bool = True
     sandbox_idle_minutes: float = 30

@@ -40,6 +40,7 @@ def batch(
     canary: int = 3,
     invalid_rows: Literal["raise", "fail"] = "raise",
     allow_changed_input: bool = False,
+    allow_same_prompt: bool = False,
     client: ChatCompletion | None = None,
     mode: Literal["online", "offline"] = "online",
     offline_via: OfflineVia | None = None,
@@ -70,6 +71,7 @@ def batch(
         invalid_rows: `raise` when a row cannot be sent (NaN, empty), or let that row `fail`.
         allow_changed_input: the input of a named journal has changed: keep the answers that still fit, and
             drop the others.
+        allow_same_prompt: the template names no column, and its one text is meant to be sent for every row.
         client: a `ChatCompletion` with keys or a base_url of its own.
         mode: `offline` hands the rows to the platform's batch service, at 40 % of the price where the model has a
             batch price; answers come when its jobs have ended, and rows without one are sent online.
@@ -86,7 +88,7 @@ def batch(
     source, check = open_source(rows), validation.validate_arguments
     check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
     check(budget_tokens=budget_tokens)
-    check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input)
+    check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input, allow_same_prompt=allow_same_prompt)
     check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
     via = validation.choose_offline_via(mode, offline_via, client)
     output_path = validation.validate_output(out, source)
@@ -98,6 +100,7 @@ def batch(
     if request.draws:
         validate_pictures(request, via, budget_tokens)
     scan, stream = scan_input(request, source)
+    validation.refuse_same_requests(request, scan.rows if scan.is_complete else source.total, allow_same_prompt)
     if invalid_rows == "raise" and scan.invalid:
         scan.raise_if_invalid()
     journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))

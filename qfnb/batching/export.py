@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from .._jobs import row_result
 from .._jobs.row_result import RESULT_COLUMNS
 from .._jsonl_csv_parquet import import_pyarrow
+from .._text import replace_surrogates
 from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
 
@@ -45,11 +46,20 @@ def to_frame(answers: Iterable[BatchRow], original: Any = None, fields: Sequence
 
 
 def _input_frame(rows: Sequence[BatchRow]) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
-
     cells = [input_cells(row) for row in rows]
     names = dict.fromkeys(name for cell in cells for name in cell)
-    return pd.DataFrame({name: [cell.get(name) for cell in cells] for name in names}, range(len(rows)))
+    columns = {replace_surrogates(name): [cell.get(name) for cell in cells] for name in names}
+    return _to_frame(columns, range(len(rows)))
+
+
+def _to_frame(columns: Mapping[Any, list[Any]], index: Any) -> pd.DataFrame:
+    """Return columns as a DataFrame; pandas stores a text with a lone surrogate as an object only."""
+    import pandas as pd  # noqa: PLC0415
+
+    try:
+        return pd.DataFrame(columns, index)
+    except UnicodeEncodeError:
+        return pd.DataFrame(columns, index, dtype=object)
 
 
 def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow], fields: Sequence[str]) -> pd.DataFrame:
@@ -59,7 +69,7 @@ def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow], fields: Sequen
     empty_levels = [""] * (inputs.columns.nlevels - 1)  # frame["text"] then finds ("text", "")
     names = result_columns(map(str, inputs.columns.get_level_values(0)), fields)
     cells = zip(*(field_cells(row, fields) for row in rows), strict=True) if rows else ([] for _ in fields)
-    parsed = pd.DataFrame(dict(enumerate(map(list, cells))), inputs.index)
+    parsed = _to_frame(dict(enumerate(map(list, cells))), inputs.index)
     results = pd.concat([parsed, row_result.results_to_frame(rows).set_axis(inputs.index)], axis=1)
     results.columns = pd.Index([(name, *empty_levels) for name in names] if empty_levels else names)
     return pd.concat([inputs, results], axis=1)
@@ -210,7 +220,7 @@ def _write_parquet(answers: Iterable[BatchRow], path: Path, fields: Sequence[str
         table.to_parquet(path)
     except (ValueError, TypeError) as error:  # pyarrow's own are these
         reason = str(error).splitlines()[0]
-        raise InvalidArgumentError(f"{path.name}: Parquet cannot hold this: {reason}; use .jsonl") from None
+        raise InvalidArgumentError(f"Parquet cannot hold this: {reason}; use .jsonl") from None
 
 
 _WRITERS: dict[str, Callable[[Iterable[BatchRow], Path, Sequence[str]], None]] = {

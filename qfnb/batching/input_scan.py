@@ -13,7 +13,7 @@ from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
 from .input_source import Item, RowSource
-from .request_spec import Conversation, InputRow, RequestSpec
+from .request_spec import InputRow, RequestSpec, text_of
 
 MAX_PEEKED_ROWS = 1000
 """Rows of an input that can be read only once, which are checked before the first is sent."""
@@ -130,7 +130,7 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
             continue
         scan.duplicates += row.key in seen_keys
         seen_keys.add(row.key)
-        text = _text_of(row.conversation)
+        text = text_of(row.conversation)
         tokens = count_tokens(text) + system_tokens
         scan.prompt_lengths[tokens] += 1
         if len(text) > max_characters or tokens > max_tokens:
@@ -139,17 +139,6 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
                 scan.too_long_rows.append(row.number)
     scan.digest = digest.hexdigest()
     return scan
-
-
-def _text_of(conversation: Conversation | None) -> str:
-    """Return the texts of a conversation; the tokens of pictures are not known."""
-    if isinstance(conversation, str):
-        return conversation
-    contents = (message.get("content") or "" for message in conversation or ())
-    return " ".join(
-        content if isinstance(content, str) else " ".join(str(part.get("text") or "") for part in content)
-        for content in contents
-    )
 
 
 def scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool) -> PriceRange | None:

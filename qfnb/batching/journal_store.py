@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 import shutil
 import time
@@ -106,8 +107,10 @@ def existing_journal_path(name: str) -> Path:
     """
     path = journal_path(name)
     if not path.is_file():
-        names = sorted(journal.stem for journal in _journals_dir().glob("*.db"))
-        raise InvalidArgumentError(f"there is no batch {name!r}; there are: {', '.join(names) or 'none'}")
+        names = [journal.stem for journal in _journals_dir().glob("*.db")]
+        nearest = difflib.get_close_matches(name, names)
+        hint = f"; did you mean {', '.join(nearest)}?" if nearest else ""
+        raise InvalidArgumentError(f"there is no batch {name!r}{hint} (qfnb.batches(), `%qfbatch list`: {len(names)})")
     return path
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from .. import config
 from .._jobs.row_result import RowResult
-from .._text import clip, did_you_mean, is_missing
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
@@ -20,83 +19,7 @@ from ..resources.inference.response_format import ResponseFormat, parse_response
 from ..transport.platform import Platform
 from ..wire import catalog
 from .input_source import Item, RowSource
-
-
-class PromptTemplate:
-    """A text with `{column}` placeholders; `{{` and `}}` are braces.
-
-    Raises:
-        InvalidArgumentError: a brace is alone, or a placeholder is more than a column's name.
-    """
-
-    def __init__(self, text: str) -> None:
-        try:
-            self._parts = self._parse(text)
-        except ValueError as error:
-            raise InvalidArgumentError(f"prompt={clip(text, 61)!r}: {error}; {_BRACES}") from None
-        self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
-
-    def validate_columns(self, columns: Sequence[str]) -> None:
-        """Check that every placeholder is a column.
-
-        Raises:
-            InvalidArgumentError: names the placeholder and the columns.
-        """
-        for name in self.names:
-            if name not in columns:
-                hint = did_you_mean(name, columns, "{{{}}}")
-                raise InvalidArgumentError(
-                    f"prompt has {{{name}}}, which is not a column{hint} "
-                    f"(columns are: {', '.join(columns) or 'none'}); {_BRACES}"
-                )
-
-    def fill(self, row: Mapping[str, Any]) -> str:
-        """Return the text for one row.
-
-        Raises:
-            InvalidArgumentError: the row lacks a column, or its cell is empty.
-        """
-        return "".join(literal if name is None else literal + cell_text(row, name) for literal, name in self._parts)
-
-    @staticmethod
-    def _parse(text: str) -> list[tuple[str, str | None]]:
-        parts: list[tuple[str, str | None]] = []
-        for literal, name, spec, conversion in string.Formatter().parse(text):
-            if spec or conversion or name == "":
-                raise ValueError(f"{{{name or ''}...}} is not a column's name")
-            parts.append((literal, name))
-        return parts
-
-
-_BRACES = "write {{ and }} for braces that are text (花括号要写两遍)"
-
-
-def cell_text(row: Mapping[str, Any], name: str) -> str:
-    """Return a cell as text.
-
-    Raises:
-        InvalidArgumentError: the cell is missing or empty (None, NaN, blank).
-    """
-    if name not in row:
-        raise InvalidArgumentError(f"it has no {name!r}")
-    value = row[name]
-    if isinstance(value, str):
-        return validate_text(name, value)
-    if is_missing(value):
-        raise InvalidArgumentError(f"{name} is {'empty' if value is None else 'NaN'}")
-    return str(value)
-
-
-def validate_text(name: str, text: str) -> str:
-    """Return a text that is not blank.
-
-    Raises:
-        InvalidArgumentError: it is blank.
-    """
-    if not text.strip():
-        raise InvalidArgumentError(f"{name} is empty")
-    return text
-
+from .prompt_template import PromptTemplate, cell_text, validate_text
 
 OfflineVia = Literal["files", "bos"]
 """The platform's two offline services: `/v2/batches`, or the user's BOS bucket."""
@@ -216,9 +139,11 @@ class RequestSpec:
             items: the rows as the user gave them.
             start: the number of the first one.
         """
+        limit_mb = config.settings().max_row_mb
         for number, item in enumerate(items, start):
             try:
                 conversation = self.build_conversation(item)
+                _validate_length(conversation, limit_mb)
             except InvalidArgumentError as error:
                 if isinstance(item, Mapping):  # its keys may be anything, and the journal holds JSON
                     item = {str(name): value for name, value in item.items()}  # noqa: PLW2901
@@ -257,6 +182,27 @@ class RequestSpec:
         """Return the key of a request: 16 bytes, the same in every process."""
         text = conversation if isinstance(conversation, str) else json.dumps(conversation, sort_keys=True)
         return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
+
+
+def text_of(conversation: Conversation | None) -> str:
+    """Return the texts of a conversation; the tokens of pictures are not known."""
+    if isinstance(conversation, str):
+        return conversation
+    contents = (message.get("content") or "" for message in conversation or ())
+    return " ".join(
+        content if isinstance(content, str) else " ".join(str(part.get("text") or "") for part in content)
+        for content in contents
+    )
+
+
+def _validate_length(conversation: Conversation, limit_mb: float) -> None:
+    """Check that a row's text is not longer than any model reads; pictures are the platform's to judge."""
+    text, limit = text_of(conversation), limit_mb * 1e6
+    if 4 * len(text) > limit and (size := len(text.encode("utf-8", "replace"))) > limit:
+        raise InvalidArgumentError(
+            f"it has {size / 1e6:,.1f} MB of text, and no model reads as much: at most {limit_mb:g} MB are sent "
+            "(QIANFAN_MAX_ROW_MB)"
+        )
 
 
 def _edit_turn(text: str, item: Item) -> list[dict[str, Any]]:

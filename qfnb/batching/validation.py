@@ -13,6 +13,7 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.chat_request import validate_chat_options
+from ..resources.inference.model_choice import refuse_other_kind
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..wire import catalog
 from . import export
@@ -36,6 +37,7 @@ class EstimateOptions(ChatOptions, total=False):
     canary: int
     invalid_rows: Literal["raise", "fail"]
     allow_changed_input: bool
+    allow_same_prompt: bool
     mode: Literal["online", "offline"]
     offline_via: OfflineVia | None
     request_timeout: float | None
@@ -70,6 +72,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "name": (_is_a(str), "must be a text, the name of the journal"),
     "dedupe": (_is_a(bool), "must be True or False"),
     "allow_changed_input": (_is_a(bool), "must be True or False"),
+    "allow_same_prompt": (_is_a(bool), "must be True or False"),
     "client": (_is_a(ChatCompletion), "must be a qfnb.ChatCompletion"),
     "budget_tokens": (lambda value: _is_count(value, 1), "must be a number of tokens, 1 or more"),
     "canary": (lambda value: _is_count(value, 0), "must be a number of rows, 0 for none"),
@@ -152,8 +155,32 @@ def build_request(
     model, endpoint = chat.resolve_target(model, endpoint)
     defaults = {1: catalog.V1_DEFAULTS["chat"]}
     model = model or (None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat")))
-    platform = platform_name(chat.platform_info())
-    return chat, RequestSpec(platform, model, endpoint, prompt, chat_options, dedupe)
+    info = chat.platform_info()
+    request = RequestSpec(platform_name(info), model, endpoint, prompt, chat_options, dedupe)
+    if model and not endpoint and not request.draws and info.name != "custom" and not catalog.find_model("chat", model):
+        refuse_other_kind("chat", model)
+    return chat, request
+
+
+def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prompt: bool) -> None:
+    """Refuse a template that makes the same request of every row, unless the user says that this is meant.
+
+    Args:
+        request: what is sent for each row.
+        rows: of the input, None if not known.
+        allow_same_prompt: the argument of `batch`.
+
+    Raises:
+        InvalidArgumentError: all requests are the same, and there are several.
+    """
+    template, is_edit = request.template, request.kind == "image2image"
+    if allow_same_prompt or template is None or template.names or is_edit or request.dedupe or rows == 1:
+        return
+    count = "every row" if rows is None else f"all {rows:,} rows"
+    raise InvalidArgumentError(
+        f"the prompt names no column, so {count} would send the same request (模板中没有 {{列名}}，每行问的都一样): "
+        "write {column} where the row's text belongs, or say allow_same_prompt=True (--same-prompt)"
+    )
 
 
 def _refuse_misspelt(options: Mapping[str, Any]) -> None:

@@ -13,85 +13,17 @@ from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
+from ..resources.inference.thinking import parse_think
 from . import aliases, tab_completion
+from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
-from .parser import document_magic, resolve_endpoint, store_variable, user_variables, variable_name
-from .verb_magic import VerbMagics, VerbParser, wait_in_cell
+from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER, VERBS
+from .parser import document_magic, resolve_endpoint, store_variable, user_variables
+from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
     from ..batching.journal_reader import JournalInUse
-
-VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
-
-DATA_SUFFIXES = (".jsonl", ".csv", ".parquet")
-
-DATA_KINDS = frozenset({"DataFrame", "Series", "Dataset", "list"})
-BATCH_KINDS = frozenset({"Batch", "BatchTask"})
-"""Names of classes whose variables Tab offers."""
-
-
-PARSER = VerbParser(
-    "%qfbatch",
-    "Ask a model about every row, without blocking the notebook and without losing a row.\n"
-    "DATA is a variable (DataFrame, Series, list, Dataset) or a path; {column} is a cell of the row.\n"
-    f"Verbs: {', '.join(VERBS)}. A variable with a verb's name: %qfbatch start list --prompt ...",
-    '  %qfbatch df --prompt "Classify: {review}" -m ernie-4.5-turbo-128k -o result\n'
-    "  %qfbatch wait            (wait for the newest, show its end)\n"
-    "  result.to_frame()\n\n"
-    "  %%qfbatch reviews.csv -o result --out answers.jsonl        (the cell is the prompt)\n"
-    "  判断情感，只答“正面”或“负面”：\n  {review}\n\n"
-    "  %qfbatch show|pause|cancel [VAR|NAME]        (the newest when none is named)\n"
-    "  %qfbatch list\n"
-    "  %qfbatch resume NAME -o result        (ask what is missing, in a new kernel too)\n"
-    "  %qfbatch delete NAME        (with all its answers)",
-    VERBS,
-)
-PARSER.add_option("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
-PARSER.add_option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    help="who is asked; default: the default chat model",
-    complete=tab_completion.chat_models,
-)
-PARSER.add_option(
-    "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints
-)
-PARSER.add_option("--system", metavar="TEXT", help="the model's persona", keyword="system")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="0 to 2, by model", keyword="temperature")
-PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
-PARSER.add_option(
-    "-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8",
-    keyword="workers", verbs=("start", "resume"),
-)  # fmt: skip
-PARSER.add_option(
-    "--budget", type=float, metavar="CNY", help="stop before it costs more",
-    keyword="budget", verbs=("start", "resume"),
-)  # fmt: skip
-PARSER.add_option(
-    "--budget-tokens", type=int, metavar="N", help="stop before it uses more tokens",
-    keyword="budget_tokens", verbs=("start", "resume"),
-)  # fmt: skip
-PARSER.add_option("--name", metavar="NAME", help="of the journal; default made from what is asked", keyword="name")
-PARSER.add_option("--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file", keyword="out")
-PARSER.add_option("--dedupe", action="store_true", help="ask identical rows once", keyword="dedupe")
-PARSER.add_option(
-    "--update", action="store_true", help="the input of a named journal has changed", keyword="allow_changed_input"
-)
-PARSER.add_option(
-    "--keep-wrong-rows", action="store_const", const="fail", help="rows that cannot be asked just fail",
-    keyword="invalid_rows",
-)  # fmt: skip
-PARSER.add_option("--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3", keyword="canary")
-PARSER.add_option(
-    "--mode", metavar="MODE", help="offline: hand the rows to the platform's batch service", keyword="mode"
-)
-PARSER.add_option("--dry-run", action="store_true", help="say what it would take; nothing is sent")
-PARSER.add_option(
-    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the batch in a variable",
-    verbs=("start", "resume"),
-)  # fmt: skip
 
 ALREADY_RUNNING = "该批次正在运行 / this batch is running already; `%qfbatch wait` shows how it ends"
 
@@ -222,7 +154,18 @@ class BatchMagics(VerbMagics):
             "model": aliases.resolve(options.model) if options.model else None,
             "endpoint": resolve_endpoint(self.shell, options.endpoint),
         }
-        return PARSER.keywords(options) | {key: value for key, value in models.items() if value is not None}
+        set_options: dict[str, Any] = {key: value for key, value in models.items() if value is not None}
+        if options.think is not None:
+            set_options["think"] = parse_think(options.think)
+        if options.format is not None:
+            set_options |= self._format_option(options.format)
+        return PARSER.keywords(options) | set_options
+
+    def _format_option(self, name: str) -> dict[str, Any]:
+        if name not in FORMATS and not name.startswith("pydantic:"):
+            PARSER.error(f"-f {name}: a batch takes {', '.join(FORMATS)} or pydantic:NAME")
+        response_format = find_format(name, user_variables(self.shell)).response_format
+        return {} if response_format is None else {"response_format": response_format}
 
     def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
         """Return the batch of this kernel that uses the journal already, when its cell is run again."""

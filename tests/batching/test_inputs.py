@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 import qfnb
+from qfnb._jobs.row_result import RESULT_COLUMNS
 from qfnb.batching import validation
 from qfnb.batching.input_source import open_source
-from qfnb.batching.request_spec import PromptTemplate, RequestSpec
+from qfnb.batching.prompt_template import PromptTemplate
+from qfnb.batching.request_spec import RequestSpec
 from qfnb.batching.row_pages import repeat_key
 from qfnb.errors import DatasetError, InvalidArgumentError
 
@@ -312,4 +314,56 @@ def test_the_input_itself_is_not_written_over(tmp_path, count_requests, monkeypa
     (tmp_path / "a.jsonl").write_text('{"prompt": "你好"}\n', encoding="utf-8")
     with pytest.raises(InvalidArgumentError, match=r"out='a\.jsonl': this is the input"):
         qfnb.batch(tmp_path / "a.jsonl", out="a.jsonl")
+    assert count_requests()["came"] == 0
+
+
+SURROGATE = "\ud83d"
+
+
+@pytest.mark.parametrize(
+    "rows", [[{"q": "好", "b": SURROGATE}], [{"q": "好", SURROGATE: 1}], [{"q": "好", "b": [SURROGATE]}]]
+)
+def test_half_a_surrogate_pair_beside_the_prompt_hinders_no_frame_and_no_file(sandbox, tmp_path, rows):
+    batch = qfnb.batch(rows, "{q}", name=f"beside-{len(str(rows))}")
+    frame = batch.to_frame()
+    assert (frame["error"].tolist(), len(frame.columns)) == ([""], 2 + len(RESULT_COLUMNS))
+    for ending in ("jsonl", "csv"):
+        assert batch.save(tmp_path / f"a.{ending}").stat().st_size
+
+
+@pytest.mark.fault("F76")
+def test_a_row_with_more_text_than_any_model_reads_is_named_with_its_size(count_requests):
+    qfnb.get_config().max_row_mb = 0.01
+    rows = ["你好", "文" * 4000, [{"role": "user", "content": [{"type": "text", "text": "x" * 11_000}]}]]
+    with pytest.raises(
+        InvalidArgumentError, match=r"2 of 3 rows cannot be sent: row 1: it has 0\.0 MB of text.*row 2: it"
+    ):
+        qfnb.batch(rows)
+    assert count_requests()["came"] == 0
+
+
+def test_pictures_do_not_count_as_text():
+    qfnb.get_config().max_row_mb = 0.01
+    parts = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:," + "x" * 20_000}}]
+    assert qfnb.estimate([[{"role": "user", "content": parts}]], model="ernie-4.5-turbo-vl").invalid == 0
+
+
+def test_the_same_request_for_every_row_is_sent_only_when_that_is_meant(count_requests):
+    rows = pd.DataFrame({"q": ["甲", "乙"]})
+    with pytest.raises(InvalidArgumentError, match=r"all 2 rows would send the same request.*allow_same_prompt=True"):
+        qfnb.batch(rows, "写一首诗")
+    assert count_requests()["came"] == 0
+    qfnb.batch(rows, "写一首诗", allow_same_prompt=True, name="same").wait()
+    assert count_requests()["answered"] == 2
+
+
+@pytest.mark.parametrize(("rows", "options"), [(["甲"], {}), (["甲", "乙"], {"dedupe": True})])
+def test_one_request_needs_no_confirmation(sandbox, rows, options):
+    assert qfnb.batch(rows, "写一首诗", name=f"one-{len(rows)}", **options).results()[0].ok
+
+
+@pytest.mark.parametrize("model", ["embedding-v1", "bce-reranker-base"])
+def test_a_model_of_another_kind_is_refused_before_the_first_row(count_requests, model):
+    with pytest.raises(InvalidArgumentError, match=rf"model='{model}' is of the kind .*, not chat"):
+        qfnb.batch(["甲"], model=model)
     assert count_requests()["came"] == 0

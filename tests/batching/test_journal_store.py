@@ -17,6 +17,7 @@ from qfnb.batching.journal_reader import JournalError, JournalInUse
 from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
 from qfnb.batching.request_spec import InputRow, RequestSpec
 from qfnb.batching.row_pages import add_rows
+from qfnb.errors import InvalidArgumentError
 
 
 def key(text):
@@ -177,3 +178,11 @@ def test_a_refused_resume_lets_the_journal_go():
     with pytest.raises(qfnb.errors.QianfanError):
         qfnb.resume("let-go", workers=0)
     assert not is_in_use(path)
+
+
+def test_a_batch_that_does_not_exist_is_answered_with_the_nearest_names():
+    for name in ("reviews-2026", "reviews-2025", "poems", "titles"):
+        write_journal(name, ["a"])
+    with pytest.raises(InvalidArgumentError, match=r"did you mean reviews-2026, reviews-2025\?") as caught:
+        qfnb.resume("revews-2026")
+    assert "poems" not in str(caught.value)

@@ -227,3 +227,12 @@ def test_a_reply_without_pictures_is_one_error_and_leaves_no_button(kernel, answ
     assert "UnexpectedContent" in cell.error[0]
     assert "(request as-9)" in cell.error[0]
     assert (cell.html.strip(), [output["output_type"] for output in cell.outputs].count("error")) == ("", 1)
+
+
+def test_a_batch_thinks_and_its_answers_fit_a_class(kernel, answering):
+    server = answering(whole('{"city": "杭州"}'))
+    kernel.run("import pydantic\nclass Place(pydantic.BaseModel):\n    city: str\nrows = ['天气']")
+    kernel.run("%qfbatch rows -m glm-5.1 --think -f pydantic:Place --name think-and-format -o batch")
+    kernel.run("%qfbatch wait")
+    assert kernel.value("batch.results()[0].parsed") == "Place(city='杭州')"
+    assert sent_bodies(server)[0]["thinking"] == {"type": "enabled"}

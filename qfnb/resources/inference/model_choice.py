@@ -103,7 +103,7 @@ def find_living_model(kind: catalog.ModelKind, name: str, *, is_strict: bool = F
     """
     row = catalog.find_model(kind, name)
     if row is None:
-        _refuse_other_kind(kind, name)
+        refuse_other_kind(kind, name)
         return None
     if row.status != "retired" or (replacement := catalog.living_replacement(kind, name)) is None:
         return row
@@ -149,7 +149,16 @@ def name_living_models(error: BaseException, kind: catalog.ModelKind, name: str)
         error.hint = f"{error.hint}\n在用的相近模型 / living models: {', '.join(nearest)}".strip()
 
 
-def _refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
+def refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
+    """Refuse the name of a living model that is of another kind.
+
+    Args:
+        kind: that is needed.
+        name: of the model.
+
+    Raises:
+        InvalidArgumentError: names the class that asks it.
+    """
     row = catalog.find_model(None, name)
     if row is not None and row.is_living and kind in _CLASSES and row.kind in _CLASSES:
         raise InvalidArgumentError(

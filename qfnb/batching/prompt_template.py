@@ -1,0 +1,84 @@
+"""The prompt template of a batch, and the cells that it is filled with."""
+
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._text import clip, did_you_mean, is_missing
+from ..errors import InvalidArgumentError
+
+
+class PromptTemplate:
+    """A text with `{column}` placeholders; `{{` and `}}` are braces.
+
+    Raises:
+        InvalidArgumentError: a brace is alone, or a placeholder is more than a column's name.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._parts = self._parse(text)
+        except ValueError as error:
+            raise InvalidArgumentError(f"prompt={clip(text, 61)!r}: {error}; {_BRACES}") from None
+        self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
+
+    def validate_columns(self, columns: Sequence[str]) -> None:
+        """Check that every placeholder is a column.
+
+        Raises:
+            InvalidArgumentError: names the placeholder and the columns.
+        """
+        for name in self.names:
+            if name not in columns:
+                hint = did_you_mean(name, columns, "{{{}}}")
+                raise InvalidArgumentError(
+                    f"prompt has {{{name}}}, which is not a column{hint} "
+                    f"(columns are: {', '.join(columns) or 'none'}); {_BRACES}"
+                )
+
+    def fill(self, row: Mapping[str, Any]) -> str:
+        """Return the text for one row.
+
+        Raises:
+            InvalidArgumentError: the row lacks a column, or its cell is empty.
+        """
+        return "".join(literal if name is None else literal + cell_text(row, name) for literal, name in self._parts)
+
+    @staticmethod
+    def _parse(text: str) -> list[tuple[str, str | None]]:
+        parts: list[tuple[str, str | None]] = []
+        for literal, name, spec, conversion in string.Formatter().parse(text):
+            if spec or conversion or name == "":
+                raise ValueError(f"{{{name or ''}...}} is not a column's name")
+            parts.append((literal, name))
+        return parts
+
+
+_BRACES = "write {{ and }} for braces that are text (花括号要写两遍)"
+
+
+def cell_text(row: Mapping[str, Any], name: str) -> str:
+    """Return a cell as text.
+
+    Raises:
+        InvalidArgumentError: the cell is missing or empty (None, NaN, blank).
+    """
+    if name not in row:
+        raise InvalidArgumentError(f"it has no {name!r}")
+    value = row[name]
+    if isinstance(value, str):
+        return validate_text(name, value)
+    if is_missing(value):
+        raise InvalidArgumentError(f"{name} is {'empty' if value is None else 'NaN'}")
+    return str(value)
+
+
+def validate_text(name: str, text: str) -> str:
+    """Return a text that is not blank.
+
+    Raises:
+        InvalidArgumentError: it is blank.
+    """
+    if not text.strip():
+        raise InvalidArgumentError(f"{name} is empty")
+    return text

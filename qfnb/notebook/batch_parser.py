@@ -1,0 +1,99 @@
+"""The options of `%qfbatch`."""
+
+from ..resources.inference.thinking import EFFORTS, is_think_level
+from . import tab_completion
+from .parser import variable_name
+from .verb_magic import VerbParser
+
+FORMATS = ("text", "json")
+
+VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
+
+DATA_SUFFIXES = (".jsonl", ".csv", ".parquet")
+
+DATA_KINDS = frozenset({"DataFrame", "Series", "Dataset", "list"})
+BATCH_KINDS = frozenset({"Batch", "BatchTask"})
+"""Names of classes whose variables Tab offers."""
+
+
+PARSER = VerbParser(
+    "%qfbatch",
+    "Ask a model about every row, without blocking the notebook and without losing a row.\n"
+    "DATA is a variable (DataFrame, Series, list, Dataset) or a path; {column} is a cell of the row.\n"
+    f"Verbs: {', '.join(VERBS)}. A variable with a verb's name: %qfbatch start list --prompt ...",
+    '  %qfbatch df --prompt "Classify: {review}" -m ernie-4.5-turbo-128k -o result\n'
+    "  %qfbatch wait            (wait for the newest, show its end)\n"
+    "  result.to_frame()\n\n"
+    "  %%qfbatch reviews.csv -o result --out answers.jsonl        (the cell is the prompt)\n"
+    "  判断情感，只答“正面”或“负面”：\n  {review}\n\n"
+    "  %qfbatch show|pause|cancel [VAR|NAME]        (the newest when none is named)\n"
+    "  %qfbatch list\n"
+    "  %qfbatch resume NAME -o result        (ask what is missing, in a new kernel too)\n"
+    "  %qfbatch delete NAME        (with all its answers)",
+    VERBS,
+)
+PARSER.add_option("--prompt", metavar="TEMPLATE", help="{column} is a cell; {{ and }} are braces")
+PARSER.add_option(
+    "-m",
+    "--model",
+    metavar="NAME",
+    help="who is asked; default: the default chat model",
+    complete=tab_completion.chat_models,
+)
+PARSER.add_option(
+    "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints
+)
+PARSER.add_option("--system", metavar="TEXT", help="the model's persona", keyword="system")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="0 to 2, by model", keyword="temperature")
+PARSER.add_option(
+    "-f",
+    "--format",
+    metavar="FORMAT",
+    help="text, json, or pydantic:NAME, a class of the notebook that each answer must fit",
+    complete=lambda _: [*FORMATS, "pydantic:"],
+)
+PARSER.add_option(
+    "--think",
+    nargs="?",
+    const="on",
+    metavar="LEVEL",
+    help="think before answering: on, off, low, high, ... or a number of tokens",
+    complete=lambda _: ["on", "off", *EFFORTS],
+    accepts=is_think_level,
+)
+PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
+PARSER.add_option(
+    "-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8",
+    keyword="workers", verbs=("start", "resume"),
+)  # fmt: skip
+PARSER.add_option(
+    "--budget", type=float, metavar="CNY", help="stop before it costs more",
+    keyword="budget", verbs=("start", "resume"),
+)  # fmt: skip
+PARSER.add_option(
+    "--budget-tokens", type=int, metavar="N", help="stop before it uses more tokens",
+    keyword="budget_tokens", verbs=("start", "resume"),
+)  # fmt: skip
+PARSER.add_option("--name", metavar="NAME", help="of the journal; default made from what is asked", keyword="name")
+PARSER.add_option("--out", metavar="FILE", help="write the results to a .jsonl, .csv or .parquet file", keyword="out")
+PARSER.add_option("--dedupe", action="store_true", help="ask identical rows once", keyword="dedupe")
+PARSER.add_option(
+    "--update", action="store_true", help="the input of a named journal has changed", keyword="allow_changed_input"
+)
+PARSER.add_option(
+    "--keep-wrong-rows", action="store_const", const="fail", help="rows that cannot be asked just fail",
+    keyword="invalid_rows",
+)  # fmt: skip
+PARSER.add_option(
+    "--same-prompt", action="store_true", help="the prompt names no column: ask it once for every row",
+    keyword="allow_same_prompt",
+)  # fmt: skip
+PARSER.add_option("--canary", type=int, metavar="N", help="rows asked first, 0 for none; default 3", keyword="canary")
+PARSER.add_option(
+    "--mode", metavar="MODE", help="offline: hand the rows to the platform's batch service", keyword="mode"
+)
+PARSER.add_option("--dry-run", action="store_true", help="say what it would take; nothing is sent")
+PARSER.add_option(
+    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the batch in a variable",
+    verbs=("start", "resume"),
+)  # fmt: skip
