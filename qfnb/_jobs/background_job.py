@@ -38,7 +38,12 @@ class BackgroundJob(ABC):
 
     def _start_coroutine(self, work: Coroutine[Any, Any, object]) -> None:
         """Start the work on the I/O loop."""
-        self._future = event_loop.submit(work)
+        future = self._future = concurrent.futures.Future[object]()
+        try:
+            event_loop.submit(work, future)
+        except BaseException:  # an interrupt: nobody gets this job, and so nobody could end it
+            future.cancel()
+            raise
 
     def _start_thread(self, work: Callable[[], object], name: str) -> None:
         """Start the work on a daemon thread with this name; its output goes to the cell that starts it."""

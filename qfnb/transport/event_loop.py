@@ -38,9 +38,25 @@ def loop() -> asyncio.AbstractEventLoop:
         return _loop
 
 
-def submit(coro: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-    """Start a coroutine on the I/O loop; cancelling the future cancels the coroutine."""
-    return asyncio.run_coroutine_threadsafe(coro, loop())
+def submit(
+    coro: Coroutine[Any, Any, T], future: concurrent.futures.Future[T] | None = None
+) -> concurrent.futures.Future[T]:
+    """Start a coroutine on the I/O loop; cancelling the future cancels the coroutine.
+
+    Args:
+        coro: the coroutine.
+        future: for its result; a caller that creates it can cancel it even if an interrupt ends this function.
+    """
+    promise = concurrent.futures.Future[T]() if future is None else future
+    loop().call_soon_threadsafe(_start, coro, promise)
+    return promise
+
+
+def _start(coro: Coroutine[Any, Any, T], future: concurrent.futures.Future[T]) -> None:
+    if future.cancelled():
+        coro.close()
+    else:  # as `asyncio.run_coroutine_threadsafe` does, which creates the future itself
+        asyncio.futures._chain_future(asyncio.ensure_future(coro), future)  # type: ignore[attr-defined] # noqa: SLF001
 
 
 def run(coro: Coroutine[Any, Any, T]) -> T:
@@ -52,9 +68,9 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     if is_on_io_thread():
         coro.close()
         raise RuntimeError("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
-    future = submit(coro)
+    future = concurrent.futures.Future[T]()
     try:
-        return _wait_interruptibly(future)
+        return _wait_interruptibly(submit(coro, future))
     except BaseException:
         future.cancel()
         raise
@@ -131,10 +147,10 @@ async def run_async(coro: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the I/O loop from async code on any loop."""
     if is_on_io_thread():
         return await coro
-    future = asyncio.wrap_future(submit(coro))
+    future = concurrent.futures.Future[T]()
     try:
         with LoopTicker.for_running_loop():
-            return await future
+            return await asyncio.wrap_future(submit(coro, future))
     finally:
         future.cancel()
 

@@ -156,3 +156,27 @@ def test_a_stream_cancelled_while_it_opens_leaves_no_task(n_turns):
 
     asyncio.run(cell())
     assert event_loop.run(tasks()) == []
+
+
+def test_an_interrupt_while_a_call_is_handed_over_cancels_it(monkeypatch):
+    """The signal may arrive when the I/O loop has the call, and the caller does not have its future yet."""
+    loop, cancelled = event_loop.loop(), threading.Event()
+    post = loop.call_soon_threadsafe
+
+    async def work():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    def post_and_interrupt(*arguments):
+        monkeypatch.undo()
+        post(*arguments)
+        event_loop.run(asyncio.sleep(0))  # the call has begun
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", post_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        event_loop.run(work())
+    assert cancelled.wait(5)
