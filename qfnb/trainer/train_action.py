@@ -9,6 +9,7 @@ from ..config import settings
 from ..errors import APIError, InvalidArgumentError, RequestError, TrainingError
 from ..model.polling import Poller
 from ..resources.management.finetune import FineTune
+from ..resources.management.listings import newest_rows
 from ..transport.response import Response
 from ..wire import finetune_v2 as wire
 from .base import BaseAction, Facts, StoppedError
@@ -20,8 +21,8 @@ from .run_store import RunRecord
 PLATFORM, BOS = 1, 2
 """Types of a training set: a dataset on the platform, or an object in the user's own bucket."""
 
-PAGE_SIZE, MAX_PAGES = 100, 20
-"""Jobs or runs of a page, and pages that are searched for an existing one."""
+MAX_JOBS, MAX_RUNS = 2000, 100
+"""Jobs, and runs of a job, that are searched for an existing one."""
 
 COULD_NOT_BE_STOPPED = "could not be stopped"
 
@@ -219,20 +220,13 @@ def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
 
 def find_job(run_id: str) -> str | None:
     """Return the id of the job whose description contains a run id (`run-...`), None where no job does."""
-    marker: str | None = None
-    for _ in range(MAX_PAGES):
-        answer = FineTune.V2.job_list(marker=marker, max_keys=PAGE_SIZE).data
-        for row in answer.job_list:
-            if run_id in (row.description or ""):
-                return row.job_id
-        if not answer.page_info.is_truncated or not (marker := answer.page_info.next_marker):
-            return None
-    return None
+    jobs = newest_rows(lambda marker, size: FineTune.V2.job_list(marker=marker, max_keys=size), "job_list", MAX_JOBS)
+    return next((job.job_id for job in jobs if run_id in (job.description or "")), None)
 
 
 def find_task(job_id: str, *, exclude: Collection[str]) -> str | None:
     """Return the id of the newest run of a job, None where it has no run but those to `exclude`."""
-    tasks = FineTune.V2.task_list(job_id, max_keys=PAGE_SIZE).data.task_list
+    tasks = FineTune.V2.task_list(job_id, max_keys=MAX_RUNS).data.task_list
     rows = [row for row in tasks if row.task_id not in exclude]
     newest = max(rows, key=lambda row: row.create_date or "", default=None)
     return newest.task_id if newest is not None else None

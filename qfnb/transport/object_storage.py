@@ -38,6 +38,9 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wi
         client: of the platform.
         bucket: the bucket's name.
         prefix: "" for all objects.
+
+    Raises:
+        UnexpectedContent: a page does not lead on.
     """
     url, read = _bucket_url(client, bucket), read_record(wire.ObjectList)
     params = {"maxKeys": str(wire.MAX_KEYS)} | ({"prefix": prefix} if prefix else {})
@@ -48,7 +51,9 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wi
         page = (await client.request(build, read)).data
         objects_ += page.contents
         next_marker = page.next_marker or (page.contents[-1].key if page.contents else "")
-        has_more, marker = page.is_truncated and next_marker > marker, next_marker
+        if page.is_truncated and next_marker <= marker:
+            raise errors.UnexpectedContent(f"the bucket's list goes round in circles at {next_marker!r} (分页循环)")
+        has_more, marker = page.is_truncated, next_marker
     return objects_
 
 

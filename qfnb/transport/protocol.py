@@ -3,7 +3,9 @@
 One function decides, for all five planes and the gateway in front of them.
 """
 
+import functools
 import json
+import logging
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -126,6 +128,20 @@ def decode_stream_event(data: str) -> dict[str, Any]:
     return body
 
 
+def decode_utf8(content: bytes) -> str:
+    """Return the text of a response; bytes that are not UTF-8 become U+FFFD, which one log line says."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        _log_invalid_utf8()
+        return content.decode("utf-8", "replace")
+
+
+@functools.cache
+def _log_invalid_utf8() -> None:
+    logging.getLogger("qfnb").warning("a response has bytes that are not UTF-8: shown as \ufffd (响应含非 UTF-8 字节)")
+
+
 def _find_error(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
     error = body.get("error")
     if isinstance(error, Mapping) and body.get("object") != "response":  # v2; a stored response may have failed
@@ -163,7 +179,7 @@ def _parse_json_object(content: bytes) -> dict[str, Any] | None:
         body = from_json(content)
     except ValueError:
         try:
-            body = json.loads(content)  # accepts more, e.g. a lone surrogate
+            body = json.loads(decode_utf8(content))  # accepts more, e.g. a lone surrogate
         except (ValueError, RecursionError):
             return None
     return body if isinstance(body, dict) else None

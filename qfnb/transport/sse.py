@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from ..errors import ResponseTooLarge
+from .protocol import decode_utf8
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """Size limit of one event."""
@@ -65,7 +66,7 @@ class EventParser:
             line, self._is_bom_checked = line.removeprefix(b"\xef\xbb\xbf"), True
         if not line:
             return self._dispatch()
-        text = line.decode("utf-8", "replace")
+        text = decode_utf8(line)
         name, _, value = text.partition(":")
         value = value.removeprefix(" ")
         if name == "data":

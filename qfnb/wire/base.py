@@ -2,7 +2,7 @@
 
 from typing import Any, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -42,6 +42,18 @@ class ConsoleRecord(Record):
         protected_namespaces=(),
         ser_json_inf_nan="constants",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_zero_dates(cls, value: Any) -> Any:
+        """Drop dates of zeros: so the platform writes what has not happened yet."""
+        if not isinstance(value, dict):
+            return value
+        return {name: item for name, item in value.items() if not _is_zero_date(item)}
+
+
+def _is_zero_date(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("0000-00-00")
 
 
 class EmptyBody(ConsoleRecord):

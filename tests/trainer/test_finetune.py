@@ -119,6 +119,7 @@ def test_attach_watches_a_run_that_another_kernel_started(long_run):
     assert attached.status == FinetuneStatus.TrainStopped
 
 
+@pytest.mark.fault("F15")
 def test_a_server_that_is_away_for_a_while_is_waited_for(long_run, fault):
     offline_times = []
     long_run.add_event_handler(Callback(lambda: offline_times.append(long_run.progress.offline_since)))
@@ -194,6 +195,7 @@ def event(action, state, data=None, at=1.0):
     return Event("x", state, "text", data, action_class=action, at=at)
 
 
+@pytest.mark.fault("F34")
 def test_progress_tolerates_odd_answers():
     now = TrainingProgress("t", (Stage("train"),))
     odd = [None, {}, {"runStatus": "Dreaming"}, {"runProgress": "12%"}, {"checkpointList": None}, {"runProgress": ""}]

@@ -8,6 +8,7 @@ from qfnb import errors
 from qfnb.transport import protocol
 
 
+@pytest.mark.fault("F26")
 @pytest.mark.parametrize(
     ("status", "body", "kind", "code"),
     [

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from ... import connect
-from ...errors import InvalidArgumentError, QianfanError
+from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...transport import model_list
 from ...transport.response import Response
 from ...wire import catalog
@@ -38,7 +38,7 @@ def jobs(limit: int = 50) -> pd.DataFrame:
 
     Columns: task_id, name, model, train_mode, status (the platform's word), job_id, created, finished.
     """
-    job_rows = _newest_rows(lambda marker, size: FineTune.V2.job_list(marker=marker, max_keys=size), "job_list", limit)
+    job_rows = newest_rows(lambda marker, size: FineTune.V2.job_list(marker=marker, max_keys=size), "job_list", limit)
     rows = []
     for job in job_rows:
         tasks = FineTune.V2.task_list(job.job_id, max_keys=PAGE_SIZE).data.task_list
@@ -64,7 +64,7 @@ def services(limit: int = 100) -> pd.DataFrame:
     Columns: service_id, name, endpoint, status (New, Deploying, Serving, Failed, Stopped), type, model_id,
     model_version_id, created.
     """
-    service_rows = _newest_rows(
+    service_rows = newest_rows(
         lambda marker, size: Service.V2.service_list(marker=marker, max_keys=size), "service_list", limit
     )
     rows = [
@@ -89,7 +89,7 @@ def datasets(limit: int = 100) -> pd.DataFrame:
     Columns: dataset_id (`dg-...`), name, format, versions, version_id (`ds-...`, what is trained on), rows,
     status, created.
     """
-    dataset_rows = _newest_rows(
+    dataset_rows = newest_rows(
         lambda marker, size: Data.list_datasets(marker=marker, max_keys=size), "dataset_list", limit
     )
     rows = []
@@ -106,19 +106,32 @@ def datasets(limit: int = 100) -> pd.DataFrame:
     return _to_frame(rows, DATASET_COLUMNS, counts=["versions", "rows"], times=["created"])
 
 
-def _newest_rows(fetch_page: Callable[[str | None, int], Response[Any]], list_field: str, limit: int) -> Iterator[Any]:
-    """Yield the first `limit` rows of a list that comes in pages."""
+def newest_rows(fetch_page: Callable[[str | None, int], Response[Any]], list_field: str, limit: int) -> Iterator[Any]:
+    """Yield the first `limit` rows of a list that comes in pages.
+
+    Args:
+        fetch_page: returns the page after a marker, None for the first, with at most a number of rows.
+        list_field: the field of a page that has its rows.
+        limit: from 1.
+
+    Raises:
+        UnexpectedContent: a page leads back to itself or to an earlier one.
+    """
     validate_positive("limit", limit)
-    marker: str | None = None
+    markers: list[str | None] = [None]
     while limit > 0:
-        page_data = fetch_page(marker, min(limit, PAGE_SIZE)).data
+        page_data = fetch_page(markers[-1], min(limit, PAGE_SIZE)).data
         rows = getattr(page_data, list_field)
         yield from rows[:limit]
         limit -= len(rows)
         page_info: PageInfo = page_data.page_info
-        marker = page_info.next_marker
-        if not rows or not page_info.is_truncated or not marker:
+        if not rows or not page_info.is_truncated or not page_info.next_marker:
             return
+        if page_info.next_marker in markers:
+            raise UnexpectedContent(
+                f"the platform's list goes round in circles at {page_info.next_marker!r} (分页循环)"
+            )
+        markers.append(page_info.next_marker)
 
 
 def _to_frame(

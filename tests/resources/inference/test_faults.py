@@ -99,6 +99,7 @@ def test_f21_line_separators_inside_of_a_text_stay(scripted):
     assert text(streamed(scripted, v2(strange), END)) == strange
 
 
+@pytest.mark.fault("F22")
 def test_f22_a_broken_byte_becomes_a_replacement_character(scripted):
     assert text(streamed(scripted, v2("X").replace(b"X", b"a\xffb"), END)) == "a\ufffdb"
 
@@ -134,6 +135,7 @@ def test_f25_what_is_no_answer_is_refused(scripted, content, kind, stream):
         list(ChatCompletion(version=2).do(SAY, stream=stream, retry_count=1) or ())
 
 
+@pytest.mark.fault("F26")
 @pytest.mark.parametrize("body", [{"error_code": 336501, "error_msg": "slow"}, {"code": 336501, "msg": "slow"}])
 def test_f26_both_shapes_of_an_error_in_http_200(scripted, body):
     scripted([http_answer(json.dumps(body).encode())])
@@ -141,6 +143,7 @@ def test_f26_both_shapes_of_an_error_in_http_200(scripted, body):
         ChatCompletion(version=1, access_token="24.x").do(SAY, retry_count=1)
 
 
+@pytest.mark.fault("F27")
 @pytest.mark.parametrize("usage", [None, {}, {"total_tokens": "many"}, {"total_tokens": None}, "n/a"])
 def test_f27_odd_usage_does_no_harm(scripted, usage):
     last = event({"id": "as-abc", "choices": [], "usage": usage})
@@ -150,6 +153,7 @@ def test_f27_odd_usage_does_no_harm(scripted, usage):
     assert pieces[-1].cost is None
 
 
+@pytest.mark.fault("F28")
 @pytest.mark.parametrize("reason", ["content_filter", "insufficient_system_resource", "tool_calls"])
 def test_f28_odd_choices_do_no_harm(scripted, reason):
     odd = event({"id": "x", "choices": []}) + event({"id": "x", "choices": [{"index": 0, "delta": {}}]})
@@ -159,6 +163,7 @@ def test_f28_odd_choices_do_no_harm(scripted, reason):
     assert pieces[-1].body["choices"][0]["finish_reason"] == reason
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_f29_thinking_is_kept_apart(scripted, name):
     pieces = streamed(scripted, v2(None, **{name: "想一想"}), v2("好"), END)
@@ -170,6 +175,7 @@ def test_f30_nothing_counts_after_the_end_mark(scripted):
     assert text(streamed(scripted, v2("好"), END, DONE, v2("多余"))) == "好"
 
 
+@pytest.mark.fault("F31")
 def test_f31_unknown_fields_are_kept(scripted):
     body = {
         "id": "x",

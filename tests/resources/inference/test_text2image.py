@@ -39,6 +39,7 @@ def test_decoded_pictures_are_in_the_reply(sandbox):
     assert (reply.model, reply.seeds(), reply.cost) == ("qwen-image", [3, 4], 0)
 
 
+@pytest.mark.fault("F36")
 def test_pictures_that_come_as_addresses_are_there_at_once(sandbox):
     reply = Text2Image().do("山", size="768x768")
     assert "image" not in reply["data"][0]

@@ -29,6 +29,7 @@ def test_a_dataset_from_nothing_to_released(sandbox):
     assert (wait_until_idle(dataset_id).release_status, wait_until_idle(dataset_id).entity_count) == (2, 2)
 
 
+@pytest.mark.fault("F32")
 def test_ids_are_words_or_numbers(sandbox):
     created = Data.create_bare_dataset("两种编号").data
     both = Data.status([created.id, created.dataset_id]).data
