@@ -15,13 +15,6 @@ from .request import PUBLIC_ONLY, URL_TO_SEND, BytesStream, CertificateError, No
 IDLE_TIMEOUT_S: Final = 30.0
 """Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or more."""
 
-FRESH_TIMEOUT_S: Final = 1.0
-"""Seconds for which an idle connection is kept for requests that must not be repeated.
-
-A server may close an idle connection just as a request is written to it; whether it read the request cannot
-be known then.
-"""
-
 _NOT_SENT_MESSAGE: Final = "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
 
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
@@ -76,16 +69,18 @@ class _UploadStream:
 class Connections(httpx.AsyncBaseTransport):
     """An httpx transport over aiohttp; URLs are sent as they were written and signed, not quoted again.
 
-    Requests that must not be repeated (extension `repeatable` is False) use a separate pool, which keeps idle
-    connections for `FRESH_TIMEOUT_S` only; those with the extension `PUBLIC_ONLY` use one to public addresses.
+    Each request that must not be repeated (extension `repeatable` is False) has a new connection: a server may close
+    an idle one just as a request is written to it, and whether it read the request cannot be known then. Requests with
+    the extension `PUBLIC_ONLY` use a pool of connections to public addresses.
     """
 
     def __init__(self, proxy: Secret, tls: Any) -> None:
         self._proxy = proxy
-        self._session = _create_session(tls, IDLE_TIMEOUT_S)
-        self._fresh_session = _create_session(tls, FRESH_TIMEOUT_S)
+        idle: dict[str, Any] = {"limit": 0, "ssl": tls, "keepalive_timeout": IDLE_TIMEOUT_S}
+        self._session = _create_session(aiohttp.TCPConnector(**idle))
+        self._fresh_session = _create_session(aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True))
         self._public_resolver = PublicResolver()
-        self._public_session = _create_session(tls, IDLE_TIMEOUT_S, self._public_resolver)
+        self._public_session = _create_session(aiohttp.TCPConnector(**idle, resolver=self._public_resolver))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its content still unread.
@@ -186,11 +181,8 @@ def _client_timeout(connect: float | None, read: float | None) -> aiohttp.Client
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
-def _create_session(tls: Any, idle_seconds: float, resolver: PublicResolver | None = None) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=idle_seconds, resolver=resolver),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
+def _create_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def create_connections(*, proxy: Secret, verify: bool) -> Connections:

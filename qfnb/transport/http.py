@@ -69,16 +69,22 @@ async def exchange(
         return await transport.handle_async_request(request)
     async with aclosing(auth.flow(request)) as flow:
         next_request = await anext(flow)
-        while True:
-            response = await transport.handle_async_request(next_request)
-            response.request = next_request
-            try:
-                next_request = await flow.asend(response)
-            except StopAsyncIteration:
-                return response
-            except BaseException:
-                await response.aclose()
+        try:
+            while True:
+                response = await transport.handle_async_request(next_request)
+                response.request = next_request
+                try:
+                    next_request = await flow.asend(response)
+                except StopAsyncIteration:
+                    return response
+                except BaseException:
+                    await response.aclose()
+                    raise
+        except httpx.ReadError as error:
+            if next_request is request:
                 raise
+            reason = str(error)
+    raise httpx.WriteError(reason)  # only the request for a token was sent
 
 
 def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:

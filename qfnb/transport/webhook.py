@@ -46,6 +46,7 @@ async def _post_json(url: Secret, content: bytes) -> None:
     scheme, host = _scheme_and_host(url)  # the rest of the address is a secret
     request = httpx.Request("POST", f"{scheme}://{host}", content=content, headers={"content-type": "application/json"})
     request.headers["host"] = httpx.URL(url.get_secret_value()).netloc.decode("ascii")
+    request.extensions["repeatable"] = False
     set_secret_url(request, url.get_secret_value())
     try:
         async with asyncio.timeout(TIMEOUT_S), aclosing(await exchange(request, config.settings())) as response:

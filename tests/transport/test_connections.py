@@ -12,9 +12,11 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import config, errors
+from qfnb.config import Secret
 from qfnb.resources.management.batches import Batches, Files
 from qfnb.sandbox import server as sandbox_server
 from qfnb.transport import connections
+from qfnb.transport.webhook import post_webhook
 
 CHAT = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 FILE = b'{"id":"file-1","object":"file","bytes":3,"filename":"a.jsonl","purpose":"batch","created_at":1}'
@@ -132,22 +134,23 @@ def test_a_creation_does_not_use_a_connection_that_may_be_closing(closing, reset
     assert closing.begun == 2
 
 
-def test_a_creation_reuses_only_a_connection_that_was_just_used(closing, monkeypatch):
-    monkeypatch.setattr(connections, "FRESH_TIMEOUT_S", -1.0)
-    with _new_connections(monkeypatch):
-        Batches.create("file-1")
-        Batches.create("file-2")
-    assert len(set(closing.ports)) == 2
+def test_each_creation_and_each_webhook_message_has_a_new_connection(closing):
+    Batches.create("file-1")
+    Batches.create("file-2")
+    for _ in range(2):
+        post_webhook(Secret(f"{config.get_config().base_url}/hook"), {})
+    assert len(set(closing.ports)) == 4
 
 
-@contextlib.contextmanager
-def _new_connections(monkeypatch):
-    """Let calls open new connections, with the present limits."""
-    transports = {}
-    monkeypatch.setattr(qfnb.transport.http, "_transports", transports)
-    yield
-    for transport in transports.values():
-        qfnb.transport.event_loop.run(transport.aclose())
+@pytest.mark.parametrize("answer", [[], [http_answer(b"{}")[:-1]]], ids=["no answer", "half an answer"])
+def test_a_creation_whose_token_was_not_answered_is_sent_once(scripted, answer):
+    token = http_answer(b'{"userId":"u","token":"bce-v3/token","status":"enable","createTime":"","expireTime":""}')
+    server = scripted(answer, [token], [http_answer(BATCH)])
+    now = config.get_config()
+    now.api_key, now.access_key, now.secret_key = "", "ALTAK-test", "test"
+    with qfnb.testing():
+        assert Batches.create("file-1").data.id == "batch-1"
+    assert [b"POST /v2/batches" in request for request in server.requests] == [False, False, True]
 
 
 @pytest.mark.parametrize("reset", [True, False])
@@ -180,7 +183,7 @@ def test_an_upload_that_breaks_off_shows_no_address(closing):
 
 
 def test_the_client_drops_idle_connections_before_the_sandbox_closes_them():
-    assert connections.FRESH_TIMEOUT_S < connections.IDLE_TIMEOUT_S < sandbox_server.IDLE_SECONDS
+    assert connections.IDLE_TIMEOUT_S < sandbox_server.IDLE_SECONDS
 
 
 def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing():
