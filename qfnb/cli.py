@@ -110,7 +110,7 @@ def _faults_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser])
         "fault",
         nargs="?",
         default="status",
-        help="status (default), slow, stall, cut, reset, error, malformed, drip, split or fail",
+        help="status (default), slow, hold, stall, cut, reset, error, malformed, drip, split or fail",
     )
     add.add_argument("--status", type=int, help="HTTP status of the error (default 503)")
     add.add_argument("--code", type=_parse_code, help="the platform's error code, e.g. 336100")

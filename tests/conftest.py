@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import httpx
 import pytest
+from support.raw_http import set_clock
 from support.scripted_server import Part, ScriptedServer
 
 from qfnb import config
@@ -24,7 +26,7 @@ def sandbox() -> Address:
 def control(sandbox: Address) -> Iterator[httpx.Client]:
     """A client of the sandbox's own control."""
     headers = {"authorization": f"Bearer {sandbox.control_token}"}
-    with httpx.Client(base_url=sandbox.url, headers=headers, trust_env=False) as client:
+    with httpx.Client(base_url=sandbox.url, headers=headers, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -34,6 +36,17 @@ def fault(control: httpx.Client) -> Callable[..., None]:
     return lambda endpoint, kind, **more: control.post(
         "/_sandbox/faults", json={"endpoint": endpoint, "fault": kind, **more}
     ).raise_for_status()
+
+
+@pytest.fixture
+def clock(sandbox: Address) -> Iterator[Callable[..., None]]:
+    """Stop the sandbox's clock, and with it its jobs: they answer a slice of their rows for each `clock(advance=1)`.
+
+    The clock goes on with `clock(speed=1)`, or when the test has ended.
+    """
+    set_clock(sandbox, speed=0)
+    yield partial(set_clock, sandbox)
+    set_clock(ensure(), speed=1)
 
 
 @pytest.fixture
@@ -47,7 +60,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     def start(*answers: Iterable[Part]) -> ScriptedServer:
         script = ScriptedServer(list(answers))
         opening = asyncio.run_coroutine_threadsafe(asyncio.start_server(script.serve, "127.0.0.1", 0), loop)
-        servers.append(opening.result(5))
+        servers.append(opening.result(60))
         script.url = f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
         now = config.get_config()
         now.base_url = now.console_api_base_url = now.iam_base_url = script.url
@@ -55,7 +68,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
         return script
 
     yield start
-    asyncio.run_coroutine_threadsafe(_close_servers(servers), loop).result(5)
+    asyncio.run_coroutine_threadsafe(_close_servers(servers), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(5)
     loop.close()
@@ -64,8 +77,14 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
 async def _close_servers(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
+    await _pass_turns()  # a connection that was accepted just now has a task that closes it, once that has begun
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.sleep(0)  # a closed connection goes away in the next round
+    await _pass_turns()  # a closed connection goes away in the next one
+
+
+async def _pass_turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)

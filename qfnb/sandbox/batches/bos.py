@@ -123,7 +123,7 @@ def run_task(world: World, task: Document) -> Iterator[None]:
         store.update(id_, done=len(results))
         return bool((store.get("inference", id_) or {}).get("cancelling_at"))
 
-    results = yield from with_checkpoints(store, id_, queries, answer_query, should_stop)
+    results = yield from with_checkpoints(store, world.clock, id_, queries, answer_query, should_stop)
     _write_outputs(world, task, queries, results)
     end_field = "cancelled_at" if (store.get("inference", id_) or {}).get("cancelling_at") else "completed_at"
     store.update(id_, done=len(results), used=_sum_usage(results), **{end_field: store.now()})

@@ -125,7 +125,7 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
         current = store.get("batch", id_) or batch
         return bool(current.get("cancelling_at")) or store.now() >= current["expires_at"]
 
-    results = yield from with_checkpoints(store, id_, lines, answer_line, should_stop)
+    results = yield from with_checkpoints(store, world.clock, id_, lines, answer_line, should_stop)
     yield from _write_results(world, id_, lines, results)
 
 

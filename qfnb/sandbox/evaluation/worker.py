@@ -119,7 +119,7 @@ def run_task(world: World, run: Document) -> Iterator[None]:
         return _is_cancelling(world, id_)
 
     rows = [unit for unit in task["units"] for _ in pairs]
-    done = yield from with_checkpoints(store, id_, rows, answer, is_cancelled)
+    done = yield from with_checkpoints(store, world.clock, id_, rows, answer, is_cancelled)
     _record_results(world, task, id_, pairs, done)
 
 

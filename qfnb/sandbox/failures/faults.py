@@ -25,7 +25,7 @@ MAX_SECONDS = 3600.0
 FAULT_INJECTED: ContextVar[bool] = ContextVar("doomed", default=False)
 """Whether what is created now is to fail: True while a call has the fault `fail`."""
 
-FaultKind = Literal["status", "error", "stall", "cut", "reset", "slow", "malformed", "drip", "split", "fail"]
+FaultKind = Literal["status", "error", "stall", "cut", "reset", "slow", "hold", "malformed", "drip", "split", "fail"]
 
 _ABBREVIATIONS = {"rst": "reset"}
 _HEADER_PATTERN = re.compile(r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(?P<after>\d+))?", re.ASCII)
@@ -37,10 +37,10 @@ class Fault(BaseModel):
     Attributes:
         endpoint: the operations: a name of the endpoint table, or a pattern such as `finetune.*`.
         fault: `status` (refuse: with an HTTP `status` or a platform's `code`, in the operation's own shape),
-            `slow` (wait first), `stall` (go silent), `cut` (end without the end mark), `reset` (break the
-            connection), `error` (an error in mid-stream), `malformed` (half of the JSON), `drip` (a pause
-            before each piece of a stream), `split` (packets that end inside a character), `fail` (what the call
-            creates ends in its failed state).
+            `slow` (wait first), `hold` (wait until the rule is removed), `stall` (go silent), `cut` (end without
+            the end mark), `reset` (break the connection), `error` (an error in mid-stream), `malformed` (half of
+            the JSON), `drip` (a pause before each piece of a stream), `split` (packets that end inside a
+            character), `fail` (what the call creates ends in its failed state).
         after: how many pieces of a stream are sent first.
         status: the HTTP status of a refusal, 400 to 599.
         code: the platform's code of a refusal, a number or a word.

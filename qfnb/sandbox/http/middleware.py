@@ -58,7 +58,7 @@ async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, ha
             await _enforce_rate_limit(call, request)
         fault, state.outcome = requested_fault(request.headers, world.address.control_token), "errors"
         fault = fault or world.fault_rules.match(endpoint.name)
-        await inject_before_answer(endpoint, fault)
+        await inject_before_answer(world, endpoint, fault)
         state.outcome = "validation"
         with fault_injection(fault):
             answer = await handle(call, request)
@@ -94,6 +94,9 @@ FAULT_HEADER, CONTROL_HEADER = "x-qfnb-fault", "x-qfnb-control"
 
 MAX_SPLITS = 16
 """How often the fault `split` splits one piece."""
+
+HOLD_POLLING_S = 0.01
+"""Seconds between two looks at whether the fault `hold` was removed."""
 
 
 class PlatformError(NamedTuple):
@@ -180,7 +183,7 @@ def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
     return refusal
 
 
-async def inject_before_answer(endpoint: Endpoint[Any, Any], fault: Fault | None) -> None:
+async def inject_before_answer(world: World, endpoint: Endpoint[Any, Any], fault: Fault | None) -> None:
     """Do what a fault does before a call is answered.
 
     Raises:
@@ -188,6 +191,8 @@ async def inject_before_answer(endpoint: Endpoint[Any, Any], fault: Fault | None
     """
     if fault is not None and fault.fault == "slow":
         await asyncio.sleep(fault.pause_seconds())
+    while fault is not None and fault.fault == "hold" and any(rule is fault for rule in world.fault_rules.rules):
+        await asyncio.sleep(HOLD_POLLING_S)
     if fault is not None and fault.fault == "status":
         raise fault_refusal(endpoint, fault)
 
@@ -203,7 +208,7 @@ def corrupt_answer(answer: Response, endpoint: Endpoint[Any, Any], fault: Fault)
     if fault.fault == "error":
         refusal = fault_refusal(endpoint, fault)
         return refusal.to_response()
-    if fault.fault in {"slow", "fail"}:
+    if fault.fault in {"slow", "hold", "fail"}:
         return answer
     return StreamingResponse(_corrupt_body(content, fault), answer.status_code, dict(answer.headers))
 

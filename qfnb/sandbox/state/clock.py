@@ -16,10 +16,11 @@ class Clock:
 
     Attributes:
         speed: seconds that pass in a second; 1 is real time, 0 stands still until `advance`.
+        n_changes: how often it was set or advanced since the server's start.
     """
 
     def __init__(self, store: Store) -> None:
-        self._store, self._changed = store, threading.Condition()
+        self._store, self._changed, self.n_changes = store, threading.Condition(), 0
         stored = store.get("setting", CLOCK_ID) or store.add(
             "setting", CLOCK_ID, speed=1.0, shown=time.time(), real=time.time()
         )
@@ -35,6 +36,7 @@ class Clock:
             self._sandbox_time, self._real_time = self.now() + advance, time.time()
             self.speed = self.speed if speed is None else speed
             self._store.update(CLOCK_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time)
+            self.n_changes += 1
             self._changed.notify_all()
         return {"now": self.now(), "speed": self.speed}
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ...wire import batches as wire
+from .clock import Clock
 from .store import Document, Store, raise_if_faulted
 
 T = TypeVar("T")
@@ -116,15 +117,24 @@ class JobQueue:
 
 def with_checkpoints(
     store: Store,
+    clock: Clock,
     job: str,
     rows: Sequence[T],
     answer_row: Callable[[int, T], Any],
     should_stop: Callable[[dict[int, Any]], bool],
 ) -> Generator[None, None, dict[int, Any]]:
-    """Answer the rows that have no checkpoint, a slice at a time; return all results by the rows' numbers."""
+    """Answer the rows that have no checkpoint, a slice at a time; return all results by the rows' numbers.
+
+    While the clock stands still no row is answered; each `advance` allows one slice.
+    """
+    n_changes = clock.n_changes
     results = {number: result for point in store.points(job) for number, result in point["rows"]}
     pending = deque(number for number in range(len(rows)) if number not in results)
     while pending and not should_stop(results):
+        if clock.speed == 0 and clock.n_changes == n_changes:
+            yield
+            continue
+        n_changes = clock.n_changes
         deadline, new_results = time.monotonic() + SLICE_SECONDS, {}
         while pending and time.monotonic() < deadline:
             number = pending.popleft()

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from support.waiting import until, wait_for
 
 from qfnb.sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
 from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
@@ -41,10 +42,7 @@ def enqueue_batch(world, count, **change):
 
 
 def wait_until_finished(world):
-    deadline = time.monotonic() + 10
-    while not is_finished(batch := world.store.get("batch", "infer-x")):
-        assert time.monotonic() < deadline, batch
-    return batch
+    return wait_for(lambda: world.store.get("batch", "infer-x"), is_finished)
 
 
 def results(world, file_id):
@@ -69,12 +67,12 @@ def test_a_model_version_answers_without_a_service(world):
 
 def test_a_new_world_resumes_the_jobs_of_an_old_one(tmp_path):
     first = World(tmp_path, ADDRESS)
-    first.engines.base_model()
+    first.clock.set(speed=0)
     enqueue_batch(first, 600)
-    while not first.store.points("infer-x"):
-        pass
+    until(lambda: first.clock.set(advance=1) and first.store.points("infer-x"))
     first.close()
     second = World(tmp_path, ADDRESS)
+    second.clock.set(speed=1)
     first_rows = {number for point in second.store.points("infer-x") for number, _ in point["rows"]}
     batch = wait_until_finished(second)
     rows = results(second, batch["output_file_id"])
