@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.waiting import until
 
 
 @pytest.fixture
@@ -32,15 +33,33 @@ def repeat_fault(control: httpx.Client) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Callable[[float], None]]:
-    """Press Ctrl+C after some seconds, as the terminal and ■ do."""
+def hold(control: httpx.Client) -> Iterator[Callable[..., Any]]:
+    """Hold the answers to chat calls after the first ones; call it with `release=True` to let all go on."""
+
+    def hold_after(answers: int = 0, *, release: bool = False) -> None:
+        control.request("DELETE", "/_sandbox/faults").raise_for_status()
+        for fault, times in () if release else (("slow", answers), ("hold", None)):
+            body = {"endpoint": "chat.v2", "fault": fault, "times": times}
+            control.post("/_sandbox/faults", json=body).raise_for_status()
+
+    yield hold_after
+    hold_after(release=True)
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[Callable[[], Any]], None]]:
+    """Press Ctrl+C once a condition is true, as the terminal and ■ do."""
     main = threading.main_thread().ident
     assert main is not None
     # a job in the background ignores the signal by default
     previous_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def press_later(seconds: float) -> None:
-        threading.Timer(seconds, signal.pthread_kill, (main, signal.SIGINT)).start()
+    def press_when(condition: Callable[[], Any]) -> None:
+        def press() -> None:
+            until(condition)
+            signal.pthread_kill(main, signal.SIGINT)
 
-    yield press_later
+        threading.Thread(target=press, daemon=True).start()
+
+    yield press_when
     signal.signal(signal.SIGINT, previous_handler)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import threading
-import time
 import uuid
 
 import pandas as pd
@@ -76,7 +75,7 @@ def test_a_frame_comes_back_with_its_index_and_its_columns(sandbox):
     )
 
 
-def test_an_iterator_is_read_while_it_is_asked(sandbox):
+def test_an_iterator_is_read_while_it_is_asked(hold):
     read = []
 
     def endless():
@@ -84,9 +83,11 @@ def test_an_iterator_is_read_while_it_is_asked(sandbox):
             read.append(number)
             yield f"流 {number}"
 
+    hold(20)
     batch = qfnb.batch(endless(), workers=2, name="stream")
     until(lambda: batch.finished_count() >= 20)
     batch.cancel()
+    hold(release=True)
     batch.wait()
     assert len(read) <= 2500, "only the look-ahead and two pages were read"
     assert batch.progress.state == "cancelled"
@@ -275,61 +276,60 @@ def test_a_budget_ends_when_the_platform_does_not_count(scripted):
     assert batch.progress.ok < 5
 
 
-def test_cancel_stops_asking_within_half_a_second(repeat_fault, count_requests):
-    repeat_fault("slow", seconds=0.05)
-    batch = qfnb.batch(rows(2000), workers=8, name="cancel")
-    until(lambda: batch.finished_count() >= 20)
-    started_at = time.monotonic()
+def test_cancel_sends_nothing_more_and_keeps_what_is_answered(hold, count_requests):
+    hold(20)
+    batch = qfnb.batch(rows(200), workers=8, name="cancel")
+    until(lambda: count_requests()["came"] == 28 and batch.finished_count() == 20)
     batch.cancel()
+    hold(release=True)
     batch.wait()
-    assert time.monotonic() - started_at < 0.5
-    finished = batch.finished_count()
-    time.sleep(0.3)
-    assert (count_requests()["came"], batch.finished_count()) == (finished, finished)
-    assert sum(answer.ok for answer in batch.results()) == finished
+    assert count_requests()["came"] == 28
+    assert sum(answer.ok for answer in batch.results()) == batch.finished_count() >= 20
 
 
-def test_pause_and_resume(repeat_fault, count_requests):
-    repeat_fault("slow", seconds=0.02)
+def test_pause_and_resume(hold, count_requests):
+    hold(10)
     batch = qfnb.batch(rows(60), workers=2, name="pause")
+    until(lambda: count_requests()["came"] == 12)
     batch.pause()
+    hold(release=True)
     until(lambda: not batch.progress.in_flight and batch.progress.state == "paused")
-    came = count_requests()["came"]
-    time.sleep(0.2)
-    assert count_requests()["came"] == came < 60
+    assert count_requests()["came"] == batch.finished_count() == 12
     batch.resume()
     assert wait_for_progress(batch).ok == 60
 
 
-def test_more_and_fewer_at_once_while_it_works(repeat_fault, sandbox):
-    repeat_fault("slow", seconds=0.05)
+def test_more_and_fewer_at_once_while_it_works(hold, count_requests):
+    hold()
     batch = qfnb.batch(rows(400), workers=2, name="resize", canary=0)
+    until(lambda: count_requests()["came"] == 2)
     batch.resize(20)
-    peak = 0
-    while peak < 20:
-        peak = max(peak, batch.progress.in_flight)
+    until(lambda: count_requests()["came"] == 20)
     batch.resize(1)
-    until(lambda: batch.progress.in_flight <= 1)
+    hold(20)  # the new rule holds the 21st request after these
+    until(lambda: batch.finished_count() >= 20 and batch.progress.in_flight == 1)
     with pytest.raises(InvalidArgumentError, match="workers=0"):
         batch.resize(0)
     batch.cancel()
 
 
-def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(repeat_fault, sandbox):
-    repeat_fault("slow", seconds=0.05)
+def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(hold, sandbox):
+    hold()
     first = qfnb.batch(rows(200), name="twice")
     with pytest.raises(JournalError, match=r"'twice' is running in process \d+"):
         qfnb.batch(rows(200), name="twice")
     assert qfnb.batches().set_index("name").loc["twice", "state"] == "running"
     first.cancel()
+    hold(release=True)
     first.wait()
 
 
-def test_resume_by_name_needs_no_input(repeat_fault, count_requests, control):
-    repeat_fault("slow", seconds=0.02)
+def test_resume_by_name_needs_no_input(hold, count_requests):
+    hold(10)
     first = qfnb.batch(pd.DataFrame({"q": rows(50)}), "问：{q}", name="by-name", workers=4)
     until(lambda: first.finished_count() >= 10)
     first.cancel()
+    hold(release=True)
     first.wait()
     batch = qfnb.resume("by-name", workers=16)
     assert wait_for_progress(batch).ok == 50
@@ -371,12 +371,13 @@ def test_it_can_be_awaited(sandbox):
     assert asyncio.run(act()) == 5
 
 
-def test_interrupting_the_wait_cancels(repeat_fault, interrupt, sandbox):
-    repeat_fault("slow", seconds=0.05)
+def test_interrupting_the_wait_cancels(hold, interrupt, sandbox):
+    hold(20)
     batch = qfnb.batch(rows(500), name="interrupted")
-    interrupt(seconds=0.3)
     with pytest.raises(KeyboardInterrupt):
+        interrupt(lambda: batch.finished_count() >= 20)
         batch.wait()
+    hold(release=True)
     batch.wait()
     assert batch.progress.state == "cancelled"
 
@@ -408,13 +409,9 @@ def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, co
     try:
         batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited", model="ernie-5.1")  # not asked before
         until(lambda: batch.finished_count() >= 6)
-        started_at = time.monotonic()
         batch.cancel()
         batch.wait()
-        assert time.monotonic() - started_at < 0.5
-        came = count_requests()["came"]
-        time.sleep(0.8)
-        assert count_requests()["came"] == came
+        assert count_requests()["came"] == batch.finished_count() < 200
     finally:
         control.post("/_sandbox/limits", json={}).raise_for_status()
 
@@ -454,25 +451,25 @@ def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
 
     def blocking():
         yield from rows(1001, "堵 {}")
-        unblock.wait(20)
+        unblock.wait(60)
         yield from rows(40, "通 {}")
 
     batch = qfnb.batch(blocking(), workers=50, name="blocking")
     until(lambda: batch.finished_count() >= 1001)
-    started_at = time.monotonic()
     batch.cancel()
     batch.wait()
-    assert time.monotonic() - started_at < 3.5
+    assert batch.progress.state == "cancelled"
     unblock.set()
     batch.resume()
     assert (wait_for_progress(batch).ok, batch.progress.total) == (1041, 1041)
 
 
-def test_numbers_add_up_after_a_streamed_batch_went_on(repeat_fault, sandbox):
-    repeat_fault("slow", seconds=0.01)
+def test_numbers_add_up_after_a_streamed_batch_went_on(hold, sandbox):
+    hold(300)
     batch = qfnb.batch(iter(rows(1700, "加 {}")), workers=16, name="adds-up")
     until(lambda: batch.finished_count() >= 300)
     batch.cancel()
+    hold(release=True)
     batch.wait()
     batch.resume()
     progress = wait_for_progress(batch)
@@ -500,8 +497,8 @@ def test_iteration_yields_what_is_final(control, sandbox):
         assert all(row.ok for row in qfnb.batch(rows(5, "末 {}"), name="final-2", retry_count=1, canary=0))
 
 
-def test_pause_cancel_and_resume_in_any_order(repeat_fault, sandbox):
-    repeat_fault("slow", seconds=0.02)
+def test_pause_cancel_and_resume_in_any_order(hold, sandbox):
+    hold()
     batch = qfnb.batch(rows(60, "序 {}"), workers=4, name="orders")
     batch.pause()
     batch.cancel()
@@ -511,26 +508,29 @@ def test_pause_cancel_and_resume_in_any_order(repeat_fault, sandbox):
     batch.cancel()
     batch.wait()
     assert batch.progress.state == "cancelled"
+    hold(release=True)
     batch.resume()
     batch.cancel()
     batch.resume()
     assert (wait_for_progress(batch).ok, batch.progress.state) == (60, "done")
 
 
-def test_a_pause_after_the_last_row_ends_the_batch(repeat_fault, sandbox):
-    repeat_fault("slow", seconds=0.1)
+def test_a_pause_after_the_last_row_ends_the_batch(hold, sandbox):
+    hold()
     batch = qfnb.batch(rows(4, "尾 {}"), workers=4, name="late-pause", canary=0)
     until(lambda: batch.progress.in_flight >= 4)
     batch.pause()
+    hold(release=True)
     assert (wait_for_progress(batch).ok, batch.progress.state) == (4, "done")
 
 
-def test_an_interrupt_while_iterating_cancels(repeat_fault, interrupt, sandbox):
-    repeat_fault("slow", seconds=0.05)
+def test_an_interrupt_while_iterating_cancels(hold, interrupt, sandbox):
+    hold(5)
     batch = qfnb.batch(rows(500, "断 {}"), name="interrupted-loop", workers=2)
-    interrupt(seconds=0.4)
     with pytest.raises(KeyboardInterrupt):
+        interrupt(lambda: batch.finished_count() >= 5)
         list(batch)
+    hold(release=True)
     batch.wait()
     assert batch.progress.state == "cancelled"
 
@@ -553,11 +553,12 @@ def test_odd_replies_are_written_down(scripted, odd):
     assert [answer.text for answer in batch.results()] == ["好", "好"]
 
 
-def test_a_deleted_journal_stops_the_batch(repeat_fault, sandbox, monkeypatch):
-    repeat_fault("slow", seconds=0.05)
+def test_a_deleted_journal_stops_the_batch(hold, sandbox, monkeypatch):
+    hold()
     monkeypatch.setattr("qfnb.batching.runner.SYNC_INTERVAL_S", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
     journal_path("deleted").unlink()
+    hold(release=True)
     progress = wait_for_progress(batch)
     assert progress.state == "stopped"
     assert "the journal was deleted" in progress.reason

@@ -24,7 +24,7 @@ def start_batch(kernel):
         return kernel.run(line, **how)
 
     yield start
-    kernel.run("result.cancel(); result.wait(); del result", timeout=20)
+    kernel.run("result.cancel(); result.wait(); del result")
 
 
 def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, start_batch, slow, monkeypatch):
@@ -92,13 +92,13 @@ def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(kernel, 
     started_at = time.monotonic()
     kernel.listen(0.5)
     request_count = request_counts(control)
-    kernel.wait(cell, 5)
+    kernel.wait(cell)
     assert time.monotonic() - started_at < 1.5
     assert cell.status == "error"
     if line == "%qfbatch wait":
         assert len(cell.error) == 1
         assert "%qfbatch resume batch-" in cell.error[0]
-    kernel.run("result.wait()", timeout=20)
+    kernel.run("result.wait()")
     assert request_counts(control) == request_count
     done = int(kernel.value("result.progress.ok"))
     assert 10 < done < 3000
@@ -193,7 +193,7 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, start_batch, control, 
     )
     line = f"%%qfbatch df -o result\n{text}" if form == "cell" else f"%qfbatch df --prompt '{text}' -o result"
     start_batch(2, line)
-    kernel.run("result.wait()", timeout=20)
+    kernel.run("result.wait()")
     control.delete("/_sandbox/faults").raise_for_status()
     assert kernel.value("result.progress.latest_failures[0].input") == repr(filled_prompt)
 
@@ -277,5 +277,5 @@ def test_help_shows_how_it_is_used(kernel):
 def test_tab_completes_verbs_data_columns_models_and_batches(kernel, start_batch, before, offered):
     kernel.run("talks = ['你好']")
     start_batch(1, START + " --name kept-by-name --update")
-    reply = kernel.client.complete(before, len(before), reply=True, timeout=10)
+    reply = kernel.client.complete(before, len(before), reply=True, timeout=60)
     assert offered <= set(reply["content"]["matches"])

@@ -154,7 +154,7 @@ def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     assert "已中断" in cell.html
     assert WIDGET not in cell.outputs[0]["data"]
     assert len(cell.error) == 1
-    until(lambda: control.get("/_sandbox/health").json()["streams"] == 0, 2)
+    until(lambda: control.get("/_sandbox/health").json()["streams"] == 0)
     assert kernel.value("len(partial.text) > 0") == "True"
 
 

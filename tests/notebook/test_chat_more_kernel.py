@@ -56,7 +56,7 @@ def test_a_click_on_stop_ends_the_answer_while_the_cell_runs(kernel, fault):
         content = {"comm_id": comm, "data": {"method": "custom", "content": {"event": "click"}}}
         message = kernel.client.session.msg("comm_msg", content)
         kernel.client.shell_channel.send(message)
-    kernel.wait(cell, 5)
+    kernel.wait(cell)
     kernel.listen(0.3)
     assert cell.status == "ok"
     assert "已中断" in cell.html
@@ -134,9 +134,9 @@ def test_code_goes_into_the_next_cell(kernel, answering):
     answering("这样写：\n```python\nprint(1 + 1)\n```\n好了")
     cell = kernel.start("%%qfchat -f code --next-cell -o reply\n写代码")
     kernel.wait(cell)
-    reply = kernel.client.get_shell_msg(timeout=5)
+    reply = kernel.client.get_shell_msg(timeout=60)
     while reply["parent_header"].get("msg_id") != cell.id:
-        reply = kernel.client.get_shell_msg(timeout=5)
+        reply = kernel.client.get_shell_msg(timeout=60)
     assert [part["text"] for part in reply["content"]["payload"]] == ["print(1 + 1)"]
     assert kernel.value("reply.parsed") == "'print(1 + 1)'"
 
@@ -226,9 +226,9 @@ def test_an_alias_stands_for_a_model(kernel):
 def test_tab_completes(kernel, line, expected):
     kernel.run("%%qfchat --session trip\n你好")
     message = kernel.client.complete(line, len(line))
-    reply = kernel.client.get_shell_msg(timeout=10)
+    reply = kernel.client.get_shell_msg(timeout=60)
     while reply["parent_header"].get("msg_id") != message:
-        reply = kernel.client.get_shell_msg(timeout=10)
+        reply = kernel.client.get_shell_msg(timeout=60)
     content = reply["content"]
     offers = [line[: content["cursor_start"]] + match for match in content["matches"]]
     assert any(full.endswith(expected) for full in offers), content["matches"][:5]

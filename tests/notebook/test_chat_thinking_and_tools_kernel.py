@@ -154,10 +154,10 @@ def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_
     kernel.until((tmp_path / "started").exists)
     kernel.interrupt()
     started = time.monotonic()
-    kernel.wait(cell, 10)
+    kernel.wait(cell)
     assert time.monotonic() - started < 5
     assert "已中断" in cell.html if is_cell else "KeyboardInterrupt" in cell.text
-    kernel.until((tmp_path / "ended").exists, 5)
+    kernel.until((tmp_path / "ended").exists)
 
 
 @pytest.mark.parametrize(

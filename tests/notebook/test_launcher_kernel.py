@@ -18,7 +18,7 @@ def data(kernel):
 
 
 def wait_for(kernel, expression):
-    kernel.until(lambda: kernel.value(expression) == "True", 30)
+    kernel.until(lambda: kernel.value(expression) == "True")
 
 
 def test_the_form_launches_and_its_place_is_taken_by_the_panel(kernel, data):

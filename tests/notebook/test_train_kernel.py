@@ -38,7 +38,7 @@ def write_rows(path, rows):
 def start_training(kernel):
     """Start cells with `%qftrain`, and stop whatever still trains at the end."""
     yield lambda line, **how: kernel.run(f"%qftrain start {line} -o trainer", **how)
-    kernel.run("trainer.stop(); trainer.wait(20)")
+    kernel.run("trainer.stop(); trainer.wait(60)")
 
 
 def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, start_training, long):
@@ -48,11 +48,11 @@ def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, start_
     assert WIDGET in cell.outputs[0]["data"]
     assert kernel.value("trainer.is_running") == "True"
     assert kernel.run("trainer.wait()", live=True).status == "ok"
-    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"], 5)
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
     assert len(cell.outputs) == 1
     assert "ModelPublished" in cell.text
     assert "loss curve" in cell.html
-    kernel.until(lambda: kernel.open_comms == before, 5)
+    kernel.until(lambda: kernel.open_comms == before)
 
 
 def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, start_training, small):
@@ -68,8 +68,8 @@ def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
     cell = start_training(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     assert kernel.run("%qftrain stop").status == "ok"
-    assert kernel.run("trainer.wait(20)").status == "ok"
-    kernel.until(lambda: "TrainStopped" in cell.text, 5)
+    assert kernel.run("trainer.wait(60)").status == "ok"
+    kernel.until(lambda: "TrainStopped" in cell.text)
     assert kernel.value("trainer.status") == "'TrainStopped'"
 
 
@@ -109,7 +109,7 @@ def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, start_t
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 12
     kernel.run("from qfnb.views.panel import RECENT_PANELS; RECENT_PANELS[-1]._close()")
-    kernel.until(lambda: kernel.open_comms == before, 5)
+    kernel.until(lambda: kernel.open_comms == before)
     assert WIDGET not in cell.outputs[0]["data"]
 
 
@@ -141,7 +141,7 @@ def test_a_stopped_run_is_resumed(kernel, start_training, long):
     start_training(f"-d {long} --epoch 30")
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     kernel.run("%qftrain stop trainer")
-    kernel.run("trainer.wait(20)")
+    kernel.run("trainer.wait(60)")
     assert "%qftrain resume" in kernel.run("%qftrain status trainer").text
     assert kernel.run("%qftrain resume trainer").status == "ok"
     assert kernel.value("trainer.is_running") == "True"
@@ -161,7 +161,7 @@ def test_an_alert_tells_of_the_end(kernel, start_training, small):
     kernel.run("kinds = []\ndef tell(alert): kinds.append(alert.kind)")
     start_training(f"-d {small} --epoch 4")
     assert kernel.run("%qftrain alert trainer --to tell --stalled-after 5").status == "ok"
-    kernel.run("trainer.wait()\nimport time\nwhile not kinds: time.sleep(0.02)", timeout=20)
+    kernel.run("trainer.wait()\nimport time\nwhile not kinds: time.sleep(0.02)")
     assert kernel.value("kinds") == "['done']"
 
 
@@ -192,7 +192,7 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, start_training,
     cell = kernel.start("%qftrain wait")
     kernel.listen(0.5)
     kernel.interrupt()
-    assert kernel.wait(cell, 5).status == "error"
+    assert kernel.wait(cell).status == "error"
     assert len(cell.error) == 1
     assert kernel.value("trainer.is_running") == "True"
 
@@ -202,7 +202,7 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, 
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
     assert kernel.run("trainer.wait(60)").status == "ok"
-    kernel.until(lambda: "ModelPublished" in cell.text, 5)
+    kernel.until(lambda: "ModelPublished" in cell.text)
     assert "loss curve" in cell.html
     assert kernel.run("%%qfchat\n你是谁").status == "ok"
 

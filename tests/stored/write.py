@@ -89,7 +89,7 @@ def _trainings() -> dict[str, Any]:
     stopped = LLMFinetune("ERNIE-Speed-8K", _many_rows(), TrainConfig(epoch=50), name="stopped").start()
     while not stopped.progress.points:
         time.sleep(0.02)
-    stopped.stop().wait(20)
+    stopped.stop().wait(60)
     now = deployed.progress
     names = ("run_id", "task_id", "job_id", "model_version_id", "service_id", "service_endpoint")
     facts = {name: getattr(now, name) for name in names}

@@ -147,7 +147,7 @@ def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
             yield url, token
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(60)
 
 
 def _wait_for_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

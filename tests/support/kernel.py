@@ -84,7 +84,7 @@ class Kernel:
         self.until(lambda: bool(cell.status), timeout)
         return cell
 
-    def until(self, condition: Any, timeout: float = 30) -> None:
+    def until(self, condition: Any, timeout: float = 60) -> None:
         """Take messages until something holds."""
         deadline = time.monotonic() + timeout
         while not condition():

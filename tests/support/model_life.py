@@ -11,7 +11,7 @@ from support.waiting import wait_for
 
 ROWS = [(f"咖啡第{number}问", f"咖啡答{number}号") for number in range(12)]
 V1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat"
-DEADLINE = 30
+DEADLINE = 60
 
 
 @dataclass

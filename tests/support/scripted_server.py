@@ -38,10 +38,11 @@ class ScriptedServer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._answer(reader, writer)
-        finally:
             writer.close()
             with contextlib.suppress(OSError):  # a TimeoutError too
                 await asyncio.wait_for(writer.wait_closed(), 2)
+        finally:
+            writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

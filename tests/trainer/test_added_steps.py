@@ -23,14 +23,14 @@ def train_without_publishing(**options):
 def test_a_finished_run_is_published_and_deployed_on_request(sandbox):
     trainer = train_without_publishing()
     assert trainer.status == "TrainFinished"
-    assert trainer.publish("later_on").wait(30).status == "ModelPublished"
-    assert trainer.deploy(DEPLOY_CONFIG).wait(30).status == "Deployed"
+    assert trainer.publish("later_on").wait(60).status == "ModelPublished"
+    assert trainer.deploy(DEPLOY_CONFIG).wait(60).status == "Deployed"
     assert [stage.state for stage in trainer.progress.stages] == [ActionState.Done] * 4
     assert trainer.output["service"].endpoint.endswith("_later")
 
 
 def test_what_is_deployed_is_published_first(sandbox):
-    trainer = train_without_publishing().deploy(DEPLOY_CONFIG).wait(30)
+    trainer = train_without_publishing().deploy(DEPLOY_CONFIG).wait(60)
     assert [stage.name for stage in trainer.progress.stages] == ["dataset", "train", "publish", "deploy"]
     assert trainer.status == "Deployed"
 
@@ -38,7 +38,7 @@ def test_what_is_deployed_is_published_first(sandbox):
 def test_another_kernel_adds_steps_too_and_they_are_remembered(sandbox):
     trainer = train_without_publishing()
     attached = LLMFinetune.attach(trainer.id)
-    assert attached.deploy(DEPLOY_CONFIG).wait(30).status == "Deployed"
+    assert attached.deploy(DEPLOY_CONFIG).wait(60).status == "Deployed"
     reattached = LLMFinetune.attach(trainer.id)
     assert reattached.progress.service_endpoint == attached.output["service_endpoint"]
     assert reattached.wait().status == "Deployed"
@@ -52,7 +52,7 @@ def test_a_step_that_is_added_while_it_trains_comes_after_it(sandbox):
 
 
 def test_a_step_is_not_added_twice(sandbox):
-    trainer = train_without_publishing().publish().wait(30)
+    trainer = train_without_publishing().publish().wait(60)
     with pytest.raises(errors.InvalidArgumentError, match="already"):
         trainer.publish()
 
@@ -80,11 +80,11 @@ def trained():
 
 def test_a_chosen_checkpoint_is_published_deployed_and_evaluated_beside_the_last(sandbox, trained):
     first, *_, last = kept_steps(trained)
-    trainer = LLMFinetune.attach(trained.id).publish().wait(30)
+    trainer = LLMFinetune.attach(trained.id).publish().wait(60)
     whole = trainer.output["model"]
-    trainer.publish(step=first).wait(30)
+    trainer.publish(step=first).wait(60)
     assert (published_step(whole), published_step(trainer.output["model"])) == (None, first)
-    assert trainer.deploy(DEPLOY_CONFIG).wait(30).status == "Deployed"
+    assert trainer.deploy(DEPLOY_CONFIG).wait(60).status == "Deployed"
     assert trainer.output["service"].model.id == trainer.output["model"].id != whole.id
     assert trainer.output["service"].exec({"messages": [{"role": "user", "content": "你好"}]})["result"]
     data = Dataset(PAIRS[:3])
@@ -99,10 +99,10 @@ def test_a_chosen_checkpoint_is_published_deployed_and_evaluated_beside_the_last
 def test_deploying_a_checkpoint_publishes_it_first(sandbox):
     trainer = train_three_epochs()
     first = kept_steps(trainer)[0]
-    trainer.deploy(DeployConfig(endpoint_suffix="early"), step=first).wait(30)
+    trainer.deploy(DeployConfig(endpoint_suffix="early"), step=first).wait(60)
     assert published_step(trainer.output["model"]) == first
     assert trainer.output["model"].name.endswith(f"_{first}")
-    again = trainer.deploy(DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step).wait(30)
+    again = trainer.deploy(DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step).wait(60)
     assert again.output["service"].endpoint.endswith("_late")
     assert [stage.name for stage in again.progress.stages] == ["dataset", "train", "publish", "deploy"]
 
@@ -147,7 +147,7 @@ def test_a_training_goes_on_from_a_chosen_checkpoint(sandbox, trained):
 def test_a_run_that_was_stopped_is_resumed_first(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=50)).start()
     wait_for(lambda: trainer.progress.points, bool)
-    trainer.stop().wait(20)
+    trainer.stop().wait(60)
     with pytest.raises(errors.InvalidArgumentError, match="resume"):
         trainer.deploy(DEPLOY_CONFIG)
 
@@ -164,9 +164,9 @@ def test_a_run_that_could_not_be_stopped_is_reported(sandbox, fault):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=50)).start()
     wait_for(lambda: trainer.progress.points, bool)
     fault("finetune.v2.stop_task", "status", status=400, times=1)
-    trainer.stop().wait(20)
+    trainer.stop().wait(60)
     assert any("could not be stopped" in line.text for line in trainer.progress.log)
-    LLMFinetune.attach(trainer.progress.task_id).start().stop().wait(20)
+    LLMFinetune.attach(trainer.progress.task_id).start().stop().wait(60)
 
 
 def test_a_deployed_service_is_called_by_its_name_on_v2(sandbox, control):

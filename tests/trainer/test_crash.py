@@ -112,7 +112,7 @@ def test_the_rows_of_a_dead_kernel_are_asked_for(sandbox):
     trainer._run = run
     trainer.save()
     with pytest.raises(Exception, match="load the dataset again"):
-        LLMFinetune.attach(run.id).start().wait(20)
+        LLMFinetune.attach(run.id).start().wait(60)
 
 
 def test_a_training_goes_through_bytes(sandbox):

@@ -3,15 +3,16 @@
 import asyncio
 import json
 import logging
-import time
+import threading
 import traceback
+from types import SimpleNamespace
 
 import pytest
 from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import config, connect, errors
-from qfnb.transport import rate_limiter
+from qfnb.transport import clock, rate_limiter
 
 REPLY = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 CANARY = "canary0123456789"
@@ -145,7 +146,7 @@ def test_a_finish_reason_is_an_end_mark(scripted):
 @pytest.mark.fault("F12")
 def test_a_stream_that_goes_silent_is_interrupted(scripted):
     config.get_config().idle_timeout = 0.2
-    scripted([stream_head(), chunk("你"), None])
+    scripted([stream_head() + chunk("你"), None])
     with pytest.raises(errors.StreamInterrupted, match="in time") as caught:
         read_all()
     assert caught.value.partial == "你"
@@ -154,11 +155,10 @@ def test_a_stream_that_goes_silent_is_interrupted(scripted):
 def test_pieces_of_thinking_count_as_activity(scripted):
     thought = b'data: {"id": "as-1", "choices": [{"index": 0, "delta": {"reasoning_content": "..."}}]}\n\n'
     config.get_config().first_token_timeout = 0.2
-    scripted([stream_head(), thought, None])
-    started_at = time.perf_counter()
-    with pytest.raises(errors.StreamInterrupted):
-        read_all(request_timeout=0.6)
-    assert time.perf_counter() - started_at > 0.5  # the silence after a piece is limited by idle_timeout
+    second = threading.Event()
+    scripted([stream_head() + thought, second, chunk("好", "stop")])
+    threading.Timer(0.5, second.set).start()  # longer than the silence that is allowed before the first piece
+    assert read_all() == "好"
 
 
 def test_a_whole_answer_may_take_longer_than_a_first_piece(scripted):
@@ -168,20 +168,21 @@ def test_a_whole_answer_may_take_longer_than_a_first_piece(scripted):
         ask(request_timeout=0.3, retry_count=1)
 
 
-def test_cumulative_usage_of_pieces_is_counted_once(scripted):
+def test_cumulative_usage_of_pieces_is_counted_once(scripted, monkeypatch):
     usages = [{"total_tokens": total} for total in (400, 700, 1000)]
     pieces = [json.dumps({"id": "as-1", "choices": [], "usage": usage}).encode() for usage in usages]
     server = scripted([stream_head(), *(b"data: " + piece + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"])
     config.get_config().tpm_limit = 60_000
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: 5.0))
     read_all(model="counted-model")
     limiter = rate_limiter.get_limiter(connect.current_platform(), "counted-model")
-    assert limiter.seconds_to_wait() == pytest.approx(1000 / 60_000 * 60, abs=0.3)
+    assert limiter.seconds_to_wait() == pytest.approx(1000 / 60_000 * 60, abs=0.1)
     assert len(server.requests) == 1
 
 
 def test_comments_do_not_count_as_events(scripted):
     config.get_config().idle_timeout = 0.2
-    scripted([stream_head(), chunk("你"), b": ping\n\n", None])
+    scripted([stream_head() + chunk("你") + b": ping\n\n", None])
     with pytest.raises(errors.StreamInterrupted):
         read_all()
 
@@ -219,7 +220,7 @@ def test_leaving_a_stream_closes_its_connection(scripted):
     pieces = ask(stream=True)
     assert next(pieces).text == "你"
     pieces.close()
-    assert script.client_left.wait(2)
+    assert script.client_left.wait(60)
 
 
 def test_cancelling_an_awaited_call_closes_its_connection(scripted):
@@ -230,7 +231,7 @@ def test_cancelling_an_awaited_call_closes_its_connection(scripted):
 
     with pytest.raises(TimeoutError):
         asyncio.run(cell())
-    assert script.client_left.wait(2)
+    assert script.client_left.wait(60)
 
 
 @pytest.mark.fault("F27", "F28", "F31")
@@ -276,6 +277,4 @@ def test_a_thousand_cancelled_calls_leave_a_working_client(scripted, sandbox):
 
     config.get_config().platform = "sandbox"
     asyncio.run(storm())
-    started_at = time.perf_counter()
-    assert qfnb.ChatCompletion().do("你好").text
-    assert time.perf_counter() - started_at < 5
+    assert qfnb.ChatCompletion().do("你好", request_timeout=60, retry_count=1).text

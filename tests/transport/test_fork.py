@@ -17,7 +17,7 @@ qfnb.ChatCompletion().batch_do(["w"]).wait()
 for _ in range(2):
     child = multiprocessing.get_context("fork").Process(target=ask)
     child.start()
-    child.join(20)
+    child.join(60)
     assert child.exitcode == 0, child.exitcode
     assert qfnb.ChatCompletion().do("x").text
 print("both asked")

@@ -49,7 +49,7 @@ def live(sandbox, monkeypatch):
     yield launcher
     launcher.close()
     for trainer in launched:
-        trainer.stop().wait(20)
+        trainer.stop().wait(60)
 
 
 def field(launcher, words):

@@ -150,7 +150,7 @@ def test_an_abandoned_stream_hangs_up(scripted):
     stream = ChatCompletion(version=2).do(SAY, stream=True)
     assert next(stream).text == "一"
     stream.close()
-    assert server.client_left.wait(2)
+    assert server.client_left.wait(60)
 
 
 def test_keys_of_a_constructor_win_over_the_settings(scripted):

@@ -5,6 +5,7 @@ import time
 
 import httpx
 import pytest
+from support.waiting import until
 
 from qfnb.wire import signature
 
@@ -187,10 +188,7 @@ def test_a_disconnect_ends_the_work(control, sandbox, fault):
         next(pieces)
         assert control.get("/_sandbox/health").json()["streams"] == 1
         answer.close()
-    deadline = time.monotonic() + 2
-    while control.get("/_sandbox/health").json()["streams"] and time.monotonic() < deadline:
-        pass
-    assert control.get("/_sandbox/health").json()["streams"] == 0
+    until(lambda: control.get("/_sandbox/health").json()["streams"] == 0)
 
 
 def test_the_same_seed_draws_the_same_picture(sandbox, http):

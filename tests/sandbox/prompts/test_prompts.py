@@ -4,6 +4,7 @@ import time
 
 import pytest
 from support.sandbox_thread import run_world
+from support.waiting import wait_for
 
 from qfnb import config, errors
 from qfnb.resources import Prompt
@@ -88,9 +89,7 @@ def test_an_improvement_runs_and_then_is_there(sandbox):
     task = Prompt.create_optimization_task(
         "请帮我写 {job} 的总结", [{"opType": 2, "payload": 1}, {"opType": 4, "payload": 1}]
     ).data
-    deadline = time.monotonic() + 10
-    while (row := Prompt.get_optimization_task(task.id).data).process_status == 1:
-        assert time.monotonic() < deadline
+    row = wait_for(lambda: Prompt.get_optimization_task(task.id).data, lambda row: row.process_status != 1)
     assert row.optimize_content.startswith("写 {job} 的总结\n")
     assert "一步一步" in row.optimize_content
     assert "rules" in row.sandbox["engine"]

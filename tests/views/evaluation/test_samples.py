@@ -1,7 +1,6 @@
 """The samples of a report: which are shown, in which order, and how they are drawn."""
 
 import re
-import time
 
 import pytest
 from ipywidgets.widgets.widget import _instances
@@ -88,12 +87,10 @@ def test_only_one_page_is_drawn_and_a_page_beyond_the_end_is_the_last_one():
     assert view.choose(show="failed").selection.page == 0
 
 
-def test_ten_thousand_rows_are_searched_and_sorted_quickly():
+def test_ten_thousand_rows_are_searched_and_sorted():
     view = browse(report_of(*[("早上九点开门", i % 7 / 7, f"晚上{i}点", i % 5 / 5) for i in range(10_000)]))
-    began = time.perf_counter()
     view.choose(search="9999", show="changed", order="length")
     page = sample_table.bundle(view.pages, view.selection)["text/html"]
-    assert time.perf_counter() - began < 2
     assert len(page) < 20_000
 
 
