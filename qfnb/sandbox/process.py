@@ -50,7 +50,7 @@ def default_home() -> Path:
 
 
 def ensure(
-    home: Path | None = None, *, engine: Mapping[str, Any] | None = None, idle_minutes: float = 30, wait: float = 20.0
+    home: Path | None = None, *, engine: Mapping[str, Any] | None = None, idle_minutes: float = 30, wait: float = 60.0
 ) -> Address:
     """Return the running sandbox of a folder, starting it if necessary.
 
@@ -90,7 +90,7 @@ def find(home: Path | None = None) -> Address | None:
     address = _read_address(home or default_home())
     if address is None:
         return None
-    health = control_call(address, "GET", "/_sandbox/health", timeout=1.0)
+    health = control_call(address, "GET", "/_sandbox/health", timeout=5.0)  # a busy computer answers late
     is_same_process = health is not None and health.get("pid") == address.pid
     if is_same_process and address.version != VERSION:
         stop(home)

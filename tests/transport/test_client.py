@@ -171,7 +171,8 @@ def test_a_whole_answer_may_take_longer_than_a_first_piece(scripted):
 def test_cumulative_usage_of_pieces_is_counted_once(scripted, monkeypatch):
     usages = [{"total_tokens": total} for total in (400, 700, 1000)]
     pieces = [json.dumps({"id": "as-1", "choices": [], "usage": usage}).encode() for usage in usages]
-    server = scripted([stream_head(), *(b"data: " + piece + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"])
+    events = [chunk("好"), *(b"data: " + piece + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"]
+    server = scripted([stream_head(), *events])
     config.get_config().tpm_limit = 60_000
     monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: 5.0))
     read_all(model="counted-model")
