@@ -220,7 +220,7 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidArgumentError("messages is not a JSON list of {'role', 'content'}") from None
     validate_messages(value)
     return [dict(message) for message in value]

@@ -3,17 +3,18 @@
 Source: seed 000 (基于Model进行评估), API pages of /modelrepo/eval.
 """
 
-import json
 import secrets
 import tempfile
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from .._jsonl_csv_parquet import RowError
 from ..config import settings
+from ..dataset import file_reader
+from ..dataset.row_formats import raise_problems
 from ..errors import InvalidArgumentError, QianfanError
 from ..model import Model
 from ..model.polling import wait_for_state
@@ -26,6 +27,9 @@ from .run import UNANSWERED
 from .samples import Sample
 
 MAX_RESULT_BYTES: Final = 512 * 1024 * 1024
+MAX_UNPACKED_BYTES: Final = 4 * 1024**3
+"""Bytes of the results as a zip, and unpacked."""
+
 COLUMNS: Final = {
     "prompt": ("Prompt问题", "Prompt(问题)", "Prompt（问题）"),
     "output": ("模型结果", "Completion（模型回答）", "Completion(模型回答)"),
@@ -119,13 +123,13 @@ def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
     ).data
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = download(done.download_url, Path(folder) / "results.zip", MAX_RESULT_BYTES)
-        with zipfile.ZipFile(path) as packed, packed.open("data.jsonl") as lines:
-            for line in lines:
-                value = json.loads(line)
-                yield from _flatten_rows(value if isinstance(value, list) else [value])
+        lines = file_reader.read_path(path, "zip", max_bytes=MAX_UNPACKED_BYTES, name=f"the results of {task}")
+    raise_problems([(location, value) for location, value in lines if isinstance(value, RowError)])
+    for _, value in lines:
+        yield from _flatten_rows(value if isinstance(value, list) else [value])
 
 
-def _flatten_rows(values: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+def _flatten_rows(values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a line, which some versions nest by prompt."""
     for value in values:
         if "model_content" in value:

@@ -286,7 +286,7 @@ class Model:
             fields = ("id", "set_id", "task_id", "job_id", "name")
             assert value["type"] == "Model"
             return cls(**{field: value[field] for field in fields})
-        except (ValueError, KeyError, TypeError, AssertionError):
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
             raise InvalidArgumentError("these bytes are not a model written by Model.dumps()") from None
 
     def __repr__(self) -> str:

@@ -162,7 +162,7 @@ class Service:
             assert value["type"] == "Service"
             kind = ServiceType(value["service_type"])
             return cls(value["id"], value["endpoint"], value["model"], None, kind, name=value["name"])
-        except (ValueError, KeyError, TypeError, AssertionError):
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
             raise InvalidArgumentError("these bytes are not a service written by Service.dumps()") from None
 
     def __repr__(self) -> str:

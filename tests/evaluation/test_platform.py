@@ -1,10 +1,16 @@
 """Evaluations of the platform: finished versions are fetched, the rows of the others are failed, never lost."""
 
+import io
+import json
+import zipfile
+
 import pytest
 from support.evaluation_sandbox import ANSWERS, PEOPLE, REFEREE, RULES, run_evaluation_sandbox
+from support.scripted_server import http_answer
 
 from qfnb import EvaluationManager, Model, QianfanError, config
 from qfnb.dataset import Dataset
+from qfnb.errors import DatasetError
 from qfnb.evaluation import platform
 from qfnb.evaluation.evaluator import QianfanRuleEvaluator
 from qfnb.evaluation.local_evaluators import evaluators_by_name
@@ -97,3 +103,30 @@ def test_a_question_has_one_index_for_all_models_though_one_missed_it():
     assert [(s.model, s.index, s.scores) for s in report.records] == [
         ("a_1", 0, {"rouge_l": 0.1}), ("a_1", 1, {}), ("b_1", 1, {"rouge_l": 0.0784}), ("b_1", 2, {"rouge_l": 1}),
     ]  # fmt: skip
+
+
+def zipped(content, name="data.jsonl"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.mark.fault("F82")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no zip", "not a zip that can be read"),
+        (zipped(b"[" * 100_000), "data.jsonl:1: not JSON"),
+        (zipped(bytes(100 << 20)), "more than 200 times smaller"),
+        (zipped(b"{}", "../data.jsonl"), "leads out of it"),
+        (zipped(b""), "holds no"),
+    ],
+)
+def test_results_that_are_no_rows_are_refused_in_words(lab, scripted, content, message):
+    here = scripted([b""])
+    done = json.dumps({"result": {"state": "Done", "downloadUrl": f"{here.url}/results.zip"}}).encode()
+    export = json.dumps({"result": {"exportID": 1, "exportIDStr": "x"}}).encode()
+    here.answers[:] = [[http_answer(export)], [http_answer(done)], [http_answer(content, kind="application/zip")]]
+    with pytest.raises(DatasetError, match=message):
+        list(platform._export_rows("ame-x"))

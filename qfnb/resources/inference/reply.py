@@ -193,7 +193,10 @@ class ChatResponse(Reply[Any]):
         text = self.text.strip()
         if text.startswith("```"):
             text = text.split("\n", 1)[-1].rsplit("```", 1)[0]
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("the JSON of the answer is nested too deeply") from None
 
     def __repr__(self) -> str:
         return f"[{CUT_WHILE_THINKING}]" if self.is_cut_while_thinking else self.text
@@ -259,7 +262,7 @@ def parse_arguments(text: object) -> dict[str, Any]:
     """Return the arguments of a function call; what is not a JSON object is under the key ""."""
     try:
         value = json.loads(text) if isinstance(text, str) else text
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"": text}
     return value if isinstance(value, dict) else {"": value}
 

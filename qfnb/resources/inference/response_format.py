@@ -183,6 +183,8 @@ def parse_json(text: str) -> Any:
     answer = extract_code(_THINK_TAG.sub("", text))
     try:
         return json.loads(answer)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
     except ValueError as error:
         values = list(_json_values(answer))
         if not values:
@@ -205,6 +207,8 @@ def _json_values(text: str) -> Iterator[tuple[Any, int]]:
             if error.pos >= len(text) or error.msg.startswith("Unterminated"):
                 return  # a value that is cut off is not replaced by a part of itself
             continue
+        except RecursionError:
+            return
         yield value, end - match.start()
 
 

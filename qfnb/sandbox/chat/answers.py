@@ -111,7 +111,7 @@ def wrap_as_json(reply: Reply) -> Reply:
     try:
         if isinstance(json.loads(reply.text), dict):
             return reply
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return replace(reply, text=json.dumps({"answer": reply.text}, ensure_ascii=False), confidence=1.0)
 

@@ -50,7 +50,7 @@ def fill_schema(schema: Any, question: str, answer: str) -> Any:
     """
     try:
         candidate = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         candidate = _NOTHING
     try:
         return _Filler(schema, question, answer).fill(schema, candidate, "$")

@@ -122,7 +122,7 @@ async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -
         content = await _read_limited(response)
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _malformed_answer("is not JSON") from None
     if not isinstance(value, dict):
         raise _malformed_answer("is not a JSON object")
@@ -188,7 +188,7 @@ def _status_error(config: EngineConfig, response: aiohttp.ClientResponse, conten
 def _parse_event(config: EngineConfig, data: str) -> dict[str, Any]:
     try:
         event = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _malformed_answer("has an event that is not JSON") from None
     if not isinstance(event, dict):
         raise _malformed_answer("has an event that is not an object")
@@ -202,7 +202,7 @@ def _error_reason(content: bytes) -> str:
     text = content.decode("utf-8", "replace")
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     if not isinstance(value, dict):
         return text
