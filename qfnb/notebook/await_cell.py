@@ -7,9 +7,11 @@ import asyncio
 import concurrent.futures
 import contextlib
 import re
+import signal
 import sys
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..transport import event_loop
@@ -36,8 +38,13 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class CancellableTask(Generic[T]):
-    """Work on the I/O loop that any thread can cancel; cancelled work returns None."""
+    """Work on the I/O loop that any thread can cancel; cancelled work returns None.
 
+    Attributes:
+        has_ended: set when the work is over.
+    """
+
+    has_ended: threading.Event = field(default_factory=threading.Event)
     _task: asyncio.Task[T] | None = None
     _is_cancelled: bool = False
 
@@ -55,9 +62,12 @@ class CancellableTask(Generic[T]):
         self._task = asyncio.ensure_future(work)
         if self._is_cancelled:
             self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            return await self._task
-        return None
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                return await self._task
+            return None
+        finally:
+            self.has_ended.set()
 
 
 def run_in_cell(
@@ -73,10 +83,8 @@ def run_in_cell(
     Raises:
         Interrupted: the kernel was interrupted.
     """
-    task = task or CancellableTask()
-    future = task.start(work)
     wait = _wait_async if awaited else _wait_blocking
-    return wait(future, task, on_end, message)
+    return wait(work, task or CancellableTask(), on_end, message)
 
 
 def transform_cell(lines: list[str]) -> list[str]:
@@ -93,36 +101,52 @@ def transform_cell(lines: list[str]) -> list[str]:
 
 
 def _wait_blocking(
-    future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
+    work: Coroutine[Any, Any, Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
 ) -> R:
     try:
+        future = task.start(work)
         while not future.done():
             concurrent.futures.wait([future], timeout=event_loop.INTERRUPT_SLICE_S)
     except KeyboardInterrupt:
-        _abandon(future, task, on_end)
+        _abandon(task, on_end)
         raise Interrupted(message) from None
     future.result()
     return on_end(False)
 
 
 async def _wait_async(
-    future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
+    work: Coroutine[Any, Any, Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
 ) -> R:
-    waiting = asyncio.wrap_future(future)
     try:
+        future = task.start(work)
+        waiting = asyncio.wrap_future(future)
         while not waiting.done():  # ipykernel delivers an interrupt only when its loop wakes up
             await asyncio.wait({waiting}, timeout=event_loop.INTERRUPT_SLICE_S)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _abandon(future, task, on_end)
+        _abandon(task, on_end)
         raise Interrupted(message) from None
     future.result()
     return on_end(False)
 
 
-def _abandon(future: concurrent.futures.Future[Any], task: CancellableTask[Any], on_end: Callable[[bool], Any]) -> None:
-    task.cancel()
-    concurrent.futures.wait([future], timeout=INTERRUPT_GRACE_S)
-    on_end(True)
+def _abandon(task: CancellableTask[Any], on_end: Callable[[bool], Any]) -> None:
+    with _ignore_interrupts():
+        task.cancel()
+        task.has_ended.wait(INTERRUPT_GRACE_S)
+        on_end(True)
+
+
+@contextlib.contextmanager
+def _ignore_interrupts() -> Iterator[None]:
+    """Ignore interrupts inside the block: a second one would leave the output live for ever."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, lambda *_: None)  # children would inherit SIG_IGN
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler or signal.default_int_handler)
 
 
 def _can_await() -> bool:
