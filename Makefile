@@ -3,6 +3,7 @@
 # make test   everything that must hold: format, lint, types, layers, tests, notebooks, browser
 # make test-loaded  the tests RUNS times, files in random order, beside two busy loops: none depends on being quick
 # make check  the part of `make test` that takes seconds
+# make messages  collect the messages of the code into the catalogues, say which have no translation
 # make fidelity  run the tests and write FIDELITY.md from what they saw
 # make faults  write tests/faults/README.md from the marks of the tests
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
@@ -18,7 +19,7 @@ SEED ?=
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo lab test test-loaded check fidelity faults probe bench clean
+.PHONY: demo lab test test-loaded check messages fidelity faults probe bench clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -38,6 +39,9 @@ check: $(READY)
 	$(BIN)/ruff check qfnb tests notebooks/*.py notebooks/data benchmarks
 	$(BIN)/mypy -p qfnb
 	$(BIN)/lint-imports --no-logo
+
+messages: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m support.messages
 
 fidelity: $(READY)
 	mkdir -p build

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from ._language import tr
+
 Edit = tuple[Literal["equal", "delete", "insert"], str]
 """A part of two texts: in both, only in the first, or only in the second."""
 
@@ -60,17 +62,19 @@ def duration(seconds: float) -> str:
     """Return a duration in at most two units: `42 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = max(0, int(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return tr("{seconds} s", seconds=whole)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return tr("{minutes} min {seconds} s", minutes=whole // 60, seconds=f"{whole % 60:02d}")
+    return tr("{hours} h {minutes} min", hours=whole // 3600, minutes=f"{whole % 3600 // 60:02d}")
 
 
 def approximate_duration(seconds: float) -> str:
     """Return an estimated duration in one unit: `42 s`, `3 min`, `2.2 h`."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return tr("{seconds} s", seconds=max(1, round(seconds)))
+    if seconds < 5400:
+        return tr("{minutes} min", minutes=f"{seconds / 60:.0f}")
+    return tr("{hours} h", hours=f"{seconds / 3600:.1f}")
 
 
 def format_value(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from ._language import LANGUAGES, choose_language, language
 from .credentials import NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
 from .errors import InvalidArgumentError
 
@@ -93,22 +94,32 @@ KEY_NAMES = tuple(f.name for f in fields(Credentials))
 
 
 class Config:
-    """The settings as users change them: `get_config().ak = "..."`, in upper or lower case."""
+    """The settings as users change them: `get_config().ak = "..."`, in upper or lower case.
+
+    `lang`, the language of messages and panels, is "zh" or "en"; by default `QFNB_LANG`, else the locale.
+    """
 
     def __init__(self) -> None:
         object.__setattr__(self, "_overrides", {})
 
     def __getattr__(self, name: str) -> Any:
+        if name.lower() == "lang":
+            return language()
         if name.lower() not in Settings.model_fields:
             raise AttributeError(f"there is no setting {name!r}")
         return getattr(settings(), name.lower())
 
     def __setattr__(self, name: str, value: object) -> None:
+        if name.lower() == "lang":
+            return _set_language(value)
         if name.lower() not in Settings.model_fields:
             raise InvalidArgumentError(f"there is no setting {name!r}; settings are {', '.join(Settings.model_fields)}")
         self._overrides[name.lower()] = Secret(value.get_secret_value()) if isinstance(value, SecretStr) else value
+        return None
 
     def __delattr__(self, name: str) -> None:
+        if name.lower() == "lang":
+            choose_language(None)
         self._overrides.pop(name.lower(), None)
 
     def __repr__(self) -> str:
@@ -117,6 +128,13 @@ class Config:
 
 
 _config = Config()
+
+
+def _set_language(value: object) -> None:
+    if value is not None and value not in LANGUAGES:
+        names = " or ".join(map(repr, LANGUAGES))
+        raise InvalidArgumentError(f"lang={value!r}: it is {names}, or None for the default")
+    choose_language(str(value) if value else None)
 
 
 def get_config() -> Config:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import httpx
 import pytest
+from support.messages import compile_stale_catalogue
 from support.raw_http import set_clock
 from support.scripted_server import Part, ScriptedServer
 
 from qfnb import config
 from qfnb.sandbox import Address, ensure
+
+os.environ["QFNB_LANG"] = "en"  # whatever the computer speaks
+compile_stale_catalogue()
 
 
 @pytest.fixture

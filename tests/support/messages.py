@@ -1,0 +1,89 @@
+"""The message catalogues: `make messages` collects what the code says; translators fill in the .po files.
+
+A message that is no longer said leaves its catalogue; a changed one is marked fuzzy until it is translated again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "qfnb"
+KEYWORDS = {"tr": None, "trn": (1, 2), "tr_noop": None}
+
+
+def extract_template() -> Catalog:
+    """Return every message of the code, with the files that say it."""
+    template = Catalog()
+    for name, _, message, comments, _ in extract_from_dir(PACKAGE, keywords=KEYWORDS, comment_tags=("Translators:",)):
+        template.add(message, locations=[(f"qfnb/{name}", 0)], auto_comments=comments)
+    return template
+
+
+def catalogue_path(language: str) -> Path:
+    return PACKAGE / "locale" / language / "LC_MESSAGES" / "qfnb.po"
+
+
+def read_catalogue(language: str) -> Catalog:
+    """Return a catalogue as it is in its file; an empty one where there is no file."""
+    path = catalogue_path(language)
+    if not path.exists():
+        return Catalog(locale=language)
+    with path.open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def update_catalogue(language: str) -> Catalog:
+    """Merge the messages of the code into a catalogue, and write it."""
+    catalogue = read_catalogue(language)
+    catalogue.update(extract_template(), no_fuzzy_matching=True, update_creation_date=False)
+    catalogue.obsolete.clear()
+    path = catalogue_path(language)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        write_po(file, catalogue, width=120, sort_output=True, include_lineno=False, omit_header=True)
+    return catalogue
+
+
+def untranslated(catalogue: Catalog) -> list[str]:
+    """Return the messages of the code that a catalogue does not translate, or only doubtfully."""
+    missing = []
+    for message in extract_template():
+        key = message.id[0] if isinstance(message.id, tuple) else message.id
+        translation = catalogue.get(key)
+        if key and (translation is None or translation.fuzzy or not all(_strings(translation.string))):
+            missing.append(key)
+    return missing
+
+
+def _strings(value: object) -> list[str]:
+    return list(value) if isinstance(value, (tuple, list)) else [str(value or "")]
+
+
+def compile_stale_catalogue(language: str = "zh") -> None:
+    """Compile a catalogue that is newer than what was compiled from it, as in a checkout that is not installed."""
+    source = catalogue_path(language)
+    compiled = source.with_suffix(".mo")
+    if compiled.exists() and compiled.stat().st_mtime >= source.stat().st_mtime:
+        return
+    draft = compiled.with_suffix(f".{os.getpid()}")  # several processes of a test run may do this at once
+    with draft.open("wb") as file:
+        write_mo(file, read_catalogue(language))
+    draft.replace(compiled)
+
+
+def main() -> None:
+    missing = untranslated(update_catalogue("zh"))
+    compile_stale_catalogue()
+    print(*missing, sep="\n")
+    print(f"{len(missing)} messages without a Chinese translation")
+
+
+if __name__ == "__main__":
+    main()
