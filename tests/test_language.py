@@ -53,7 +53,9 @@ def test_values_are_inserted_after_the_translation():
 
 def test_every_message_has_a_chinese_translation():
     missing = untranslated(read_catalogue("zh"))
-    assert not missing, f"{len(missing)} without a translation; `make messages` adds them to the catalogue: {missing[:5]}"
+    assert not missing, (
+        f"{len(missing)} without a translation; `make messages` adds them to the catalogue: {missing[:5]}"
+    )
 
 
 def _placeholders(text: str) -> set[str]:

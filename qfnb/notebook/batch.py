@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
+from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
     from ..batching.journal_reader import JournalInUse
 
-ALREADY_RUNNING = "该批次正在运行 / this batch is running already; `%qfbatch wait` shows how it ends"
+ALREADY_RUNNING = tr_noop("This batch is running already; `%qfbatch wait` shows how it ends.")
 
 
 class BatchStoppedEarly(QianfanError):
@@ -70,9 +71,9 @@ class BatchMagics(VerbMagics):
             return estimate(rows, options.prompt, **batch_options)
         job: BackgroundBatch
         try:
-            job, notice = batch(rows, options.prompt, **batch_options), STARTED
+            job, notice = batch(rows, options.prompt, **batch_options), tr(STARTED)
         except JournalInUse as error:
-            job, notice = self._find_running(options, error), ALREADY_RUNNING
+            job, notice = self._find_running(options, error), tr(ALREADY_RUNNING)
         self._show_panel(options, job, notice)
         return None
 

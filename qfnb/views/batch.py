@@ -6,32 +6,32 @@ import time
 from typing import Any, Final
 
 from .._jobs.background_batch import BackgroundBatch
-from .._jobs.batch_progress import BatchProgress, BatchState, RowFailure
+from .._jobs.batch_progress import BatchProgress, BatchState
+from .._language import tr, tr_noop, trn
 from .._text import duration
-from . import styles
+from . import components, formats
+from .components import Html, Kind
+from .controls import PanelWidgets
 from .display import Bundle, accept_clicks
 from .panel import Panel
-from .text import escape, one_line
+from .text import one_line
 
-STARTED = "批量已在后台开始 / batch in the background; `%qfbatch wait` shows how it ends"
-CANCELLING = "正在取消 cancelling…"
+STARTED: Final = tr_noop("The batch works in the background; `%qfbatch wait` shows how it ends.")
+CANCELLING: Final = tr_noop("Cancelling…")
 
 MAX_SLIDER_WORKERS: Final = 64
 """The end of the slider, unless the batch starts with more workers."""
 
-_STATE_LABELS: dict[BatchState, str] = {
-    "preparing": "… 准备中 preparing",
-    "running": "▶ 运行中 running",
-    "paused": "‖ 已暂停 paused",
-    "waiting": "… 等待中 waiting",
-    "cancelled": "■ 已取消 cancelled",
-    "stopped": "■ 已提前停止 stopped early",
-    "done": "✔ 完成 done",
+_STATES: Final[dict[BatchState, tuple[Kind, str, str]]] = {
+    "preparing": ("idle", "○", tr_noop("Preparing")),
+    "running": ("run", "●", tr_noop("Running")),
+    "paused": ("warn", "‖", tr_noop("Paused")),
+    "waiting": ("warn", "○", tr_noop("Waiting")),
+    "cancelled": ("warn", "■", tr_noop("Cancelled")),
+    "stopped": ("warn", "■", tr_noop("Ended early")),
+    "done": ("ok", "✓", tr_noop("Done")),
 }
-_ENDING_LABELS: dict[BatchState, str] = {"cancelled": f"■ {CANCELLING}", "stopped": "■ 正在停止 stopping…"}
-
-_COUNT_LABELS = {"ok": "成功 ok", "failed": "失败 failed", "retried": "重试 retried", "cached": "已有 cached"}
-_FAILURE_HEADS = ("行&nbsp;row", "问题 prompt", "错误 error", "说明 message")
+_ENDING: Final[dict[BatchState, str]] = {"cancelled": CANCELLING, "stopped": tr_noop("Ending…")}
 
 
 def bundle(progress: BatchProgress) -> Bundle:
@@ -41,40 +41,56 @@ def bundle(progress: BatchProgress) -> Bundle:
 
 def text(progress: BatchProgress) -> str:
     """Return the progress as a few lines of text."""
-    head = f"{_title(progress)}: {_state(progress)}"
+    now = time.time()
+    _, sign, words = _state(progress, is_live=True, now=now)
+    numbers = [f"{label}: {value}" + (f" ({remark})" if remark else "") for label, value, remark in _numbers(progress)]
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
     failures = [
-        f"✘ row {f.number}: {f.error}: {one_line(f.message, 160)} ← {one_line(f.input, 40)}"
+        f"✕ {tr('row {row}', row=f.number)}: {f.error}: {one_line(f.message, 160)} ← {one_line(f.input, 40)}"
         for f in reversed(progress.latest_failures)
     ]
-    lines = [head, _finished_rows(progress), *fact_lines(progress), *_notes(progress), *failures]
-    return "\n".join(one_line(line, 300) for line in [*lines, *_resume_hints(progress)])
+    head = f"{_title(progress)}{mark}: {sign} {words}"
+    facts = [progress.reason, _rows(progress), _times(progress, now), " · ".join(numbers), *_remarks(progress)]
+    lines = [head, _subtitle(progress), *facts, *failures, *_next_steps(progress)]
+    return "\n".join(one_line(line, 300) for line in lines if line)
 
 
-def html(progress: BatchProgress, *, now: float | None = None, is_live: bool = False) -> str:
-    """Return the progress as HTML.
+def html(progress: BatchProgress) -> Html:
+    """Return the progress as an output of its own: the end, or the state as of now."""
+    now = time.time()
+    blocks = [*_summary(progress, is_live=False, now=now), _failures(progress)]
+    steps = map(components.with_code, _next_steps(progress))
+    return components.output(components.panel(_title(progress), *blocks, components.footer(*steps)))
+
+
+def live_html(progress: BatchProgress, *, now: float | None = None) -> tuple[Html, Html]:
+    """Return what a panel shows while the batch works, above its buttons and below them.
 
     Args:
         progress: what is drawn.
         now: the time in Unix seconds, by default the current one.
-        is_live: leave out the hints that only a saved notebook needs.
     """
-    head = f"<b>{escape(_title(progress))}</b> — {escape(_state(progress))}"
-    lines = [f"<div>{escape(line)}</div>" for line in fact_lines(progress, now=now)]
-    lines += [f"<div {styles.DIM}>{escape(line)}</div>" for line in _notes(progress)]
-    lines += [_failures(progress)]
-    lines += [] if is_live else [f"<div>{escape(line)}</div>" for line in _resume_hints(progress)]
-    return f"<div {styles.BODY}><div>{head}</div><div>{_bar(progress)}</div>{''.join(lines)}</div>"
+    blocks = _summary(progress, is_live=True, now=time.time() if now is None else now)
+    return components.stack(*blocks), _failures(progress)
 
 
-def fact_lines(progress: BatchProgress, *, now: float | None = None) -> list[str]:
-    """Return the facts, a line each: speed, rows, tokens and cost, the rate limit."""
-    lines = [
-        " · ".join(_speed_parts(progress, time.time() if now is None else now)),
-        " · ".join(f"{word} {getattr(progress, key):,}" for key, word in _COUNT_LABELS.items()),
-        f"{_tokens(progress)} · {_cost(progress)}",
-        f"限速 limit: {progress.rate_limits}" if progress.rate_limits and not progress.is_finished else "",
-    ]
-    return [line for line in lines if line]
+def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html | str]:
+    """Return the header, the reason of a pause or end, the progress bar, the key numbers and remarks."""
+    kind, sign, words = _state(progress, is_live=is_live, now=now)
+    pill = components.pill(kind, words, sign)
+    mark = progress.from_sandbox
+    head = components.header(_title(progress), pill=pill, subtitle=_subtitle(progress), is_sandbox=mark)
+    reason = components.note("warn", progress.reason) if progress.reason else ""
+    is_unknown = progress.total is None and not progress.is_finished
+    bar = components.progress_bar(
+        None if is_unknown else progress.finished_rows if progress.total else float(progress.is_finished),
+        progress.total or 1,
+        _rows(progress),
+        subtitle=_times(progress, now),
+        kind=kind,
+    )
+    remarks = components.dim_lines(*_remarks(progress))
+    return [block for block in (head, reason, bar, components.key_numbers(*_numbers(progress)), remarks) if block]
 
 
 class BatchPanel(Panel):
@@ -100,37 +116,35 @@ class BatchControls:
         self._is_paused = self._is_cancelled = False
 
     def build(self) -> Any:
-        """Return the widget; its parts share their layouts, so that it consists of eleven models."""
+        """Return the widget: what stays in place, the buttons, then what grows."""
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
-        auto_layout, style = ipywidgets.Layout(width="auto"), ipywidgets.ButtonStyle()
-        self._text = ipywidgets.HTML(layout=auto_layout)
-        self._pause = ipywidgets.Button(layout=auto_layout, style=style, tooltip="Ask no new row until Resume")
-        self._cancel = ipywidgets.Button(layout=auto_layout, style=style, tooltip="Finished rows are kept")
+        widgets = PanelWidgets()
+        self._state, self._details = widgets.html(), widgets.html()
+        self._pause = widgets.button("", self._toggle, tooltip=tr("Ask no new row until Resume"))
+        self._cancel = widgets.button("", self._stop, tooltip=tr("Finished rows are kept"))
         self._slider = ipywidgets.IntSlider(
             value=max(self._workers, 1),
             min=1,
             max=max(MAX_SLIDER_WORKERS, self._workers),
-            description="并发 workers",
+            description=tr("At once"),
             continuous_update=False,
-            tooltip="Rows asked at once",
+            tooltip=tr("Rows asked at once"),
             layout=ipywidgets.Layout(width="320px", margin="2px 12px"),
             style={"description_width": "initial"},
         )
-        self._pause.on_click(self._toggle)
-        self._cancel.on_click(self._stop)
         self._slider.observe(self._resize, "value")
-        row = ipywidgets.HBox([self._pause, self._cancel, self._slider], layout=auto_layout)
-        return ipywidgets.VBox([row, self._text], layout=auto_layout)
+        row = widgets.row([self._pause, self._cancel, self._slider])
+        return widgets.panel([self._state, row, self._details])
 
     def draw(self, progress: BatchProgress) -> None:
         """Show a state; what has not changed is not sent."""
-        is_ending = progress.state in _ENDING_LABELS
+        is_ending = progress.state in _ENDING
         self._is_paused = progress.state == "paused"
-        self._text.value = html(progress, is_live=True)
-        self._pause.description = "继续 Resume" if self._is_paused else "暂停 Pause"
+        self._state.value, self._details.value = live_html(progress)
+        self._pause.description = tr("Resume") if self._is_paused else tr("Pause")
         self._pause.disabled = is_ending
-        self._cancel.description = CANCELLING if is_ending or self._is_cancelled else "取消 Cancel"
+        self._cancel.description = tr(CANCELLING) if is_ending or self._is_cancelled else tr("Cancel")
         self._cancel.disabled = is_ending or self._is_cancelled
         self._slider.disabled = is_ending or not progress.workers or progress.mode == "offline"
         if progress.workers and progress.workers != self._workers:
@@ -145,7 +159,7 @@ class BatchControls:
 
     def _stop(self, _: Any) -> None:
         self._is_cancelled = True
-        self._cancel.disabled, self._cancel.description = True, CANCELLING
+        self._cancel.disabled, self._cancel.description = True, tr(CANCELLING)
         self._job.cancel()
 
     def _resize(self, change: Any) -> None:
@@ -155,100 +169,117 @@ class BatchControls:
 
 
 def _title(progress: BatchProgress) -> str:
-    offline = "离线 offline" if progress.mode == "offline" else ""
-    parts = " · ".join(part for part in (progress.name, progress.model, offline) if part)
-    return f"批量 batch {parts}".strip()
+    return f"{tr('Batch')} · {progress.name}" if progress.name else tr("Batch")
 
 
-def _state(progress: BatchProgress) -> str:
-    words = _STATE_LABELS.get(progress.state, progress.state)
-    if not progress.is_finished:
-        words = _ENDING_LABELS.get(progress.state, words)
-    elif progress.state == "done" and progress.failed:
-        words = f"✔ 完成，{progress.failed:,} 行失败 / done, {progress.failed:,} rows failed"
-    return f"{words} · {progress.reason}" if progress.reason else words
+def _subtitle(progress: BatchProgress) -> str:
+    offline = tr("offline, at the price of offline batches") if progress.mode == "offline" else ""
+    return " · ".join(part for part in (progress.model, offline) if part)
 
 
-def _finished_rows(progress: BatchProgress) -> str:
-    if progress.total is None:
-        return f"{progress.finished_rows:,} / ? 行 rows（总数未知 total unknown）"
-    share = int(100 * progress.finished_rows / progress.total) if progress.total else 100
-    return f"{progress.finished_rows:,} / {progress.total:,} 行 rows（{share}%）"
-
-
-def _bar(progress: BatchProgress) -> str:
-    rows, value = _finished_rows(progress), 'max="1" value="0"'
-    if progress.total:
-        value = f'max="{progress.total}" value="{progress.finished_rows}"'
-    elif progress.total is None and not progress.is_finished:
-        value = ""  # the browser draws a bar without a value as indeterminate
-    return f'<progress {value} aria-label="{rows}" {styles.BAR}></progress> <b>{rows}</b>'
-
-
-def _speed_parts(progress: BatchProgress, now: float) -> list[str]:
-    """Return speed and time; of a paused batch nothing that changes."""
-    seconds = progress.elapsed(now)
-    answered = progress.finished_rows - progress.cached
+def _state(progress: BatchProgress, *, is_live: bool, now: float) -> tuple[Kind, str, str]:
+    """Return the colour, the sign and the words of a state; that of a saved output is dated."""
+    kind, sign, words = _STATES.get(progress.state, ("idle", "○", progress.state))
     if progress.is_finished:
-        speed = [f"{answered / seconds:.1f} rows/s"] if answered > 0 and seconds > 0 else []
-        return [*speed, f"用时 elapsed {f'{seconds:.1f} s' if seconds < 10 else duration(seconds)}"]
-    is_asking = progress.workers and (progress.in_flight or progress.mode != "offline")
-    in_flight = [f"进行中 in flight {progress.in_flight} / {progress.workers} workers"] if is_asking else []
-    if progress.state == "paused" or progress.started_at is None:
-        return in_flight
-    speed = [] if progress.rate is None else [f"{progress.rate:.1f} rows/s"]
-    has_no_estimate = progress.eta is None or progress.state != "running"
-    remaining = [] if has_no_estimate else [f"剩余 left ≈ {duration(progress.eta or 0)}"]
-    return [*speed, f"用时 elapsed {duration(seconds)}", *remaining, *in_flight]
+        if progress.state == "done" and progress.failed:
+            failed = trn("Done, {n} row failed", "Done, {n} rows failed", progress.failed)
+            return "warn", sign, failed
+        return kind, sign, tr(words)
+    if not is_live:
+        return "idle", "○", formats.as_of(now)
+    return kind, sign, tr(_ENDING.get(progress.state, words))
 
 
-def _notes(progress: BatchProgress) -> list[str]:
-    lines = [f"开始前 before the start: {'; '.join(progress.notes)}"]
-    return lines if progress.notes else []
+def _rows(progress: BatchProgress) -> str:
+    if progress.total is None:
+        return trn("{n} row, total unknown", "{n} rows, total unknown", progress.finished_rows)
+    return tr("{n} / {total} rows", n=f"{progress.finished_rows:,}", total=f"{progress.total:,}")
 
 
-def _tokens(progress: BatchProgress) -> str:
-    """Return the tokens that the platform has counted, and the part of the budget that they are."""
-    parts = [f"tokens {progress.prompt_tokens:,} in + {progress.completion_tokens:,} out"]
-    if progress.uncounted:
-        parts.append(f"（{progress.uncounted:,} 行未知 rows not counted）")
-    if progress.budget_tokens is not None:
-        share = (progress.prompt_tokens + progress.completion_tokens) / progress.budget_tokens
-        parts.append(f" / {progress.budget_tokens:,} 预算 budget（{int(100 * share)}%）")
-    return "".join(parts)
+def _times(progress: BatchProgress, now: float) -> str:
+    """Return times and rates in one line; of a paused batch nothing that changes."""
+    seconds = progress.elapsed(now)
+    if progress.is_finished:
+        answered = progress.finished_rows - progress.cached
+        speed = answered / seconds if answered > 0 and seconds > 0 else None
+        parts = [tr("took {time}", time=formats.seconds(seconds)), formats.rate(speed)]
+    elif progress.state == "paused" or progress.started_at is None:
+        parts = [_in_flight(progress)]
+    else:
+        remaining = progress.eta if progress.state == "running" else None
+        left = "" if remaining is None else tr("about {time} left", time=duration(remaining))
+        elapsed = tr("{time} elapsed", time=duration(seconds))
+        parts = [elapsed, left, formats.rate(progress.rate), _in_flight(progress)]
+    cached = trn("{n} row from the cache", "{n} rows from the cache", progress.cached) if progress.cached else ""
+    retried = trn("{n} retry", "{n} retries", progress.retried) if progress.retried else ""
+    return " · ".join(part for part in (*parts, cached, retried) if part)
 
 
-def _cost(progress: BatchProgress) -> str:
-    cost = styles.format_cost(progress.cost_range)
-    if progress.budget is not None:
-        share = "" if progress.cost is None else f"（{int(100 * progress.cost / progress.budget)}%）"
-        cost = f"{cost} / ¥{progress.budget:g} 预算 budget{share}"
-    if progress.from_sandbox:
-        return styles.SANDBOX_LABEL if progress.budget is None else f"{styles.SANDBOX_LABEL} · 费用 cost {cost}"
-    return f"费用 cost {cost}"
-
-
-def _failures(progress: BatchProgress) -> str:
-    if not progress.latest_failures:
+def _in_flight(progress: BatchProgress) -> str:
+    if not progress.workers or (progress.mode == "offline" and not progress.in_flight):
         return ""
-    heads = "".join(f'<th scope="col" {styles.CELL}>{head}</th>' for head in _FAILURE_HEADS)
-    rows = "".join(f"<tr>{_failure_cells(failure)}</tr>" for failure in reversed(progress.latest_failures))
-    caption = f"最近的失败 latest failures（{len(progress.latest_failures)} / {progress.failed:,}）"
-    return f"<table {styles.TABLE}><caption {styles.CELL}>{caption}</caption><tr>{heads}</tr>{rows}</table>"
+    return tr("{n} of {workers} at once", n=progress.in_flight, workers=progress.workers)
 
 
-def _failure_cells(failure: RowFailure) -> str:
-    cells = (failure.number, one_line(failure.input, 40), failure.error, one_line(failure.message, 160))
-    return "".join(f"<td {styles.CELL}>{escape(cell)}</td>" for cell in cells)
+def _numbers(progress: BatchProgress) -> list[tuple[str, str, str]]:
+    tokens = progress.prompt_tokens + progress.completion_tokens
+    return [
+        (tr("Succeeded"), f"{progress.ok:,}", ""),
+        (tr("Failed"), f"{progress.failed:,}", ""),
+        ("Tokens", f"{tokens:,}", _token_remark(progress, tokens)),
+        (tr("Cost"), formats.cost(progress.cost_range, is_free=progress.from_sandbox), _cost_remark(progress)),
+    ]
 
 
-def _resume_hints(progress: BatchProgress) -> list[str]:
+def _token_remark(progress: BatchProgress, tokens: int) -> str:
+    """Return the two kinds of tokens, the rows without counts, and the part of the budget."""
+    sent, received = formats.compact(progress.prompt_tokens), formats.compact(progress.completion_tokens)
+    parts = [tr("{sent} in · {received} out", sent=sent, received=received)]
+    if progress.uncounted:
+        parts.append(trn("{n} row not counted", "{n} rows not counted", progress.uncounted))
+    if progress.budget_tokens is not None:
+        share = int(100 * tokens / progress.budget_tokens) if progress.budget_tokens else 100
+        parts.append(tr("{share}% of the budget of {budget}", share=share, budget=f"{progress.budget_tokens:,}"))
+    return " · ".join(parts)
+
+
+def _cost_remark(progress: BatchProgress) -> str:
+    if progress.budget is None:
+        return ""
+    if progress.cost is None:
+        return tr("budget ¥{budget}", budget=f"{progress.budget:g}")
+    share = int(100 * progress.cost / progress.budget) if progress.budget else 100
+    return tr("{share}% of the budget of ¥{budget}", share=share, budget=f"{progress.budget:g}")
+
+
+def _remarks(progress: BatchProgress) -> list[str]:
+    """Return the rate limit while it is in force, and what was noticed before the start."""
+    limit = progress.rate_limits if not progress.is_finished else ""
+    lines = [tr("Rate limit: {limit}", limit=limit)] if limit else []
+    notes = tr("Before the start: {notes}", notes="; ".join(progress.notes)) if progress.notes else ""
+    return [*lines, *filter(None, [notes])]
+
+
+def _failures(progress: BatchProgress) -> Html:
+    if not progress.latest_failures:
+        return Html("")
+    rows = [
+        (f.number, one_line(f.input, 40), f"{f.error}: {one_line(f.message, 160)}")
+        for f in reversed(progress.latest_failures)
+    ]
+    shown, failed = len(rows), f"{progress.failed:,}"
+    caption = tr("Latest failures, {shown} of {failed}", shown=shown, failed=failed)
+    return components.table((tr("Row"), tr("Input"), tr("Reason")), rows, numeric={0}, caption=caption, is_wide=True)
+
+
+def _next_steps(progress: BatchProgress) -> list[str]:
     """Return how to get answers to the rows that have none."""
-    how = f"重新运行原单元格 re-run its cell, or qfnb.resume('{progress.name}')"
+    how = tr("run the cell again, or `qfnb.resume('{name}')`", name=progress.name)
     if not progress.is_finished:
-        lines = ["此为快照 a snapshot: `%qfbatch show` follows it"]
-        return lines + ([f"内核重启后 after a kernel restart: {how}"] if progress.name else [])
+        follow = tr("to follow it: `%qfbatch show`")
+        return [follow, tr("after a restart of the kernel: {how}", how=how)] if progress.name else [follow]
     if not progress.name or (progress.state == "done" and not progress.failed):
         return []
-    purpose = "重问失败的行 to ask failed rows again" if progress.state == "done" else "续跑 to go on"
-    return [f"{purpose}: {how}"]
+    if progress.state == "done":
+        return [tr("to ask only the failed rows again: {how}", how=how)]
+    return [tr("to go on: {how}", how=how)]

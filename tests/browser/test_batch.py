@@ -35,7 +35,7 @@ def number(panel, pattern):
 
 
 def finished_rows(panel):
-    return number(panel, r"([\d,]+) / [\d,?]+ 行")
+    return number(panel, r"([\d,]+) / [\d,]+ rows")
 
 
 def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
@@ -49,7 +49,7 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     notebook.screenshot("batch-running-light", at=panel)
 
     panel.get_by_role("button", name="Pause").click()
-    panel.get_by_text("已暂停").wait_for(timeout=1_500)
+    panel.get_by_text("Paused").wait_for(timeout=1_500)
     time.sleep(0.5)
     before = finished_rows(panel)
     time.sleep(0.6)
@@ -59,10 +59,10 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     until(lambda: finished_rows(panel) > before, 2)
 
     panel.get_by_role("slider").press("ArrowRight")
-    panel.get_by_text("/ 5 workers").wait_for(timeout=1_500)
+    panel.get_by_text("of 5 at once").wait_for(timeout=1_500)
 
     panel.get_by_role("button", name="Cancel").click()
-    panel.get_by_text("已取消 cancelled").wait_for(timeout=2_500)
+    panel.get_by_text("Cancelled").wait_for(timeout=2_500)
     assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
     assert panel.get_by_role("button").count() == 0
     assert 0 < finished_rows(panel) < 2000
@@ -81,13 +81,13 @@ def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(page, lab, s
     page.keyboard.press("Control+Enter")
     panel = notebook.output(1)
     until(lambda: panel.locator("progress").count() and finished_rows(panel) > 30, 15)
-    panel.get_by_text("latest failures").wait_for(timeout=3_000)
+    panel.get_by_text("Latest failures").wait_for(timeout=3_000)
     notebook.screenshot("batch-running-dark", at=panel)
     notebook.restart()
     notebook.run_all()
-    panel.get_by_text("完成").first.wait_for(timeout=30_000)
+    panel.get_by_text("Done").first.wait_for(timeout=30_000)
     notebook.idle(10)
-    assert number(panel, r"cached ([\d,]+)") > 15
+    assert number(panel, r"([\d,]+) rows from the cache") > 15
     assert panel.locator("table").count() == 1
     assert finished_rows(panel) == 200
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()

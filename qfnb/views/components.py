@@ -1,0 +1,194 @@
+"""The parts that every output is made of: header, pill, progress, key numbers, notes, folds, tables, footer.
+
+One stylesheet, `look.css`, draws them in light and dark; without it they read from top to bottom. Text is
+escaped unless it is `Html`. The rules are in docs/design.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final, Literal
+
+from .._language import html_lang, tr, tr_noop
+from .text import escape
+
+Kind = Literal["run", "ok", "warn", "bad", "idle"]
+"""At work, done, amber, failed, waiting."""
+
+StylePart = Literal["CORE", "TABLE", "CHART", "CHAT", "FORM", "OTHERS"]
+
+SIGNS: Final[dict[str, str]] = {"run": "●", "ok": "✓", "warn": "⚠︎", "bad": "✕", "idle": "○"}
+
+SANDBOX_MARK: Final = tr_noop("Local sandbox")
+
+
+class Html(str):
+    """Text that is HTML already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def to_html(content: object) -> Html:
+    """Return content as HTML: `Html` as it is, anything else escaped."""
+    return content if isinstance(content, Html) else Html(escape(content))
+
+
+def join(parts: Iterable[object], separator: str = "") -> Html:
+    """Return parts as HTML in one string; empty ones are left out."""
+    return Html(separator.join(to_html(part) for part in parts if part != ""))
+
+
+def output(*blocks: object, parts: Sequence[StylePart] = ("TABLE",)) -> Html:
+    """Return an output that stands alone: the stylesheet's core and the named parts of it, and the blocks."""
+    return Html(stylesheet(*parts) + body(*blocks))
+
+
+def body(*blocks: object) -> Html:
+    """Return blocks without the stylesheet, which a live panel holds once."""
+    return Html(f'<div class="qf" lang="{html_lang()}">{join(blocks)}</div>')
+
+
+@cache
+def stylesheet(*parts: StylePart) -> Html:
+    """Return a <style> element with the core of `look.css` and the named parts."""
+    source = files(__package__).joinpath("look.css").read_text(encoding="utf-8")
+    nested, closing = source.rsplit("\n}\n", 1)
+    _, *named = re.split(r"/\* ([A-Z]+)\b", nested)
+    wanted = [
+        text.split("*/", 1)[1] for name, text in zip(named[::2], named[1::2], strict=True) if name in {"CORE", *parts}
+    ]
+    minified = re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", "".join(wanted))))
+    return Html(f"<style>{minified.strip()}}}{closing.strip()}</style>")
+
+
+def panel(label: str, *blocks: object) -> Html:
+    """Return a framed panel; `label` is its accessible name."""
+    return Html(f'<section class="qf-panel" aria-label="{escape(label)}">{join(blocks)}</section>')
+
+
+def stack(*blocks: object) -> Html:
+    """Return blocks with a panel's distance between them, for a part of a panel that is redrawn."""
+    return Html(f'<div class="qf-stack" lang="{html_lang()}">{join(blocks)}</div>')
+
+
+def header(title: object, *, pill: object = "", subtitle: object = "", is_sandbox: bool = False) -> Html:
+    """Return the head of a panel: what it is, the sandbox's mark, the state at the right, one grey line below."""
+    mark = sandbox_mark() if is_sandbox else ""
+    state = f'<span class="qf-side" role="status">{to_html(pill)}</span>' if pill else ""
+    below = f'<div class="qf-sub">{to_html(subtitle)}</div>' if subtitle else ""
+    name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{mark}</div>'
+    return Html(f'<header class="qf-head">{name}{state}{below}</header>')
+
+
+def sandbox_mark() -> Html:
+    """Return the mark of what did not come from the platform."""
+    reason = escape(tr("Made by the local sandbox, not by a Qianfan model"))
+    return Html(f'<span class="qf-mark" title="{reason}">{escape(tr(SANDBOX_MARK))}</span>')
+
+
+def pill(kind: Kind, label: str, sign: str = "") -> Html:
+    """Return a state: sign, word and colour."""
+    return Html(
+        f'<span class="qf-pill qf-{kind}"><span aria-hidden="true">{sign or SIGNS[kind]}</span> {escape(label)}</span>'
+    )
+
+
+def progress_bar(value: float | None, maximum: float, label: str, *, subtitle: object = "", kind: Kind = "run") -> Html:
+    """Return a progress bar with its numbers beside it.
+
+    Args:
+        value: what is done; None for a bar that only says that something happens.
+        maximum: the whole.
+        label: the numbers in words, beside the bar and as its accessible name.
+        subtitle: one grey line below: times and rates.
+        kind: its colour.
+    """
+    position = "" if value is None else f'max="{maximum:g}" value="{value:g}" '
+    below = f'<div class="qf-sub">{to_html(subtitle)}</div>' if subtitle else ""
+    bar = f'<progress {position}aria-label="{escape(label)}"></progress> <span>{escape(label)}</span>'
+    return Html(f'<div class="qf-prog qf-{kind}">{bar}{below}</div>')
+
+
+def key_numbers(*numbers: tuple[object, object, object]) -> Html:
+    """Return the few numbers that matter: label, value and an optional remark ("" for none)."""
+    cells = [
+        f"<div><dt>{to_html(label)}</dt> <dd>{to_html(value)}"
+        + (f" <small>{to_html(remark)}</small>" if remark else "")
+        + "</dd></div>"
+        for label, value, remark in numbers
+    ]
+    return Html(f'<dl class="qf-nums">{"".join(cells)}</dl>')
+
+
+def note(kind: Kind, statement: object, remedy: object = "", *, sign: str = "", is_alert: bool = False) -> Html:
+    """Return a highlighted remark: what is so, and what to do about it."""
+    role = ' role="alert"' if is_alert else ""
+    strong = f"<b>{f'{sign} ' if sign else ''}{to_html(statement)}</b>"
+    return Html(f'<div class="qf-note qf-{kind}"{role}>{strong}{f" {to_html(remedy)}" if remedy else ""}</div>')
+
+
+def dim_lines(*lines: object) -> Html:
+    """Return remarks in small grey type, a line each; "" without any."""
+    return Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>') if lines else Html("")
+
+
+def folds(*details: tuple[object, object, object]) -> Html:
+    """Return folded details: title, a grey remark ("" for none) and content."""
+    blocks = [
+        f"<details><summary>{to_html(title)}{f' <small>{to_html(remark)}</small>' if remark else ''}</summary>"
+        f"{to_html(content)}</details>"
+        for title, remark, content in details
+    ]
+    return Html(f'<div class="qf-more">{"".join(blocks)}</div>') if blocks else Html("")
+
+
+def table(
+    heads: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    numeric: Iterable[int] = (),
+    caption: object = "",
+    is_wide: bool = False,
+) -> Html:
+    """Return a table; its first column names the rows.
+
+    Args:
+        heads: one for each column.
+        rows: as many cells as there are heads.
+        numeric: indexes of the columns that are right-aligned.
+        caption: one line above.
+        is_wide: as wide as the panel.
+    """
+    right = frozenset(numeric)
+    styles = [' class="qf-n"' if n in right else "" for n in range(len(heads))]
+    head = "".join(f'<th scope="col"{styles[n]}>{to_html(cell)}</th>' for n, cell in enumerate(heads))
+    lines = "".join(f"<tr>{_row(row, styles)}</tr>" for row in rows)
+    above = f"<caption>{to_html(caption)}</caption>" if caption else ""
+    wide = ' class="qf-wide"' if is_wide else ""
+    content = f"{above}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody>"
+    return Html(f'<div class="qf-scroll"><table{wide}>{content}</table></div>')
+
+
+def _row(cells: Sequence[object], styles: Sequence[str]) -> str:
+    name, *values = cells
+    columns = "".join(f"<td{styles[n]}>{to_html(value)}</td>" for n, value in enumerate(values, 1))
+    return f'<th scope="row"{styles[0]}>{to_html(name)}</th>{columns}'
+
+
+def footer(*remarks: object) -> Html:
+    """Return the last line of an output; empty remarks are left out."""
+    parts = " ".join(f"<span>{to_html(remark)}</span>" for remark in remarks if remark)
+    return Html(f'<footer class="qf-foot">{parts}</footer>') if parts else Html("")
+
+
+def code(text: object) -> Html:
+    """Return code within a line."""
+    return Html(f"<code>{escape(text)}</code>")
+
+
+def with_code(message: str) -> Html:
+    """Return a message with the parts between backquotes as code."""
+    return Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(message)))

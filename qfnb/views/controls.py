@@ -1,0 +1,62 @@
+"""The widgets of a live panel: a frame with the stylesheet, rows of buttons, parts that are redrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from .components import StylePart, stylesheet
+from .display import accept_clicks
+
+
+class PanelWidgets:
+    """Makes the widgets of one panel; they share their layouts and styles, each of which is a model."""
+
+    def __init__(self) -> None:
+        import ipywidgets  # noqa: PLC0415 - widgets are wanted now
+        from ipywidgets.widgets.widget_string import HTMLStyle  # noqa: PLC0415
+
+        self._widgets = ipywidgets
+        self._layout = ipywidgets.Layout(width="auto")
+        self._button_style, self._html_style = ipywidgets.ButtonStyle(), HTMLStyle()
+
+    def html(self, value: str = "") -> Any:
+        """Return a part that is redrawn."""
+        return self._widgets.HTML(value, layout=self._layout, style=self._html_style)
+
+    def button(
+        self,
+        label: str,
+        on_click: Callable[[Any], object],
+        *,
+        tooltip: str = "",
+        kind: Literal["", "main", "risk"] = "",
+    ) -> Any:
+        """Return a button that works while a cell keeps the main thread busy.
+
+        Args:
+            label: what it does, verb first.
+            on_click: called with the button, in any thread.
+            tooltip: one line more.
+            kind: "main" for the likely next step, "risk" for what cannot be undone.
+        """
+        widget = self._widgets.Button(description=label, tooltip=tooltip, layout=self._layout, style=self._button_style)
+        widget.add_class("qf-btn")
+        if kind:
+            widget.add_class(f"qf-{kind}")
+        widget.on_click(on_click)
+        accept_clicks(widget)
+        return widget
+
+    def row(self, widgets: Sequence[Any]) -> Any:
+        """Return widgets in one line that wraps."""
+        row = self._widgets.HBox(widgets, layout=self._layout)
+        row.add_class("qf-bar")
+        return row
+
+    def panel(self, children: Sequence[Any], *, parts: Sequence[StylePart] = ("TABLE",)) -> Any:
+        """Return a framed panel of widgets; the stylesheet's core and the named parts lie in it once."""
+        frame = self._widgets.VBox([*children, self.html(stylesheet(*parts))], layout=self._layout)
+        for name in ("qf", "qf-panel"):
+            frame.add_class(name)
+        return frame

@@ -1,0 +1,54 @@
+"""How numbers, times and costs are written: one format for each, in the user's language."""
+
+from __future__ import annotations
+
+import time
+
+from .._language import tr, tr_noop
+from .._text import duration
+from ..wire.prices import PriceRange
+
+UNKNOWN_PRICE = tr_noop("price unknown")
+FREE = tr_noop("free")
+
+
+def cost(price: PriceRange | None, *, is_free: bool = False) -> str:
+    """Return a cost in CNY: `¥12.40`, `¥0.0033`, `¥0.20–0.25`, "free" for the sandbox, "price unknown"."""
+    if is_free:
+        return tr(FREE)
+    if price is None:
+        return tr(UNKNOWN_PRICE)
+    low, high = _yuan(price.low), _yuan(price.high)
+    return f"¥{high}" if low == high else f"¥{low}–{high}"
+
+
+def _yuan(amount: float) -> str:
+    """Return an amount with two decimals; below one fen with two significant digits."""
+    if amount == 0:
+        return "0"
+    return f"{amount:,.2f}" if amount >= 0.01 else f"{amount:.2g}" if amount >= 1e-4 else f"{amount:.6f}".rstrip("0")
+
+
+def compact(count: float) -> str:
+    """Return a count for a remark: `860`, `2.2k`, `1.3M`."""
+    for limit, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= limit:
+            return f"{count / limit:.1f}{unit}"
+    return f"{count:g}"
+
+
+def rate(rows_per_second: float | None) -> str:
+    """Return a speed, `8.2 rows/s`; "" where it is not known."""
+    return "" if rows_per_second is None else tr("{rate} rows/s", rate=f"{rows_per_second:.1f}")
+
+
+def seconds(value: float) -> str:
+    """Return a time: `0.48 s` below ten seconds, else in at most two units."""
+    if value >= 10:
+        return duration(value)
+    return tr("{seconds} s", seconds=f"{value:.2g}" if value >= 1 else f"{value:.2f}")
+
+
+def as_of(timestamp: float) -> str:
+    """Return when a saved state was true: `As of 10:42:07`."""
+    return tr("As of {time}", time=time.strftime("%H:%M:%S", time.localtime(timestamp)))
