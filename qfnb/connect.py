@@ -118,7 +118,8 @@ def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
     if not credentials and not platform.openai:
         raise CredentialsError(
             "QIANFAN_PLATFORM=qianfan and no key is set\n"
-            "设置 QIANFAN_API_KEY，或用 %qfauth 输入 / set QIANFAN_API_KEY, or type it into %qfauth"
+            "设置 QIANFAN_API_KEY，或用 %qfauth set 输入 / set the variable QIANFAN_API_KEY, type the key into "
+            "%qfauth set, or assign qfnb.get_config().api_key"
         )
     return platform
 

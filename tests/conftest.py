@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import httpx
 import pytest
 from support.messages import compile_stale_catalogue
 from support.raw_http import set_clock
-from support.scripted_server import Part, ScriptedServer
+from support.scripted_server import Answer, ScriptedServer
 
 from qfnb import config
 from qfnb.sandbox import Address, ensure
@@ -62,7 +62,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     thread.start()
     servers: list[asyncio.Server] = []
 
-    def start(*answers: Iterable[Part]) -> ScriptedServer:
+    def start(*answers: Answer) -> ScriptedServer:
         script = ScriptedServer(list(answers))
         opening = asyncio.run_coroutine_threadsafe(asyncio.start_server(script.serve, "127.0.0.1", 0), loop)
         servers.append(opening.result(60))

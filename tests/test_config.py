@@ -8,6 +8,7 @@ from qfnb.config import Credentials
 KEY = "bce-v3/ALTAK-test/canary0123456789"
 
 
+@pytest.mark.fault("F48")
 def test_the_environment_is_read_at_each_use(monkeypatch):
     monkeypatch.setenv("QIANFAN_API_KEY", KEY)
     assert config.credentials().get("api_key") == KEY
@@ -21,6 +22,7 @@ def test_an_attribute_wins_over_the_environment(monkeypatch):
     assert config.get_config().idle_timeout == 9
 
 
+@pytest.mark.fault("F49")
 def test_a_file_is_read_only_when_it_is_named(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"QIANFAN_API_KEY={KEY}\n", encoding="utf-8")
@@ -40,11 +42,13 @@ def test_an_unknown_setting_is_refused():
         config.get_config().nonsense = 1
 
 
+@pytest.mark.fault("F38")
 @pytest.mark.parametrize("text", [f" {KEY} ", f'"{KEY}"', f"Bearer {KEY}", f"“{KEY}”"])
 def test_a_pasted_key_is_cleaned(text):
     assert Credentials.of({"api_key": text}).get("api_key") == KEY
 
 
+@pytest.mark.fault("F38")
 @pytest.mark.parametrize("text", ["abc\ndef", "ab cd", "ａｂｃ"])
 def test_a_malformed_key_is_refused_without_showing_it(text):
     with pytest.raises(errors.CredentialsError) as caught:
@@ -74,6 +78,7 @@ def test_with_a_key_the_cloud_is_used(monkeypatch):
     assert connect.platform_info().sources == {"api_key": "environment QIANFAN_API_KEY"}
 
 
+@pytest.mark.fault("F37")
 def test_the_cloud_without_a_key_is_an_error_with_a_hint(monkeypatch):
     monkeypatch.setenv("QIANFAN_PLATFORM", "qianfan")
     with pytest.raises(errors.CredentialsError, match="%qfauth"):

@@ -16,9 +16,12 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from .. import errors
-from .._text import clip
+from .._text import clip, duration
 from ..redact import redact
 from ..wire import error_codes
+
+MAX_CLOCK_SKEW_S = 240
+"""Seconds between this computer's clock and a server's that are worth a word; signatures are valid for 300."""
 
 _CLASSES: dict[error_codes.ErrorKind, type[errors.APIError]] = {
     "auth": errors.AuthError,
@@ -93,10 +96,19 @@ def build_api_error(
         code,
         redact(message),
         request_id or _header_request_id(headers),
-        hint=row.hint,
+        hint="\n".join(filter(None, (row.hint, _clock_note(headers) if row.kind == "auth" else ""))),
         status=status,
         retry_after=parse_retry_after(headers),
     )
+
+
+def _clock_note(headers: Mapping[str, str]) -> str:
+    """Return what a refused signature may have to do with this computer's clock, "" where that is right."""
+    ahead_s = -_seconds_until(headers.get("date", ""), datetime.now(UTC))
+    if not abs(ahead_s) > MAX_CLOCK_SKEW_S:  # NaN without a date
+        return ""
+    direction = "ahead (偏快)" if ahead_s > 0 else "behind (偏慢)"
+    return f"this computer's clock is {duration(abs(ahead_s))} {direction}: signatures of an IAM pair last minutes only"
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

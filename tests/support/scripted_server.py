@@ -8,7 +8,7 @@ import enum
 import socket
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
@@ -22,15 +22,18 @@ class Act(enum.Enum):
 Part = bytes | threading.Event | Act | None
 """Bytes to send; an event to wait for; None: stay silent until the client goes away."""
 
+Answer = Iterable[Part] | Callable[[bytes], Iterable[Part]]
+"""An answer, or what returns the answer to a request."""
+
 
 @dataclass
 class ScriptedServer:
     """A server on loopback that answers each request with the next of some byte strings, then hangs up.
 
-    An answer may be endless: it is sent until the client goes away.
+    An answer may be endless: it is sent until the client goes away. It may also be a function of the request.
     """
 
-    answers: list[Iterable[Part]]
+    answers: list[Answer]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
     client_left: threading.Event = field(default_factory=threading.Event)
@@ -49,7 +52,8 @@ class ScriptedServer:
         lower = head.lower()
         length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
         self.requests.append(head + await reader.readexactly(length))
-        for part in self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        for part in answer(self.requests[-1]) if callable(answer) else answer:
             if part is None:
                 await reader.read()
                 self.client_left.set()

@@ -96,6 +96,7 @@ def test_an_unreachable_host_is_in_the_message():
         ask()
 
 
+@pytest.mark.fault("F49")
 def test_keys_are_not_sent_over_plain_http_to_other_hosts():
     now = config.get_config()
     now.console_api_base_url = now.base_url = "http://example.com"

@@ -76,12 +76,14 @@ def test_a_403_says_key_or_range(scripted):
         ChatCompletion().do("x")
 
 
+@pytest.mark.fault("F40")
 def test_a_refused_key_is_told_whose_keys_the_address_takes(scripted):
     scripted([http_answer(REFUSED, status="401 Unauthorized")])
     with pytest.raises(errors.AuthError, match="QIANFAN_PROFILE=coding"):
         ChatCompletion().do("x")
 
 
+@pytest.mark.fault("F41")
 @pytest.mark.parametrize(
     ("url", "note"),
     [
@@ -104,6 +106,7 @@ def test_a_profile_without_an_api_key_is_refused_before_any_call(profile):
         ChatCompletion().do("x")
 
 
+@pytest.mark.fault("F39")
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

@@ -212,6 +212,7 @@ def bearer(name):
     return http_answer(json.dumps({"token": f"bce-v3/{name}", "userId": "u"}).encode())
 
 
+@pytest.mark.fault("F43")
 def test_a_revoked_bearer_is_renewed_for_an_upload_too(iam):
     revoked = http_answer(b'{"error": {"code": "invalid_iam_token", "message": "no"}}', status="401 x")
     server = iam([bearer("old")], [http_answer(FILE)], [revoked], [bearer("new")], [http_answer(FILE)])
