@@ -121,6 +121,7 @@ def batch(
             budget_tokens=budget_tokens,
             canary=canary,
             output_path=output_path,
+            notes=(journal.damage,) if journal.damage else (),
             call_options=call_options,
             offline_via=via,
             response_format=response_format,
@@ -236,7 +237,10 @@ def resume(
             worker_count=worker_count,
             budget=budget,
             budget_tokens=budget_tokens,
-            notes=() if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,),
+            notes=(
+                *filter(None, [journal.damage]),
+                *(() if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,)),
+            ),
             offline_via=offline_via,
             response_format=request.response_format,
         )

@@ -7,6 +7,7 @@ only what is missing, whatever kernel it runs in. One process writes, any number
 import contextlib
 import functools
 import json
+import logging
 import operator
 import os
 import sqlite3
@@ -19,38 +20,34 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
+from .journal_checksum import checksum
 from .journal_reader import (
     DROPPED_USAGE,
     JournalCounts,
     JournalError,
     JournalInUse,
-    answer_columns,
     count_rows,
     count_usage,
     explain_error,
 )
+from .journal_schema import connect, find_damage
 from .request_spec import InputRow
-
-SCHEMA_VERSION = 3
 
 LOCK_TIMEOUT_S = 0.5
 """Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
 
-_TABLES = f"""
-create table if not exists fact(name text primary key, value text) without rowid;
-create table if not exists row(
-    number integer primary key, key blob not null, asked integer not null, input text not null);
-create table if not exists answer(
-    place integer primary key, key blob not null unique, run integer not null,
-    {", ".join(RESULT_COLUMNS)});
-create table if not exists handed(key blob primary key, job integer not null) without rowid;
-create table if not exists seen(key blob primary key, times integer not null) without rowid;
-"""
+EMPTIED = "日志文件是空的 / the journal was an empty file: if it had answers, they are lost and asked again"
+
+HEADER_BYTES = 100
+"""Bytes of the shortest database that is none of SQLite's empty ones."""
+
+MAX_NAMED_ROWS = 10
+"""Damaged rows that a message names."""
 
 MAX_ROWS_PER_STATEMENT = 64
 """Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them prepared."""
 
-_ROW = "select row.number, row.key, row.input"
+_ROW = "select row.number, row.key, row.asked, row.input, row.checksum"
 
 _MISSING = """
 from row left join answer using(key)
@@ -76,6 +73,7 @@ class Journal:
         database: its connection.
         last_position: of the answer that was written last, 0 before the first.
         run_number: how often it has been opened for writing, from 1.
+        damage: what had changed on the disk and is dropped, so that it is asked again; "" for nothing.
 
     Raises:
         JournalError: another process has it, it is broken, or the folder cannot be written.
@@ -86,7 +84,11 @@ class Journal:
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
         try:
-            self.database = _connect(path)
+            is_emptied = (
+                path.is_file() and path.stat().st_size < HEADER_BYTES and not path.with_suffix(".db-wal").is_file()
+            )
+            self.database = connect(path)
+            self.damage = EMPTIED if is_emptied else self._drop_damaged()
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
             with self.transaction():
@@ -193,27 +195,59 @@ class Journal:
             database.execute("pragma wal_checkpoint(passive)")
 
     def _set_fact(self, name: str, value: object) -> None:
-        self.database.execute("insert or replace into fact values (?, ?)", (name, str(value)))
+        values = (name, str(value))
+        self.database.execute("insert or replace into fact values (?, ?, ?)", (*values, checksum(values)))
+
+    def _drop_damaged(self) -> str:
+        """Delete what has changed on the disk since it was written; return which rows that concerns."""
+        try:
+            places, keys, names = find_damage(self.database)
+        except sqlite3.Error as error:
+            raise JournalError(explain_error(error, self.path)) from None
+        if not places and not names:
+            return ""
+        with self.transaction():
+            self.database.executemany("delete from answer where place = ?", [(place,) for place in places])
+            self.database.executemany("delete from fact where name = ?", [(name,) for name in names])
+            query = f"select number from row where key in ({placeholders(keys)}) order by number"  # noqa: S608
+            numbers = [str(number) for (number,) in self.database.execute(query, keys)]
+        named = ", ".join(["row " + ", ".join(numbers[:MAX_NAMED_ROWS])] if numbers else names)
+        count = len(places)
+        text = f"{count} 个答案已损坏，将重新提问 / {count} answers have changed on the disk: asked again ({named})"
+        logging.getLogger("qfnb").warning("%s: %s", self.path, text)
+        return text
 
     def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key (inside `transaction`)."""
         values: list[Any] = []
         for key, result in results:
             self.last_position += 1
-            values += (self.last_position, key, self.run_number, *_result_values(result))
+            facts = _result_values(result)
+            values += (self.last_position, key, self.run_number, *facts, checksum((key, *facts)))
         try:
             self.database.execute(_insert_statement(len(results)), values)
         except UnicodeEncodeError:
             self.insert_answers([(key, result.encodable()) for key, result in results])
 
-    def _rows(self, query: str, *values: Any) -> list[InputRow]:
+    def _select(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._mutex:
-            records = self.database.execute(query, values).fetchall()
-        return [InputRow(number, key, json.loads(item)) for number, key, item in records]
+            try:
+                return self.database.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise JournalError(explain_error(error, self.path)) from None
+
+    def _rows(self, query: str, *values: Any) -> list[InputRow]:
+        records = self._select(query, *values)
+        for number, *facts, written in records:
+            if written != checksum((number, *facts)):
+                raise JournalError(
+                    f"row {number} of the journal {self.path.stem!r} has changed on the disk and is not sent: run the "
+                    "batch again with its input, which writes it anew (日志中的输入行已损坏，请用原输入重新运行)"
+                )
+        return [InputRow(number, key, json.loads(item)) for number, key, _, item, _ in records]
 
     def _count(self, query: str, *values: Any) -> int:
-        with self._mutex:
-            return int(self.database.execute(query, values).fetchone()[0])
+        return int(self._select(query, *values)[0][0])
 
 
 def lock_path(path: Path) -> Path:
@@ -245,37 +279,9 @@ def acquire_lock(path: Path) -> FileLock:
     return lock
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open the database of a journal for writing, and create it where it does not exist.
-
-    Raises:
-        JournalError: it is broken, or of another version.
-    """
-    try:
-        path.touch(mode=0o600)
-        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        database.execute("pragma page_size = 1024")  # an answer is written in small pages, a commit each
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = normal")
-        database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
-        version = database.execute("pragma user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
-        database.executescript(_TABLES)
-        if 0 < version < SCHEMA_VERSION:
-            present = answer_columns(database)
-            for name in RESULT_COLUMNS:
-                if name not in present:
-                    database.execute(f"alter table answer add column {name}")
-        database.execute(f"pragma user_version = {SCHEMA_VERSION}")
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(explain_error(error, path)) from None
-    return database
-
-
 @functools.cache
 def _insert_statement(rows: int) -> str:
-    columns = ("place", "key", "run", *RESULT_COLUMNS)
+    columns = ("place", "key", "run", *RESULT_COLUMNS, "checksum")
     marks = ", ".join([f"({placeholders(columns)})"] * rows)
     return f"insert or replace into answer({', '.join(columns)}) values {marks}"  # noqa: S608 - our own names
 

@@ -12,6 +12,7 @@ from typing import Any
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..errors import QianfanError
 from .input_source import Item
+from .journal_checksum import checksum
 
 PAGE_SIZE = 500
 """Rows that are read at once: the journal is closed between two pages, however slow the reader is."""
@@ -21,6 +22,9 @@ ParseAnswer = Callable[[str], Any]
 
 DROPPED_USAGE = "dropped_usage"
 """The fact that holds tokens and cost of failures that were deleted because their rows were sent again."""
+
+UNCHECKED = -1
+"""Stands for the checksums of journals of earlier versions, which have none."""
 
 NOT_ASKED = "NotAsked"
 """The `error` of a row that has not been sent yet."""
@@ -70,6 +74,11 @@ class JournalCounts:
     cost_low: float
 
 
+def decode_text(content: bytes) -> str:
+    """Return a text of a journal; a changed byte fails its checksum, and does not hide the other rows."""
+    return content.decode("utf-8", "replace")
+
+
 @contextlib.contextmanager
 def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for reading, also while another process writes it.
@@ -79,8 +88,9 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     """
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            database.text_factory = decode_text
             yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise JournalError(explain_error(error, path)) from None
 
 
@@ -94,14 +104,14 @@ def read_rows(path: Path, after: int = -1, parse: ParseAnswer | None = None) -> 
     """
     while True:
         with open_readonly(path) as database:
-            query = f"""select row.number, row.input, answer.key is null, {_result_columns(database)}
+            query = f"""select 0, {_row_columns(database)}
                 from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
             page = database.execute(query, (after, PAGE_SIZE)).fetchall()
-        for number, item, is_unasked, *facts in page:
-            yield _parse_row(number, item, facts, parse, is_unasked=bool(is_unasked))
+        for _, *record in page:
+            yield _parse_row(record, parse)
         if len(page) < PAGE_SIZE:
             return
-        after = page[-1][0]
+        after = page[-1][1]
 
 
 def read_completed(path: Path, after: int, parse: ParseAnswer | None = None) -> list[tuple[int, BatchRow]]:
@@ -110,7 +120,7 @@ def read_completed(path: Path, after: int, parse: ParseAnswer | None = None) -> 
     Identical rows that are sent once share a position; a position comes with all of its rows.
     """
     with open_readonly(path) as database:
-        query = f"""select answer.place, row.number, row.input, {_result_columns(database)}
+        query = f"""select answer.place, {_row_columns(database)}
             from answer join row using(key)
             where answer.place between ? and ? order by answer.place, row.number limit ?"""  # noqa: S608
         page = database.execute(query, (after + 1, sys.maxsize, PAGE_SIZE)).fetchall()
@@ -118,7 +128,7 @@ def read_completed(path: Path, after: int, parse: ParseAnswer | None = None) -> 
             last_position = page[-1][0]
             complete_rows = [row for row in page if row[0] < last_position]
             page = complete_rows or database.execute(query, (last_position, last_position, -1)).fetchall()
-    return [(position, _parse_row(number, item, facts, parse)) for position, number, item, *facts in page]
+    return [(position, _parse_row(record, parse)) for position, *record in page]
 
 
 def count_invalid_rows(path: Path) -> int:
@@ -131,17 +141,45 @@ def count_invalid_rows(path: Path) -> int:
 
 
 def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
-    """Return the facts and the counts of a journal."""
+    """Return the facts and the counts of a journal.
+
+    Raises:
+        JournalError: what the rows are sent with has changed on the disk.
+    """
     with open_readonly(path) as database:
-        return dict(database.execute("select name, value from fact")), count_rows(database)
+        has_checksums = "checksum" in answer_columns(database)
+        query = f"select name, value, {'checksum' if has_checksums else UNCHECKED} from fact"  # noqa: S608
+        records = database.execute(query).fetchall()
+        damaged = {fact[0] for *fact, written in records if written not in {UNCHECKED, checksum(fact)}}
+        if "plan" in damaged:
+            raise JournalError(
+                f"the journal {path} is broken: its fact `plan` has changed on the disk (日志内容已损坏)"
+            )
+        facts = {name: value for name, value, _ in records if name not in damaged}
+        return facts, count_rows(database)
 
 
-def _parse_row(
-    number: int, item: str, facts: Sequence[Any], parse: ParseAnswer | None, *, is_unasked: bool = False
-) -> BatchRow:
-    if is_unasked:
-        return BatchRow(number=number, input=json.loads(item), error=NOT_ASKED, attempts=0)
-    row = BatchRow(number=number, input=json.loads(item), **dict(zip(RESULT_COLUMNS, facts, strict=True)))
+def _parse_row(record: Sequence[Any], parse: ParseAnswer | None) -> BatchRow:
+    """Return a row and its result; what has changed on the disk is an error, and never returned as an answer.
+
+    Args:
+        record: the columns of `_row_columns`.
+        parse: returns the value of an answer.
+    """
+    facts, row_sum, answer_sum = record[:4], record[4], record[-1]
+    (number, _, _, text), (key, *result) = facts, record[5:-1]
+    if row_sum not in {UNCHECKED, checksum(facts)}:
+        message = "the row has changed on the disk: run the batch again with its input (日志中的输入行已损坏)"
+        return BatchRow(number=number, input=str(text), error=JournalError.__name__, message=message)
+    item = json.loads(text)
+    if key is None:
+        return BatchRow(number=number, input=item, error=NOT_ASKED, attempts=0)
+    if answer_sum not in {UNCHECKED, checksum((key, *result))}:
+        message = (
+            "the answer has changed on the disk: run the batch again, and it is asked again (答案已损坏，将重新提问)"
+        )
+        return BatchRow(number=number, input=item, error=JournalError.__name__, message=message)
+    row = BatchRow(number=number, input=item, **dict(zip(RESULT_COLUMNS, result, strict=True)))
     if parse is None or not row.ok:
         return row
     with contextlib.suppress(ValueError):  # the class may have changed since the answer was accepted
@@ -154,10 +192,12 @@ def answer_columns(database: sqlite3.Connection) -> set[str]:
     return {row[1] for row in database.execute("pragma table_info(answer)")}
 
 
-def _result_columns(database: sqlite3.Connection) -> str:
-    """Return the columns of a result for a statement; a journal of version 1, which has fewer, is only read here."""
+def _row_columns(database: sqlite3.Connection) -> str:
+    """Return the columns of a row and its result for a statement; earlier versions, with fewer, are only read here."""
     present = answer_columns(database)
-    return ", ".join(f"answer.{name}" if name in present else f"null as {name}" for name in RESULT_COLUMNS)
+    row_sum, answer_sum = ("row.checksum", "answer.checksum") if "checksum" in present else (str(UNCHECKED),) * 2
+    results = [f"answer.{name}" if name in present else f"null as {name}" for name in RESULT_COLUMNS]
+    return ", ".join(["row.number, row.key, row.asked, row.input", row_sum, "answer.key", *results, answer_sum])
 
 
 def count_rows(database: sqlite3.Connection) -> JournalCounts:

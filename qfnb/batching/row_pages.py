@@ -12,6 +12,7 @@ from . import journal_store
 from .input_scan import InputScan
 from .input_source import Item, Prefetcher, RowSource
 from .journal import Journal, placeholders
+from .journal_checksum import checksum
 from .journal_reader import JournalError
 from .request_spec import InputRow, RequestSpec
 
@@ -215,8 +216,12 @@ def add_rows(
     keys = [row.key if dedupe else repeat_key(row.key, repeat) for row, repeat in zip(rows, repeats, strict=True)]
     is_sent = [row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)]
     journal.database.executemany(
-        "insert or replace into row values (?, ?, ?, ?)",
-        [(row.number, key, sent, _to_json(row.item)) for row, key, sent in zip(rows, keys, is_sent, strict=True)],
+        "insert or replace into row values (?, ?, ?, ?, ?)",
+        [
+            (*values, checksum(values))
+            for row, key, sent in zip(rows, keys, is_sent, strict=True)
+            for values in [(row.number, key, int(sent), _to_json(row.item))]
+        ],
     )
     for row, key in zip(rows, keys, strict=True):
         if row.problem is not None:
