@@ -261,7 +261,8 @@ class ChatMagics(Magics):
             import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
             from IPython.display import display  # noqa: PLC0415 - only under IPython
 
-            display(pd.DataFrame(rows))  # type: ignore[no-untyped-call]
+            with pd.option_context("display.html.use_mathjax", False):
+                display(pd.DataFrame(rows))  # type: ignore[no-untyped-call]
             return None if options.out else run.value
         return run.value if is_structured else None
 

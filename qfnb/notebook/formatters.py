@@ -4,6 +4,8 @@ import importlib
 from functools import partial
 from typing import Any
 
+from ..views.text import inert
+
 _FORMATTERS = (
     ("qfnb.resources.inference.reply", "ChatResponse", "chat", "reply_bundle"),
     ("qfnb.resources.inference.responses", "ResponseReply", "responses", "bundle"),
@@ -38,4 +40,4 @@ def unregister(formatter: Any) -> None:
 def _format(view: str, function: str, value: Any) -> dict[str, Any]:
     target = getattr(value, "progress", value)  # a job is drawn by its progress
     bundle: dict[str, Any] = getattr(importlib.import_module(f"..views.{view}", __package__), function)(target)
-    return bundle
+    return inert(bundle)

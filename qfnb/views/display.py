@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from ..errors import InvalidArgumentError
 from ..transport import event_loop
+from .text import inert, without_formulas
 
 Bundle = dict[str, Any]
 DisplayMode = Literal["live", "static", "text"]
@@ -61,7 +62,7 @@ def publish(bundle: Bundle) -> None:
         return
     from IPython.display import display  # noqa: PLC0415 - only under IPython
 
-    display(bundle, raw=True)  # type: ignore[no-untyped-call]
+    display(inert(bundle), raw=True)  # type: ignore[no-untyped-call]
 
 
 class LiveOutput:
@@ -86,7 +87,7 @@ class LiveOutput:
     ) -> None:
         self.mode = display_mode()
         self.state = state
-        self._draw, self._final, self._dated = draw, final, dated
+        self._draw, self._dated, self._create_bundle = draw, dated, final
         self._opened_at, self._renew_age = time.monotonic(), RENEW_S
         self._lock = threading.RLock()
         self._drawn_at, self._is_redraw_scheduled, self._is_finished = 0.0, False, False
@@ -207,6 +208,9 @@ class LiveOutput:
             fallback = fallback | {"text/plain": f"{fallback['text/plain']}\n{note}", "text/html": html}
         return {**self._outer._repr_mimebundle_(), **fallback}
 
+    def _final(self, state: Any) -> Bundle:
+        return inert(self._create_bundle(state))
+
     def _flush(self) -> None:
         with self._lock:
             self._is_redraw_scheduled = False
@@ -281,7 +285,7 @@ def open_with_stop_button(
             block.titles, block.layout.display = (title,), "block"
             block.children[0].value = folded
             accept_clicks(block)
-        content.value = html(new_state)
+        content.value = without_formulas(html(new_state))
         accept_clicks(button)
 
     return LiveOutput(state, widget=build, draw=draw, final=final)

@@ -19,7 +19,7 @@ from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 
-from .text import escape, strip_controls
+from .text import FORMULA, escape, strip_controls
 
 MAX_CHARS = 200_000
 """Characters of Markdown that are rendered; a longer answer ends with a note."""
@@ -140,7 +140,7 @@ def _render_math(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _
     element = "div" if token.block else "span"
     if _ACTIVE_TEX.search(token.content):
         tex = f"<code>{tex}</code>"
-    return f"<{element}>{tex}</{element}>"
+    return f"<{element} {FORMULA}>{tex}</{element}>"
 
 
 def _highlight(code: str, language: str, _attributes: str) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import html
+from typing import Any, Final
 
 from .._text import clip, strip_controls as strip_controls
 
@@ -9,6 +10,21 @@ from .._text import clip, strip_controls as strip_controls
 def escape(text: object) -> str:
     """Return text that is inert inside HTML, attributes included."""
     return html.escape(strip_controls(text), quote=True)
+
+
+NO_FORMULAS: Final = 'class="mathjax_ignore tex2jax_ignore"'
+FORMULA: Final = 'class="mathjax_process tex2jax_process"'
+"""Attributes of elements in which a page typesets no formulas, and of a formula within; MathJax 3 and 2 read them."""
+
+
+def without_formulas(html: str) -> str:
+    """Return HTML in which a page typesets only elements with `FORMULA`: TeX can draw links and styles."""
+    return html if html.startswith(f"<div {NO_FORMULAS}>") else f"<div {NO_FORMULAS}>{html}</div>"
+
+
+def inert(bundle: dict[str, Any]) -> dict[str, Any]:
+    """Return a bundle whose HTML is `without_formulas`."""
+    return bundle | {"text/html": without_formulas(bundle["text/html"])} if bundle.get("text/html") else bundle
 
 
 def one_line(value: object, limit: int) -> str:

@@ -152,7 +152,7 @@ EACH = (
     " metrics={a: a}, model_id=a, service_endpoint=a)))"),
     ("s = tuple(Sample(m, i, a, a, a, {'m': float(m == 'b')}) for m in 'ab' for i, a in enumerate(attacks))\n"
     "display(EvaluationResult(s, ('a', 'b'), ('m',)))"),
-    "import pandas as pd\ndisplay(pd.DataFrame({'text': attacks}))",
+    "import pandas as pd\nwith pd.option_context('display.html.use_mathjax', False): display(pd.DataFrame({'text': attacks}))",
     "reply = Text2Image().do('山', size='768x768')\nfor a in attacks[:6]:\n    reply.prompt = a\n    display(reply)",
     ("for n in range(0, len(attacks), 6):\n    some = tuple(attacks[n : n + 6])\n"
     "    s = tuple(Sample(a, 0, a, a, a, {'m': 1.0}) for a in some)\n"
@@ -183,6 +183,8 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     assert page.evaluate("() => getComputedStyle(document.body).display") != "none"
     assert not [url for url in requested_urls if "evil.invalid" in url]
     area = ".jp-OutputArea-output"
+    typeset = page.locator(f"{area} mjx-container")
+    assert typeset.evaluate_all("all => all.filter(each => !each.closest('.mathjax_process')).length") == 0
     for selector in (
         "script",
         "iframe",

@@ -27,6 +27,8 @@ ATTACKS = [
     "\\(\\href{javascript:window.__hit=1}{x}\\) and \\[\\require{html}\\href{javascript:window.__hit=1}{x}\\]",
     "\\begin{align}\\cssId{__target}{\\class{jp-Button}{\\style{position:fixed;inset:0}{x}}}\\end{align}",
     "$ \\href{javascript:window.__hit=1}{x} $ 5$\\href{javascript:window.__hit=1}{x}$5",
+    "$\\bbox[background:url(https://evil.invalid/pixel.png)]{x}$",
+    "$$\\href{https://evil.invalid/}{x}$$ \\(\\unicode[url(https://evil.invalid/)]{x263a}\\)",
     "$x</span><img src=x onerror=window.__hit=1>$",
     "```python\nx = '<img src=x onerror=window.__hit=1>'\n```",
     "- [x] <img src=x onerror=window.__hit=1>",

@@ -19,7 +19,7 @@ from qfnb.views.launcher.render import list_fields
 from qfnb.views.launcher.widget import LauncherWidget
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])
-ATTRIBUTES = {"style", "scope", "role"}
+ATTRIBUTES = {"style", "scope", "role", "class"}
 TAGS = {"div", "b", "span", "table", "caption", "tr", "th", "td", "pre"}
 
 

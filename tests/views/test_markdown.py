@@ -7,6 +7,7 @@ import pytest
 from support.attacks import ATTACKS
 
 from qfnb.views.markdown import MAX_CHARS, render_markdown
+from qfnb.views.text import FORMULA
 
 FORMULAS = [
     r"$a_1 * b_2 * c \, \{x\}$",
@@ -28,14 +29,15 @@ ACTIVE_TEX = [  # the styles fetch from the network wherever a page typesets the
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("frame", ["{}", "设\n{}\n其中 *x*", "- 一\n\n{}\n"])
 def test_a_formula_stays_tex_in_one_element(formula, frame):
-    texts = re.findall(r"<(?:span|div)>([^<]*)</", render_markdown(frame.replace("{}", formula)))
+    texts = re.findall(rf"<(?:span|div) {FORMULA}>([^<]*)</", render_markdown(frame.replace("{}", formula)))
     assert "".join(formula.split()) in ["".join(html.unescape(text).split()) for text in texts]
 
 
 def test_what_stands_around_a_formula_is_still_markdown():
     shown = render_markdown(r"**粗** \[a\] 之后 *斜* `$x$`")
     assert all(
-        part in shown for part in ("<strong>粗</strong>", r"<span>\[a\]</span>", "<em>斜</em>", "<code>$x$</code>")
+        part in shown
+        for part in ("<strong>粗</strong>", rf"<span {FORMULA}>\[a\]</span>", "<em>斜</em>", "<code>$x$</code>")
     )
 
 

@@ -11,7 +11,7 @@ from ...trainer.form.launch_form import CHOICE_TYPES, Draft, LaunchForm
 from ...wire.finetune_v2 import SupportedParameter
 from .. import dataset, styles
 from ..display import Bundle
-from ..text import escape, strip_controls
+from ..text import NO_FORMULAS, escape, strip_controls
 
 LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
 
@@ -211,7 +211,7 @@ def label(state: LauncherState, field: Field) -> str:
     content = f"<b>{escape(field.title)}</b><span {styles.DIM_BLOCK}>{escape(field.note)}</span>"
     content += f"<span {styles.ERROR}>✘ {escape(issue)}</span>" if issue else ""
     content += f"<span {styles.WARNING}>⚠ {escape(warning)}</span>" if warning else ""
-    return f"<span {styles.LABEL}>{content}</span>"
+    return f"<span {styles.LABEL} {NO_FORMULAS}>{content}</span>"
 
 
 def title(state: LauncherState) -> str:
