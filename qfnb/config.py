@@ -114,7 +114,9 @@ class Config:
             return _set_language(value)
         if name.lower() not in Settings.model_fields:
             raise InvalidArgumentError(f"there is no setting {name!r}; settings are {', '.join(Settings.model_fields)}")
-        self._overrides[name.lower()] = Secret(value.get_secret_value()) if isinstance(value, SecretStr) else value
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        is_secret = Settings.model_fields[name.lower()].annotation is Secret
+        self._overrides[name.lower()] = Secret(text) if is_secret and isinstance(text, str) else text
         return None
 
     def __delattr__(self, name: str) -> None:

@@ -87,7 +87,7 @@ def _set_model(name: str) -> None:
 
 def _ask_for_keys(*, iam: bool) -> None:
     names = ("access_key", "secret_key") if iam else ("api_key",)
-    keys = {name: getpass.getpass(f"{name}: ") for name in names}
+    keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
     config.Credentials.of(keys)
     for name, value in keys.items():
         setattr(config.get_config(), name, value)

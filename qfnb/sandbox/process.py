@@ -183,9 +183,12 @@ def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
         {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000008 | 0x00000200}
     )
     command = [sys.executable, "-m", SERVER_MODULE, str(folder), str(idle_minutes * 60)]
+    secret_names = {f"QIANFAN_{name.upper()}" for name in (*config.KEY_NAMES, "bearer_token", "proxy")}
+    secret_names.add(f"{engine_configs.ENVIRONMENT_PREFIX}UPSTREAM_KEY")  # the server reads it from its folder
+    environment = {name: value for name, value in os.environ.items() if name not in secret_names}
     with log_path(folder).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, close_fds=True, **detach_options
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **detach_options
         )
     # A thread waits for its end, so that it does not remain as a zombie.
     threading.Thread(target=process.wait, name="qfnb-sandbox-watch", daemon=True).start()

@@ -62,9 +62,14 @@ def alert(
     Raises:
         InvalidArgumentError: `to` is neither a function nor an https address.
     """
-    callback = _webhook_callback(Secret(to)) if isinstance(to, str) else to
-    if not callable(callback):
-        raise InvalidArgumentError(f"to={to!r}: pass a function or an https address (须为函数或 https 地址)")
+    if isinstance(to, str):
+        address, to = Secret(to), ""  # no frame that raises has the address as a text
+        callback = _webhook_callback(address)
+    elif callable(to):
+        callback = to
+    else:
+        kind, to = type(to).__name__, ""
+        raise InvalidArgumentError(f"to is a {kind}: pass a function or an https address (须为函数或 https 地址)")
     return trainer.add_event_handler(_AlertHandler(trainer, callback, stalled_after))
 
 

@@ -16,7 +16,8 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import ValidationError
 
-from ..config import settings
+from ..config import Secret, settings
+from ..credentials import NO_SECRET
 from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
 from ..wire import auth as wire, signature
@@ -51,8 +52,15 @@ class StaticAuth:
         query: is added to its URL.
     """
 
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    query: Mapping[str, Secret] = field(default_factory=dict)
+
+    def apply(self, request: httpx.Request) -> None:
+        """Add the keys to a request."""
+        request.headers.update({name: value.get_secret_value() for name, value in self.headers.items()})
+        if self.query:
+            query = {name: value.get_secret_value() for name, value in self.query.items()}
+            set_secret_url(request, request.url.copy_merge_params(query))
 
 
 @dataclass(frozen=True)
@@ -78,11 +86,11 @@ class TokenAuth:
     def __init__(
         self,
         build_request: Callable[[], httpx.Request],
-        parse: Callable[[dict[str, Any]], tuple[str, float]],
-        apply: Callable[[httpx.Request, str], None],
+        parse: Callable[[dict[str, Any]], tuple[Secret, float]],
+        apply: Callable[[httpx.Request, Secret], None],
     ) -> None:
         self._build_request, self._parse, self._apply = build_request, parse, apply
-        self._token, self._expires_at, self._generation = "", 0.0, 0
+        self._token, self._expires_at, self._generation = NO_SECRET, 0.0, 0
         self._lock = asyncio.Lock()
 
     def expire(self, request: httpx.Request) -> bool:
@@ -93,7 +101,7 @@ class TokenAuth:
         """
         generation = request.extensions.get(_GENERATION, 0)
         if generation == self._generation:
-            self._token = ""
+            self._token = NO_SECRET
         return bool(generation)
 
     async def flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
@@ -103,14 +111,14 @@ class TokenAuth:
             if not self._token or time.time() > self._expires_at:
                 response = yield self._build_request()
                 self._token, lifetime_s = self._parse_token(await read_json(response))
-                register_secret(self._token)
+                register_secret(self._token.get_secret_value())
                 self._expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
                 self._generation += 1
                 request.extensions[_GENERATION] = 0
         self._apply(request, self._token)
         yield request
 
-    def _parse_token(self, body: dict[str, Any]) -> tuple[str, float]:
+    def _parse_token(self, body: dict[str, Any]) -> tuple[Secret, float]:
         with contextlib.suppress(ValidationError):  # it quotes the token
             return self._parse(body)
         raise UnexpectedContent("the response to the request for a token is not as documented (令牌响应格式不符)")
@@ -132,15 +140,15 @@ class AuthByPlane(dict[Plane, Auth]):
 
     def _select(self, plane: Plane) -> Auth:
         keys, platform = self._platform.credentials, self._platform
-        if plane == "v2" and (api_key := keys.get("api_key")):
-            return StaticAuth(_bearer_headers(platform, api_key))
+        if plane == "v2" and keys.api_key:
+            return StaticAuth(_bearer_headers(platform, keys.api_key))
         if plane == "v2" and keys.get("access_key"):
             set_bearer = partial(_set_bearer, platform)
             return TokenAuth(partial(_bearer_request, platform), _parse_bearer, set_bearer)
         if plane == "v1" and keys.get("ak"):
             return TokenAuth(partial(_oauth_request, platform), _parse_oauth, _set_token)
-        if plane == "v1" and (token := keys.get("access_token")):
-            return StaticAuth(query={"access_token": token})
+        if plane == "v1" and keys.access_token:
+            return StaticAuth(query={"access_token": keys.access_token})
         if plane in {"v1", "console", "iam"} and keys.get("access_key"):
             return SignedAuth(partial(_sign, platform))
         purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
@@ -159,9 +167,9 @@ def _oauth_request(platform: Platform) -> httpx.Request:
     return request
 
 
-def _parse_oauth(body: dict[str, Any]) -> tuple[str, float]:
+def _parse_oauth(body: dict[str, Any]) -> tuple[Secret, float]:
     token = wire.AccessToken.model_validate(body)
-    return token.access_token, token.expires_in
+    return Secret(token.access_token), token.expires_in
 
 
 def _bearer_request(platform: Platform) -> httpx.Request:
@@ -174,8 +182,8 @@ def _bearer_request(platform: Platform) -> httpx.Request:
     return request
 
 
-def _parse_bearer(body: dict[str, Any]) -> tuple[str, float]:
-    return wire.Bearer.model_validate(body).token, settings().bearer_token_expired_interval
+def _parse_bearer(body: dict[str, Any]) -> tuple[Secret, float]:
+    return Secret(wire.Bearer.model_validate(body).token), settings().bearer_token_expired_interval
 
 
 def _sign(platform: Platform, request: httpx.Request) -> None:
@@ -195,14 +203,15 @@ def _sign(platform: Platform, request: httpx.Request) -> None:
     )
 
 
-def _bearer_headers(platform: Platform, token: str) -> dict[str, str]:
+def _bearer_headers(platform: Platform, token: Secret) -> dict[str, Secret]:
     """Return the headers of an API key or a bearer, and of the application that is billed."""
-    return {"authorization": f"Bearer {token}"} | ({"appid": platform.app_id} if platform.app_id else {})
+    bearer = Secret(f"Bearer {token.get_secret_value()}")
+    return {"authorization": bearer} | ({"appid": Secret(platform.app_id)} if platform.app_id else {})
 
 
-def _set_bearer(platform: Platform, request: httpx.Request, token: str) -> None:
-    request.headers.update(_bearer_headers(platform, token))
+def _set_bearer(platform: Platform, request: httpx.Request, token: Secret) -> None:
+    StaticAuth(_bearer_headers(platform, token)).apply(request)
 
 
-def _set_token(request: httpx.Request, token: str) -> None:
-    set_secret_url(request, request.url.copy_merge_params({"access_token": token}))
+def _set_token(request: httpx.Request, token: Secret) -> None:
+    StaticAuth(query={"access_token": token}).apply(request)

@@ -140,7 +140,7 @@ class Client:
                 failure = errors.StreamInterrupted(
                     f"{self._host(endpoint)} stopped mid-answer: {http.error_text(error)}", events=n_events
                 )
-            except errors.APIError as error:
+            except errors.QianfanError as error:
                 failure = hide_secrets_in(error)
             finally:
                 await pieces.aclose()

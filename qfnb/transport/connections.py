@@ -181,8 +181,16 @@ def _client_timeout(connect: float | None, read: float | None) -> aiohttp.Client
     return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=read)
 
 
+class _QuietResponse(aiohttp.ClientResponse):
+    """A response whose repr has no URL: that of v1 holds the token, and tracebacks print it."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status}>"
+
+
 def _create_session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    jar = aiohttp.DummyCookieJar()
+    return aiohttp.ClientSession(connector=connector, cookie_jar=jar, response_class=_QuietResponse)
 
 
 def create_connections(*, proxy: Secret, verify: bool) -> Connections:

@@ -28,7 +28,7 @@ from ..wire.endpoints import Plane
 from . import event_loop
 from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
 from .platform import is_loopback_host
-from .request import CertificateError, set_secret_url
+from .request import CertificateError
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name the trusted certificates; a change takes effect at once."""
@@ -60,9 +60,7 @@ async def exchange(
     transport = _transport(request.url, settings)
     auth = None if auth_by_plane is None else auth_by_plane[plane]
     if isinstance(auth, StaticAuth):
-        request.headers.update(auth.headers)
-        if auth.query:
-            set_secret_url(request, request.url.copy_merge_params(auth.query))
+        auth.apply(request)
     elif isinstance(auth, SignedAuth):
         auth.sign(request)
     if not isinstance(auth, TokenAuth):

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from pydantic import SecretStr
-
+from ..credentials import Secret
 from .base import ConsoleRecord, EmptyBody
 from .endpoints import EndpointGroup
 
@@ -70,8 +69,8 @@ class App(ConsoleRecord):
 
     id: int
     name: str = ""
-    ak: SecretStr | None = None
-    sk: SecretStr | None = None
+    ak: Secret | None = None
+    sk: Secret | None = None
     api_ids: str = ""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ... import connect
 from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
+from ...redact import hide_secrets_in
 from ...transport import event_loop, file_transfer
 from ...wire import catalog, inference as wire, reply_shape
 from .inference_model import InferenceModel, PreparedCall
@@ -32,7 +33,7 @@ class ImageResponse(Reply[wire.ImageReply]):
     downloaded_images: tuple[bytes, ...] = ()
     download_error: QianfanError | None = None
 
-    @cached_property
+    @property
     def images(self) -> list[bytes]:
         """The image files.
 
@@ -42,8 +43,11 @@ class ImageResponse(Reply[wire.ImageReply]):
         """
         if self.download_error is not None:
             raise self.download_error
-        encoded = [image.b64_image or image.b64_json for image in self.data.data]
-        return list(self.downloaded_images) or [_decode_image(text) for text in encoded]
+        return list(self.downloaded_images) or self._decoded_images
+
+    @cached_property
+    def _decoded_images(self) -> list[bytes]:
+        return [_decode_image(image.b64_image or image.b64_json) for image in self.data.data]
 
     def download(self) -> list[bytes]:
         """Fetch the images again after a download that failed; the addresses are valid for 24 hours.
@@ -63,7 +67,7 @@ class ImageResponse(Reply[wire.ImageReply]):
         except QianfanError as error:
             hint = "the picture is drawn and paid for: reply.download() tries again, its address is valid for 24 h"
             error.args = (f"{error}\n{hint}",)
-            self.download_error = error
+            self.download_error = hide_secrets_in(error)
 
     @property
     def from_sandbox(self) -> bool:

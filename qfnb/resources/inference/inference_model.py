@@ -101,16 +101,17 @@ class InferenceModel(Generic[ReplyT]):
         version: Version | None = None,
         **keys: Unpack[AccountKeys],
     ) -> None:
-        if version not in {None, 1, 2, "1", "2"}:
-            raise InvalidArgumentError(f"version={version!r}: must be 1 or 2")
-        if unknown := sorted(set(keys) - set(AccountKeys.__annotations__)):
-            allowed = ", ".join(AccountKeys.__annotations__)
-            raise InvalidArgumentError(f"{unknown[0]!r} is not an account key; they are {allowed}")
-        self.model, self.endpoint, self.version = model, endpoint, version
         self._keys: dict[str, Any] = {  # no repr or pickle shows a `Secret`
             name: Secret(value) if isinstance(value, str) and name != "base_url" else value
             for name, value in keys.items()
         }
+        keys = {}  # IPython prints the variables of a frame that raises
+        if version not in {None, 1, 2, "1", "2"}:
+            raise InvalidArgumentError(f"version={version!r}: must be 1 or 2")
+        if unknown := sorted(set(self._keys) - set(AccountKeys.__annotations__)):
+            allowed = ", ".join(AccountKeys.__annotations__)
+            raise InvalidArgumentError(f"{unknown[0]!r} is not an account key; they are {allowed}")
+        self.model, self.endpoint, self.version = model, endpoint, version
 
     def prepare(
         self,

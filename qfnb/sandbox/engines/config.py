@@ -9,13 +9,14 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..._private_files import write_private
+from ...credentials import NO_SECRET, Secret
 from ...errors import InvalidArgumentError, SandboxError
 
 ENVIRONMENT_PREFIX = "QFNB_SANDBOX_"
@@ -29,7 +30,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """An engine and its options; the key does not show in its repr."""
+    """An engine and its options; the key is hidden."""
 
     engine: str = "builtin"  # one of ENGINES
     upstream_url: str = ""  # the base URL of a server that speaks OpenAI's API, e.g. http://localhost:11434/v1
@@ -37,9 +38,13 @@ class EngineConfig:
     upstream_map: str = ""  # exceptions, "ernie-5.1=qwen2.5:7b,ernie-4.5-turbo-32k=qwen2.5:0.5b"
     upstream_embedding_model: str = ""  # the model there for embeddings; "" leaves embeddings to the built-in engine
     upstream_timeout: float = 120  # seconds without data from there after which a call fails
-    upstream_key: str = field(default="", repr=False)  # its key
+    upstream_key: Secret = NO_SECRET  # its key
     model_dir: str = ""  # a folder with config.json, a tokenizer and *.safetensors
     device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
+
+    def __post_init__(self) -> None:
+        if isinstance(self.upstream_key, str):
+            object.__setattr__(self, "upstream_key", Secret(self.upstream_key))
 
 
 def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> EngineConfig:
@@ -50,7 +55,8 @@ def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> En
     Raises:
         InvalidArgumentError: a value is wrong; the message names what is allowed.
     """
-    explicit = {name: value for name, value in (options or {}).items() if value is not None}
+    explicit = {name: _hide_key(name, value) for name, value in (options or {}).items() if value is not None}
+    options = None  # no frame that raises has the key as a text
     changes = {
         name: value
         for name, value in _environment_options().items()
@@ -84,7 +90,7 @@ def save_config(folder: Path, config: EngineConfig) -> None:
     """Write a configuration to a file that only its user can read: it can hold a key."""
     if config == EngineConfig() and not (folder / _FILE).exists():
         return
-    write_private(folder / _FILE, json.dumps(asdict(config)))
+    write_private(folder / _FILE, json.dumps(asdict(config), default=Secret.get_secret_value))
 
 
 def validate_config(config: EngineConfig) -> EngineConfig:
@@ -132,7 +138,8 @@ def _validate_upstream(config: EngineConfig) -> None:
         raise _invalid_option("upstream_url", displayed, "must look like http://localhost:11434/v1")
     if config.upstream_key and parts.scheme == "http" and not _is_loopback(host):
         raise _invalid_option("upstream_url", config.upstream_url, "a key is sent over https or on this computer only")
-    if not (config.upstream_key.isascii() and config.upstream_key.isprintable()):
+    key = config.upstream_key.get_secret_value
+    if not (key().isascii() and key().isprintable()):
         raise _invalid_option("upstream_key", "...", "it contains characters that no key has")
     if not (math.isfinite(config.upstream_timeout) and config.upstream_timeout > 0):
         raise _invalid_option("upstream_timeout", config.upstream_timeout, "must be seconds, more than 0")
@@ -153,9 +160,13 @@ def _validate_transformers(config: EngineConfig) -> None:
         raise _invalid_option("model_dir", config.model_dir, allowed)
 
 
-def _environment_options() -> dict[str, str]:
+def _environment_options() -> dict[str, Any]:
     names = {ENVIRONMENT_PREFIX + f.name.upper(): f.name for f in fields(EngineConfig)}
-    return {name: os.environ[variable] for variable, name in names.items() if os.environ.get(variable)}
+    return {name: _hide_key(name, text) for variable, name in names.items() if (text := os.environ.get(variable))}
+
+
+def _hide_key(name: str, value: Any) -> Any:
+    return Secret(value.strip()) if name == "upstream_key" and isinstance(value, str) else value
 
 
 def _engine_of_option(name: str) -> str:
@@ -166,6 +177,8 @@ def _engine_of_option(name: str) -> str:
 def _convert(name: str, value: Any) -> Any:
     if name == "model_dir":
         return _absolute_path(str(value))
+    if isinstance(value, Secret):
+        return value
     if not isinstance(getattr(EngineConfig(), name), float | int):
         return str(value).strip()
     try:

@@ -145,7 +145,8 @@ async def _stream_events(config: EngineConfig, body: Mapping[str, Any]) -> Async
 @asynccontextmanager
 async def _post(config: EngineConfig, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield a response with status 200; every error, also while it is read, is an EngineError."""
-    headers = {"Authorization": f"Bearer {config.upstream_key}"} if config.upstream_key else {}
+    key = config.upstream_key.get_secret_value
+    headers = {"Authorization": f"Bearer {key()}"} if config.upstream_key else {}
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout)
     url = f"{config.upstream_url.rstrip('/')}/{path}"
     try:
@@ -213,7 +214,7 @@ def _error_reason(content: bytes) -> str:
 
 def _redact(config: EngineConfig, text: str) -> str:
     """Return a text on one short line, without the key, which some servers repeat."""
-    redacted = text.replace(config.upstream_key, "***") if config.upstream_key else text
+    redacted = text.replace(config.upstream_key.get_secret_value(), "***") if config.upstream_key else text
     return " ".join(redacted.split())[:300]
 
 

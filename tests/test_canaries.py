@@ -1,0 +1,303 @@
+"""No secret of any kind reaches anything that is shown, saved or handed on, whatever goes wrong: kinds, faults, sinks."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import io
+import json
+import logging
+import pickle
+import sqlite3
+import subprocess
+
+import pytest
+from IPython.core.ultratb import VerboseTB
+from support.canaries import MARK, SECRETS, search, search_files, texts_of
+from support.scripted_server import http_answer, stream_head
+from support.waiting import until
+
+import qfnb
+from qfnb import ChatCompletion, config, errors
+from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
+from qfnb.resources import Service
+from qfnb.sandbox import process
+from qfnb.sandbox.engines.config import EngineConfig
+from qfnb.trainer import alerts
+from qfnb.wire import service_v1
+
+TOKEN = http_answer(
+    json.dumps({"access_token": SECRETS["access_token"], "token": SECRETS["bearer"], "expires_in": 2592000}).encode()
+)
+
+
+def answers(fault, secrets=()):
+    """Return what the server answers, with the secrets that it was sent; None where nobody listens."""
+    text = " ".join(secrets)
+    echo = json.dumps({"error": {"code": "invalid_iam_token", "message": text}, "id": text}).encode()
+    echo_v1 = json.dumps({"error_code": 4, "error_msg": text}).encode()
+    to = f"location: http://127.0.0.1:9/?access_token={''.join(secrets)}\r\n"
+    return {
+        "refused connection": None,
+        "no HTTP": [b"220 mail.example\r\n\r\n"],
+        "no answer": [b""],
+        "401 that echoes": [http_answer(echo, status="401 Unauthorized")],
+        "error in v1's form": [http_answer(echo_v1)],
+        "500 that echoes": [http_answer(echo, status="500 Internal Server Error")],
+        "429": [http_answer(echo, status="429 Too Many Requests", more="retry-after: 0\r\n")],
+        "broken JSON": [http_answer(echo[:-2])],
+        "cut answer": [http_answer(b'{"id": "x"}')[:-1]],
+        "cut stream": [stream_head(), b'data: {"result": "a", "choices": []}\n\n'],
+        "broken event": [stream_head(), b"data: " + echo[:-2] + b"\n\n"],
+        "error in a stream": [stream_head(), b"data: " + echo + b"\n\n"],
+        "redirect": [http_answer(b"", status="302 Found", more=to)],
+        "time-out": [None],
+        "wrong argument": [b""],
+    }[fault]
+
+
+FAULTS = (
+    *("refused connection", "no HTTP", "no answer", "401 that echoes", "error in v1's form", "500 that echoes", "429"),
+    *("broken JSON", "cut answer", "cut stream", "broken event", "error in a stream", "redirect", "time-out"),
+    "wrong argument",
+)
+KINDS = {
+    "API key": (["api_key"], {"model": "m"}),
+    "IAM pair": (["access_key", "secret_key"], {"model": "m", "version": "2"}),
+    "AK and SK": (["ak", "sk"], {"endpoint": "e", "version": "1"}),
+    "access token": (["access_token"], {"endpoint": "e", "version": "1"}),
+    "key of a constructor": ([], {"model": "m", "api_key": SECRETS["api_key"]}),
+    "key of another server": ([], {"model": "m", "api_key": SECRETS["api_key"]}),
+    "proxy password": (["api_key"], {"model": "m"}),
+}
+"""Name -> its settings, and the arguments of a model that uses it."""
+
+TOKENS = {"IAM pair": ["bearer"], "AK and SK": ["access_token"]}
+"""Kind of key -> what it is exchanged for."""
+
+
+@pytest.fixture(autouse=True)
+def _everything_is_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    for name in ("qfnb", "httpx", "httpcore", "aiohttp", "asyncio"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    yield
+    assert search(caplog.text) == []
+
+
+@pytest.fixture
+def use(scripted, monkeypatch):
+    """Set the secrets of one kind and a fault of the server; return the arguments of a model, and the server."""
+
+    def use(kind, fault, *, has_token=True):
+        names, arguments = KINDS[kind]
+        sent = [SECRETS[name] for name in (*names, *TOKENS.get(kind, ()))]
+        answer = answers(fault, sent or [SECRETS["api_key"]])
+        server = scripted(*([[TOKEN]] if kind in TOKENS and has_token else []), answer or [b""])
+        url, now = "http://127.0.0.1:9" if answer is None else server.url, config.get_config()
+        now.base_url = now.console_api_base_url = now.iam_base_url = url
+        now.api_key, now.llm_api_retry_count, now.console_api_retry_count = "", 1, 1
+        for name in names:
+            setattr(now, name, SECRETS[name])
+        if kind == "proxy password":
+            now.base_url = now.console_api_base_url = "https://qianfan.invalid"
+            monkeypatch.setenv("QIANFAN_PROXY", url.replace("//", f"//user:{SECRETS['proxy']}@"))
+        return arguments | ({"base_url": f"{url}/v1"} if kind == "key of another server" else {}), server
+
+    return use
+
+
+def ask(arguments, fault):
+    """Ask as the fault needs it; raise what comes."""
+    if fault == "wrong argument":
+        ChatCompletion(**arguments, no_such_key=1)
+    wait = {"request_timeout": 0.05} if fault == "time-out" else {}
+    reply = ChatCompletion(**arguments).do("x", stream="stream" in fault or "event" in fault, **wait)
+    list(reply)
+    raise AssertionError(reply)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_fault_shows_a_secret(use, capfd, kind, fault):
+    arguments, _ = use(kind, fault)
+    with pytest.raises(errors.QianfanError) as caught:
+        ask(arguments, fault)
+    assert search(texts_of(caught.value)) == []
+    assert search(repr(caught.value._render_traceback_())) == []
+    assert search("".join(capfd.readouterr())) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cancelled_call_shows_no_secret(use, kind):
+    arguments, server = use(kind, "time-out", has_token=False)
+
+    async def cancel():
+        task = asyncio.create_task(ChatCompletion(**arguments).ado("x"))
+        await asyncio.to_thread(until, lambda: server.requests)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        asyncio.run(cancel())
+    assert server.client_left.wait(20)
+    assert search(texts_of(caught.value)) == []
+
+
+def test_verbose_tracebacks_of_the_users_own_errors_show_no_secret(use):
+    model = ChatCompletion(**use("key of a constructor", "401 that echoes")[0])
+    with pytest.raises(RuntimeError) as caught:
+        reraise(model)
+    shown = VerboseTB().text(RuntimeError, caught.value, caught.value.__traceback__.tb_next)
+    assert "model" in shown
+    assert search(shown) == []
+
+
+def reraise(model):
+    try:
+        model.do("x")
+    except errors.QianfanError as error:
+        raise RuntimeError("the user's own") from error
+
+
+@pytest.mark.parametrize("fault", ["no HTTP", "401 that echoes", "broken JSON", "refused connection"])
+def test_management_shows_no_secret(use, fault):
+    use("IAM pair", fault, has_token=False)
+    with pytest.raises(errors.QianfanError) as caught:
+        Service.V2.service_list()
+    assert search(texts_of(caught.value)) == []
+
+
+@pytest.mark.parametrize("fault", ["no HTTP", "401 that echoes", "redirect"])
+def test_an_alert_that_is_refused_does_not_show_the_webhook(scripted, caplog, fault):
+    address = scripted(answers(fault)).url + SECRETS["webhook"]
+    post = alerts._webhook_callback(config.Secret(address))
+    post(alerts.Alert("done", "run-1", "m", "task-1", "x", 0.0))
+    assert "the webhook refused the alert" in caplog.text
+    for wrong in (address.replace("http://127.0.0.1", "http://example.com"), 5, b"https://" + MARK.encode()):
+        with pytest.raises(errors.InvalidArgumentError) as caught:
+            alerts.alert(None, wrong)
+        assert search(texts_of(caught.value)) == []
+
+
+@pytest.mark.parametrize("fault", ["no HTTP", "401 that echoes", "redirect", "no answer", "refused connection"])
+def test_a_download_that_fails_does_not_show_its_address(scripted, fault):
+    server = scripted([b""])
+    answer = answers(fault, [SECRETS["download"]])
+    url = "https://127.0.0.1:9" if answer is None else server.url
+    body = json.dumps({"id": "x", "created": 1, "data": [{"url": url + SECRETS["download"]}]}).encode()
+    server.answers[:] = [[http_answer(body)], answer or [b""]]
+    reply = qfnb.Text2Image().do("cat", size="768x768")
+    with pytest.raises(errors.QianfanError) as caught:
+        _ = reply.images
+    assert search(texts_of(caught.value)) == []
+    assert search(repr(reply)) == []
+
+
+def test_failed_rows_leave_no_secret_in_journal_results_or_report(use, tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path / "state"))
+    model = ChatCompletion(**use("key of a constructor", "401 that echoes")[0])
+    batch = qfnb.batch(["a", "b"], client=model, out=tmp_path / "rows.jsonl")
+    batch.wait()
+    assert batch.progress.failed == 2
+    rows = qfnb.Dataset([{"prompt": "a", "response": "b"}])
+    report = EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval([model], rows)
+    report.save(tmp_path / "report.html")
+    (tmp_path / "shown.txt").write_text(f"{batch.results()} {report} {report.samples_df.to_string()} {qfnb.usage()}")
+    assert {path.suffix for path in tmp_path.rglob("*")} >= {".txt", ".jsonl", ".html"}
+    assert search_files(tmp_path) == []
+
+
+def objects():
+    """Return what holds secrets, by name."""
+    now = config.get_config()
+    for name in config.KEY_NAMES:
+        setattr(now, name, SECRETS[name])
+    now.proxy = f"http://user:{SECRETS['proxy']}@127.0.0.1:9"
+    current, model = config.settings(), ChatCompletion(api_key=SECRETS["api_key"])
+    platform = qfnb.connect.current_platform()
+    client = qfnb.connect.client()
+    key_names = ("control_token", "api_key", "access_key", "secret_key", "ak", "sk")
+    return {
+        "config": now,
+        "settings": current,
+        "credentials": config.credentials(),
+        "model": model,
+        "platform": platform,
+        "client": client,
+        "authentication": client._auth_by_plane["v2"],
+        "application": service_v1.App(id=1, ak=MARK, sk=MARK),
+        "sandbox": process.Address("u", 1, 1, "b", **dict.fromkeys(key_names, MARK)),
+        "engine": EngineConfig(upstream_key=MARK),
+        "alert": alerts._webhook_callback(config.Secret(f"https://127.0.0.1{SECRETS['webhook']}")),
+    }
+
+
+@pytest.mark.parametrize("name", objects())
+def test_no_object_shows_or_pickles_its_secrets(name):
+    value = objects()[name]
+    shown = [repr(value), str(value), f"{value}"]
+    shown += [repr(vars(value))] if hasattr(value, "__dict__") and name != "sandbox" else []
+    shown += [repr(getattr(value, "model_dump", str)()), repr(getattr(value, "model_dump_json", str)())]
+    written = io.BytesIO()
+    try:
+        shown.append(repr(copy.copy(value)) + repr(copy.deepcopy(value)))
+        pickle.Pickler(written).dump(value)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        shown.append(str(error))
+    assert search("\n".join(shown)) == []
+    assert name == "sandbox" or search(written.getvalue()) == []
+
+
+def test_the_process_of_the_sandbox_gets_no_key(monkeypatch, tmp_path):
+    for name in (*config.KEY_NAMES, "bearer_token"):
+        monkeypatch.setenv(f"QIANFAN_{name.upper()}", SECRETS.get(name, MARK))
+    monkeypatch.setenv("QIANFAN_PROXY", f"http://user:{MARK}@127.0.0.1:9")
+    started = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: started.append((args, options)) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        process._spawn(tmp_path, 1)
+    ((command,), options) = started[0]
+    assert search("\n".join(command)) == []
+    assert search("\n".join(f"{name}={value}" for name, value in options["env"].items())) == []
+
+
+def test_a_key_that_the_sandbox_refuses_is_not_stored_there(sandbox):
+    now = config.get_config()
+    now.base_url = now.console_api_base_url = now.iam_base_url = sandbox.url
+    for keys, arguments in (KINDS["API key"], KINDS["IAM pair"], KINDS["AK and SK"], KINDS["access token"]):
+        for name in config.KEY_NAMES:
+            setattr(now, name, SECRETS[name] if name in keys else "")
+        with pytest.raises(errors.QianfanError):
+            ChatCompletion(**arguments).do("x")
+    assert search_files(process.default_home()) == []
+
+
+def planted():
+    """Return errors with a canary, by where it is."""
+    secret, chained, note = SECRETS["api_key"], RuntimeError("x"), ValueError("x")
+    encoded = base64.b64encode(f"user:{secret}".encode()).decode()
+    chained.__context__, holder = ValueError(secret), config.Config()
+    holder._overrides["app_id"] = secret
+    note.add_note(secret)
+    errors_ = {"message": ValueError(secret), "chain": chained, "note": note, "base64": ValueError(encoded)}
+    for name, value in {"variable": secret, "attribute": holder}.items():
+        try:
+            exec("def f(a):\n    1 / 0\nf(value)", {"value": value})
+        except ZeroDivisionError as error:
+            errors_[name] = error
+    return errors_
+
+
+@pytest.mark.parametrize("where", planted())
+def test_the_search_finds_a_planted_canary(where):
+    assert search(texts_of(planted()[where]))
+
+
+def test_the_search_finds_a_canary_in_files(tmp_path):
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("create table t (x text)")
+        database.execute("insert into t values (?)", (SECRETS["sk"],))
+    database.close()
+    assert search_files(tmp_path)
