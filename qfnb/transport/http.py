@@ -179,10 +179,17 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
     was_sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError))
     return errors.ConnectionFailed(
         f"{host} cannot be reached{proxy_text}: {error_text(error)}\n"
-        "检查网络、代理和 base_url / check the network, the proxy and base_url",
+        f"检查网络、代理和 base_url / check the network, the proxy and base_url{_unused_proxy_note(url, proxy)}",
         host=host,
         sent=was_sent,
     )
+
+
+def _unused_proxy_note(url: httpx.URL, proxy: Secret) -> str:
+    """Return that the environment's SOCKS proxy is not used, "" where there is none."""
+    if proxy or is_loopback_host(url.host) or not getproxies().get("all", "").lower().startswith("socks"):
+        return ""
+    return "\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port (不支持 SOCKS 代理)"
 
 
 def error_text(error: BaseException) -> str:

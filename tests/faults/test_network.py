@@ -13,7 +13,7 @@ from support.scripted_server import Act, http_answer, stream_head
 import qfnb
 from qfnb import ChatCompletion, config, errors
 from qfnb.resources import FineTune
-from qfnb.transport import clock, event_loop
+from qfnb.transport import clock, event_loop, http as proxies
 from qfnb.transport.request import BytesStream
 from qfnb.transport.response import MAX_REPLY_BYTES, MAX_UNPACKED_BYTES, iter_bytes
 
@@ -52,18 +52,41 @@ def ask_stream(version):
     return ChatCompletion(version=version, endpoint="e").do("x", stream=True)
 
 
-@pytest.mark.fault("F01")
-@pytest.mark.parametrize("proxy", ["", "http://proxy.invalid:3128"])
-def test_a_host_without_an_address_is_named_after_three_attempts(monkeypatch, proxy):
-    def fail(host, *_, **__):
+@pytest.fixture
+def _no_names(monkeypatch):
+    """No name has an address, and no proxy is set."""
+
+    def fail(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    proxies._environment_proxy.cache_clear()
+    yield
+    proxies._environment_proxy.cache_clear()
+
+
+@pytest.mark.fault("F01")
+@pytest.mark.parametrize("proxy", ["", "http://proxy.invalid:3128"])
+@pytest.mark.usefixtures("_no_names")
+def test_a_host_without_an_address_is_named_after_three_attempts(proxy):
     use_host("https://qianfan.invalid")
     config.get_config().proxy = proxy
     error = ask_v1()
     assert (error.attempts, error.host, error.sent) == (3, "qianfan.invalid", False)
     assert f"qianfan.invalid cannot be reached{proxy and f' through the proxy {proxy}'}: " in str(error)
+
+
+@pytest.mark.fault("F14")
+@pytest.mark.usefixtures("_no_names")
+def test_a_socks_proxy_that_is_not_used_is_said_without_its_password(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:pass-of-mine@proxy.invalid:1080")
+    use_host("https://qianfan.invalid")
+    error = ask_v1()
+    assert "ALL_PROXY is a SOCKS proxy, which is not supported" in str(error)
+    assert "pass-of-mine" not in str(error)
 
 
 @pytest.mark.fault("F02")

@@ -76,6 +76,7 @@ def version_of(name: str) -> str:
     return "2" if name in {"API key", "IAM pair"} else "1"
 
 
+@pytest.mark.fault("F50")
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", KEYS)
 def test_no_fault_of_an_answer_shows_a_key(scripted, caplog, name, fault):
@@ -88,6 +89,7 @@ def test_no_fault_of_an_answer_shows_a_key(scripted, caplog, name, fault):
     assert leaks(caplog.text) == []
 
 
+@pytest.mark.fault("F51")
 @pytest.mark.parametrize("name", KEYS)
 def test_a_refused_connection_shows_no_key(scripted, name):
     scripted([b""])
@@ -108,6 +110,7 @@ def test_a_token_that_is_not_as_documented_is_refused_and_not_quoted(scripted, n
     assert leaks(texts_of(error)) == []
 
 
+@pytest.mark.fault("F50")
 @pytest.mark.parametrize("end", [b"", None, b"data: {broken\n\n"])
 @pytest.mark.parametrize("name", KEYS)
 def test_a_broken_stream_shows_no_key(scripted, name, end):
@@ -117,6 +120,7 @@ def test_a_broken_stream_shows_no_key(scripted, name, end):
     assert leaks(texts_of(error_of(version=version_of(name), stream=True, is_silent=end is None))) == []
 
 
+@pytest.mark.fault("F50")
 @pytest.mark.parametrize("fault", ["no HTTP", "401", "broken JSON"])
 def test_a_management_call_shows_no_key(scripted, fault):
     scripted(FAULTS[fault])
@@ -126,7 +130,7 @@ def test_a_management_call_shows_no_key(scripted, fault):
     assert leaks(texts_of(caught.value)) == []
 
 
-@pytest.mark.fault("F14")
+@pytest.mark.fault("F14", "F50")
 @pytest.mark.parametrize("answer", [http_answer(b"", status="407 Proxy Authentication Required"), b"no\r\n\r\n", b""])
 @pytest.mark.parametrize("source", ["setting", "environment"])
 def test_no_fault_of_a_proxy_shows_its_password(scripted, monkeypatch, source, answer):
@@ -181,6 +185,7 @@ def test_a_wrong_setting_is_refused_without_the_other_settings_values(monkeypatc
     assert leaks(texts_of(error)) == []
 
 
+@pytest.mark.fault("F51")
 def test_keys_are_copied_but_not_pickled():
     model = ChatCompletion(api_key=KEYS["API key"]["api_key"], model="m")
     assert copy.deepcopy(model)._keys == copy.copy(model)._keys == model._keys
