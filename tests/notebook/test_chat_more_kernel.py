@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.canaries import SECRETS, search
 
 pytestmark = pytest.mark.kernel
 
@@ -270,3 +271,28 @@ def test_pictures_that_cannot_be_saved_are_shown_all_the_same(kernel):
     assert "cannot be written there" in cell.text
     assert "data:image/png" in cell.html
     assert kernel.value("len(kept.images)") == "1"
+
+
+FAILING = [
+    "%xmode Verbose\nimport logging, sys\nlogging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)",
+    "%qfauth",
+    "%%qfchat\n你好",
+    "from qfnb import ChatCompletion, config\nconfig.get_config(), vars(config.get_config()), config.settings()",
+    "try:\n    ChatCompletion(retry_count=1).do('x')\nexcept Exception as error:\n    raise RuntimeError('mine') from error",
+    "reply = ChatCompletion().do('x', retry_count=1)\nreply",
+    "import pickle\npickle.dumps(config.credentials())",
+]
+
+
+def test_a_saved_notebook_has_no_key(kernel):
+    names = {f"QIANFAN_{name.upper()}": SECRETS[name] for name in ("api_key", "access_key", "secret_key")}
+    names |= {f"QIANFAN_{name}": "http://127.0.0.1:9" for name in ("BASE_URL", "CONSOLE_API_BASE_URL")}
+    kernel.run(f"import os\nos.environ.update({names | {'QIANFAN_LLM_API_RETRY_COUNT': '1'}})")
+    cells = [kernel.run(code) for code in FAILING]
+    kernel.run(
+        f"for name in {[*names]}: os.environ.pop(name)\nos.environ.pop('QIANFAN_LLM_API_RETRY_COUNT')\n%xmode Context"
+    )
+    kernel.run("logging.basicConfig(level=logging.WARNING, force=True)")
+    assert [cell.status for cell in cells] == ["ok", "ok", "error", "ok", "error", "error", "error"]
+    assert "API key" in cells[1].text
+    assert search(json.dumps([cell.outputs for cell in cells], ensure_ascii=False, default=str)) == []
