@@ -188,11 +188,14 @@ class VisionRequest(Record):
 IMAGE2TEXT_V1 = Endpoint("image2text.v1", V1_PREFIX + "/image2text/{model}", VisionRequest, ChatReply, plane="v1")
 
 
+MAX_IMAGES = 4
+"""The largest `n` that a page of an image model had; of other models the platform decides."""
+
 IMAGE_SIZES = ("768x768", "768x1024", "1024x768", "576x1024", "1024x576", "1024x1024")
 
 
 class ImageRequest(Record):
-    """An image to generate: `size` from IMAGE_SIZES, `n` 1-4, `steps` 10-50, `seed` 0-4294967295."""
+    """An image to generate: `size` from IMAGE_SIZES, `n` 1 to MAX_IMAGES, `steps` 10-50, `seed` 0-4294967295."""
 
     prompt: str
     negative_prompt: str | None = None

@@ -15,6 +15,7 @@ from ...wire import chat as wire
 from .arguments import Messages, Turn
 from .inference_model import InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
+from .option_names import warn_unknown_options
 from .reply import ChatResponse
 from .response_format import ResponseFormat, parse_response_format
 from .thinking import validate_think, warn_once, with_thinking
@@ -241,6 +242,7 @@ def build_chat_request(
         messages, options = to_v1(messages, options)
         record = wire.ChatRequest(messages=messages, stream=stream, **options)
         return InferenceRequest(wire.CHAT_V1, record, model)
+    warn_unknown_options(options, is_qianfan=platform.is_qianfan)
     is_thinking_set = options.get("think") is not None
     fields = with_thinking(options, model, row, is_qianfan=platform.is_qianfan) if is_thinking_set else dict(options)
     if system := fields.pop("system", None):

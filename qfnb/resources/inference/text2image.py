@@ -50,7 +50,7 @@ class Text2Image(ImageModel):
             with_decode: "base64" decodes the images.
             request_timeout: seconds for the whole call.
             **options_: size ("1024x1024"; qwen-image takes sides of 512 to 2048), n (of a model that draws one image a
-                call, so many calls), prompt_extend, watermark, ...; v1 has others.
+                call, so many calls, at most 4), prompt_extend, watermark, ...; v1 has others.
 
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
@@ -91,6 +91,11 @@ class Text2Image(ImageModel):
         rules, seed, count = wire.IMAGE_RULES.get(name), options.get("seed"), options.get("n") or 1
         if rules is None or count <= rules.max_n:
             return [whole]
+        if count > wire.MAX_IMAGES:
+            raise InvalidArgumentError(
+                f"n={count}: {name} draws {rules.max_n} a call, each image is a paid call, {wire.MAX_IMAGES} at most; "
+                f"for more: Text2Image().batch_do([prompt] * {count}) (n 最多为 {wire.MAX_IMAGES})"
+            )
         single = {key: value for key, value in options.items() if key not in {"n", "seed"}}
         calls = [
             self.prepare_call(

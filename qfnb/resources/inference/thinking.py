@@ -100,6 +100,12 @@ def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, An
         return {"reasoning_effort": think}
     if ability == "always":
         return _send_nothing("" if think is True else f"{name} always thinks, and takes no switch, level or budget")
+    if model is None and not isinstance(think, bool) and not _takes_enable_thinking(name, model):
+        warn_once(
+            f"nothing is known about the thinking of {name}: it is switched on, and {format_value(think)} is not sent; "
+            "where it takes reasoning_effort= or thinking_budget=, set that instead of think="
+        )
+        think = True
     if _takes_enable_thinking(name, model):
         if isinstance(think, str):
             warn_once(f"{name} has no levels of thinking: it just thinks; think=2000 would limit it to 2000 tokens")

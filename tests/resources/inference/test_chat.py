@@ -4,10 +4,12 @@ import asyncio
 import threading
 
 import pytest
+from support.chat_script import whole
 from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import ChatCompletion, Messages, config, errors
+from qfnb.resources.inference import thinking
 
 SAY = [{"role": "user", "content": "你是谁"}]
 
@@ -195,3 +197,35 @@ def test_v1_wants_user_and_assistant_in_turns(scripted, messages, message):
 def test_a_persona_as_the_first_message_works_on_both_versions(sandbox):
     talk = [{"role": "system", "content": "你是猫"}, *SAY]
     assert ChatCompletion(version=1).do(talk).text == ChatCompletion(version=2).do(talk).text
+
+
+def today() -> str:
+    """Return the date."""
+    return "2026-11-22"
+
+
+CALLS = {
+    "do": lambda chat, **options: chat.do("问", **options),
+    "ado": lambda chat, **options: asyncio.run(chat.ado("问", **options)),
+    "stream": lambda chat, **options: list(chat.do("问", stream=True, **options)),
+    "run": lambda chat, **options: chat.run("问", [today], **options),
+    "batch_do": lambda chat, **options: chat.batch_do(["问", "答"], **options).results(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_misspelt_option_is_sent_with_one_warning_that_has_the_nearest_name(sandbox, caplog, call):
+    thinking.warn_once.cache_clear()
+    call(ChatCompletion(version=2), temprature=0.5, top_p=0.5)
+    warnings = [record.message for record in caplog.records if "not an option" in record.message]
+    assert warnings == [
+        "temprature= is not an option of v2 chat and is sent as it is (未知参数，原样发送); did you mean temperature?"
+    ]
+
+
+def test_another_server_may_have_options_of_its_own(scripted, caplog):
+    thinking.warn_once.cache_clear()
+    server = scripted(whole("好"))
+    ChatCompletion(base_url=server.url + "/v1").do("问", guided_regex="x", max_completion_token=5)
+    assert "guided_regex" not in caplog.text
+    assert "max_completion_token= is not" in caplog.text

@@ -176,3 +176,19 @@ def test_an_edit_without_a_text_or_with_no_picture_is_refused(scripted):
     with pytest.raises(errors.InvalidArgumentError, match=r"pictures\[0\].*cannot be read"):
         ImageEdit().do("改", Path("nowhere.png"))
     assert not server.requests
+
+
+@pytest.mark.parametrize("count", [5, 99])
+def test_more_pictures_than_a_page_allows_are_no_swarm_of_calls(scripted, count):
+    server = scripted([answer()])
+    with pytest.raises(
+        errors.InvalidArgumentError, match=rf"n={count}: qwen-image draws 1 a call.*4 at most.*batch_do"
+    ):
+        Text2Image().do("猫", n=count)
+    assert not server.requests
+
+
+def test_of_a_model_without_a_page_n_is_one_request_and_the_platform_decides(scripted):
+    server = scripted([answer()])
+    Text2Image("my-own-drawer").do("猫", n=99)
+    assert [json.loads(request.partition(b"\r\n\r\n")[2])["n"] for request in server.requests] == [99]

@@ -63,6 +63,16 @@ def test_no_living_model_gets_two_spellings(row, think):
         ("ernie-x1.1", False, "always thinks"),
         ("glm-5.1", "high", "no levels of thinking"),
         ("glm-5.1", 4000, "no budget of thinking"),
+        (
+            "nobody-knows-it",
+            "high",
+            "nothing is known about the thinking of nobody-knows-it: it is switched on, and 'high'",
+        ),
+        (
+            "nobody-knows-it",
+            4000,
+            "nothing is known about the thinking of nobody-knows-it: it is switched on, and '4000'",
+        ),
     ],
 )
 def test_what_a_model_cannot_do_is_said_once(caplog, model, think, message):
