@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from . import config
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
-from .transport import event_loop, model_list
+from .transport import fork_and_exit, model_list
 from .transport.client import Client
 from .transport.platform import Platform, is_loopback
 
@@ -100,7 +100,9 @@ _last_choice: _ClientChoice | None = None
 
 async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
     """Return the client, without blocking the I/O loop while a sandbox starts."""
-    if _recent_sandbox() or not uses_sandbox(settings := config.settings(), config.credentials(settings)):
+    if _recent_sandbox() or fork_and_exit.is_python_ending():  # no thread can be used at the end
+        return client(keys)
+    if not uses_sandbox(settings := config.settings(), config.credentials(settings)):
         return client(keys)
     return await asyncio.to_thread(client, keys)
 
@@ -238,4 +240,4 @@ def _reset_in_child() -> object:
     return inherited
 
 
-event_loop.register_child_reset(_reset_in_child)
+fork_and_exit.register_child_reset(_reset_in_child)

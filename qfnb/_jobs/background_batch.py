@@ -227,6 +227,7 @@ class BackgroundBatch(BackgroundJob):
             control.notify_waiters()
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:
+        self._raise_if_forked()
         with self._handle_interrupts():
             self._control.wait_until(condition)
 

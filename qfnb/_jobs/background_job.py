@@ -4,13 +4,16 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
+from ..errors import InternalError
 from ..transport import event_loop
+from ..transport.fork_and_exit import FORKED
 
 POLL_INTERVAL_S: Final = 0.02
 """Seconds between two checks of a coroutine that waits for the end; it may run on any event loop."""
@@ -26,6 +29,7 @@ class BackgroundJob(ABC):
 
     def __init__(self) -> None:
         self._future: concurrent.futures.Future[Any] | None = None
+        self._process_id = os.getpid()
 
     @abstractmethod
     def cancel(self) -> None:
@@ -55,6 +59,7 @@ class BackgroundJob(ABC):
     def _wait_for_end(self, timeout_s: float | None = None) -> None:
         """Wait until the work has ended, at most `timeout_s` seconds; raise the exception that ended it."""
         deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        self._raise_if_forked()
         with self._handle_interrupts():
             while (future := self._future) is not None and not future.done():
                 remaining_s = deadline - time.monotonic()
@@ -67,6 +72,7 @@ class BackgroundJob(ABC):
         """Wait in a coroutine, on any event loop."""
         with self._handle_interrupts():
             while self.is_running:
+                self._raise_if_forked()
                 await asyncio.sleep(POLL_INTERVAL_S)
         self._raise_if_failed()
 
@@ -81,6 +87,15 @@ class BackgroundJob(ABC):
     def _on_interrupt(self) -> None:
         """Handle an interrupt of a wait; by default it cancels the work."""
         self.cancel()
+
+    def _raise_if_forked(self) -> None:
+        """Refuse to wait in a forked child, which has neither the I/O loop nor the threads of its parent.
+
+        Raises:
+            InternalError: this is a forked child, and the work is its parent's.
+        """
+        if os.getpid() != self._process_id and self.is_running:
+            raise InternalError(FORKED)
 
     def _raise_if_failed(self) -> None:
         if self._future is not None and self._future.done() and not self._future.cancelled():

@@ -8,15 +8,15 @@ for it, async callers await it. Interrupting either cancels the request and clos
 import asyncio
 import concurrent.futures
 import contextlib
-import os
 import queue
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
 from ..errors import InternalError
+from .fork_and_exit import FORKED, exit_explained, expected, register_child_reset
 
 T = TypeVar("T")
 
@@ -29,12 +29,17 @@ _END: Final[Any] = object()
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """Return the I/O loop, starting its thread on first use."""
+    """Return the I/O loop, starting its thread on first use.
+
+    Raises:
+        InternalError: Python is ending, and starts no threads any more.
+    """
     global _loop
-    with _lock:
+    with _lock, exit_explained():
         if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="qfnb-io", daemon=True).start()
+            new_loop = asyncio.new_event_loop()
+            threading.Thread(target=new_loop.run_forever, name="qfnb-io", daemon=True).start()
+            _loop = new_loop
         return _loop
 
 
@@ -48,7 +53,12 @@ def submit(
         future: for its result; a caller that creates it can cancel it even if an interrupt ends this function.
     """
     promise = concurrent.futures.Future[T]() if future is None else future
-    loop().call_soon_threadsafe(_start, coro, promise)
+    try:
+        io_loop = loop()
+    except InternalError:
+        coro.close()
+        raise
+    io_loop.call_soon_threadsafe(_start, coro, promise)
     return promise
 
 
@@ -70,7 +80,8 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
         raise RuntimeError("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
     future = concurrent.futures.Future[T]()
     try:
-        return _wait_interruptibly(submit(coro, future))
+        with exit_explained():
+            return _wait_interruptibly(submit(coro, future))
     except BaseException:
         future.cancel()
         raise
@@ -111,16 +122,16 @@ _tickers: dict[asyncio.AbstractEventLoop, LoopTicker] = {}
 
 
 class CrossLoopQueue:
-    """A queue from any thread to one coroutine of the loop in which it is created."""
+    """A queue from the I/O thread to one coroutine of the loop in which it is created."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._io_loop = asyncio.get_running_loop(), loop()
         self._items: deque[Any] = deque()
         self._lock = threading.Lock()
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, item: Any) -> None:
-        """Add an item; from any thread."""
+        """Add an item."""
         with self._lock:
             self._items.append(item)
             waiter, self._waiter = self._waiter, None
@@ -129,13 +140,20 @@ class CrossLoopQueue:
                 self._loop.call_soon_threadsafe(_wake, waiter)
 
     async def get(self) -> Any:
-        """Wait for the next item and return it."""
-        while True:
+        """Wait for the next item and return it.
+
+        Raises:
+            InternalError: this is a forked child, to which nobody sends items.
+        """
+        while not self._items:
+            if self._io_loop is not _loop:
+                raise InternalError(FORKED)
             with self._lock:
                 if self._items:
-                    return self._items.popleft()
-                waiter = self._waiter = self._loop.create_future()
+                    break
+                waiter = self._waiter = expected(self._loop.create_future())
             await waiter
+        return self._items.popleft()
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
@@ -149,8 +167,8 @@ async def run_async(coro: Coroutine[Any, Any, T]) -> T:
         return await coro
     future = concurrent.futures.Future[T]()
     try:
-        with LoopTicker.for_running_loop():
-            return await asyncio.wrap_future(submit(coro, future))
+        with exit_explained(), LoopTicker.for_running_loop():
+            return await expected(asyncio.wrap_future(submit(coro, future)))
     finally:
         future.cancel()
 
@@ -249,9 +267,7 @@ def _get_interruptibly(inbox: queue.SimpleQueue[Any], forwarding: _Forwarding) -
             return inbox.get(timeout=INTERRUPT_SLICE_S)
         except queue.Empty:
             if not forwarding.has_loop:
-                raise InternalError(
-                    "this stream belongs to the process that forked this one; ask again here (请在子进程中重新调用)"
-                ) from None
+                raise InternalError(FORKED) from None
 
 
 def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:
@@ -269,23 +285,6 @@ def is_on_io_thread() -> bool:
         return asyncio.get_running_loop() is _loop
     except RuntimeError:
         return False
-
-
-def register_child_reset(reset: Callable[[], object]) -> None:
-    """Call `reset` in each forked child; what it returns is never freed there."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: _keep_forever(reset()))
-
-
-def _keep_forever(inherited: object) -> None:
-    """Keep an object until the process is gone, even during interpreter shutdown.
-
-    Connections and loops clean up when they are freed, and a child's copies share their sockets and selector
-    with the parent, which would then wait forever on unwatched sockets.
-    """
-    import ctypes  # noqa: PLC0415 - only a forked child needs it
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
 def _reset_in_child() -> object:

@@ -25,7 +25,7 @@ from ..config import Secret, Settings
 from ..credentials import NO_SECRET
 from ..redact import hide_secrets_in, install_log_filter, redact
 from ..wire.endpoints import Plane
-from . import event_loop
+from . import event_loop, fork_and_exit
 from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
 from .platform import is_loopback_host
 from .request import CertificateError
@@ -95,13 +95,14 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
         from .connections import create_connections  # noqa: PLC0415 - 0.1 s that only a first request pays
 
         try:
-            _transports[key] = create_connections(proxy=key[0], verify=key[1])
+            connections = _transports[key] = create_connections(proxy=key[0], verify=key[1])
         except OSError as error:  # SSL's own among them
             ca_settings = " or ".join(f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ)
             raise errors.InvalidArgumentError(
                 f"the certificates of {ca_settings or 'certifi'} cannot be read: {error.strerror or error} "
                 "(证书文件无法读取)"
             ) from None
+        fork_and_exit.keep_forever(connections)  # `_close_all` may come before the last call of other handlers
     return _transports[key]
 
 
@@ -218,4 +219,4 @@ def _close_all() -> None:
         event_loop.submit(close()).result(timeout=1)
 
 
-event_loop.register_child_reset(_reset_in_child)
+fork_and_exit.register_child_reset(_reset_in_child)

@@ -14,7 +14,7 @@ from typing import Final
 
 from ..config import Settings
 from ..errors import InvalidArgumentError, RateLimitError
-from . import clock, event_loop
+from . import clock, fork_and_exit
 from .clock import Deadline
 from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, Pacer, RecentUsage
 from .platform import Platform
@@ -294,4 +294,4 @@ def _reset_in_child() -> object:
     return inherited
 
 
-event_loop.register_child_reset(_reset_in_child)
+fork_and_exit.register_child_reset(_reset_in_child)

@@ -1,4 +1,4 @@
-"""A process ends with a stream in a variable; a forked child opens its own connections, and the parent's still work."""
+"""A process ends whatever it has open; a forked child opens its own connections, and the parent's still work."""
 
 import subprocess
 import sys
@@ -88,3 +88,88 @@ assert list(reply)
 print("read")
 """
     assert outcome(script) == ("read", "")
+
+
+def test_an_awaited_stream_of_its_parent_ends_in_a_child_with_an_error(sandbox):
+    """One child waits for a piece while it is forked, the second asks for one afterwards."""
+    script = """
+import asyncio, os
+import qfnb
+
+async def read(stream):
+    try:
+        return len([piece async for piece in stream])
+    except qfnb.errors.InternalError:
+        return "in words"
+
+async def fork_while_reading():
+    stream = await qfnb.ChatCompletion().ado("hi", stream=True)
+    reading = asyncio.ensure_future(read(stream))
+    await asyncio.sleep(0)  # it waits for the first piece
+    child = os.fork()
+    result = await reading
+    if not child:
+        os._exit(0 if result == "in words" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    return result
+
+async def fork_between_pieces():
+    stream = await qfnb.ChatCompletion().ado("hi", stream=True)
+    await anext(stream)
+    if not (child := os.fork()):
+        os._exit(0 if await read(stream) == "in words" else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    return await read(stream)
+
+assert asyncio.run(fork_while_reading()) > 1
+assert asyncio.run(fork_between_pieces()) > 1
+print("read")
+"""
+    assert outcome(script) == ("read", "")
+
+
+@pytest.mark.parametrize("wait", ["batch.wait()", "batch[0].result()", "asyncio.run(wait())"])
+def test_a_child_does_not_wait_for_the_batch_of_its_parent(sandbox, wait):
+    script = f"""
+import asyncio, os
+import qfnb
+
+batch = qfnb.ChatCompletion().batch_do(["hi"] * 50)
+async def wait():
+    await batch
+if not (child := os.fork()):
+    try:
+        {wait.replace("batch[0]", "next(iter(batch))")}
+    except qfnb.errors.InternalError:
+        os._exit(0)
+    os._exit(1)
+assert os.waitpid(child, 0)[1] == 0
+batch.wait()
+print(batch)
+"""
+    assert outcome(script) == ("<batch 50/50, done>", "")
+
+
+CALLS = ["ChatCompletion().do('hi').from_sandbox", "ChatCompletion(base_url='https://none.invalid/v2').do('hi')"]
+
+
+@pytest.mark.parametrize("before", ["", "ChatCompletion().do('w')"], ids=["first", "later"])
+@pytest.mark.parametrize("call", CALLS, ids=["sandbox", "other host"])
+def test_a_call_in_a_handler_of_atexit_works_or_says_why_not(sandbox, before, call):
+    """No thread can be started there from Python 3.12 on, and none be used to look up a host."""
+    script = f"""
+import atexit
+from qfnb import ChatCompletion, errors
+
+def last():
+    try:
+        print({call})
+    except errors.QianfanError as error:
+        print(type(error).__name__)
+
+{before}
+atexit.register(last)
+"""
+    text, noise = outcome(script)
+    assert text in ({"True", "InternalError"} if "sandbox" in call else {"ConnectionFailed", "InternalError"})
+    assert noise == ""
