@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
+from ..transport.fork_and_exit import register_child_reset
 from ..transport.request import WireState, wire_state
 
 T = TypeVar("T")
@@ -204,3 +205,16 @@ def _apply_threshold() -> None:
         gc.set_threshold(_our_threshold, *current[1:])
     if not _open_blocks:
         _user_threshold = None
+
+
+def _reset_in_child() -> None:
+    """Drop the parent's blocks, which nobody closes in a forked child, and its lock, which may be in use."""
+    global _lock
+    _lock = threading.Lock()
+    with _lock:
+        if _open_blocks:
+            _open_blocks.clear()
+            _apply_threshold()
+
+
+register_child_reset(_reset_in_child)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -54,23 +53,20 @@ class UsageEntry:
         return reply
 
 
-_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)
-_lock = threading.Lock()
+_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)  # without a lock, which a forked child could inherit locked
 
 
 def log_usage(entry: UsageEntry) -> None:
     """Add a call that has ended to the log."""
     entry.seconds = max(time.time() - entry.at, 0.0)
-    with _lock:
-        _entries.append(entry)
+    _entries.append(entry)
 
 
 def usage() -> pd.DataFrame:
     """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost, error."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    with _lock:
-        rows = [asdict(entry) for entry in _entries]
+    rows = [asdict(entry) for entry in list(_entries)]
     frame = pd.DataFrame(rows, columns=list(UsageEntry.__dataclass_fields__))
     frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
     return frame
