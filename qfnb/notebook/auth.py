@@ -4,20 +4,21 @@ import getpass
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
-from .. import config, connect
+from .. import config, connect, doctor
 from ..errors import QianfanError
 from ..wire import catalog
 from .parser import Parser, document_magic
 
-VERBS = ("show", "set", "model", "sandbox", "reset")
+VERBS = ("show", "set", "model", "sandbox", "reset", "doctor")
 
 PARSER = Parser(
     "%qfauth",
-    "Show or set keys and default models. Verbs: show (default), set, model, sandbox, reset.",
+    "Show or set keys and default models. Verbs: show (default), set, model, sandbox, reset, doctor.",
     "  %qfauth\n  %qfauth set          (asks for an API key, hidden)\n"
     "  %qfauth set --iam    (asks for an IAM pair, hidden)\n  %qfauth sandbox      (use the local sandbox)\n"
     "  %qfauth model NAME   (the default model of NAME's kind: chat, images, embedding or rerank)\n"
-    "  %qfauth reset        (forget what was typed in)",
+    "  %qfauth reset        (forget what was typed in)\n"
+    "  %qfauth doctor       (versions, keys, platform, without secrets, and what is wrong)",
 )
 PARSER.add_argument("--iam", action="store_true", help="an IAM pair instead of an API key")
 
@@ -42,6 +43,9 @@ class AuthMagics(Magics):
             _ask_for_keys(iam=options.iam)
         elif verb == "model" and unexpected:
             _set_model(unexpected)
+        elif verb == "doctor":
+            print(doctor.report(doctor.examine()))  # noqa: T201 - what was asked for
+            return
         elif verb == "sandbox":
             config.get_config().platform = "sandbox"
         elif verb == "reset":

@@ -31,7 +31,7 @@ _MISSING = {
 def add_parser(groups: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command."""
     probe = groups.add_parser("probe", help="ask the platform whether it is as qfnb assumes; nothing runs by itself")
-    probe.set_defaults(command="probe")
+    probe.set_defaults(run=run)
     probe.add_argument("--only", action="append", metavar="NAME,...", help=f"some of {', '.join(CHECKS)}")
     probe.add_argument("--dry-run", action="store_true", help="print requests and cost, and send nothing")
     probe.add_argument("--yes", action="store_true", help="do not ask before sending")

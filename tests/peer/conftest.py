@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from qfnb.cli import environment
 from qfnb.sandbox import Address
+from qfnb.sandbox.command import environment
 
 IAM = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
 

@@ -15,7 +15,7 @@ from support import seeds
 
 import qfnb
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
-from qfnb.cli import environment
+from qfnb.sandbox.command import environment
 
 NAME = "003-inference.md"
 CHAT, CHAT_ASYNC, COMPLETION, EMBEDDING, PLUGIN, IMAGE, BATCH = range(7)

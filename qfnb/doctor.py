@@ -1,0 +1,226 @@
+"""What a bug report needs to say and what usually is wrong: `qfnb doctor`, `%qfauth doctor`. It holds no secret.
+
+Every check is a function that returns findings; a check that fails itself is a finding too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from . import config, connect
+from ._language import language, tr, tr_noop
+from .errors import QianfanError
+from .redact import redact
+
+State = Literal["ok", "warn", "bad"]
+
+SIGNS: Final[dict[State, str]] = {"ok": "✓", "warn": "⚠", "bad": "✕"}
+
+PACKAGES: Final = (
+    "ipykernel", "ipywidgets", "ipython", "jupyterlab", "notebook", "httpx", "aiohttp", "pandas", "numpy", "matplotlib",
+    "pydantic",
+)  # fmt: skip
+"""Packages whose versions decide how qfnb behaves."""
+
+NETWORK_FILE_SYSTEMS: Final = frozenset({
+    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4",
+    "smb3", "smbfs", "virtiofs",
+})  # fmt: skip
+"""File systems on which SQLite's write-ahead log and file locks may not hold."""
+
+MIN_FREE_BYTES: Final = 500 * 1024**2
+"""Free space below which the state folder is called full."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        topic: what was looked at, in the user's language.
+        state: `ok`, `warn` (something will not work) or `bad` (nothing will).
+        text: what is so.
+        remedy: what to do, "" where nothing is to be done.
+    """
+
+    topic: str
+    state: State
+    text: str
+    remedy: str = ""
+
+
+def examine(*, reach: bool = True) -> list[Finding]:
+    """Return what was found out about this computer, kernel, keys and platform.
+
+    Args:
+        reach: also ask the platform; a call of no cost.
+    """
+    checks = [*CHECKS, (REACHABILITY, check_reachability)] if reach else CHECKS
+    findings: list[Finding] = []
+    for topic, check in checks:
+        try:
+            findings += [Finding(tr(topic), *line) for line in check()]
+        except Exception as error:  # noqa: BLE001 - a broken installation is what is looked for
+            findings.append(Finding(tr(topic), "bad", f"{type(error).__name__}: {error}"))
+    return [Finding(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings]
+
+
+def add_parser(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command `qfnb doctor`."""
+    parser = groups.add_parser("doctor", help="print versions, keys and platform, without secrets, and what is wrong")
+    parser.add_argument("--offline", action="store_true", help="do not ask the platform")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the report; return 1 where something is bad, else 0."""
+    findings = examine(reach=not options.offline)
+    print(report(findings))
+    return int(any(finding.state == "bad" for finding in findings))
+
+
+def report(findings: list[Finding]) -> str:
+    """Return findings as text that may be pasted anywhere."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{SIGNS[finding.state]} {finding.topic}: {finding.text}")
+        lines += [f"    → {finding.remedy}"] if finding.remedy else []
+    return "\n".join(lines)
+
+
+def paste_safe(text: str) -> str:
+    """Return text without secrets and without the user's name in paths."""
+    home = str(Path.home())
+    return redact(text.replace(home, "~") if len(home) > 1 else text)
+
+
+Line = tuple[State, str] | tuple[State, str, str]
+"""State, text and remedy of a finding."""
+
+
+def check_python() -> Iterator[Line]:
+    """Yield versions of qfnb, Python and the system."""
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield "ok", f"qfnb {_version('qfnb')} · {platform.python_implementation()} {platform.python_version()} · {system}"
+    yield "ok", tr("language {name}", name=language())
+
+
+def check_front_end() -> Iterator[Line]:
+    """Yield where the code runs."""
+    if "IPython" not in sys.modules or (shell := sys.modules["IPython"].get_ipython()) is None:
+        yield "ok", tr("no notebook: a program or a terminal")
+        return
+    kind = "ipykernel" if hasattr(shell, "kernel") else "terminal"
+    host = next((name for name in ("COLAB_RELEASE_TAG", "VSCODE_PID", "JUPYTERHUB_USER") if os.environ.get(name)), "")
+    yield "ok", f"{kind} {host}".strip()
+
+
+def check_packages() -> Iterator[Line]:
+    """Yield the versions of the packages that decide how qfnb behaves."""
+    versions = {name: _version(name) for name in PACKAGES}
+    yield "ok", ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def check_fonts() -> Iterator[Line]:
+    """Yield whether charts can show Chinese."""
+    from .views.evaluation.charts.fonts import chinese_font  # noqa: PLC0415 - it loads matplotlib
+
+    name = chinese_font()
+    remedy = tr("Install one, for instance `apt install fonts-noto-cjk`, then restart the kernel.")
+    yield ("ok", name) if name else ("warn", tr("no Chinese font: charts show boxes or letters"), remedy)
+
+
+def check_state_folder() -> Iterator[Line]:
+    """Yield where journals, runs and the sandbox are kept, and whether that is a good place."""
+    folder = config.state_dir()
+    free = shutil.disk_usage(folder).free
+    text = tr("{folder}, {free} MB free", folder=folder, free=f"{free // 1024**2:,}")
+    full = tr("Free some space, or set QFNB_STATE_DIR to another folder.")
+    yield ("ok", text) if free >= MIN_FREE_BYTES else ("warn", text, full)
+    if not os.access(folder, os.W_OK):
+        yield "bad", tr("it cannot be written to"), tr("Set QFNB_STATE_DIR to a folder of yours.")
+    kind = file_system(folder)
+    if kind in NETWORK_FILE_SYSTEMS:
+        remedy = tr("Set QFNB_STATE_DIR to a local disk: SQLite's locks may not hold on a network folder.")
+        yield "warn", tr("it is a network folder ({kind})", kind=kind), remedy
+    yield "ok", f"SQLite {sqlite3.sqlite_version}"
+
+
+def file_system(path: Path) -> str:
+    """Return the type of the file system that a path is on, "" where the system does not tell."""
+    import psutil  # noqa: PLC0415 - of ipykernel
+
+    parents = {str(parent) for parent in (path, *path.parents)}
+    mounts = [part for part in psutil.disk_partitions(all=True) if part.mountpoint in parents]
+    return max(mounts, key=lambda part: len(part.mountpoint)).fstype.lower() if mounts else ""
+
+
+def check_proxy() -> Iterator[Line]:
+    """Yield the proxy that calls go through."""
+    import httpx  # noqa: PLC0415 - the transport's
+
+    from .transport import http  # noqa: PLC0415
+
+    current = config.settings()
+    proxy = http.proxy_for(httpx.URL(current.console_api_base_url), current.proxy)
+    yield "ok", http.without_password(proxy) if proxy else tr("none")
+
+
+def check_keys() -> Iterator[Line]:
+    """Yield the platform, the kinds of keys and where they come from."""
+    current = connect.platform_info()
+    if current.name == "sandbox":
+        remedy = tr("Set QIANFAN_API_KEY, or type a key into `%qfauth set`, to reach Qianfan.")
+        yield "ok", tr("no key is set: calls go to the local sandbox"), remedy
+        return
+    sources = ", ".join(f"{name}: {source}" for name, source in current.sources.items())
+    yield "ok", f"{current.name}, {', '.join(current.kinds)} ({sources})"
+
+
+def check_reachability() -> Iterator[Line]:
+    """Yield whether the platform answers, and how fast."""
+    current = connect.platform_info()
+    if current.name == "sandbox" and not current.host:
+        yield "ok", tr("the sandbox starts with the first call")
+        return
+    from .transport import event_loop, model_list  # noqa: PLC0415 - a call is made now
+
+    started_at = time.perf_counter()
+    try:
+        count = len(event_loop.run(model_list.fetch_models(connect.client())))
+    except QianfanError as error:
+        yield "bad", f"{current.host}: {type(error).__name__}: {str(error).splitlines()[0]}"
+        return
+    milliseconds = 1000 * (time.perf_counter() - started_at)
+    yield "ok", tr("{host}: {count} models in {ms} ms", host=current.host, count=count, ms=f"{milliseconds:.0f}")
+
+
+REACHABILITY: Final = tr_noop("Platform")
+
+CHECKS: Final[list[tuple[str, Callable[[], Iterator[Line]]]]] = [
+    (tr_noop("Versions"), check_python),
+    (tr_noop("Packages"), check_packages),
+    (tr_noop("Front end"), check_front_end),
+    (tr_noop("Fonts"), check_fonts),
+    (tr_noop("State folder"), check_state_folder),
+    (tr_noop("Proxy"), check_proxy),
+    (tr_noop("Keys"), check_keys),
+]

@@ -1,0 +1,66 @@
+"""`qfnb doctor`: what a bug report needs, without secrets."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+
+from qfnb import cli, config, doctor
+
+KEY = "bce-v3/ALTAK-test/canary0123456789"
+
+
+class Partition(NamedTuple):
+    mountpoint: str
+    fstype: str
+
+
+def about(topic):
+    return [finding for finding in doctor.examine(reach=False) if finding.topic == topic]
+
+
+def test_the_report_has_versions_and_the_platform_and_ends_with_zero(sandbox, capsys):
+    assert cli.main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for part in ("qfnb 0.", "CPython 3.", "ipykernel ", "SQLite ", "models in "):
+        assert part in text
+
+
+def test_no_secret_and_no_name_of_the_user_is_in_the_report(monkeypatch, scripted):
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:proxy-password-canary@127.0.0.1:9")
+    scripted()
+    config.get_config().api_key = KEY
+    text = doctor.report(doctor.examine(reach=False))
+    assert "api_key" in text
+    assert "canary" not in text
+    assert str(Path.home()) not in text
+
+
+def test_a_platform_that_does_not_answer_is_bad_news_and_exit_code_one(monkeypatch, capsys):
+    monkeypatch.setenv("QIANFAN_CONSOLE_API_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("QIANFAN_API_KEY", KEY)
+    assert cli.main(["doctor"]) == 1
+    text = capsys.readouterr().out
+    assert "✕ Platform: 127.0.0.1:9: ConnectionFailed" in text
+    assert "canary" not in text
+
+
+def test_a_state_folder_on_the_network_is_warned_of(monkeypatch):
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [Partition("/", "nfs4")])
+    (warning,) = [line for line in about("State folder") if line.state == "warn"]
+    assert "network folder (nfs4)" in warning.text
+    assert "QFNB_STATE_DIR" in warning.remedy
+
+
+def test_a_check_that_fails_is_a_finding(monkeypatch):
+    monkeypatch.setenv("QIANFAN_RPM_LIMIT", "many")
+    (failed,) = [line for line in about("Proxy") if line.state == "bad"]
+    assert "rpm_limit" in failed.text
+
+
+@pytest.mark.parametrize("arguments", [[], ["--offline"]])
+def test_the_command_speaks_chinese_too(monkeypatch, capsys, arguments):
+    monkeypatch.setenv("QFNB_LANG", "zh")
+    assert cli.main(["doctor", *arguments]) == 0
+    assert "密钥" in capsys.readouterr().out
