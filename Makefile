@@ -2,6 +2,7 @@
 # make lab    open JupyterLab on the notebooks
 # make test   everything that must hold: format, lint, types, layers, tests, notebooks, browser
 # make test-loaded  the tests RUNS times, files in random order, beside two busy loops: none depends on being quick
+# make kernels  the tests of kernels with other versions of ipykernel, KERNELS="6.31.0 7.0.1"
 # make check  the part of `make test` that takes seconds
 # make messages  collect the messages of the code into the catalogues, say which have no translation
 # make fidelity  run the tests and write FIDELITY.md from what they saw
@@ -15,11 +16,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 3
 RUNS ?= 3
+KERNELS ?= 6.31.0 7.4.0
 SEED ?=
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: demo lab test test-loaded check messages fidelity faults probe bench clean
+.PHONY: demo lab test test-loaded kernels check messages fidelity faults probe bench clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -33,6 +35,13 @@ test: check
 test-loaded: $(READY)
 	$(BIN)/python tests/support/loaded.py --runs $(RUNS) $(if $(SEED),--seed $(SEED)) \
 	  --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+kernels: $(READY)
+	for version in $(KERNELS); do \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	    --target build/ipykernel-$$version ipykernel==$$version && \
+	  PYTHONPATH=build/ipykernel-$$version $(BIN)/python -m pytest -m "kernel and not browser" tests || exit 1; \
+	done
 
 check: $(READY)
 	$(BIN)/ruff format --check qfnb tests notebooks/*.py notebooks/data benchmarks

@@ -1,6 +1,7 @@
 """An httpx transport over aiohttp's connection pool."""
 
 import functools
+import io
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -45,6 +46,10 @@ def _translate_error(error: aiohttp.ClientError | PrivateAddressError) -> httpx.
     tls_message = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
     message = str(tls_message or getattr(error, "message", "") or error)  # not the URL: it may hold a token
     return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(message)
+
+
+_MAX_BYTES_AT_ONCE: Final = 1 << 20
+"""Longer contents are written in parts: other calls wait while one part is written, and aiohttp warns of it."""
 
 
 class _UploadStream:
@@ -131,14 +136,13 @@ def _url_to_send(request: httpx.Request) -> str:
     return secret.get_secret_value() if isinstance(secret, Secret) else str(request.url)
 
 
-def _request_content(request: httpx.Request) -> bytes | _UploadStream:
-    if isinstance(request.stream, BytesStream):
-        return request.stream.content
+def _request_content(request: httpx.Request) -> bytes | io.BytesIO | _UploadStream:
     try:
-        return request.content
+        content = request.stream.content if isinstance(request.stream, BytesStream) else request.content
     except httpx.RequestNotRead:
         request.headers.pop("transfer-encoding", None)  # aiohttp adds it itself
         return _UploadStream(request.stream)
+    return content if len(content) <= _MAX_BYTES_AT_ONCE else io.BytesIO(content)
 
 
 class _ResponseStream(httpx.AsyncByteStream):

@@ -167,6 +167,18 @@ def test_an_interrupted_batch_is_listed_as_such(repeat_fault, sandbox):
     assert (row["state"], row["model"], row["platform"]) == ("interrupted", "ernie-4.5-turbo-128k", "sandbox")
 
 
+@pytest.mark.fault("F79")
+def test_a_second_process_on_a_journal_is_refused_and_names_the_first(repeat_fault, sandbox):
+    repeat_fault("slow", seconds=0.05)
+    running = start_kernel("taken", 200)
+    try:
+        until(lambda: count_answered("taken") >= 1, 60)
+        with pytest.raises(JournalError, match=rf"'taken' is running in process {running.pid}"):
+            qfnb.batch([f"第 {n} 个" for n in range(200)], name="taken")
+    finally:
+        kill(running)
+
+
 def test_model_text_that_is_no_utf_8_does_not_stop_a_batch(scripted):
     from support.scripted_server import http_answer
 

@@ -79,6 +79,7 @@ def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_
     assert form.get_by_role("button").count() == 0
 
 
+@pytest.mark.fault("F67")
 def test_after_a_reload_the_form_still_launches_and_the_panel_takes_its_place(page, lab):
     notebook, form = open_form(page, lab, "reload.ipynb", "import qfnb; qfnb.launcher(ds)")
     notebook.save()

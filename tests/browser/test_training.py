@@ -65,6 +65,7 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
     notebook.screenshot("training-stopped-narrow", at=panel)
 
 
+@pytest.mark.fault("F67")
 def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab):
     lab.theme("JupyterLab Dark")
     attach = "%load_ext qfnb\nfrom qfnb import LLMFinetune\nrun = LLMFinetune.list_runs()[0]['id']"
@@ -91,6 +92,7 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     notebook.screenshot("training-attached-dark", at=panel)
 
 
+@pytest.mark.fault("F67")
 def test_a_page_that_was_reloaded_sees_the_end(page, lab):
     notebook = Notebook(page, lab, write_notebook(lab, "seen.ipynb", 3))
     for number in (0, 1):

@@ -130,3 +130,13 @@ def test_results_that_are_no_rows_are_refused_in_words(lab, scripted, content, m
     here.answers[:] = [[http_answer(export)], [http_answer(done)], [http_answer(content, kind="application/zip")]]
     with pytest.raises(DatasetError, match=message):
         list(platform._export_rows("ame-x"))
+
+
+@pytest.mark.fault("F81")
+def test_nothing_is_written_or_removed_in_the_working_directory(lab, tmp_path, monkeypatch):
+    (tmp_path / "tmp_folder").mkdir()
+    (tmp_path / "tmp.zip").write_bytes(b"mine")
+    monkeypatch.chdir(tmp_path)
+    assert EvaluationManager.fetch(lab.create(RULES, lab.trained_version)) is not None
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["tmp.zip", "tmp_folder"]
+    assert (tmp_path / "tmp.zip").read_bytes() == b"mine"

@@ -106,6 +106,7 @@ def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(kernel, 
     assert kernel.value("result.progress.state") == "'cancelled'"
 
 
+@pytest.mark.fault("F72")
 def test_a_static_notebook_gets_one_line_and_then_the_panel_from_the_cell_that_waits(kernel, start_batch):
     first = start_batch(30)
     assert len(first.text.strip().splitlines()) == 1
@@ -141,12 +142,29 @@ def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, 
     assert int(re.search(r"(\d+) rows from the cache", cell.text)[1]) >= 40
 
 
+@pytest.mark.fault("F66")
 def test_running_the_cell_again_while_it_runs_shows_the_same_batch(kernel, start_batch, slow):
-    start_batch(400, live=True)
+    cell = start_batch(400, live=True)
     kernel.run("first = result")
     again = kernel.run(START.replace("-w 4", "-w 6"), live=True)
     assert WIDGET in again.outputs[0]["data"]
     assert kernel.value("(result is first, result.progress.workers)") == "(True, 6)"
+    other = kernel.run("while result.progress.finished_rows < 40: time.sleep(0.01)\nprint('mine')", live=True)
+    assert other.texts == ["mine\n"]
+    assert [len(each.outputs) for each in (cell, again)] == [1, 1]
+
+
+@pytest.mark.fault("F67")
+def test_a_page_that_is_closed_costs_the_batch_nothing_and_the_panel_can_be_shown_again(kernel, start_batch, slow):
+    start_batch(200, live=True)
+    kernel.close_comms()
+    cell = kernel.run("while result.progress.finished_rows < 40: time.sleep(0.01)", live=True)
+    assert (cell.status, cell.outputs) == ("ok", [])
+    shown = kernel.run("%qfbatch show", live=True)
+    assert WIDGET in shown.outputs[0]["data"]
+    assert kernel.run("%qfbatch wait", live=True).status == "ok"
+    kernel.until(lambda: WIDGET not in shown.outputs[0]["data"])
+    assert "200 / 200" in shown.text
 
 
 def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, start_batch, slow):

@@ -1,10 +1,13 @@
 """`%%qfchat`, `%%qfimage` and `%qfauth` in a real kernel."""
 
+import json
 import os
 import signal
 import time
 
 import pytest
+from support.kernel import record_messages
+from support.scripted_server import stream_head
 from support.waiting import until
 
 pytestmark = pytest.mark.kernel
@@ -12,6 +15,7 @@ pytestmark = pytest.mark.kernel
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
+@pytest.mark.fault("F73")
 def test_loading_prints_one_line_and_loading_again_changes_nothing(kernel):
     again = kernel.run("%reload_ext qfnb")
     assert len(again.text.strip().splitlines()) == 1
@@ -19,6 +23,7 @@ def test_loading_prints_one_line_and_loading_again_changes_nothing(kernel):
     assert kernel.run("%%qfchat\n你是谁").status == "ok"
 
 
+@pytest.mark.fault("F73")
 def test_unloading_takes_the_magics_away(kernel):
     assert kernel.run("%unload_ext qfnb").status == "ok"
     assert "not found" in kernel.run("%%qfchat\n你好").text
@@ -156,6 +161,23 @@ def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     assert len(cell.error) == 1
     until(lambda: control.get("/_sandbox/health").json()["streams"] == 0)
     assert kernel.value("len(partial.text) > 0") == "True"
+
+
+@pytest.mark.fault("F71")
+def test_ten_thousand_tokens_are_drawn_ten_times_a_second_at_most_and_stored_once(kernel, scripted, monkeypatch):
+    pieces = [{"id": "x", "choices": [{"index": 0, "delta": {"content": f"word{n} "}}]} for n in range(10_000)]
+    events = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n\n"
+    url = scripted([stream_head(), events.encode()]).url
+    kernel.run(f"c = config.get_config(); c.base_url = c.console_api_base_url = {url!r}")
+    kernel.run("c.api_key = 'bce-v3/ALTAK-test/canary0123456789'")
+    messages, started_at = record_messages(kernel, monkeypatch), time.monotonic()
+    cell = kernel.run("%%qfchat\n你是谁", live=True)
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
+    redraws = [kind for _, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]
+    assert len(redraws) <= 10 * (time.monotonic() - started_at) + 10
+    assert len(cell.outputs) == 1, cell.texts[1:]
+    assert [output["data"].keys() for output in cell.outputs] == [{"text/plain", "text/html"}]
+    assert cell.text.count("word9999 ") == cell.html.count("word9999") == 1
 
 
 @pytest.mark.fault("F07", "F08")

@@ -57,6 +57,10 @@ def test_a_click_on_stop_ends_the_answer_while_the_cell_runs(kernel, fault):
         content = {"comm_id": comm, "data": {"method": "custom", "content": {"event": "click"}}}
         message = kernel.client.session.msg("comm_msg", content)
         kernel.client.shell_channel.send(message)
+    if kernel.major < 7:
+        kernel.interrupt()  # ipykernel 6 takes no click before the cell has ended
+        assert kernel.wait(cell).status == "error"
+        return
     kernel.wait(cell)
     kernel.listen(0.3)
     assert cell.status == "ok"

@@ -1,11 +1,14 @@
 """Interrupts, reloads and restarts of a real kernel: nothing hangs, nothing is left open, the next cell runs."""
 
+from pathlib import Path
+
 import pytest
 from support.kernel import request_counts
 from support.waiting import until
 
 pytestmark = pytest.mark.kernel
 
+TRAIN = Path(__file__).parents[2] / "notebooks" / "data" / "teahouse_train.jsonl"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CLIENT = "import qfnb\nclient = qfnb.ChatCompletion()\n"
 STREAMS = {
@@ -49,3 +52,59 @@ def test_interrupts_end_a_call_that_stalls_and_the_next_cell_runs(kernel, stalle
     until(lambda: count_streams(control) == 0)
     kernel.until(lambda: not any(WIDGET in output.get("data", {}) for output in cell.outputs))
     assert kernel.value("40 + 2") == "42"
+
+
+HOOKS = """
+import threading
+shell, threads = get_ipython(), [thread.name for thread in threading.enumerate()]
+formatters = shell.display_formatter.formatters["text/html"]
+hooks = (len(shell.input_transformers_post), len(formatters.deferred_printers), threads.count("qfnb-io"))
+print(hooks, "qfchat" in shell.magics_manager.magics["cell"])
+"""
+
+
+@pytest.mark.fault("F73")
+def test_the_extension_is_reloaded_and_unloaded_while_a_stream_is_open(kernel, stalled, control):
+    kernel.wait(stalled(CLIENT + "stream = client.do('你是谁', stream=True)\nnext(stream)"))
+    loaded = kernel.run(HOOKS).text
+    for line in ("%load_ext qfnb", "%reload_ext qfnb", "%reload_ext qfnb"):
+        assert kernel.run(line).status == "ok"
+        assert kernel.run(HOOKS).text == loaded
+    assert kernel.run("%unload_ext qfnb").status == "ok"
+    assert kernel.run(HOOKS).text.split() == ["(0,", "0,", "1)", "False"], "objects still use the one I/O thread"
+    assert kernel.run("stream.close()").status == "ok"
+    until(lambda: count_streams(control) == 0)
+    assert kernel.run("%load_ext qfnb\nNone").status == "ok"
+    assert kernel.run(HOOKS).text == loaded
+
+
+@pytest.mark.fault("F62")
+def test_asyncio_run_in_a_cell_is_pythons_own_error_and_await_works(kernel):
+    refused = kernel.run(CLIENT + "import asyncio\nasyncio.run(client.ado('你是谁'))")
+    assert refused.error[-1].endswith("asyncio.run() cannot be called from a running event loop")
+    assert kernel.run("print((await client.ado('你是谁')).text)").status == "ok"
+
+
+BATCH = """
+rows = [f"重启 {number}" for number in range(60)]
+result = qfnb.batch(rows, workers=2, name="restarted")
+"""
+
+
+@pytest.mark.fault("F68", "F69", "F74")
+def test_a_restart_with_open_streams_panels_a_batch_and_a_training_ends_by_itself_and_both_go_on(
+    kernel, slow, stalled, control
+):
+    kernel.run(f"%qftrain start -d {TRAIN} --epoch 50 -o trainer", live=True)
+    kernel.run(CLIENT + BATCH + "result", live=True)
+    kernel.run("import time\nwhile result.progress.ok < 10 or not trainer._run.facts.get('task_id'): time.sleep(0.01)")
+    run = kernel.value("trainer.id").strip("'")
+    control.delete("/_sandbox/faults").raise_for_status()
+    kernel.run("result.pause()")
+    kernel.wait(stalled(CLIENT + "stream = client.do('你是谁', stream=True)\nnext(stream)"))
+    assert kernel.restart() == 0
+    until(lambda: count_streams(control) == 0)
+    assert kernel.run(f"%qftrain attach {run} -o trainer", live=True).status == "ok"
+    kernel.run(CLIENT + BATCH + "result.wait()")
+    assert kernel.value("(result.progress.ok, result.progress.cached >= 10, trainer.id)") == f"(60, True, {run!r})"
+    kernel.run("trainer.stop(); trainer.wait(20)")

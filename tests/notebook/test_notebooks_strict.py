@@ -12,6 +12,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 
 
+@pytest.mark.fault("F72")
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_notebook_runs_in_strict_mode(path):
     command = [sys.executable, str(NOTEBOOKS / "run.py"), str(path)]

@@ -13,6 +13,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
+from support.waiting import until
+
 
 @dataclass
 class Cell:
@@ -61,10 +63,28 @@ class Kernel:
         self.cells: dict[str, Cell] = {}
         self.open_comms: set[str] = set()
         self.run("%load_ext qfnb")
+        self.major = int(self.value("__import__('ipykernel').version_info[0]"))
 
     def close(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+
+    def restart(self) -> int:
+        """Restart as a front end does, and load qfnb; return the exit code of the old process, which ends by itself."""
+        process = self.manager.provisioner.process
+        self.client.shutdown(restart=True)
+        until(lambda: process.poll() is not None, 60)
+        self.manager.restart_kernel(now=True)
+        self.client.wait_for_ready(timeout=60)
+        self.open_comms.clear()
+        self.run("%load_ext qfnb")
+        return int(process.returncode)
+
+    def close_comms(self) -> None:
+        """Close every comm, as a page does that is closed."""
+        for comm in self.open_comms:
+            message = self.client.session.msg("comm_close", {"comm_id": comm, "data": {}})
+            self.client.shell_channel.send(message)
 
     def start(self, code: str, *, live: bool = False) -> Cell:
         """Send a cell, as JupyterLab does (live) or as a program does, and do not wait."""

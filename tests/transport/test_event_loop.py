@@ -1,6 +1,8 @@
 """The I/O loop: used by blocking and async code, interrupted, from any thread."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -17,11 +19,41 @@ def test_blocking_code_runs_a_coroutine():
     assert event_loop.run(number(1)) == 1
 
 
+@pytest.mark.fault("F63")
 def test_blocking_code_runs_a_coroutine_inside_a_running_loop():
     async def cell() -> int:
         return event_loop.run(number(2))
 
     assert asyncio.run(cell()) == 2
+
+
+EVERYWHERE = """
+import asyncio
+import qfnb
+try:
+    import nest_asyncio2 as nest_asyncio  # ipykernel 7 brings it
+except ImportError:
+    import nest_asyncio
+
+client, texts = qfnb.ChatCompletion(), []
+
+async def cell():
+    texts.append(client.do("你好").text)
+    texts.append(await asyncio.to_thread(lambda: client.do("你好").text))
+    texts.append(await asyncio.to_thread(lambda: asyncio.run(client.ado("你好")).text))
+    nest_asyncio.apply()
+    texts.append(asyncio.run(client.ado("你好")).text)
+    texts.append(client.do("你好").text)
+
+asyncio.run(cell())
+assert len(texts) == 5 and len(set(texts)) == 1, texts
+"""
+
+
+@pytest.mark.fault("F63")
+def test_calls_work_in_a_loop_a_thread_another_loop_and_under_nest_asyncio(sandbox):
+    run = subprocess.run([sys.executable, "-c", EVERYWHERE], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
 
 
 def test_async_code_runs_a_coroutine_on_the_same_loop():

@@ -36,6 +36,7 @@ def outcome(script: str) -> tuple[str, str]:
     return completed.stdout.strip(), completed.stderr.strip()
 
 
+@pytest.mark.fault("F74")
 @pytest.mark.parametrize("end", ["pass", "import gc; gc.collect()"], ids=["at once", "after a collection"])
 def test_a_forked_child_and_its_parent_can_both_call(sandbox, end):
     assert outcome(SCRIPT.format(end=end)) == ("both asked", "")
@@ -57,6 +58,7 @@ print("both asked")
     assert outcome(script) == ("both asked", "")
 
 
+@pytest.mark.fault("F74")
 def test_a_script_ends_while_a_variable_holds_a_stream(sandbox):
     script = """
 import qfnb
@@ -69,6 +71,7 @@ print("ends")
     assert outcome(script) == ("ends", "")
 
 
+@pytest.mark.fault("F74")
 @pytest.mark.parametrize("end", ["reply.close()", "list(reply)"])
 def test_a_child_does_not_wait_for_the_stream_of_its_parent(sandbox, end):
     script = f"""

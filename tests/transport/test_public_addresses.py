@@ -21,6 +21,7 @@ def fetch(url):
     return event_loop.run(file_transfer.download_image(url, config.settings(), trusted_host=""))
 
 
+@pytest.mark.fault("F93")
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_and_tunnels_to_them_are_not_public(address):
     assert not is_public_address(address)
@@ -31,6 +32,7 @@ def test_public_addresses_are_public(address):
     assert is_public_address(address)
 
 
+@pytest.mark.fault("F93")
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.1", "[64:ff9b::127.0.0.1]", "[::ffff:10.0.0.1]", "0"])
 def test_no_spelling_of_a_private_address_is_fetched_from(host):
     with pytest.raises(errors.UnexpectedContent, match="private network"):
@@ -55,6 +57,7 @@ def names(monkeypatch):
     return answers, lookups, tried
 
 
+@pytest.mark.fault("F93")
 def test_the_connection_goes_to_the_address_that_was_checked(names):
     answers, lookups, tried = names
     answers += [["8.8.8.8"], ["127.0.0.1"]]
@@ -63,6 +66,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(names):
     assert (lookups, tried) == (["rebinding.example"], ["8.8.8.8"])
 
 
+@pytest.mark.fault("F93")
 def test_a_name_with_one_private_address_is_not_connected_to(names):
     answers, _, tried = names
     answers += [["8.8.8.8", "10.0.0.1"]]

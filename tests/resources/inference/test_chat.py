@@ -1,6 +1,7 @@
 """Chat against the sandbox: both versions, every form of the call, and what is refused before it is sent."""
 
 import asyncio
+import json
 import threading
 
 import pytest
@@ -116,6 +117,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.fault("F76")
 @pytest.mark.parametrize(("arguments", "message"), REFUSED, ids=[message for _, message in REFUSED])
 @pytest.mark.parametrize("stream", [False, True])
 def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, message, stream):
@@ -124,6 +126,15 @@ def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, messa
         ChatCompletion().do(**arguments, stream=stream)
     assert message in str(caught.value)
     assert not server.requests
+
+
+@pytest.mark.fault("F76")
+def test_megabytes_and_nul_are_the_platforms_to_judge_and_arrive_unchanged(scripted):
+    body = json.dumps({"error": {"code": "tokens_too_long", "message": "the max input tokens is 128000"}, "id": "as-1"})
+    server, text = scripted([http_answer(body.encode(), status="400 Bad Request")]), "好\x00" * 1_000_000
+    with pytest.raises(errors.APIError, match=r"tokens_too_long.*128000"):
+        ChatCompletion().do(text)
+    assert [json.loads(sent.split(b"\r\n\r\n", 1)[1])["messages"][0]["content"] for sent in server.requests] == [text]
 
 
 @pytest.mark.parametrize("arguments", [{"version": 3}, {"api_kye": "x"}])

@@ -7,6 +7,7 @@ import os
 import httpx
 import pytest
 from support.raw_http import connect, signed_headers
+from support.scripted_server import http_answer
 from support.waiting import until
 
 from qfnb import errors
@@ -135,6 +136,16 @@ def test_only_public_addresses_and_the_platforms_own_are_downloaded_from(sandbox
         download(url, tmp_path / "x", max_bytes=100)
 
 
+@pytest.mark.fault("F83")
+@pytest.mark.parametrize("status", ["302 Found", "403 Forbidden", "206 Partial Content"])
+def test_a_download_that_leads_elsewhere_has_expired_or_is_a_part_is_refused(scripted, tmp_path, status):
+    server = scripted([http_answer(b"part", status=status, more="location: https://evil.invalid/x\r\n")])
+    with pytest.raises(errors.UnexpectedContent, match=f"HTTP {status[:3]}"):
+        download(f"{server.url}/x.zip", tmp_path / "x", max_bytes=100)
+    assert (len(server.requests), list(tmp_path.iterdir())) == (1, [])
+
+
+@pytest.mark.fault("F83")
 def test_an_address_without_a_file_is_named(sandbox, tmp_path):
     with pytest.raises(errors.UnexpectedContent, match="HTTP 404"):
         download(f"{sandbox.url}/_imports/gone/gone", tmp_path / "x", max_bytes=100)
