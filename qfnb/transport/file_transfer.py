@@ -213,7 +213,7 @@ def _download_request(url: Secret, label: str, *, trusted_hosts: Collection[str]
     """
     try:
         parts = httpx.URL(url.get_secret_value())
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):  # half of a surrogate pair
         parts = httpx.URL()
     host = parts.netloc.decode("ascii")
     is_trusted = bool(host) and host in trusted_hosts and parts.scheme in {"http", "https"}

@@ -76,6 +76,7 @@ def raise_for_error(body: Mapping[str, Any], status: int = 200, headers: Mapping
     if code_and_message is None:
         return
     code, message = code_and_message
+    code = code if isinstance(code, int | str) else json.dumps(code)
     raise build_api_error(code, message, status=status, headers=headers or {}, request_id=_find_request_id(body))
 
 
@@ -154,7 +155,7 @@ def _log_invalid_utf8() -> None:
     logging.getLogger("qfnb").warning("a response has bytes that are not UTF-8: shown as \ufffd (响应含非 UTF-8 字节)")
 
 
-def _find_error(body: Mapping[str, Any]) -> tuple[int | str, str] | None:
+def _find_error(body: Mapping[str, Any]) -> tuple[Any, str] | None:
     error = body.get("error")
     if isinstance(error, Mapping) and body.get("object") != "response":  # v2; a stored response may have failed
         return error.get("code") or error.get("type") or "error", str(error.get("message") or "")

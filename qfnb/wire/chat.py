@@ -192,12 +192,17 @@ def is_final(body: Mapping[str, Any]) -> bool:
 
 def finish_reason(body: Mapping[str, Any]) -> str | None:
     """Return the finish reason, None until the model has stopped."""
-    for choice in body.get("choices") or ():
-        return choice.get("finish_reason") or None
-    return body.get("finish_reason") or None
+    reason = (_first_choice(body) or body).get("finish_reason")
+    return str(reason) if reason else None
 
 
 def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    for choice in body.get("choices") or ():
-        return choice.get("message") or choice.get("delta") or {"content": choice.get("text")}
-    return {}
+    choice = _first_choice(body)
+    messages = (choice.get("message"), choice.get("delta"), {"content": choice.get("text")})
+    return next((message for message in messages if message and isinstance(message, Mapping)), {})
+
+
+def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = body.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, Mapping) else {}

@@ -132,7 +132,7 @@ def find_chat_defect(body: Mapping[str, Any]) -> str:
         return ""
     choice = body["choices"][0]
     is_text = choice.get("text") is not None or bool(_MESSAGE_FIELDS & (choice.get("message") or {}).keys())
-    is_withheld = choice.get("finish_reason") not in {None, "stop"}  # content_filter: there is nothing to show
+    is_withheld = choice.get("finish_reason") not in (None, "stop")  # content_filter: there is nothing to show
     return "" if is_text or is_withheld else "choices.0: there is no message with a content"
 
 

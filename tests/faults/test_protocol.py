@@ -1,6 +1,7 @@
 """Answers that are not as documented: bytes, events, dates, states, lists and pictures (F18-F36)."""
 
 import base64
+import contextlib
 import io
 import json
 
@@ -121,3 +122,26 @@ def test_a_picture_is_the_same_in_every_field_that_it_may_come_in(scripted):
         answer = http_answer(json.dumps({"id": "x", "created": 1, "data": [row]}).encode())
         server.answers[:] = [[answer], [http_answer(picture, kind="image/png")]]
         assert Text2Image().do("山").images == [picture]
+
+
+ANSWER = {"id": "as-1", "choices": [{"index": 0, "message": {"content": "hi"}}]}
+PICTURE = {"id": "as-1", "created": 1, "data": [{"b64_json": "aGk="}]}
+ODD = [
+    (ChatCompletion, ANSWER | {"choices": [{"message": {"content": "hi"}, "finish_reason": [None]}]}),
+    (ChatCompletion, ANSWER | {"choices": [{"message": "hi", "finish_reason": {"a": 1}}]}),
+    (ChatCompletion, {"error_code": {"a": 1}}),
+    (ChatCompletion, {"error": {"code": [1.5], "message": None}}),
+    (Text2Image, PICTURE | {"data": 1.5}),
+    (Text2Image, PICTURE | {"data": [{"url": "\ud800"}]}),
+    (Text2Image, PICTURE | {"choices": [[]]}),
+    (Text2Image, PICTURE | {"choices": 10**30}),
+]
+
+
+@pytest.mark.fault("F25", "F28")
+@pytest.mark.parametrize(("kind", "body"), ODD)
+def test_json_of_any_shape_is_an_answer_or_one_of_our_errors(scripted, kind, body):
+    scripted([http_answer(json.dumps(body).encode())])
+    with contextlib.suppress(errors.QianfanError):  # every other exception fails the test
+        reply = kind().do("x")
+        assert (reply.request_id, bool(repr(reply))) == ("as-1", True)

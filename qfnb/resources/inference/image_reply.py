@@ -72,7 +72,8 @@ class ImageResponse(Reply[wire.ImageReply]):
     @property
     def from_sandbox(self) -> bool:
         """Whether the local sandbox drew them."""
-        return any("sandbox" in row for row in self.body.get("data") or () if isinstance(row, Mapping))
+        rows = self.body.get("data")
+        return isinstance(rows, list) and any("sandbox" in row for row in rows if isinstance(row, Mapping))
 
     def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
         """Write the images as PNG files with prompt, model, seed and size as metadata.
