@@ -10,6 +10,7 @@ import httpx
 import yarl
 
 from ..config import Secret
+from ..redact import hide_secrets_in
 from .public_addresses import PrivateAddressError, PublicResolver
 from .request import PUBLIC_ONLY, URL_TO_SEND, BytesStream, CertificateError, NotPublicError
 
@@ -97,7 +98,7 @@ class Connections(httpx.AsyncBaseTransport):
         """
         content = _request_content(request)
         timeouts = request.extensions.get("timeout", {})
-        failure: httpx.RequestError | None = None
+        failure: Exception | None = None
         try:
             session = await self._select_session(request)
             response = await session.request(
@@ -112,6 +113,8 @@ class Connections(httpx.AsyncBaseTransport):
             )
         except (aiohttp.ClientError, PrivateAddressError) as error:
             failure = _translate_error(error)
+        except Exception as error:  # noqa: BLE001 - raised again, without the frames that have the keys
+            failure = hide_secrets_in(error)
         if failure is not None:  # raised here, where aiohttp's frames with the keys are not its context
             is_cut = isinstance(content, _UploadStream) and content.is_cut
             raise httpx.WriteError(_NOT_SENT_MESSAGE) if type(failure) is httpx.ReadError and is_cut else failure

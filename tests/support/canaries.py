@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from qfnb.config import _SettingsInputs
+
 MARK = "CANARY7"
 
 SECRETS = {
@@ -71,11 +73,15 @@ def texts_of(error: BaseException) -> str:
     return "\n".join(texts)
 
 
+_NOT_OPENED = (Mapping, SecretStr, _SettingsInputs)
+"""Replies, which are the user's data, and opaque holders, whose attributes no line of a frame names."""
+
+
 def _variables(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield variables, and the attributes of our objects; but of replies, which are the user's data."""
+    """Yield variables, and the attributes of our objects."""
     for name, value in values.items():
         yield f"{name} = {value!r}"
-        if type(value).__module__.startswith("qfnb") and not isinstance(value, Mapping | SecretStr):
+        if type(value).__module__.startswith("qfnb") and not isinstance(value, _NOT_OPENED):
             yield from (f"{name}.{key} = {attribute!r}" for key, attribute in _attributes(value))
 
 
