@@ -43,8 +43,10 @@ class EventParser:
         Raises:
             ResponseTooLarge: one event has more than MAX_EVENT_BYTES bytes.
         """
-        if self._ends_with_cr and chunk:
-            chunk, self._ends_with_cr = chunk.removeprefix(b"\n"), False
+        if not chunk:  # it says nothing of the line end that the chunk before may have begun
+            return []
+        if self._ends_with_cr:
+            chunk = chunk.removeprefix(b"\n")
         end_of_line, *lines = _LINE_END.split(chunk)  # not of the whole buffer: a long event takes many chunks
         self._buffer += end_of_line
         if lines:

@@ -1,7 +1,7 @@
 """Server-sent events: the same for any chunks, line ends and characters."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from qfnb.errors import ResponseTooLarge
 from qfnb.transport import sse
@@ -25,6 +25,11 @@ def test_any_chunking_gives_the_same_events(texts, end, data):
     frames = b"".join(b"data: " + text.encode() + end + end for text in texts)
     cuts = data.draw(st.lists(st.integers(0, len(frames)), max_size=12))
     assert [event.data for event in split(frames, cuts)] == texts
+
+
+@pytest.mark.fault("F18")
+def test_an_empty_chunk_between_cr_and_lf_ends_no_line_twice():
+    assert split(b"data: a\r\ndata: b\r\n\r\n", [8, 8]) == [Event("a\nb")]
 
 
 @pytest.mark.fault("F18")
@@ -67,3 +72,51 @@ def test_the_work_for_a_long_event_grows_with_its_length_only():
     parser, chunks = EventParser(), [b"data: ", *[bytes(1024)] * 8000, b"\n\n"]
     (event,) = [event for chunk in chunks for event in parser.feed(chunk)]
     assert len(event.data) == 8000 * 1024
+
+
+def parse_whole(data: bytes) -> list[Event]:
+    """Parse a whole stream by the rules of the standard, and of the platform's bare lines; the reference."""
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    *lines, tail = text.split("\n")
+    events, values, name = [], [], ""
+    for line in lines:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            events += [Event("\n".join(values), name)] if values else []
+            values, name = [], ""
+        elif field == "data":
+            values.append(value)
+        elif field == "event":
+            name = value
+        elif field not in {"", "id", "retry"}:
+            events.append(Event(stray=line))
+    is_stray = tail and tail.partition(":")[0] not in {"", "id", "retry", "data", "event"}
+    return [*events, Event(stray=tail)] if is_stray else events
+
+
+LINES = st.sampled_from([
+    b"", b"", b"data: a", b"data:b", b"data:  c", b"data", b"data:", b"event: chat", b"event", b": comment", b"id: 7",
+    b"retry: 1", b'{"error_code": 1}', b"dataset: x", b"data: \xe4\xbd", b"data: \xff\xfe", b" data: x", b"\x00", b"[DONE]",
+    "data: 你😀\u2028\x85\x0b\x1c".encode(), "\ufeffdata: x".encode(), b"data: " + b"x" * 70,
+])  # fmt: skip
+
+
+@pytest.mark.fault("F18", "F19", "F20", "F21", "F22")
+@given(
+    lines=st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r\n", b"\r"])), max_size=12),
+    tail=LINES,
+    has_mark=st.booleans(),
+    data=st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_stream_in_any_chunks_is_what_the_reference_parser_reads(lines, tail, has_mark, data):
+    stream = b"\xef\xbb\xbf" * has_mark + b"".join(line + end for line, end in lines) + tail
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=20))
+    assert split(stream, cuts) == parse_whole(stream)
+
+
+@given(stream=st.binary(max_size=60), data=st.data())
+def test_any_bytes_in_any_chunks_are_what_the_reference_parser_reads(stream, data):
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=8))
+    assert split(stream, cuts) == parse_whole(stream)

@@ -1,10 +1,17 @@
 """Records accept what the platform really sends; the endpoint table is consistent."""
 
+import importlib
+import pkgutil
 import string
+import types
+from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
+import qfnb.wire
 from qfnb.wire import chat, error_codes, finetune_v2
+from qfnb.wire.base import Record
 from qfnb.wire.endpoints import ENDPOINTS
 
 
@@ -49,3 +56,81 @@ def test_every_row_of_the_endpoint_table_is_consistent(row):
     assert (row.action is not None, row.envelope == "action") == (is_action, is_action)
     assert row.plane != "console" or is_action or row.path.startswith("/wenxinworkshop/")
     assert row.repeatable or row.method == "POST"
+
+
+def records(kind=Record):
+    """Return every class of records."""
+    for module in pkgutil.iter_modules(qfnb.wire.__path__):
+        importlib.import_module(f"qfnb.wire.{module.name}")
+    below = {each: None for child in kind.__subclasses__() for each in (child, *records(child))}
+    return sorted(below, key=lambda each: f"{each.__module__}.{each.__name__}")
+
+
+RECORDS = records()
+EXAMPLES = {str: "x", int: 1, float: 1.5, bool: True, bytes: "x", Any: "x", dict: {}}
+UNKNOWN = {"xNew": {"list": [1, None, "文", {"deep": None}]}, "x_flag": True}
+
+
+def example(annotation, unknown, depth=0):
+    """Return JSON of a type, with the unknown fields in it wherever there is a record."""
+    arguments, origin = get_args(annotation), get_origin(annotation) or annotation
+    if isinstance(origin, type) and issubclass(origin, Record):
+        return example_record(annotation, unknown, depth + 1)
+    if origin in {Union, types.UnionType}:
+        chosen = [each for each in arguments if each is not type(None)]
+        return example(
+            next((each for each in chosen if "Record" in str(getattr(each, "__mro__", each))), chosen[0]),
+            unknown,
+            depth,
+        )
+    if origin is list:
+        return [example(arguments[0], unknown, depth)] if depth < 4 else []
+    return arguments[0] if origin is Literal else EXAMPLES.get(origin, "x")
+
+
+def example_record(record, unknown, depth=0):
+    fields = {
+        field.serialization_alias or field.alias or name: example(field.annotation, unknown, depth)
+        for name, field in record.model_fields.items()
+        if not field.exclude and (field.is_required() or depth < 3)
+    }
+    return {**fields, **unknown}
+
+
+def unknown_fields(value, names):
+    """Return the unknown fields at every place of JSON that has them."""
+    if isinstance(value, dict):
+        own = [{name: value[name] for name in names}] if names <= value.keys() else []
+        return own + [each for name in value.keys() - names for each in unknown_fields(value[name], names)]
+    return [each for item in value for each in unknown_fields(item, names)] if isinstance(value, list) else []
+
+
+def assert_kept(record, unknown):
+    sent = example_record(record, unknown)
+    kept = record.model_validate(sent).model_dump(mode="json", by_alias=True)
+    places = unknown_fields(sent, unknown.keys())
+    assert places
+    assert unknown_fields(kept, unknown.keys()) == [unknown] * len(places)
+
+
+@pytest.mark.fault("F31")
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_every_record_keeps_unknown_fields_at_every_depth(record):
+    assert_kept(record, UNKNOWN)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(record=st.sampled_from(RECORDS), name=st.text(min_size=1), value=JSON)
+@settings(max_examples=25, deadline=None)
+def test_any_unknown_field_with_any_value_is_kept(record, name, value):
+    assert_kept(record, {f"x{name}": value})
