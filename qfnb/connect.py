@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .sandbox import Address
 
 SANDBOX_TTL_S = 1.0
-"""Seconds for which a sandbox that was reached counts as running."""
+"""Seconds for which a sandbox that was reached counts as running, unless a connection to it breaks."""
 
 SANDBOX_POLLING_S = 0.3
 """Seconds between two polls of a job in the sandbox."""
@@ -220,8 +220,11 @@ def _start_sandbox(settings: Settings) -> Platform:
 
 
 def _recent_sandbox() -> Platform | None:
-    last = _last_sandbox
-    return last[0] if last and time.monotonic() - last[1] < SANDBOX_TTL_S else None
+    if _last_sandbox is None or time.monotonic() - _last_sandbox[1] > SANDBOX_TTL_S:
+        return None
+    platform = _last_sandbox[0]
+    client = _clients.get(platform)
+    return None if client and client.is_connection_lost else platform
 
 
 def sandbox_platform(address: Address) -> Platform:

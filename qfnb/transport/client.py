@@ -58,10 +58,13 @@ class Client:
     """Sends records to the endpoints of one platform.
 
     Its coroutines run on the I/O loop only (see `event_loop`).
+
+    Attributes:
+        is_connection_lost: whether the latest connection broke, or could not be opened.
     """
 
     def __init__(self, platform: Platform) -> None:
-        self.platform = platform
+        self.platform, self.is_connection_lost = platform, False
         self._auth_by_plane, self._routes = AuthByPlane(platform), RouteCache(platform)
         self._retry_budget = RetryBudget()
         for secret in platform.credentials:
@@ -137,6 +140,7 @@ class Client:
                     statistic = {"request_latency": time.perf_counter() - started_at}
                     yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
+                self.is_connection_lost = isinstance(error, httpx.RequestError)
                 failure = errors.StreamInterrupted(
                     f"{self._host(endpoint)} stopped mid-answer: {http.error_text(error)}", events=n_events
                 )
@@ -238,6 +242,7 @@ class Client:
         except (errors.QianfanError, httpx.RequestError) as error:
             state.is_on_wire = False
             failure = http.translate_error(error, request.url)
+            self.is_connection_lost = isinstance(failure, errors.ConnectionFailed)
             if limiter is not None and isinstance(failure, errors.RateLimitError):
                 limiter.record_refusal(refusals, failure)
             if isinstance(failure, errors.AuthError):
@@ -250,6 +255,7 @@ class Client:
                 limiter.release()
         if failure is not None:
             raise failure
+        self.is_connection_lost = False
         if limiter is not None:
             latency_s, used_tokens = time.perf_counter() - started_at, total_tokens(result)
             limiter.record_success(

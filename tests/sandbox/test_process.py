@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.waiting import until
 
-from qfnb import cli, errors
+from qfnb import ChatCompletion, cli, errors
 from qfnb.sandbox import ensure, find, reset, stop
 
 
@@ -30,6 +30,16 @@ def test_it_is_found_again_and_stopped(home):
     assert ensure(home) == ensure(home)
     assert stop(home)
     assert find(home) is None
+
+
+def test_a_call_right_after_a_broken_one_starts_it_again(sandbox, fault):
+    fault("chat.v2", "stall", after=3)
+    pieces = ChatCompletion().do("你是谁", stream=True)
+    next(pieces)
+    os.kill(sandbox.pid, signal.SIGKILL)
+    with pytest.raises(errors.StreamInterrupted):
+        list(pieces)
+    assert ChatCompletion().do("你是谁", retry_count=1).text
 
 
 def test_after_a_kill_it_comes_back_at_the_same_place_with_the_same_keys(home):
