@@ -44,6 +44,22 @@ def fault(control: httpx.Client) -> Callable[..., None]:
 
 
 @pytest.fixture
+def hold(control: httpx.Client) -> Iterator[Callable[..., None]]:
+    """Hold the chat calls after the next ones until `hold(release=True)` or the test's end; `hold(3)` lets three go."""
+
+    def hold_after(calls: int = 0, *, release: bool = False) -> None:
+        earlier = control.get("/_sandbox/faults").json()["faults"]
+        for fault, times in () if release else (("slow", calls), ("hold", None)):
+            body = {"endpoint": "chat.v2", "fault": fault, "times": times}
+            control.post("/_sandbox/faults", json=body).raise_for_status()
+        for fault in earlier:  # now the new rules decide, and what was held goes on
+            control.delete(f"/_sandbox/faults/{fault['id']}").raise_for_status()
+
+    yield hold_after
+    control.delete("/_sandbox/faults").raise_for_status()
+
+
+@pytest.fixture
 def clock(sandbox: Address) -> Iterator[Callable[..., None]]:
     """Stop the sandbox's clock, and with it its jobs: they answer a slice of their rows for each `clock(advance=1)`.
 

@@ -33,20 +33,6 @@ def repeat_fault(control: httpx.Client) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def hold(control: httpx.Client) -> Iterator[Callable[..., Any]]:
-    """Hold the answers to chat calls after the first ones; call it with `release=True` to let all go on."""
-
-    def hold_after(answers: int = 0, *, release: bool = False) -> None:
-        control.request("DELETE", "/_sandbox/faults").raise_for_status()
-        for fault, times in () if release else (("slow", answers), ("hold", None)):
-            body = {"endpoint": "chat.v2", "fault": fault, "times": times}
-            control.post("/_sandbox/faults", json=body).raise_for_status()
-
-    yield hold_after
-    hold_after(release=True)
-
-
-@pytest.fixture
 def interrupt() -> Iterator[Callable[[Callable[[], Any]], None]]:
     """Press Ctrl+C once a condition is true, as the terminal and ■ do."""
     main = threading.main_thread().ident

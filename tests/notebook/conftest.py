@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from support.kernel import Kernel
 
@@ -25,8 +26,18 @@ def kernel(_kernel: Kernel, sandbox: Any) -> Kernel:
 
 
 @pytest.fixture
-def slow(control: httpx.Client, fault: Callable[..., None]) -> Iterator[None]:
-    """Every answer takes a while."""
-    fault("chat.v2", "slow", seconds=0.05, times=None)
-    yield
-    control.delete("/_sandbox/faults").raise_for_status()
+def busy_cell(kernel: Kernel, tmp_path: Path) -> Callable[..., Any]:
+    """A context with a cell that runs until its end."""
+
+    @contextlib.contextmanager
+    def run() -> Iterator[None]:
+        end = tmp_path / "end"
+        code = f"import pathlib, time\nprint('busy')\nwhile not pathlib.Path({str(end)!r}).exists(): time.sleep(0.01)"
+        cell = kernel.start(code, live=True)
+        kernel.until(lambda: "busy" in cell.text)
+        yield
+        assert not cell.status
+        end.touch()
+        kernel.wait(cell)
+
+    return run

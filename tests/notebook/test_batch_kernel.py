@@ -1,6 +1,5 @@
 """`%qfbatch` in a real kernel: the panel moves, ■ keeps what is done, a new kernel asks only what is missing."""
 
-import json
 import re
 import time
 
@@ -27,28 +26,31 @@ def start_batch(kernel):
     kernel.run("result.cancel(); result.wait(); del result")
 
 
-def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(kernel, start_batch, slow, monkeypatch):
+def test_a_live_panel_moves_while_another_cell_is_busy_and_ends_static(
+    kernel, start_batch, hold, busy_cell, monkeypatch
+):
     before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
+    hold(20)
     cell = start_batch(300, live=True)
     assert WIDGET in cell.outputs[0]["data"]
     assert len(kernel.open_comms - before) <= 13
-    busy = kernel.start("time.sleep(2)", live=True)
-    first = len(messages)
-    kernel.wait(busy)
-    texts = {json.dumps(content["data"]) for _, kind, content in messages[first:] if kind == "comm_msg"}
-    assert len(texts) >= 5, "the panel did not move"
+    with busy_cell():
+        for _ in range(5):
+            count = len(set(kernel.widget_texts))
+            hold(20)
+            kernel.until(lambda: len(set(kernel.widget_texts)) > count)  # noqa: B023 - called at once
+    hold(release=True)
     assert kernel.run("%qfbatch wait", live=True).outputs == []
-    kernel.listen(0.5)
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"] and kernel.open_comms == before)
     assert len(cell.outputs) == 1
-    assert WIDGET not in cell.outputs[0]["data"]
     assert "300 / 300" in cell.text
     assert "Done" in cell.html
-    assert kernel.open_comms == before
     redraws = [at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]
-    assert max_per_second(redraws) <= 10
+    assert max_per_second(redraws) <= 12
 
 
-def test_a_panel_that_is_saved_while_it_works_says_how_far_it_was_and_when(kernel, start_batch, slow):
+def test_a_panel_that_is_saved_while_it_works_says_how_far_it_was_and_when(kernel, start_batch, hold):
+    hold(20)
     kernel.run("from qfnb.views import display")
     kernel.run("display.RENEW_S = 0.0")
     cell = start_batch(300, live=True)
@@ -57,7 +59,9 @@ def test_a_panel_that_is_saved_while_it_works_says_how_far_it_was_and_when(kerne
     assert WIDGET in cell.outputs[0]["data"]
     assert re.search(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, not followed any more", cell.text)
     assert "not followed any more" in cell.html
-    kernel.run("result.cancel(); result.wait()")
+    kernel.run("result.cancel()")
+    hold(release=True)
+    kernel.run("result.wait()")
     kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
     assert "not followed" not in cell.text + cell.html
 
@@ -71,29 +75,31 @@ def test_a_launcher_that_is_saved_unlaunched_shows_the_form_and_when(kernel):
     assert "not followed" not in cell.text + cell.html
 
 
-def test_a_paused_panel_is_silent(kernel, start_batch, slow, monkeypatch):
-    start_batch(500, live=True)
+def test_a_paused_panel_is_silent(kernel, start_batch, hold):
+    hold(20)
+    start_batch(100, live=True)
     kernel.run("%qfbatch pause")
-    kernel.listen(1)
-    messages = record_messages(kernel, monkeypatch)
-    kernel.listen(1.5)
-    assert [kind for _, kind, _ in messages if kind == "comm_msg"] == []
+    hold(release=True)
+    kernel.until(lambda: kernel.value("(result.progress.state, result.progress.in_flight)") == "('paused', 0)")
+    kernel.until_silent()
+    hold(20)
     kernel.run("%qfbatch resume result", live=True)
     assert kernel.value("result.progress.state") == "'running'"
 
 
 @pytest.mark.parametrize("line", ["%qfbatch wait", "result.wait()"])
 @pytest.mark.parametrize("live", [True, False])
-def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(kernel, start_batch, slow, control, line, live):
-    start_batch(3000, live=live)
-    cell = kernel.start(line, live=live)
-    kernel.listen(0.7)
-    kernel.interrupt()
-    started_at = time.monotonic()
+def test_an_interrupt_sends_nothing_more_and_keeps_what_is_done(kernel, start_batch, hold, control, line, live):
+    hold(20)
+    before = request_counts(control).get("chat.v2", 0)
+    start_batch(300, live=live)
+    cell = kernel.start(f"print('waiting')\n{line}", live=live)
+    kernel.until(lambda: "waiting" in cell.text and request_counts(control)["chat.v2"] == before + 24)
     kernel.listen(0.5)
     request_count = request_counts(control)
+    kernel.interrupt()
     kernel.wait(cell)
-    assert time.monotonic() - started_at < 1.5
+    hold(release=True)
     assert cell.status == "error"
     if line == "%qfbatch wait":
         assert len(cell.error) == 1
@@ -101,7 +107,7 @@ def test_an_interrupt_stops_within_half_a_second_and_keeps_what_is_done(kernel, 
     kernel.run("result.wait()")
     assert request_counts(control) == request_count
     done = int(kernel.value("result.progress.ok"))
-    assert 10 < done < 3000
+    assert 20 <= done <= 24
     assert kernel.value("int((result.to_frame()['error'] == '').sum())") == str(done)
     assert kernel.value("result.progress.state") == "'cancelled'"
 
@@ -119,7 +125,8 @@ def test_a_static_notebook_gets_one_line_and_then_the_panel_from_the_cell_that_w
 
 
 @pytest.mark.fault("F69")
-def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, control):
+def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(hold, control):
+    hold(40)
     control.post("/_sandbox/register", json={"on": True})
     data, kernels = ROWS % 120 + f"\ndf['review'] += ' {time.time_ns()}'", [Kernel()]
     try:
@@ -127,11 +134,12 @@ def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, 
         kernels[0].run(START, live=True)
         kernels[0].run("while result.progress.finished_rows < 40: time.sleep(0.01)")
         kernels[0].close()
+        hold(release=True)
         kernels.append(Kernel())
         kernels[1].run(data)
         cell = kernels[1].run(START, live=True)
         assert kernels[1].run("result.wait()").status == "ok"
-        kernels[1].listen(0.5)
+        kernels[1].until(lambda: "120 / 120" in cell.text)
     finally:
         kernels[-1].close()
     counts = control.get("/_sandbox/register").json()
@@ -143,7 +151,8 @@ def test_a_killed_kernel_and_the_same_cell_again_ask_only_what_is_missing(slow, 
 
 
 @pytest.mark.fault("F66")
-def test_running_the_cell_again_while_it_runs_shows_the_same_batch(kernel, start_batch, slow):
+def test_running_the_cell_again_while_it_runs_shows_the_same_batch(kernel, start_batch, hold):
+    hold(60)
     cell = start_batch(400, live=True)
     kernel.run("first = result")
     again = kernel.run(START.replace("-w 4", "-w 6"), live=True)
@@ -155,19 +164,22 @@ def test_running_the_cell_again_while_it_runs_shows_the_same_batch(kernel, start
 
 
 @pytest.mark.fault("F67")
-def test_a_page_that_is_closed_costs_the_batch_nothing_and_the_panel_can_be_shown_again(kernel, start_batch, slow):
+def test_a_page_that_is_closed_costs_the_batch_nothing_and_the_panel_can_be_shown_again(kernel, start_batch, hold):
+    hold(60)
     start_batch(200, live=True)
     kernel.close_comms()
     cell = kernel.run("while result.progress.finished_rows < 40: time.sleep(0.01)", live=True)
     assert (cell.status, cell.outputs) == ("ok", [])
     shown = kernel.run("%qfbatch show", live=True)
     assert WIDGET in shown.outputs[0]["data"]
+    hold(release=True)
     assert kernel.run("%qfbatch wait", live=True).status == "ok"
     kernel.until(lambda: WIDGET not in shown.outputs[0]["data"])
     assert "200 / 200" in shown.text
 
 
-def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, start_batch, slow):
+def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, start_batch, hold):
+    hold()
     start_batch(200, START + " --name older")
     kernel.run("older = result")
     kernel.run('%qfbatch df --prompt "另一个 {review}" --name newer -o result')
@@ -175,14 +187,19 @@ def test_the_newest_is_meant_and_others_by_variable_or_name(kernel, start_batch,
     assert "older" in kernel.run("%qfbatch show older").text
     kernel.run("%qfbatch cancel\nresult.wait()")
     assert kernel.value("(result.progress.state, older.progress.is_finished)") == "('cancelled', False)"
-    kernel.run("%qfbatch cancel older\nolder.wait()")
+    kernel.run("%qfbatch cancel older")
+    hold(release=True)
+    kernel.run("older.wait()")
     assert kernel.value("older.progress.state") == "'cancelled'"
     assert {"older", "newer"} <= set(kernel.run("%qfbatch list").text.split())
 
 
-def test_a_batch_goes_on_by_its_name_and_is_deleted_by_its_name(kernel, start_batch, slow):
+def test_a_batch_goes_on_by_its_name_and_is_deleted_by_its_name(kernel, start_batch, hold):
+    hold(10)
     start_batch(60, START + " --name going")
-    kernel.run("%qfbatch cancel\nresult.wait()\ndel result")
+    kernel.run("%qfbatch cancel")
+    hold(release=True)
+    kernel.run("result.wait()\ndel result")
     assert kernel.run("%qfbatch resume going -w 9 -o result").status == "ok"
     assert "60 / 60" in kernel.run("%qfbatch wait going").text
     assert kernel.run("%qfbatch delete going").status == "ok"

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from support.canaries import SECRETS, search
+from support.kernel import request_counts
 
 pytestmark = pytest.mark.kernel
 
@@ -13,9 +14,8 @@ BUTTON = "[w for w in __import__('ipywidgets').Widget.widgets.values() if type(w
 
 def test_several_models_answer_side_by_side(kernel):
     cell = kernel.run("%%qfchat -m ernie-speed-8k,ERNIE-4.0-8K -o both\n你是谁", live=True)
-    kernel.listen(0.3)
-    assert len(cell.outputs) == 1
-    assert WIDGET not in cell.outputs[0]["data"]
+    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
+    assert [output["output_type"] for output in cell.outputs].count("display_data") == 1
     assert cell.html.count("不是文心一言") == 2
     assert "ernie-speed-8k" in cell.html
     assert "ERNIE-4.0-8K" in cell.html
@@ -34,25 +34,20 @@ def test_all_models_failing_is_an_error(kernel):
     assert kernel.run("%%qfchat -m no-such-a,no-such-b\n你是谁").status == "error"
 
 
-def test_comparing_asks_at_the_same_time(kernel, control):
+def test_comparing_asks_at_the_same_time(kernel, control, hold):
+    before = request_counts(control)["chat.v2"]
+    hold()
     cell = kernel.start("%%qfchat -m ernie-speed-8k,ernie-4.0-8k,ernie-3.5-8k\n你是谁", live=True)
-    max_open = [0]
-
-    def three():
-        max_open[0] = max(max_open[0], control.get("/_sandbox/health").json()["streams"])
-        return max_open[0] >= 3 or cell.status
-
-    kernel.until(three)
-    kernel.wait(cell)
-    assert max_open[0] == 3
+    kernel.until(lambda: request_counts(control)["chat.v2"] == before + 3)
+    hold(release=True)
+    assert kernel.wait(cell).status == "ok"
 
 
 @pytest.mark.fault("F65")
 def test_a_click_on_stop_ends_the_answer_while_the_cell_runs(kernel, fault):
     fault("chat.v2", "stall", after=3)
     cell = kernel.start("%%qfchat -o partial\n你是谁", live=True)
-    kernel.until(lambda: kernel.open_comms and cell.outputs)
-    kernel.listen(0.5)
+    kernel.until_widget_shows("我是")
     for comm in kernel.open_comms:
         content = {"comm_id": comm, "data": {"method": "custom", "content": {"event": "click"}}}
         message = kernel.client.session.msg("comm_msg", content)
@@ -62,9 +57,8 @@ def test_a_click_on_stop_ends_the_answer_while_the_cell_runs(kernel, fault):
         assert kernel.wait(cell).status == "error"
         return
     kernel.wait(cell)
-    kernel.listen(0.3)
     assert cell.status == "ok"
-    assert "已中断" in cell.html
+    kernel.until(lambda: "已中断" in cell.html)
     assert kernel.value("len(partial.text) > 0") == "True"
 
 

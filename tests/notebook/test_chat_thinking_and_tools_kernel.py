@@ -1,7 +1,6 @@
 """`%%qfchat --think`, `--tools` and `-f pydantic:`, in a real kernel, asked of a scripted server."""
 
 import json
-import time
 
 import pytest
 from support.chat_script import sent_bodies, streamed, tool_call, whole
@@ -153,10 +152,8 @@ def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_
     cell = kernel.start(code)
     kernel.until((tmp_path / "started").exists)
     kernel.interrupt()
-    started = time.monotonic()
     kernel.wait(cell)
-    assert time.monotonic() - started < 5
-    assert "已中断" in cell.html if is_cell else "KeyboardInterrupt" in cell.text
+    kernel.until(lambda: "已中断" in cell.html if is_cell else "KeyboardInterrupt" in cell.text)
     kernel.until((tmp_path / "ended").exists)
 
 
@@ -224,7 +221,7 @@ def test_a_function_and_a_format_go_together(kernel, answering):
 def test_a_reply_without_pictures_is_one_error_and_leaves_no_button(kernel, answering):
     answering([http_answer(b'{"id": "as-9", "data": null}')])
     cell = kernel.run("%%qfimage\n猫", live=True)
-    kernel.listen(0.3)
+    kernel.until(lambda: not cell.html.strip())
     assert "UnexpectedContent" in cell.error[0]
     assert "(request as-9)" in cell.error[0]
     assert (cell.html.strip(), [output["output_type"] for output in cell.outputs].count("error")) == ("", 1)

@@ -48,7 +48,7 @@ def test_interrupts_end_a_call_that_stalls_and_the_next_cell_runs(kernel, stalle
     cell = stalled(code, live=True)
     for _ in range(n_interrupts):
         kernel.interrupt()
-    kernel.wait(cell, 20)
+    kernel.wait(cell)
     until(lambda: count_streams(control) == 0)
     kernel.until(lambda: not any(WIDGET in output.get("data", {}) for output in cell.outputs))
     assert kernel.value("40 + 2") == "42"
@@ -93,8 +93,9 @@ result = qfnb.batch(rows, workers=2, name="restarted")
 
 @pytest.mark.fault("F68", "F69", "F74")
 def test_a_restart_with_open_streams_panels_a_batch_and_a_training_ends_by_itself_and_both_go_on(
-    kernel, slow, stalled, control
+    kernel, hold, stalled, control
 ):
+    hold(10)
     kernel.run(f"%qftrain start -d {TRAIN} --epoch 50 -o trainer", live=True)
     kernel.run(CLIENT + BATCH + "result", live=True)
     kernel.run("import time\nwhile result.progress.ok < 10 or not trainer._run.facts.get('task_id'): time.sleep(0.01)")
@@ -107,4 +108,4 @@ def test_a_restart_with_open_streams_panels_a_batch_and_a_training_ends_by_itsel
     assert kernel.run(f"%qftrain attach {run} -o trainer", live=True).status == "ok"
     kernel.run(CLIENT + BATCH + "result.wait()")
     assert kernel.value("(result.progress.ok, result.progress.cached >= 10, trainer.id)") == f"(60, True, {run!r})"
-    kernel.run("trainer.stop(); trainer.wait(20)")
+    kernel.run("trainer.stop(); trainer.wait(60)")

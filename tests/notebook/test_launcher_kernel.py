@@ -54,8 +54,7 @@ def test_a_form_that_is_shown_again_has_one_place(kernel, data):
     wait_for(kernel, READY)
     kernel.run("form", live=True)
     wait_for(kernel, READY)
-    kernel.listen(0.3)
-    assert WIDGET not in first.outputs[0]["data"]
+    kernel.until(lambda: WIDGET not in first.outputs[0]["data"])
     assert len(kernel.open_comms - before) <= 40
     kernel.run("form.close()")
     kernel.until(lambda: kernel.open_comms == before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Kernel:
         self.client.wait_for_ready(timeout=60)
         self.cells: dict[str, Cell] = {}
         self.open_comms: set[str] = set()
+        self.widget_texts: list[str] = []
         self.run("%load_ext qfnb")
         self.major = int(self.value("__import__('ipykernel').version_info[0]"))
 
@@ -92,6 +94,7 @@ class Kernel:
         content |= {"allow_stdin": False, "stop_on_error": False}
         metadata = {"cellId": "cell-1"} if live else {}
         message = self.client.session.msg("execute_request", content, metadata=metadata)
+        self.widget_texts.clear()
         self.client.shell_channel.send(message)
         cell = self.cells[message["header"]["msg_id"]] = Cell(message["header"]["msg_id"])
         return cell
@@ -114,6 +117,18 @@ class Kernel:
             except Empty:
                 continue
 
+    def until_widget_shows(self, text: str) -> None:
+        """Wait until a widget has shown a text since the latest cell was sent."""
+        self.until(lambda: any(text in shown for shown in self.widget_texts))
+
+    def until_silent(self, seconds: float = 1) -> None:
+        """Wait until no widget has changed for some time."""
+        is_silent = False
+        while not is_silent:
+            self.widget_texts.clear()
+            self.listen(seconds)
+            is_silent = not self.widget_texts
+
     def listen(self, seconds: float) -> None:
         """Take messages for some time."""
         deadline = time.monotonic() + seconds
@@ -131,6 +146,8 @@ class Kernel:
         cell = self.cells.get(message["parent_header"].get("msg_id", ""))
         if kind == "comm_open":
             self.open_comms.add(content["comm_id"])
+        elif kind == "comm_msg":
+            self.widget_texts.append(json.dumps(content["data"], ensure_ascii=False))
         elif kind == "comm_close":
             self.open_comms.discard(content["comm_id"])
         elif kind == "update_display_data":
@@ -156,12 +173,12 @@ class Kernel:
 
 
 def record_messages(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, dict[str, Any]]]:
-    """Return a list that fills with the times, kinds and contents of messages."""
+    """Return a list that fills with the times, when they were sent, kinds and contents of messages."""
     messages: list[tuple[float, str, dict[str, Any]]] = []
     handle = kernel._handle_message
 
     def record(message: dict[str, Any]) -> None:
-        messages.append((time.monotonic(), message["msg_type"], message["content"]))
+        messages.append((message["header"]["date"].timestamp(), message["msg_type"], message["content"]))
         handle(message)
 
     monkeypatch.setattr(kernel, "_handle_message", record)

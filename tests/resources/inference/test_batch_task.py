@@ -18,21 +18,12 @@ def register(control):
     control.post("/_sandbox/register", json={"on": False})
 
 
-@pytest.fixture
-def hold(control):
-    """Hold the answers after the first ones, until it is called."""
-    for fault, times in (("slow", 8), ("hold", None)):
-        control.post("/_sandbox/faults", json={"endpoint": "chat.v2", "fault": fault, "times": times})
-    release = lambda: control.request("DELETE", "/_sandbox/faults")
-    yield release
-    release()
-
-
 def test_it_returns_at_once_and_counts(hold):
+    hold(8)
     task = ChatCompletion().batch_do(["你好"] * 20, worker_num=4)
     assert (len(task), task.total_count(), task.task_count()) == (20, 20, 20)
     assert task.finished_count() <= 8
-    hold()
+    hold(release=True)
     task.wait()
     assert (task.finished_count(), task.progress.ok, task.progress.state) == (20, 20, "done")
 
@@ -114,10 +105,11 @@ def test_a_wrong_key_stops_the_batch_early(sandbox, register):
 
 
 def test_cancel_keeps_what_is_finished(hold, register):
+    hold(8)
     task = ChatCompletion().batch_do([f"{n}" for n in range(500)], worker_num=4)
     until(lambda: task.finished_count() == 8 and register()["came"] == 12)
     task.cancel()
-    hold()
+    hold(release=True)
     results = task.results()
     assert sum(not isinstance(result, Exception) for result in results) == task.finished_count() >= 8
     assert register()["came"] == 12
