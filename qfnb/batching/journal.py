@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
+from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum
 from .journal_reader import (
     DROPPED_USAGE,
@@ -191,7 +192,7 @@ class Journal:
     def checkpoint(self) -> None:
         """Write everything into the main file and onto the disk; called from a thread of its own."""
         address = f"{self.path.as_uri()}?mode=rw"  # does not create the file again once it was deleted
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(address, uri=True)) as database:
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(open_database(address, uri=True)) as database:
             database.execute("pragma wal_checkpoint(passive)")
 
     def _set_fact(self, name: str, value: object) -> None:

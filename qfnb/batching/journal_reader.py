@@ -11,6 +11,7 @@ from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..errors import QianfanError
+from .fork_safe_sqlite import open_database
 from .input_source import Item
 from .journal_checksum import checksum
 
@@ -87,7 +88,7 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
         JournalError: it is broken or deleted.
     """
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        with contextlib.closing(open_database(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             database.text_factory = decode_text
             yield database
     except (sqlite3.Error, UnicodeDecodeError) as error:

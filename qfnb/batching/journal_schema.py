@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS
+from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum
 from .journal_reader import JournalError, decode_text, explain_error
 
@@ -37,7 +38,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         path.touch(mode=0o600)
-        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        database = open_database(path, check_same_thread=False, isolation_level=None)
         database.text_factory = decode_text
         database.execute("pragma page_size = 1024")  # an answer is written in small pages, a commit each
         database.execute("pragma journal_mode = wal")

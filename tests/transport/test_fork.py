@@ -172,6 +172,32 @@ print("ends")
     assert outcome(script) == ("ends", "")
 
 
+def test_a_fork_waits_for_threads_that_are_inside_sqlite():
+    """SQLite's mutexes would be locked in the child for ever."""
+    script = """
+import os, threading
+from qfnb.batching.fork_safe_sqlite import inside_sqlite
+
+entered, release, events = threading.Event(), threading.Event(), []
+
+def write():
+    with inside_sqlite:
+        entered.set()
+        release.wait()
+        events.append("written")
+
+threading.Thread(target=write).start()
+entered.wait()
+os.register_at_fork(before=release.set)  # the latest is called first
+if not (child := os.fork()):
+    with inside_sqlite:  # it is free in the child
+        os._exit(0 if events == ["written"] else 1)
+assert os.waitpid(child, 0)[1] == 0
+print("ends")
+"""
+    assert outcome(script) == ("ends", "")
+
+
 CALLS = ["ChatCompletion().do('hi').from_sandbox", "ChatCompletion(base_url='https://none.invalid/v2').do('hi')"]
 
 

@@ -1,0 +1,110 @@
+"""SQLite connections that a fork waits for.
+
+A child that is forked while another thread is inside SQLite inherits its mutexes locked, and waits for ever when it
+opens a journal itself.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ..transport.fork_and_exit import register_child_reset
+
+MAX_FORK_DELAY_S: Final = 10.0
+"""Seconds that a fork waits at most: longer than SQLite waits for the lock of a database."""
+
+
+class _Gate:
+    """Counts the threads inside SQLite; while a fork is under way, no other enters."""
+
+    def __init__(self) -> None:
+        self._condition, self._count = threading.Condition(), 0
+        self._forking_thread: int | None = None
+
+    def __enter__(self) -> None:
+        with self._condition:
+            while self._forking_thread not in {None, threading.get_ident()}:
+                self._condition.wait()
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._condition:
+            self._count -= 1
+            if self._forking_thread is not None:
+                self._condition.notify_all()
+
+    def begin_fork(self) -> None:
+        """Wait until no thread is inside, and let none in."""
+        with self._condition:
+            self._forking_thread = threading.get_ident()
+            self._condition.wait_for(lambda: not self._count, MAX_FORK_DELAY_S)
+
+    def end_fork(self) -> None:
+        """Let threads in again."""
+        with self._condition:
+            self._forking_thread = None
+            self._condition.notify_all()
+
+
+inside_sqlite = _Gate()
+"""Entered for every call into SQLite."""
+
+
+class _Cursor(sqlite3.Cursor):
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        with inside_sqlite:
+            return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, rows: Iterable[Any], /) -> Self:
+        values = list(rows)
+        with inside_sqlite:
+            return super().executemany(sql, values)
+
+    def fetchone(self) -> Any:
+        with inside_sqlite:
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with inside_sqlite:
+            return super().fetchall()
+
+    def __next__(self) -> Any:
+        with inside_sqlite:
+            return super().__next__()
+
+    def __del__(self) -> None:
+        with inside_sqlite:  # freeing it resets its statement
+            self.close()
+
+
+class _Connection(sqlite3.Connection):
+    def cursor(self, *_: Any) -> _Cursor:  # type: ignore[override]
+        return super().cursor(_Cursor)
+
+    def execute(self, sql: str, parameters: Any = (), /) -> _Cursor:
+        return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql: str, rows: Iterable[Any], /) -> _Cursor:
+        return self.cursor().executemany(sql, rows)
+
+    def close(self) -> None:
+        with inside_sqlite:
+            super().close()
+
+
+def open_database(address: str | Path, **options: Any) -> sqlite3.Connection:
+    """Return `sqlite3.connect(address, **options)`, whose calls a fork waits for."""
+    with inside_sqlite:
+        return sqlite3.connect(address, factory=_Connection, **options)
+
+
+def _reset_in_child() -> None:
+    inside_sqlite.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=inside_sqlite.begin_fork, after_in_parent=inside_sqlite.end_fork)
+register_child_reset(_reset_in_child)
