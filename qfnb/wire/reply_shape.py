@@ -146,4 +146,4 @@ def find_picture_defect(body: Mapping[str, Any]) -> str:
 
 def find_response_defect(body: Mapping[str, Any]) -> str:
     """Return what is wrong with an object of the Responses API; one that is not complete may have no output."""
-    return _find_output_defect(body) if body.get("status") in {None, "completed"} else ""
+    return _find_output_defect(body) if body.get("status") in (None, "completed") else ""

@@ -11,6 +11,7 @@ from support.scripted_server import http_answer, stream_head
 
 from qfnb import ChatCompletion, Text2Image, config, errors, services
 from qfnb.resources import FineTune
+from qfnb.resources.inference.responses import Responses
 from qfnb.resources.management.storage import Storage
 from qfnb.trainer.train_action import find_job
 from qfnb.transport import protocol
@@ -122,6 +123,23 @@ def test_a_picture_is_the_same_in_every_field_that_it_may_come_in(scripted):
         answer = http_answer(json.dumps({"id": "x", "created": 1, "data": [row]}).encode())
         server.answers[:] = [[answer], [http_answer(picture, kind="image/png")]]
         assert Text2Image().do("山").images == [picture]
+
+
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("id_", ["svc-1", "\ud800", 7])
+def test_a_list_without_the_end_of_its_page_is_a_frame(manager, id_):
+    manager([result({"serviceList": [{"serviceId": id_, "name": "\ud800"}], "pageInfo": None})])
+    with contextlib.suppress(errors.UnexpectedContent):  # every other exception fails the test
+        assert list(services().name) == ["\ufffd"]
+
+
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("status", [{"": None}, [1], 5])
+def test_a_response_with_a_status_of_another_shape_is_an_answer(scripted, status):
+    body = {"id": "resp-1", "object": "response", "model": "m", "created_at": 1, "output": [], "status": status}
+    scripted([http_answer(json.dumps(body).encode())])
+    with contextlib.suppress(errors.UnexpectedContent):  # every other exception fails the test
+        assert Responses.create("x", model="m").request_id == "resp-1"
 
 
 ANSWER = {"id": "as-1", "choices": [{"index": 0, "message": {"content": "hi"}}]}

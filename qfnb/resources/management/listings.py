@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from ... import connect
+from ..._text import replace_surrogates
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...transport import model_list
 from ...transport.response import Response
@@ -124,7 +125,7 @@ def newest_rows(fetch_page: Callable[[str | None, int], Response[Any]], list_fie
         rows = getattr(page_data, list_field)
         yield from rows[:limit]
         limit -= len(rows)
-        page_info: PageInfo = page_data.page_info
+        page_info: PageInfo = page_data.page_info or PageInfo()
         if not rows or not page_info.is_truncated or not page_info.next_marker:
             return
         if page_info.next_marker in markers:
@@ -139,7 +140,8 @@ def _to_frame(
 ) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    frame = pd.DataFrame(rows, columns=list(columns))
+    cells = [tuple(replace_surrogates(cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
+    frame = pd.DataFrame(cells, columns=list(columns))
     for name in counts or ():
         frame[name] = pd.to_numeric(frame[name], errors="coerce").astype("Int64")
     for name in times:
