@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import base64
 import copy
@@ -11,6 +12,7 @@ import logging
 import pickle
 import sqlite3
 import subprocess
+import threading
 
 import pytest
 from IPython.core.ultratb import VerboseTB
@@ -25,6 +27,7 @@ from qfnb.resources import Service
 from qfnb.sandbox import process
 from qfnb.sandbox.engines.config import EngineConfig
 from qfnb.trainer import alerts
+from qfnb.transport.response import Response
 from qfnb.wire import service_v1
 
 TOKEN = http_answer(
@@ -162,6 +165,22 @@ def test_a_cancelled_call_shows_no_secret(use, kind):
     assert search(texts_of(caught.value)) == []
 
 
+@pytest.mark.parametrize("kind", ["key of a constructor", "access token", "proxy password"])
+def test_an_interrupted_call_shows_no_secret(use, kind):
+    arguments, server = use(kind, "time-out")
+
+    def interrupt():
+        until(lambda: server.requests)
+        _thread.interrupt_main()
+
+    (thread := threading.Thread(target=interrupt)).start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        ChatCompletion(**arguments).do("x")
+    thread.join()
+    assert server.client_left.wait(20)
+    assert search(texts_of(caught.value)) == []
+
+
 @pytest.mark.fault("F51")
 def test_verbose_tracebacks_of_the_users_own_errors_show_no_secret(use):
     model = ChatCompletion(**use("key of a constructor", "401 that echoes")[0])
@@ -226,6 +245,13 @@ def test_failed_rows_leave_no_secret_in_journal_results_or_report(use, tmp_path,
     (tmp_path / "shown.txt").write_text(f"{batch.results()} {report} {report.samples_df.to_string()} {qfnb.usage()}")
     assert {path.suffix for path in tmp_path.rglob("*")} >= {".txt", ".jsonl", ".html"}
     assert search_files(tmp_path) == []
+
+
+def test_the_repr_of_applications_hides_their_keys():
+    body = {"result": {"appList": [{"id": 1, "name": "mine", "ak": SECRETS["ak"], "sk": SECRETS["sk"]}]}}
+    response = Response(body, service_v1.Apps, unwrap="result")
+    assert "mine" in repr(response)
+    assert search(repr(response) + str(response) + repr(response.data)) == []
 
 
 def objects():
