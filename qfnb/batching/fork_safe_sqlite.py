@@ -4,6 +4,7 @@ A child that is forked while another thread is inside SQLite inherits its mutexe
 opens a journal itself.
 """
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -76,7 +77,7 @@ class _Cursor(sqlite3.Cursor):
             return super().__next__()
 
     def __del__(self) -> None:
-        with inside_sqlite:  # freeing it resets its statement
+        with inside_sqlite, contextlib.suppress(sqlite3.Error):  # freeing it resets its statement
             self.close()
 
 
@@ -96,9 +97,9 @@ class _Connection(sqlite3.Connection):
 
 
 def open_database(address: str | Path, **options: Any) -> sqlite3.Connection:
-    """Return `sqlite3.connect(address, **options)`, whose calls a fork waits for."""
+    """Return a connection whose calls a fork waits for, for any thread; the options are those of `sqlite3.connect`."""
     with inside_sqlite:
-        return sqlite3.connect(address, factory=_Connection, **options)
+        return sqlite3.connect(address, factory=_Connection, check_same_thread=False, **options)
 
 
 def _reset_in_child() -> None:

@@ -38,7 +38,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         path.touch(mode=0o600)
-        database = open_database(path, check_same_thread=False, isolation_level=None)
+        database = open_database(path, isolation_level=None)
         database.text_factory = decode_text
         database.execute("pragma page_size = 1024")  # an answer is written in small pages, a commit each
         database.execute("pragma journal_mode = wal")
