@@ -12,6 +12,7 @@ import atexit
 import concurrent.futures
 import contextlib
 import functools
+import logging
 import os
 import time
 from contextlib import aclosing
@@ -29,6 +30,8 @@ from . import event_loop, fork_and_exit
 from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
 from .platform import is_loopback_host
 from .request import CertificateError
+
+log = logging.getLogger("qfnb")
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name the trusted certificates; a change takes effect at once."""
@@ -102,6 +105,8 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                 f"the certificates of {ca_settings or 'certifi'} cannot be read: {error.strerror or error} "
                 "(证书文件无法读取)"
             ) from None
+        if url.scheme == "https" and not settings.ssl_verification_enabled:
+            log.warning("certificates are not checked: QIANFAN_SSL_VERIFICATION_ENABLED is off (未校验服务器证书)")
         fork_and_exit.keep_forever(connections)  # `_close_all` may come before the last call of other handlers
     return _transports[key]
 

@@ -3,7 +3,6 @@
 One function decides, for all five planes and the gateway in front of them.
 """
 
-import functools
 import json
 import logging
 import math
@@ -19,6 +18,8 @@ from .. import errors
 from .._text import clip, duration
 from ..redact import redact
 from ..wire import error_codes
+
+log = logging.getLogger("qfnb")
 
 MAX_CLOCK_SKEW_S = 240
 """Seconds between this computer's clock and a server's that are worth a word; signatures are valid for 300."""
@@ -141,18 +142,19 @@ def decode_stream_event(data: str) -> dict[str, Any]:
     return body
 
 
+_is_invalid_utf8_logged = False
+
+
 def decode_utf8(content: bytes) -> str:
     """Return the text of a response; bytes that are not UTF-8 become U+FFFD, which one log line says."""
+    global _is_invalid_utf8_logged
     try:
         return content.decode()
     except UnicodeDecodeError:
-        _log_invalid_utf8()
+        if not _is_invalid_utf8_logged:
+            log.warning("a response has bytes that are not UTF-8: shown as \ufffd (响应含非 UTF-8 字节)")
+        _is_invalid_utf8_logged = True
         return content.decode("utf-8", "replace")
-
-
-@functools.cache
-def _log_invalid_utf8() -> None:
-    logging.getLogger("qfnb").warning("a response has bytes that are not UTF-8: shown as \ufffd (响应含非 UTF-8 字节)")
 
 
 def _find_error(body: Mapping[str, Any]) -> tuple[Any, str] | None:

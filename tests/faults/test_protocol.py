@@ -41,8 +41,8 @@ def manager(scripted):
 
 
 @pytest.mark.fault("F22")
-def test_broken_bytes_are_replaced_and_logged_once(scripted, caplog):
-    protocol._log_invalid_utf8.cache_clear()
+def test_broken_bytes_are_replaced_and_logged_once(scripted, caplog, monkeypatch):
+    monkeypatch.setattr(protocol, "_is_invalid_utf8_logged", False)
     broken = event("aXb").replace(b"X", b"\xff")
     scripted([stream_head(), broken, broken, DONE])
     assert "".join(piece.text for piece in ChatCompletion(version=2).do("x", stream=True)) == "a\ufffdba\ufffdb"

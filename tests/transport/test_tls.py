@@ -13,6 +13,7 @@ import trustme
 
 import qfnb
 from qfnb import errors
+from qfnb.transport import event_loop, http
 
 ANSWER = b'{"choices": [{"message": {"role": "assistant", "content": "hello"}}]}'
 
@@ -119,6 +120,25 @@ def test_a_server_without_tls_is_reported():
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(errors.TLSError, match=r"(?i)ssl|record layer|wrong version"):
             ask(f"https://localhost:{server.getsockname()[1]}")
+
+
+@pytest.mark.fault("F04")
+def test_certificates_are_unchecked_only_on_request_and_that_is_said_once(secure, monkeypatch, caplog):
+    monkeypatch.setattr(http, "_transports", {})
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("QIANFAN_SSL_VERIFICATION_ENABLED", "")
+    url = secure().url
+    with pytest.raises(errors.TLSError):
+        ask(url)
+    monkeypatch.setenv("QIANFAN_SSL_VERIFICATION_ENABLED", "false")
+    assert [ask(url).text, ask(url).text] == ["hello", "hello"]
+    assert caplog.text.count("certificates are not checked") == 1
+    event_loop.run(_close_all(http._transports))
+
+
+async def _close_all(transports):
+    for transport in transports.values():
+        await transport.aclose()
 
 
 def test_a_missing_certificate_file_is_named(secure, monkeypatch, tmp_path):
