@@ -41,18 +41,18 @@ def display_mode() -> DisplayMode:
     Raises:
         InvalidArgumentError: `QFNB_DISPLAY` has an unknown value.
     """
-    setting = os.environ.get("QFNB_DISPLAY", "")
-    if setting in {"live", "static", "text"}:
+    if (replaced := _replaced_output.get()) is not None:
+        return replaced.mode  # it takes the place of this output, whatever message came from the page
+    if setting := os.environ.get("QFNB_DISPLAY", ""):
+        if setting not in {"live", "static", "text"}:
+            raise InvalidArgumentError(f"QFNB_DISPLAY={setting!r}: it is live, static or text")
         return setting  # type: ignore[return-value]
-    if setting:
-        raise InvalidArgumentError(f"QFNB_DISPLAY={setting!r}: it is live, static or text")
     shell = _shell()
     if shell is None or not hasattr(shell, "kernel"):
         return "text"
-    if "PYTEST_VERSION" in os.environ:
-        return "static"
     front_end = (shell.get_parent() or {}).get("metadata") or {}
-    return "live" if "cellId" in front_end or "google.colab" in sys.modules else "static"
+    is_live = "cellId" in front_end or "google.colab" in sys.modules
+    return "live" if is_live and "PYTEST_VERSION" not in os.environ else "static"
 
 
 def publish(bundle: Bundle) -> None:
