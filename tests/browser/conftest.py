@@ -1,20 +1,34 @@
-"""One JupyterLab and one browser for the tests of a file, a page for each."""
+"""One JupyterLab, one browser and one page for all browser tests: loading the page costs more than most of them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from support.jupyterlab import CHROMIUM, ROOT, JupyterLab, run_jupyterlab
 
+from qfnb import errors
+from qfnb.resources import FineTune
+from qfnb.trainer import run_store
+
 # JupyterLab's widget extension looks for a notebook's cells when the notebook may be closed already.
 OF_JUPYTERLAB = {"Cannot read properties of null (reading 'widgets')"}
+FAILED = pytest.StashKey[bool]()
 
 
-@pytest.fixture(scope="module")  # not longer: the driver keeps an event loop running in the main thread
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests failed: the page that they leave is not used again."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="package")  # not longer: the driver keeps an event loop running in the main thread
 def browser() -> Iterator[Browser]:
     if not CHROMIUM:
         if os.environ.get("QFNB_REQUIRE_BROWSER"):
@@ -26,7 +40,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder, dirs_exist_ok=True)
@@ -35,13 +49,32 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
         yield JupyterLab(url, token, folder, home / "settings")
 
 
+def open_page(browser: Browser, lab: JupyterLab) -> Page:
+    page = browser.new_context().new_page()
+    lab.load(page)
+    return page
+
+
 @pytest.fixture
-def page(browser: Browser, lab: JupyterLab) -> Iterator[Page]:
+def page(request: pytest.FixtureRequest, browser: Browser, lab: JupyterLab) -> Iterator[Page]:
+    """JupyterLab in the light theme with no notebook open; a test that closes it leaves the next a new one."""
     lab.theme("JupyterLab Light")
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+    page = browser.contexts[0].pages[0] if browser.contexts else open_page(browser, lab)
+    page.set_viewport_size({"width": 1280, "height": 900})
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
+    note = lambda error: problems.append(str(error))
+    page.on("pageerror", note)
     yield page
-    context.close()
+    page.remove_listener("pageerror", note)
+    if request.node.stash.get(FAILED, False) or set(problems) - OF_JUPYTERLAB:
+        page.context.close()
+    elif not page.is_closed():
+        lab.tidy_up(page)
+    stop_trainings()
     assert not set(problems) - OF_JUPYTERLAB
+
+
+def stop_trainings() -> None:
+    for run in run_store.list_runs():
+        with contextlib.suppress(errors.QianfanError):
+            FineTune.V2.stop_task(run.facts.get("task_id") or "")

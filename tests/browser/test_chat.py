@@ -198,3 +198,4 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     ours = page.locator(".jp-RenderedHTML a, .jupyter-widgets a")  # JupyterLab itself links addresses in plain text
     links = ours.evaluate_all("all => all.map(a => a.getAttribute('href') || '')")
     assert not [link for link in links if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))]
+    page.context.close()  # what the attacks began to load keeps its connections

@@ -1,15 +1,10 @@
 """`%qftrain` in JupyterLab: the panel moves and obeys while another cell is busy, and no reload loses it."""
 
-import contextlib
 import re
 
 import pytest
 from support.jupyterlab import Notebook
 from support.waiting import until
-
-from qfnb import errors
-from qfnb.resources import FineTune
-from qfnb.trainer import run_store
 
 pytestmark = pytest.mark.browser
 
@@ -17,15 +12,6 @@ LOAD = "%load_ext qfnb\nimport time"
 START = "%qftrain start -d data/teahouse_train.jsonl --epoch EPOCHS -o trainer"
 BUSY = "began = time.time()\nwhile time.time() - began < 25: time.sleep(0.2)"
 NARROW = {"width": 560, "height": 900}
-
-
-@pytest.fixture(autouse=True)
-def _stopped():
-    """Nothing trains on after a test."""
-    yield
-    for run in run_store.list_runs():
-        with contextlib.suppress(errors.QianfanError):
-            FineTune.V2.stop_task(run.facts.get("task_id") or "")
 
 
 def write_notebook(lab, name, epochs, *cells):

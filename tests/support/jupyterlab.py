@@ -33,6 +33,26 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+# Closes the notebooks without asking, and ends their kernels, busy ones too.
+TIDY_UP = """async () => {
+  const {shell, serviceManager: {kernels, sessions}} = window.jupyterapp
+  for (const widget of [...shell.widgets("main")]) widget.dispose()
+  await kernels.refreshRunning()
+  for (const {id} of kernels.running()) {
+    const kernel = kernels.connectTo({model: {id}})
+    await kernel.interrupt()
+    kernel.dispose()
+  }
+  await sessions.refreshRunning()
+  await sessions.shutdownAll()
+}"""
+IS_IDLE = """() => [...document.querySelectorAll(".jp-InputPrompt")].every(prompt => prompt.textContent != "[*]:")"""
+OPEN = """async ([path, theme]) => {
+  await window.jupyterapp.commands.execute("apputils:change-theme", {theme})
+  await window.jupyterapp.commands.execute("docmanager:open", {path})
+}"""
+
+
 @dataclass
 class JupyterLab:
     """A running JupyterLab on a folder of its own."""
@@ -41,6 +61,7 @@ class JupyterLab:
     token: str
     folder: Path
     settings: Path
+    theme_name: str = "JupyterLab Light"
 
     def write(self, name: str, *cells: str) -> str:
         """Write a notebook of code cells; return its name."""
@@ -50,16 +71,30 @@ class JupyterLab:
         return name
 
     def theme(self, name: str) -> None:
-        """Set the theme of pages that are opened from now on."""
+        """Set the theme of notebooks that are opened from now on."""
+        self.theme_name = name
         write_setting(self.settings, "apputils-extension/themes", {"theme": name})
+
+    def load(self, page: Page, path: str = "") -> None:
+        """Load JupyterLab's page anew."""
+        page.goto(f"{self.url}/lab{path}?token={self.token}&reset", wait_until="domcontentloaded")
+        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+        page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+
+    def tidy_up(self, page: Page) -> None:
+        """Close all notebooks of a page and end all kernels."""
+        page.evaluate(TIDY_UP)
 
 
 class Notebook:
-    """A notebook that is open in the browser."""
+    """A notebook that is open in the browser; where one is open already, the page is loaded anew."""
 
     def __init__(self, page: Page, lab: JupyterLab, name: str) -> None:
         self.page, self.path = page, lab.folder / name
-        page.goto(f"{lab.url}/lab/tree/{name}?token={lab.token}&reset", wait_until="domcontentloaded")
+        if page.locator(".jp-Notebook").count():
+            lab.load(page, f"/tree/{name}")
+        else:
+            page.evaluate(OPEN, [name, lab.theme_name])
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         # The toolbar says "idle" before there is a session; the status bar does not.
         page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
@@ -95,7 +130,7 @@ class Notebook:
 
     def idle(self, timeout: float = 120) -> None:
         """Wait until no cell runs or waits to run."""
-        until(lambda: "[*]" not in self.page.locator(".jp-Notebook").inner_text(), timeout)
+        self.page.wait_for_function(IS_IDLE, timeout=timeout * 1000, polling=50)
 
     def save(self) -> None:
         """Save, and wait until the whole file is there: the server empties it before it writes."""
@@ -139,6 +174,7 @@ def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     command += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True"]
+    command += ["--LabApp.expose_app_in_browser=True"]
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         url = f"http://127.0.0.1:{port}"
