@@ -38,6 +38,11 @@ def parameters(text):
     return arguments + [(a.arg, True, d) for a, d in zip(node.kwonlyargs, node.kw_defaults, strict=True)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def mode():
+    """Names are the same in every mode, and need no sandbox."""
+
+
 CASES = list(dict.fromkeys(names())) if (seeds.FOLDER / "004-trainer-api.md").is_file() else []
 
 
