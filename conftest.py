@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,23 +53,47 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
         collector.skip_compare += ("image/svg+xml", "text/html")  # type: ignore[attr-defined]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Run the cells of a notebook on a sandbox that refuses what the platform has ended; it answers nothing else."""
+    if item.path.suffix == ".ipynb":
+        _set_strict(True)
+    result = yield
+    if item.path.suffix == ".ipynb" and (nextitem is None or nextitem.path != item.path):
+        _set_strict(False)
+    return result
+
+
+def _set_strict(is_strict: bool) -> None:
+    from qfnb.sandbox import ensure, process  # noqa: PLC0415
+
+    response = process.control_request(ensure(), "POST", "/_sandbox/modes", {"strict": is_strict})
+    assert response is not None
+    assert response[0] == 200, response
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--shuffle SEED`."""
     parser.addoption("--shuffle", metavar="SEED", help="run the files in a random order; tests of a file keep theirs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the browser tests first, they take longest, unless files are shuffled; a late browser gets a second try."""
+    """Run the longest files first, unless files are shuffled; a browser that was late gets a second try."""
     if (seed := config.getoption("--shuffle")) is not None:
         files = sorted({str(item.path) for item in items})
         random.Random(seed).shuffle(files)  # noqa: S311 - a seed repeats it
         position = {file: number for number, file in enumerate(files)}
         items.sort(key=lambda item: position[str(item.path)])
     else:
-        items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+        items.sort(key=_rank_by_duration)
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def _rank_by_duration(item: pytest.Item) -> int:
+    kinds = (item.get_closest_marker("browser"), item.path.suffix == ".ipynb", item.get_closest_marker("kernel"))
+    return next((rank for rank, is_kind in enumerate(kinds) if is_kind), len(kinds))
 
 
 class ByFile(LoadFileScheduling):

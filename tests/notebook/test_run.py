@@ -1,0 +1,23 @@
+"""`notebooks/run.py`, which runs a notebook without a front end; nbval runs all of them, on a strict sandbox too."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+@pytest.mark.fault("F72")
+@pytest.mark.kernel
+@pytest.mark.timeout(300)
+def test_a_notebook_runs_in_strict_mode_and_becomes_a_page(tmp_path):
+    page = tmp_path / "page.html"
+    command = [sys.executable, str(NOTEBOOKS / "run.py"), "02_batch.ipynb", "--html", str(page)]
+    environment = os.environ | {"QFNB_SANDBOX_STRICT": "1"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "finished in" in run.stdout
+    assert "%qfbatch" in page.read_text(encoding="utf-8")
