@@ -20,8 +20,9 @@ KERNELS ?= 6.31.0 7.4.0
 SEED ?=
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo lab test test-loaded kernels check messages fidelity faults probe bench clean
+.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -29,7 +30,10 @@ demo: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
-test: check
+test: lint
+	$(MAKE) --no-print-directory --jobs 2 types suite
+
+suite: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-loaded: $(READY)
@@ -43,11 +47,15 @@ kernels: $(READY)
 	  PYTHONPATH=build/ipykernel-$$version $(BIN)/python -m pytest -m "kernel and not browser" tests || exit 1; \
 	done
 
-check: $(READY)
+check: lint types
+
+lint: $(READY)
 	$(BIN)/ruff format --check qfnb tests notebooks/*.py notebooks/data benchmarks
 	$(BIN)/ruff check qfnb tests notebooks/*.py notebooks/data benchmarks
-	$(BIN)/mypy -p qfnb
 	$(BIN)/lint-imports --no-logo
+
+types: $(READY)
+	$(BIN)/mypy -p qfnb
 
 messages: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m support.messages
