@@ -5,6 +5,7 @@ the file named by `QIANFAN_DOT_ENV_CONFIG_FILE` > defaults. A `.env` that merely
 directory is not read: a cloned repository must not be able to send your key to another host.
 """
 
+import math
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -60,6 +61,9 @@ class Settings(BaseModel):
     qps_limit: float = 0
     rpm_limit: float = 0
     tpm_limit: float = 0
+    share_rate_limits: bool = True
+    """Share the limits of a key and model between your processes, by a file in the state folder."""
+
     llm_api_retry_count: int = 3
     llm_api_retry_timeout: float = 600
     console_api_retry_count: int = 3
@@ -209,6 +213,19 @@ def credentials(current_settings: Settings | None = None) -> Credentials:
 
 
 _cached_credentials: tuple[Settings, Credentials] | None = None
+
+
+def validate_rate_limits(current: Settings) -> None:
+    """Validate the limits that a user has set.
+
+    Raises:
+        InvalidArgumentError: a limit is negative, or both request limits are set.
+    """
+    for name in ("qps_limit", "rpm_limit", "tpm_limit"):
+        if not math.isfinite(value := getattr(current, name)) or value < 0:
+            raise InvalidArgumentError(f"QIANFAN_{name.upper()}={value!r}: it is a number, 0 for no limit")
+    if current.qps_limit and current.rpm_limit:
+        raise InvalidArgumentError("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one (二者只能设一个)")
 
 
 def state_dir() -> Path:

@@ -25,7 +25,8 @@ from ..resources.inference.reply import ChatResponse
 from ..resources.inference.reply_row import failed_result, row_result_of
 from ..resources.inference.request_template import BatchRequests
 from ..transport.client import Client
-from ..transport.rate_limiter import RateLimiter, get_limiter
+from ..transport.rate_limiter import RateLimiter
+from ..transport.shared_rate_limiter import get_limiter
 from .circuit_breaker import CircuitBreaker
 from .journal import Journal
 from .journal_reader import JournalError

@@ -36,6 +36,16 @@ def now() -> float:
     return _virtual_start + _skipped_s + (time.monotonic() - _real_start) / (_scale or 1.0)
 
 
+def wall_time() -> float:
+    """Return seconds since 1970, which all processes of a computer agree on."""
+    return time.time()
+
+
+def is_scaled() -> bool:
+    """Return whether `testing` changes the length of waits."""
+    return _scale != 1.0
+
+
 async def sleep(seconds: float) -> None:
     """Sleep on the I/O loop."""
     global _skipped_s

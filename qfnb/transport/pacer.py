@@ -5,14 +5,15 @@ congestion control: a refusal lowers it by 20 %, a stable period without refusal
 """
 
 import math
-from collections import deque
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
+
+from .recent_counts import RecentCounts
 
 SPACING_MARGIN: Final = 1.02
 """Factor by which requests are spaced wider than allowed: the network does not keep them evenly spaced."""
 
-MAX_CATCH_UP_S: Final = 0.05
-"""Seconds of lateness that may be made up for; timers are late by milliseconds."""
+MAX_CATCH_UP_S: Final = 0.015
+"""Seconds of lateness that may be made up for: timers are late by milliseconds, and a second has 20 to spare."""
 
 DECREASE: Final = 0.8
 """Factor of the rate after a refusal."""
@@ -24,6 +25,9 @@ PROBE_INCREASE: Final = 1.02
 """The same near the rate that was refused last."""
 
 STABLE_SECONDS: Final = 10.0
+
+SLOW_STABLE_SECONDS: Final = 60.0
+"""The same for slow rates near the refused one: a minute's limit takes a minute to show itself."""
 
 FAST_INCREASE: Final = 2.0
 """Factor far below the refused rate, after `FAST_STABLE_SECONDS` with `FAST_MIN_SUCCESSES` successes."""
@@ -38,7 +42,8 @@ MIN_DERIVED_TOKENS: Final = 5000.0
 PERSISTENT_SECONDS: Final = 10.0
 """Consecutive refusals for longer than this come from a limit, not from a short overload."""
 
-SLOW_RATE: Final = 600.0
+SLOW_REQUESTS: Final = 600.0
+SLOW_TOKENS: Final = 300_000.0
 """A minute; a derived rate below this stays lowered after a refusal: single refusals are all it can learn from."""
 
 RAISED_S: Final = 3.0
@@ -50,10 +55,17 @@ UNLIMITED_FACTOR: Final = 1000.0
 MINUTE_S: Final = 60 * SPACING_MARGIN
 """Seconds in which no more units go than a known limit allows; wider than a minute for the same reason."""
 
-MAX_SEND_TIMES: Final = 6000
-"""Sends that are remembered; limits above this are kept by the spacing alone."""
+SEND_INTERVAL_S: Final = 0.25
+"""Sends are counted by intervals of this length; `MINUTE_S` is longer than a minute by more than that."""
 
 RateSource = Literal["", "settings", "headers", "refusals"]
+
+
+_ADAPTED: Final = (
+    *("rate", "source", "_changed_at", "_refused_rate", "_refusals_started_at", "_recovered_since_cut"),
+    "_rate_is_floor",
+)
+"""What refusals and recovery change."""
 
 
 class Pacer:
@@ -62,24 +74,28 @@ class Pacer:
     Attributes:
         rate: units a minute; below the ceiling after a refusal, None for no limit.
         source: where the rate comes from.
+        min_derived_rate: see below.
+        next_at: when the next unit may go.
+        sends: requests of the last minute, whatever the rate: they count in a limit that is learned later.
 
     Args:
         min_derived_rate: units a minute; the lowest rate that is derived from a measured one.
+        slow_rate: units a minute; a derived rate below it stays lowered after a refusal.
     """
 
-    def __init__(self, min_derived_rate: float = MIN_DERIVED_REQUESTS) -> None:
+    def __init__(self, min_derived_rate: float = MIN_DERIVED_REQUESTS, slow_rate: float = SLOW_REQUESTS) -> None:
         self._ceilings: dict[RateSource, float] = {}
-        self._min_derived_rate = min_derived_rate
+        self.min_derived_rate, self._slow_rate = min_derived_rate, slow_rate
         self.rate: float | None = None
         self.source: RateSource = ""
-        self._next_at = -math.inf
+        self.next_at = -math.inf
         self._changed_at = self._raised_at = -math.inf
         self._refused_rate = math.inf
         self._refusals_started_at = -math.inf
         self._successes = 0
         self._recovered_since_cut = True
         self._rate_is_floor = False
-        self._send_times: deque[float] = deque(maxlen=MAX_SEND_TIMES)
+        self.sends = RecentCounts(SEND_INTERVAL_S, MINUTE_S)
         self._before_refusals: dict[str, object] = {}
 
     @property
@@ -90,7 +106,7 @@ class Pacer:
     @property
     def was_derived(self) -> bool:
         """Whether a fast rate came from earlier refusals; then spacing does most of what a pause does."""
-        is_fast = self.rate is not None and self.rate >= SLOW_RATE
+        is_fast = self.rate is not None and self.rate >= self._slow_rate
         return is_fast and self._before_refusals.get("source") == "refusals"
 
     def set_ceiling(self, source: RateSource, rate: float | None) -> None:
@@ -107,19 +123,15 @@ class Pacer:
         """Return the seconds until the next unit may go; not positive if it may go now."""
         if self.rate is None:
             return 0.0
-        ceiling, sent = self.ceiling or math.inf, self._send_times
-        if len(sent) < ceiling or ceiling > MAX_SEND_TIMES:
-            return self._next_at - now
-        return max(self._next_at, sent[-max(int(ceiling), 1)] + MINUTE_S) - now
-
-    def record_send(self, now: float) -> None:
-        """Remember a request, also without a rate: it counts in the minute of a limit that is learned later."""
-        self._send_times.append(now)
+        spacing_s = self.next_at - now
+        if (ceiling := self.ceiling) is None:
+            return spacing_s
+        return max(spacing_s, self.sends.seconds_until_below(max(math.floor(ceiling), 1), now))
 
     def spend(self, units: float, now: float) -> None:
         """Count units that go now; a negative number corrects an estimate."""
         if self.rate is not None:
-            self._next_at = max(self._next_at, now - MAX_CATCH_UP_S) + units * 60 * SPACING_MARGIN / self.rate
+            self.next_at = max(self.next_at, now - MAX_CATCH_UP_S) + units * 60 * SPACING_MARGIN / self.rate
 
     def slow_down(self, measured_rate: float, now: float) -> None:
         """Lower the rate after a refusal.
@@ -136,12 +148,12 @@ class Pacer:
         if not is_repeated or self._recovered_since_cut:
             self._refusals_started_at = now
         self._changed_at, self._successes = now, 0
-        if self.rate is None and measured_rate < self._min_derived_rate and not is_repeated:
+        if self.rate is None and measured_rate < self.min_derived_rate and not is_repeated:
             self._recovered_since_cut = False
             return
         if self.rate is None:
-            self.rate = max(self._min_derived_rate, measured_rate)
-            self._rate_is_floor = measured_rate < self._min_derived_rate
+            self.rate = max(self.min_derived_rate, measured_rate)
+            self._rate_is_floor = measured_rate < self.min_derived_rate
             self._recovered_since_cut = not self._rate_is_floor
         elif self._rate_is_floor and now - self._refusals_started_at > PERSISTENT_SECONDS:
             self.rate, self._rate_is_floor = max(1.0, min(self.rate, measured_rate)), False
@@ -150,12 +162,11 @@ class Pacer:
             is_new_cause = self._recovered_since_cut or now - self._refusals_started_at > PERSISTENT_SECONDS
             self._refused_rate = self.rate if is_new_cause else max(self._refused_rate, self.rate)
             self.rate, self._recovered_since_cut = max(1.0, self.rate * DECREASE), False
-        self.source, self._next_at = "refusals", max(self._next_at, now)
+        self.source, self.next_at = "refusals", max(self.next_at, now)
 
     def remember(self) -> None:
         """Remember the rate before a refusal, for `undo_slow_down`."""
-        names = ("rate", "source", "_changed_at", "_refused_rate", "_refusals_started_at", "_recovered_since_cut")
-        self._before_refusals = {name: getattr(self, name) for name in (*names, "_rate_is_floor")}
+        self._before_refusals = {name: getattr(self, name) for name in _ADAPTED}
 
     def undo_slow_down(self, now: float, limit: float | None = None, refused_rate: float = math.inf) -> None:
         """Take the rate from before the refusals, which had another cause.
@@ -171,7 +182,7 @@ class Pacer:
         earlier_rate = cast("float | None", earlier.get("rate"))
         if not earlier or (limit is not None and earlier_rate is not None):
             return
-        if earlier["source"] == "refusals" and (earlier_rate or 0.0) < SLOW_RATE:
+        if earlier["source"] == "refusals" and (earlier_rate or 0.0) < self._slow_rate:
             return
         if earlier_rate is not None and now - self._raised_at < RAISED_S:
             self.rate = max(self.rate or 0.0, earlier_rate / INCREASE)
@@ -182,54 +193,55 @@ class Pacer:
             self._changed_at, self._recovered_since_cut = now, True
         if self.ceiling is not None and (self.rate is None or self.rate > self.ceiling):
             self._apply_ceiling()
-        self._next_at = min(self._next_at, now)
+        self.next_at = min(self.next_at, now)
 
     def recover(self, now: float) -> None:
         """Raise the rate after a stable period, up to the ceiling; called for each success."""
         if self.source != "refusals" or self.rate is None:
             return
         self._successes += 1
+        is_near = self.rate * INCREASE > self._refused_rate >= self.rate / INCREASE
+        is_slow = is_near and self.rate < self._slow_rate
+        stable_s = SLOW_STABLE_SECONDS if is_slow else STABLE_SECONDS
         is_far_below = self.rate * FAST_INCREASE <= self._refused_rate
-        if now - self._changed_at <= (FAST_STABLE_SECONDS if is_far_below else STABLE_SECONDS) or (
+        if now - self._changed_at <= (FAST_STABLE_SECONDS if is_far_below else stable_s) or (
             is_far_below and self._successes < FAST_MIN_SUCCESSES
         ):
             return
-        is_near = self.rate * INCREASE > self._refused_rate >= self.rate / INCREASE
         self.rate *= FAST_INCREASE if is_far_below else PROBE_INCREASE if is_near else INCREASE
         self._changed_at = self._raised_at = now
         self._successes, self._recovered_since_cut, self._rate_is_floor = 0, True, False
-        if self.rate >= (self._min_derived_rate * UNLIMITED_FACTOR if self.ceiling is None else self.ceiling):
+        if self.rate >= (self.min_derived_rate * UNLIMITED_FACTOR if self.ceiling is None else self.ceiling):
+            self._apply_ceiling()
+
+    def describe(self, unit: str) -> str:
+        """Return the rate and where it comes from, "" without one."""
+        labels = {"settings": "设置 set", "headers": "平台 platform", "refusals": "限流后 after refusals"}
+        return "" if self.rate is None else f"{self.rate:,.0f} {unit}/min ({labels.get(self.source, '')})"
+
+    def to_stored(self) -> dict[str, Any]:
+        """Return what was learned from headers and refusals as JSON."""
+        names = (*_ADAPTED, "_raised_at", "_before_refusals")
+        return {name: getattr(self, name) for name in names} | {"headers": self._ceilings.get("headers")}
+
+    def read_stored(self, stored: dict[str, Any]) -> None:
+        """Take what another process has learned; the ceiling of the settings stays.
+
+        Raises:
+            ValueError: it has another form.
+        """
+        names = {*_ADAPTED, "_raised_at", "_before_refusals"}
+        numbers = [*(stored.keys() - {"source", "_before_refusals"})]
+        if stored.keys() != names | {"headers"} or not {*stored["_before_refusals"]} <= {*_ADAPTED}:
+            raise ValueError("a pacer of another form")
+        if not all(stored[name] is None or isinstance(stored[name], int | float) for name in numbers):
+            raise ValueError("a pacer with texts for numbers")
+        self.set_ceiling("headers", stored["headers"])
+        self.__dict__.update({name: stored[name] for name in names})
+        is_derived = self.source == "refusals" and self.rate is not None
+        if not is_derived or (self.rate or 0.0) > (self.ceiling or math.inf):
             self._apply_ceiling()
 
     def _apply_ceiling(self) -> None:
         self.rate = self.ceiling
         self.source = min(self._ceilings, key=self._ceilings.__getitem__) if self._ceilings else ""
-
-
-class RecentUsage:
-    """Counts successful requests and their tokens of the last minute, by the second."""
-
-    def __init__(self) -> None:
-        self._by_second: deque[list[float]] = deque()
-
-    def add(self, tokens: float, now: float) -> None:
-        """Count one successful request."""
-        second = math.floor(now)
-        if not self._by_second or self._by_second[-1][0] != second:
-            self._by_second.append([second, 0, 0])
-            while self._by_second[0][0] <= second - 60:
-                self._by_second.popleft()
-        self._by_second[-1][1] += 1
-        self._by_second[-1][2] += tokens
-
-    def requests(self, now: float, seconds: float = 60) -> float:
-        """Return the successful requests of the last seconds."""
-        return sum(row[1] for row in self._by_second if row[0] > now - seconds - 1)
-
-    def seconds_until_free(self, now: float) -> float:
-        """Return the seconds until the oldest request is a minute old, infinite without one."""
-        return max(self._by_second[0][0] + 61 - now, 0.0) if self._by_second else math.inf
-
-    def tokens(self, now: float) -> float:
-        """Return the tokens of the last minute."""
-        return sum(row[2] for row in self._by_second if row[0] > now - 61)

@@ -12,12 +12,12 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ..config import Settings
-from ..errors import InvalidArgumentError, RateLimitError
-from . import clock, fork_and_exit
+from ..config import Settings, validate_rate_limits
+from ..errors import RateLimitError
+from . import clock
 from .clock import Deadline
-from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, Pacer, RecentUsage
-from .platform import Platform
+from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, SLOW_TOKENS, Pacer
+from .recent_counts import RecentCounts
 from .retry import MAX_RETRY_AFTER, parse_duration, parse_number
 
 MAX_PAUSE_S: Final = 60.0
@@ -29,11 +29,20 @@ MAX_PROBE_PAUSE_S: Final = 30.0
 MOMENT_S: Final = 3.0
 """A call sent this soon after a refusal and answered shows that no minute's limit was exceeded."""
 
+MAX_START_S: Final = 0.1
+"""Longest wait for the requests that were sent before the first headers came: they may exceed a second's limit."""
+
 FREE_TOLERANCE_S: Final = 2.0
 """Requests are counted by the second, so the end of their minute is known to about this."""
 
 SPORADIC_SHARE: Final = 0.1
 """Refused calls among the latest, above which they come from a limit and not from single overloads."""
+
+PROBE_INTERVAL_S: Final = 0.25
+"""Between two calls after a refusal without a Retry-After: the next refusal comes sooner, and stops the others."""
+
+SECOND_S: Final = 0.75
+"""Seconds whose counts, with the quarter in which they begin, are those of at most one second."""
 
 SHARE_WEIGHT: Final = 1 / 32
 """Weight of the latest call in that share."""
@@ -53,13 +62,13 @@ class RateLimiter:
     """
 
     def __init__(self, *, random_: Callable[[], float] = random.random) -> None:
-        self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS)
+        self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS, SLOW_TOKENS)
         self.max_in_flight, self.in_flight, self.refusals = math.inf, 0, 0
         self._paused_until, self._consecutive_refusals = -math.inf, 0
         self._refused_share, self._refused_at, self._free_at = 0.0, -math.inf, math.inf
-        self._peak_rate, self._minute_count = 0.0, 0.0
-        self._earlier_max_in_flight = math.inf
-        self._recent_usage, self._random = RecentUsage(), random_
+        self._peak_rate, self._minute_count, self._earlier_max_in_flight = 0.0, 0.0, math.inf
+        self._answers, self._used_tokens = RecentCounts(0.25, 61.0), RecentCounts(0.25, 61.0)
+        self._random, self._sent_at, self._is_token_limit, self._is_probing = random_, -math.inf, False, False
         self._applied_settings: Settings | None = None
         self._queue_lock, self._slot_released = asyncio.Lock(), asyncio.Event()
 
@@ -71,7 +80,7 @@ class RateLimiter:
         """
         if settings is self._applied_settings:
             return
-        _validate_limits(settings)
+        validate_rate_limits(settings)
         self._applied_settings = settings
         self.requests.set_ceiling("settings", settings.qps_limit * 60 or settings.rpm_limit or None)
         self.tokens.set_ceiling("settings", settings.tpm_limit or None)
@@ -83,24 +92,34 @@ class RateLimiter:
             tokens: that the call may use.
             deadline: is paused during the wait.
         """
-        if self._queue_lock.locked() or self.in_flight >= self.max_in_flight or self.seconds_to_wait() > 0:
+        if self._queue_lock.locked() or self.in_flight >= self.max_in_flight or self._reserve() > 0:
             remaining_s = deadline.pause() if deadline else 0.0
             async with self._queue_lock:
                 await self._wait_until_available()
             if deadline:
                 deadline.resume(remaining_s)
         self.in_flight += 1
-        now = clock.now()
-        self.requests.record_send(now)
-        if self._is_paced:
-            self.requests.spend(1, now)
-            self.tokens.spend(tokens, now)
+        self._count_send(tokens)
         return self.refusals
 
     def release(self) -> None:
         """Count the end of a call, whatever its outcome."""
         self.in_flight -= 1
         self._slot_released.set()
+
+    def _reserve(self) -> float:
+        """Return the seconds until the next call may go; not positive if it may go, and is about to."""
+        return self.seconds_to_wait()
+
+    def _count_send(self, tokens: float) -> None:
+        self._sent_at = now = self._now()
+        self.requests.sends.add(1, now)
+        if self._is_paced:
+            self.requests.spend(1, now)
+            self.tokens.spend(tokens, now)
+
+    def _now(self) -> float:
+        return clock.now()
 
     @property
     def _is_paced(self) -> bool:
@@ -110,8 +129,13 @@ class RateLimiter:
         """Return the seconds until the next call may go; not positive if it may go now."""
         if self._paused_until == -math.inf and not self._is_paced:
             return 0.0
-        now = clock.now()
-        return max(self._paused_until - now, self.requests.seconds_to_wait(now), self.tokens.seconds_to_wait(now))
+        now = self._now()
+        probe_at = self._sent_at + PROBE_INTERVAL_S if self._is_probing else -math.inf
+        return max(
+            max(self._paused_until, probe_at) - now,
+            self.requests.seconds_to_wait(now),
+            self.tokens.seconds_to_wait(now),
+        )
 
     def record_success(
         self,
@@ -131,9 +155,10 @@ class RateLimiter:
             used_tokens: that the reply used, None if it does not say.
             latency_s: seconds since the request was sent.
         """
-        now = clock.now()
+        now = self._now()
         self._refused_share *= 1 - SHARE_WEIGHT
-        self._recent_usage.add(used_tokens or 0, now)
+        self._answers.add(1, now)
+        self._used_tokens.add(used_tokens or 0, now)
         if used_tokens is not None:
             self.correct_tokens(estimate, used_tokens)
         if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
@@ -141,14 +166,14 @@ class RateLimiter:
         if refusals == self.refusals:
             if self._consecutive_refusals:
                 self._explain_refusals(now, now - latency_s)
-            self._consecutive_refusals = 0
+            self._consecutive_refusals, self._is_probing = 0, False
             self.max_in_flight += 1 / self.max_in_flight if self.max_in_flight < math.inf else 0
             self.requests.recover(now)
             self.tokens.recover(now)
 
     def correct_tokens(self, estimate: float, used_tokens: int) -> None:
         """Count the tokens that a reply used instead of the estimate."""
-        self.tokens.spend(used_tokens - estimate, clock.now())
+        self.tokens.spend(used_tokens - estimate, self._now())
 
     def record_refusal(self, refusals: int, error: RateLimitError) -> None:
         """Slow down after a refusal, once for all calls that were in flight then.
@@ -159,22 +184,27 @@ class RateLimiter:
             refusals: what `acquire` returned.
             error: the refusal.
         """
-        now = clock.now()
+        now = self._now()
         self._refused_share += (1 - self._refused_share) * SHARE_WEIGHT
         if refusals == self.refusals:
+            self._is_token_limit, self._is_probing = error.error_code in _TOKEN_LIMITS, error.retry_after is None
             if not self._consecutive_refusals:
                 self._remember(now)
-            self._minute_count = max(self._minute_count, self._recent_usage.requests(now))
+            pacer, usage = self._limited
+            self._minute_count = max(self._minute_count, usage.total(now))
             self.refusals += 1
             self._consecutive_refusals += 1
             self.max_in_flight = max(1.0, min(self.max_in_flight, self.in_flight) / 2)
-            self._slow_down(error, now)
+            is_second_limit = error.error_code in _SECOND_LIMITS
+            pacer.slow_down(usage.total(now, SECOND_S) * 60 if is_second_limit else self._minute_count, now)
         pause_s = error.retry_after
         if pause_s is None or pause_s > MAX_RETRY_AFTER:
             pause_s = min(2.0**self._consecutive_refusals, MAX_PROBE_PAUSE_S) * (0.5 + self._random() / 2)
-            if self._consecutive_refusals == 1 and self.requests.was_derived:
+            if self._consecutive_refusals == 1 and self._limited[0].was_derived:
                 pause_s /= 4
-            pause_s = min(pause_s, max(self._recent_usage.seconds_until_free(now), 1.0))
+            free_s = self._answers.seconds_until_free(now)
+            if free_s > 1.0 or self._consecutive_refusals <= 2:
+                pause_s = min(pause_s, max(free_s, 1.0))
         self._paused_until = max(self._paused_until, now + pause_s)
 
     def estimate_tokens(self, request_bytes: int, body: object) -> float:
@@ -191,19 +221,14 @@ class RateLimiter:
 
     def describe(self) -> str:
         """Return the present limits with their sources, and the present wait; "" without limits."""
-        source_labels = {"settings": "设置 set", "headers": "平台 platform", "refusals": "限流后 after refusals"}
-        parts = [
-            f"{pacer.rate:,.0f} {unit}/min ({source_labels.get(pacer.source, '')})"
-            for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens"))
-            if pacer.rate is not None
-        ]
+        parts = [self.requests.describe("requests"), self.tokens.describe("tokens")]
         if self.max_in_flight < math.inf:
             parts.append(f"{int(self.max_in_flight)} at once")
-        return " · ".join(parts + self._describe_wait())
+        return " · ".join(filter(None, parts + self._describe_wait()))
 
     def _describe_wait(self) -> list[str]:
         """Return the present wait in words: without them a batch that waits looks like one that hangs."""
-        seconds, refusals = self._paused_until - clock.now(), self._consecutive_refusals
+        seconds, refusals = self._paused_until - self._now(), self._consecutive_refusals
         if seconds <= 0.5:
             return [f"平台限流 / refused {_format_times(refusals)}"] if refusals else []
         if not refusals:
@@ -215,23 +240,20 @@ class RateLimiter:
             if self.in_flight >= self.max_in_flight:
                 self._slot_released.clear()
                 await self._slot_released.wait()
-            elif (seconds := self.seconds_to_wait()) > 0:
+            elif (seconds := self._reserve()) > 0:
                 await clock.sleep(min(seconds, 1.0))  # limits may change meanwhile
             else:
                 return
 
-    def _slow_down(self, error: RateLimitError, now: float) -> None:
-        if error.error_code in _TOKEN_LIMITS:
-            self.tokens.slow_down(self._recent_usage.tokens(now), now)
-        elif error.error_code in _SECOND_LIMITS:
-            self.requests.slow_down(self._recent_usage.requests(now, seconds=1) * 60, now)
-        else:
-            self.requests.slow_down(self._recent_usage.requests(now), now)
+    @property
+    def _limited(self) -> tuple[Pacer, RecentCounts]:
+        """The pacer that the latest refusal limits, and the units that were answered."""
+        return (self.tokens, self._used_tokens) if self._is_token_limit else (self.requests, self._answers)
 
     def _remember(self, now: float) -> None:
         """Remember the state before the first of consecutive refusals."""
-        self._refused_at, self._free_at = now, now + self._recent_usage.seconds_until_free(now)
-        self._peak_rate, self._minute_count = self._recent_usage.requests(now, seconds=1) * 60, 0.0
+        self._refused_at, self._free_at = now, now + self._answers.seconds_until_free(now)
+        self._peak_rate, self._minute_count = self._limited[1].total(now, SECOND_S) * 60, 0.0
         self._earlier_max_in_flight = self.max_in_flight
         self.requests.remember()
         self.tokens.remember()
@@ -239,18 +261,23 @@ class RateLimiter:
     def _explain_refusals(self, now: float, sent_at: float) -> None:
         """Correct the rate by the time of the first success after refusals: an overload's, a second's or a minute's."""
         was_short = self._consecutive_refusals == 1 and self._paused_until - self._refused_at <= MOMENT_S
+        pacer, usage = self._limited
+        # the answers of that second that came after the refusal, without this success
+        answered = usage.total(now, now - self._refused_at + SECOND_S) * (1 - 1 / self._answers.total(now))
+        peak_rate = max(self._peak_rate, answered * 60)
         if not was_short and sent_at - self._refused_at > MOMENT_S:
             if self._minute_count and sent_at >= self._free_at - FREE_TOLERANCE_S:
-                self.requests.undo_slow_down(now, self._minute_count, self._minute_count)
-            elif self._peak_rate >= MIN_DERIVED_REQUESTS:
-                self.requests.undo_slow_down(now, self._peak_rate)
+                pacer.undo_slow_down(now, self._minute_count, self._minute_count)
+            elif peak_rate >= pacer.min_derived_rate:
+                pacer.undo_slow_down(now, peak_rate)
             return
         is_limit = self._refused_share > SPORADIC_SHARE
-        if is_limit and self._peak_rate < MIN_DERIVED_REQUESTS:
+        if is_limit and peak_rate < pacer.min_derived_rate:
             return
         self.max_in_flight = self._earlier_max_in_flight
-        self.requests.undo_slow_down(now, self._peak_rate if is_limit else None, self._peak_rate)
+        pacer.undo_slow_down(now, peak_rate if is_limit else None, peak_rate)
         if not is_limit:
+            self.requests.undo_slow_down(now)
             self.tokens.undo_slow_down(now)
 
     def _apply_headers(self, headers: Mapping[str, str], sent_at: float) -> None:
@@ -258,40 +285,16 @@ class RateLimiter:
             limit = parse_number(headers.get(f"x-ratelimit-limit-{unit}", ""))
             if limit is None or limit <= 0:
                 continue
+            is_first = pacer.rate is None
             pacer.set_ceiling("headers", limit)
+            if is_first and pacer is self.requests:
+                sent = pacer.sends.total(now := self._now(), SECOND_S)
+                pacer.next_at = now + min(sent * 60 / limit, MAX_START_S)
             if parse_number(headers.get(f"x-ratelimit-remaining-{unit}", "")) == 0:
                 reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
                 pause_s = min(max(60 / limit, 1.0) if reset_s is None else reset_s, MAX_PAUSE_S)
                 self._paused_until = max(self._paused_until, sent_at + pause_s)
 
 
-_limiters: dict[tuple[object, str, str], RateLimiter] = {}
-
-
-def get_limiter(platform: Platform, model: str) -> RateLimiter:
-    """Return the shared limiter of a platform's credentials and a model."""
-    key = (platform.credentials, platform.host, model)
-    limiter = _limiters.get(key)
-    return limiter if limiter is not None else _limiters.setdefault(key, RateLimiter())
-
-
-def _validate_limits(settings: Settings) -> None:
-    for name in ("qps_limit", "rpm_limit", "tpm_limit"):
-        if not math.isfinite(value := getattr(settings, name)) or value < 0:
-            raise InvalidArgumentError(f"QIANFAN_{name.upper()}={value!r}: it is a number, 0 for no limit")
-    if settings.qps_limit and settings.rpm_limit:
-        raise InvalidArgumentError("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one (二者只能设一个)")
-
-
 def _format_times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _reset_in_child() -> object:
-    """Drop the parent's limiters, in which the parent's calls wait."""
-    global _limiters
-    inherited, _limiters = _limiters, {}
-    return inherited
-
-
-fork_and_exit.register_child_reset(_reset_in_child)

@@ -20,8 +20,9 @@ from ..wire.endpoints import Endpoint
 from . import clock
 from .clock import Deadline
 from .platform import Platform
-from .rate_limiter import RateLimiter, get_limiter
+from .rate_limiter import RateLimiter
 from .retry import MAX_RETRY_AFTER
+from .shared_rate_limiter import get_limiter
 
 T = TypeVar("T")
 BuildRequest = Callable[[], tuple[httpx.Request, RateLimiter | None]]

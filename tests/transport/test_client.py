@@ -12,7 +12,7 @@ from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import config, connect, errors
-from qfnb.transport import clock, rate_limiter
+from qfnb.transport import clock, shared_rate_limiter
 
 REPLY = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 CANARY = "canary0123456789"
@@ -175,9 +175,9 @@ def test_cumulative_usage_of_pieces_is_counted_once(scripted, monkeypatch):
     events = [chunk("好"), *(b"data: " + piece + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"]
     server = scripted([stream_head(), *events])
     config.get_config().tpm_limit = 60_000
-    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: 5.0))
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: 5.0, time=lambda: 5.0))
     read_all(model="counted-model")
-    limiter = rate_limiter.get_limiter(connect.current_platform(), "counted-model")
+    limiter = shared_rate_limiter.get_limiter(connect.current_platform(), "counted-model")
     assert limiter.seconds_to_wait() == pytest.approx(1000 / 60_000 * 60, abs=0.1)
     assert len(server.requests) == 1
 

@@ -4,14 +4,14 @@ import asyncio
 import itertools
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from support.sandbox_thread import run_world
 from support.virtual_time import run_virtually
 
 from qfnb import config
 from qfnb.errors import InvalidArgumentError, RateLimitError
 from qfnb.transport import clock, event_loop
-from qfnb.transport.pacer import STABLE_SECONDS, Pacer
+from qfnb.transport.pacer import SLOW_STABLE_SECONDS, Pacer
 from qfnb.transport.rate_limiter import RateLimiter
 
 
@@ -27,6 +27,7 @@ def start_times(rpm: float, arrivals: list[float]) -> list[float]:
     return times
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     rpm=st.integers(1, 5000),
     gaps=st.lists(st.one_of(st.just(0.0), st.floats(0, 90), st.floats(0, 0.01)), min_size=1, max_size=300),
@@ -149,7 +150,7 @@ def test_a_stable_period_raises_the_rate_up_to_the_ceiling():
     limiter.requests.set_ceiling("headers", 100)
     limiter.requests.slow_down(0, 0.0)
     for tick in range(1, 10):
-        limiter.requests.recover(tick * (STABLE_SECONDS + 1))
+        limiter.requests.recover(tick * (SLOW_STABLE_SECONDS + 1))
     assert (limiter.requests.rate, limiter.requests.source) == (100, "headers")
 
 
