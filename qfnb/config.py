@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from ._language import LANGUAGES, choose_language, language
-from .credentials import NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
+from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
 from .errors import InvalidArgumentError
 
 

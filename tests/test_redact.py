@@ -36,6 +36,13 @@ def test_a_key_that_the_server_echoes_is_not_in_the_error(scripted, body, stream
     assert "***" in rendered(caught.value)
 
 
+@pytest.mark.parametrize("url", ["https://user:KEY@127.0.0.1:9/v1", "ftp://user:KEY@a", "http://KEY@example.com/v1"])
+def test_an_address_with_a_password_is_refused_without_it(url):
+    with pytest.raises(errors.InvalidArgumentError, match="pass the key as api_key") as caught:
+        qfnb.ChatCompletion(base_url=url.replace("KEY", "pass-of-nobody"), api_key=SECRET, model="m").do("x")
+    assert "nobody" not in str(caught.value)
+
+
 def test_a_key_is_not_in_the_error_that_ends_a_stream(scripted):
     event = f'data: {{"error": {{"code": "{SECRET}", "message": "{SECRET}"}}}}\n\n'.encode()
     server = scripted([http_answer(event, kind="text/event-stream")])

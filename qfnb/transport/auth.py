@@ -16,8 +16,7 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import ValidationError
 
-from ..config import Secret, settings
-from ..credentials import NO_SECRET
+from ..config import NO_SECRET, Secret, settings
 from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
 from ..wire import auth as wire, signature

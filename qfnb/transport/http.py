@@ -22,8 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from .. import config, errors
-from ..config import Secret, Settings
-from ..credentials import NO_SECRET
+from ..config import NO_SECRET, Secret, Settings
 from ..redact import hide_secrets_in, install_log_filter, redact
 from ..wire.endpoints import Plane
 from . import event_loop, fork_and_exit

@@ -110,6 +110,11 @@ def is_loopback_host(host: str) -> bool:
 
 def _validate_url(field: str, url: str) -> None:
     parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise InvalidArgumentError(
+            f"{field} at {parts.hostname}: a user name or password in an address is not used; pass the key as api_key "
+            "(地址中不能含用户名或密码)"
+        )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidArgumentError(f"{field}={url!r} is not an address: it must start with https://")
     if parts.scheme == "http" and not is_loopback(url):
