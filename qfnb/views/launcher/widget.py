@@ -88,8 +88,9 @@ class LauncherWidget:
 
     def close(self) -> None:
         """Close everything but the form's own widget, which may hold something else by now."""
-        widgets = (*self._buttons.values(), self._title, self._preview, self._summary, *self._shared_models)
-        for widget in widgets:
+        fields = [*self._fields.values()]  # one that is not visible has no parent that closes it
+        texts = (self._title, self._preview, self._summary)
+        for widget in (*fields, *self._buttons.values(), *texts, *self._shared_models):
             widget.close()
 
     def _draw_fields(self, state: LauncherState) -> list[tuple[str, Any]]:
