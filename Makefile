@@ -44,7 +44,7 @@ kernels: $(READY)
 	for version in $(KERNELS); do \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 	    --target build/ipykernel-$$version ipykernel==$$version && \
-	  PYTHONPATH=build/ipykernel-$$version $(BIN)/python -m pytest -m "kernel and not browser" tests || exit 1; \
+	  PYTHONPATH=$(CURDIR)/build/ipykernel-$$version $(BIN)/python -m pytest -m "kernel and not browser" tests || exit 1; \
 	done
 
 check: lint types
