@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from qfnb.transport import event_loop, http, rate_limiter
+from qfnb.transport import event_loop, http, shared_rate_limiter
 from support.lockstep_server import LockstepServer, in_lockstep
 
 T = TypeVar("T")
@@ -164,7 +164,7 @@ class Laboratory:
         pooled = (each for connector in connectors for queue in connector._conns.values() for each, _ in queue)
         idle = sum(connection.is_connected() for connection in pooled)
         remains = {"tasks": self._tasks() - self._tasks_before, "connections": in_use}
-        remains["calls"] = [limiter for limiter in rate_limiter._limiters.values() if limiter.in_flight]
+        remains["calls"] = [limiter for limiter in shared_rate_limiter._limiters.values() if limiter.in_flight]
         remains["files"] = _open_files() - self._files_before
         if len(self.server.connections) != idle:
             remains["server"] = f"{len(self.server.connections)} connections at the server, {idle} idle here"
