@@ -51,17 +51,21 @@ def count_answered(name):
 
 
 @pytest.mark.fault("F69")
-def test_three_kills_and_thirty_percent_faults_lose_no_row(repeat_fault, count_requests):
+def test_three_kills_and_thirty_percent_faults_lose_no_row(repeat_fault, count_requests, control):
     rows = 2000 if FULL else 300
-    repeat_fault("status", 0.3)
-    repeat_fault("slow", seconds=0.02)
     name, dice = "killed", random.Random(3)
     for number in range(3):
-        running = start_kernel(name, rows)
         minimum = (number + 1) * rows // 5 + dice.randrange(10)
+        control.delete("/_sandbox/faults").raise_for_status()
+        repeat_fault("status", 0.3)
+        repeat_fault("slow", times=minimum - count_answered(name) + WORKERS)
+        repeat_fault("hold")
+        running = start_kernel(name, rows)
         until(lambda: count_answered(name) >= minimum or running.poll() is not None, 120)  # noqa: B023 - called at once
         assert running.poll() is None, "it ended before it was killed"
         kill(running)
+    control.delete("/_sandbox/faults").raise_for_status()
+    repeat_fault("status", 0.3)
     out, _ = start_kernel(name, rows).communicate(timeout=300)
     assert out.split() == [str(rows)]
     counts = count_requests()

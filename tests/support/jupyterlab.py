@@ -153,7 +153,7 @@ class Notebook:
             height = int(self.page.evaluate(f"() => document.querySelector('{outer}').scrollHeight"))
             self.page.set_viewport_size({"width": 1280, "height": min(height + 160, 12_000)})
             self.page.evaluate(f"() => document.querySelector('{outer}').scrollTo(0, 0)")
-            time.sleep(1)
+            self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         else:
             at.scroll_into_view_if_needed()
         self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"))
