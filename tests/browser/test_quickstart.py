@@ -46,7 +46,7 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     assert len(set(growing)) > 3, "the answer did not stream"
 
     panel = notebook.output(START)
-    panel.locator("progress").wait_for(timeout=30_000)
+    panel.locator("progress").wait_for(timeout=60_000)
     states = set()
     text_lengths(panel, lambda: states.add(panel.inner_text()) or notebook.prompt(BUSY) != "[*]:")
     assert len(states) > 3, "the panel did not move while another cell ran"
