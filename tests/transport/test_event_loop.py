@@ -153,9 +153,12 @@ def test_an_error_in_an_iterator_is_raised_after_the_items_before_it():
 def test_a_loop_ticks_while_a_call_waits_and_only_then():
     async def measure():
         loop = asyncio.get_running_loop()
-        waiting = [asyncio.ensure_future(event_loop.run_async(asyncio.sleep(0.05))) for _ in range(20)]
-        await asyncio.sleep(0.01)
+        end, io_loop = asyncio.Event(), event_loop.loop()
+        waiting = [asyncio.ensure_future(event_loop.run_async(end.wait())) for _ in range(20)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         during = len(loop._scheduled)
+        io_loop.call_soon_threadsafe(end.set)
         await asyncio.gather(*waiting)
         return during, [handle for handle in loop._scheduled if not handle.cancelled()]
 
