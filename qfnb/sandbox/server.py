@@ -51,6 +51,7 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
     import uvicorn  # noqa: PLC0415 - after the thread limits are set
 
     from .app import build_app  # noqa: PLC0415
+    from .http.head_timeout import HeadTimeoutProtocol  # noqa: PLC0415
     from .state.store import StateError  # noqa: PLC0415
     from .state.world import World  # noqa: PLC0415
 
@@ -62,6 +63,7 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
         raise SystemExit(str(error)) from None  # the last line of the log, which the client's error has
     options = uvicorn.Config(
         build_app(world),
+        http=HeadTimeoutProtocol,
         log_level="warning",
         lifespan="off",
         access_log=False,

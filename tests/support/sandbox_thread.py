@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from qfnb import config
+from qfnb.sandbox.http.head_timeout import HeadTimeoutProtocol
 from qfnb.sandbox.process import VERSION, Address
 from qfnb.sandbox.server import IDLE_SECONDS
 from qfnb.sandbox.state.world import World
@@ -29,7 +30,14 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     world = World(folder, address, clock)
     world.warm_up()
     app = build_app_with_evidence(world)
-    options = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False, timeout_keep_alive=IDLE_SECONDS)
+    options = uvicorn.Config(
+        app,
+        http=HeadTimeoutProtocol,
+        log_level="error",
+        lifespan="off",
+        access_log=False,
+        timeout_keep_alive=IDLE_SECONDS,
+    )
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
