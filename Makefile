@@ -9,6 +9,7 @@
 # make faults  write tests/faults/README.md from the marks of the tests
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
 # make bench  measure against other clients, and run the long forms of the batch tests
+# make soak   stream and batch for minutes against a faulty server; an error when descriptors, threads, tasks or memory grow
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +23,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench clean
+.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -77,6 +78,9 @@ bench: $(READY)
 	$(BIN)/python benchmarks/scoring.py
 	QFNB_FULL=1 $(BIN)/python -m pytest --timeout 900 --durations 3 tests/batching/test_crash.py tests/batching/test_memory.py \
 	  tests/batching/test_batch.py::test_every_row_is_asked_exactly_once
+
+soak: $(READY)
+	$(BIN)/python benchmarks/soak.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
