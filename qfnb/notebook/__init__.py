@@ -6,6 +6,7 @@ Nothing that draws is imported before it is needed, so that `%load_ext qfnb` is 
 import platform
 from typing import Any
 
+from .._language import tr
 from . import await_cell, formatters, tab_completion
 from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
@@ -32,7 +33,7 @@ def load(shell: Any, version: str) -> None:
         shell.input_transformers_post.append(await_cell.transform_cell)
     tab_completion.register(shell)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"qfnb {version} · {describe_platform()} · {kernel} · 帮助 help: %%qfchat?  %qfauth")  # noqa: T201 - one line for the person who loads it
+    print(f"qfnb {version} · {describe_platform()} · {kernel} · {tr('help: %%qfchat?  %qfauth')}")  # noqa: T201 - one line for the person who loads it
 
 
 def unload(shell: Any) -> None:

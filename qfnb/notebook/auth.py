@@ -5,6 +5,7 @@ import getpass
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect, doctor
+from .._language import tr
 from ..errors import QianfanError
 from ..wire import catalog
 from .parser import Parser, document_magic
@@ -61,21 +62,21 @@ def describe_platform() -> str:
     except QianfanError as error:
         return f"⚠ {str(error).splitlines()[0]}"
     if current.name == "sandbox":
-        return "本地沙盒 sandbox（未设置密钥 / no key set）"
-    host = "千帆 Qianfan" if current.name == "qianfan" else "自定义平台 custom platform"
-    return f"{host} {current.host}（{', '.join(current.kinds)}）"
+        return tr("local sandbox (no key is set)")
+    host = tr("Qianfan") if current.name == "qianfan" else tr("custom platform")
+    return f"{host} {current.host} ({', '.join(current.kinds)})"
 
 
 def describe_credentials() -> str:
     """Return the platform and the sources of the keys that calls use, in a few lines."""
     current = connect.platform_info()
-    lines = [f"平台 platform: {describe_platform()}"]
+    lines = [tr("Platform: {platform}", platform=describe_platform())]
     lines += [f"  {name}: {source}" for name, source in current.sources.items()]
     models = {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
     lines += [f"  {name}: {value}" for name, value in ({"model": catalog.default_model("chat")} | models).items()]
     if current.name == "sandbox":
-        state = f"running at {current.host}" if current.host else "starts with the first call"
-        lines.append(f"  {state}；设置密钥后连接千帆 / set a key to reach Qianfan: %qfauth set")
+        state = tr("running at {host}", host=current.host) if current.host else tr("it starts with the first call")
+        lines.append(f"  {state}; {tr('to reach Qianfan, set a key: %qfauth set')}")
     return "\n".join(lines)
 
 

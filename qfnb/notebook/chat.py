@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
+from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
 from ..resources.inference.response_format import extract_code
@@ -92,7 +93,7 @@ PARSER.add_option("--no-stream", action="store_true", help="show the answer when
 PARSER.add_option("--explain", action="store_true", help="ask about the last exception of the notebook")
 PARSER.add_option("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
 
-INTERRUPTED = "已中断，已收到的部分保留在上面 / interrupted; what arrived is kept"
+INTERRUPTED = tr_noop("interrupted; what arrived is kept above")
 
 
 @magics_class
@@ -127,7 +128,7 @@ class ChatMagics(Magics):
         if not text:
             if options.reset:
                 return None
-            PARSER.error("the cell is empty: write the question below the first line (请在单元格中写下问题)")
+            PARSER.error(tr("the cell is empty: write the question below the first line"))
         return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
 
     def complete_word(self, previous: str) -> list[str]:
@@ -159,7 +160,7 @@ class ChatMagics(Magics):
                 return self._after_answer(options, run, replies)
             return None
 
-        return await_cell.run_in_cell(run.run(), on_end, INTERRUPTED, awaited=options.awaited, task=cell_task)
+        return await_cell.run_in_cell(run.run(), on_end, tr(INTERRUPTED), awaited=options.awaited, task=cell_task)
 
     def _run_image_magic(self, options: Namespace, text: str) -> Any:
         """Hand the cell to `%%qfimage`."""

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._language import tr
 from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
 from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
@@ -18,7 +19,7 @@ from ..resources.inference.tool_loop import ToolLoop
 from ..resources.inference.tools import Tool, ask_user, describe_call
 from ..views import chat
 from ..views.chat import AnswerState, StreamedAnswer
-from ..views.display import open_with_stop_button
+from ..views.controls import open_with_stop_button
 from .answer_format import AnswerFormat
 
 
@@ -133,7 +134,7 @@ class ChatRun:
             html=chat.live_html,
             final=chat.answers_bundle,
             stop=stop,
-            tooltip="Stop this answer" if len(answers) == 1 else "Stop these answers",
+            tooltip=tr("Stop this answer") if len(answers) == 1 else tr("Stop these answers"),
             fold=chat.fold_reasoning,
         )
         self.value: Any = None
@@ -170,8 +171,9 @@ class ChatRun:
         if self._parse_error is not None:
             reason = str(self._parse_error).splitlines()[0] if str(self._parse_error) else "it is empty"
             raise UnreadableAnswer(
-                f"the answer is not {self.request.format.name}: {reason}\n"
-                "回答保留在上面和 -o 变量中 / the answer is kept above and in the -o variable",
+                tr("the answer is not {format}: {reason}", format=self.request.format.name, reason=reason)
+                + "\n"
+                + tr("the answer is kept above and in the -o variable"),
                 answer=self.streams[0].answer.text,
             )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
+from .._language import tr
 from ..wire import catalog
 from . import await_cell, tab_completion
 from .parser import Parser, document_magic, resolve_endpoint, store_variable, user_variables, variable_name
@@ -69,7 +70,7 @@ class ImageMagics(Magics):
             return None
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:
-            PARSER.error("the cell is empty: describe the picture below the first line (请描述要画的内容)")
+            PARSER.error(tr("the cell is empty: describe the picture below the first line"))
         image_options = PARSER.keywords(options)
         endpoint = resolve_endpoint(self.shell, options.endpoint)
         references = [_resolve_picture(self.shell, name) for name in options.edit or ()]
@@ -102,7 +103,7 @@ class ImageMagics(Magics):
             else:
                 self._show_images(options, live, self._store_reply(options, results[0]))
 
-        return await_cell.run_in_cell(work(), on_end, "已中断 / interrupted", awaited=options.awaited, task=cell_task)
+        return await_cell.run_in_cell(work(), on_end, tr("interrupted"), awaited=options.awaited, task=cell_task)
 
     def _show_images(self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse) -> None:
         """Show the images, whether or not they can be saved."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from .._language import tr
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from .await_cell import AWAIT_OPTION
@@ -88,7 +89,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the process."""
-        raise InvalidArgumentError(f"{message}\n{self._usage_line()}（帮助 / help: {self.prog} --help）")
+        raise InvalidArgumentError(f"{message}\n{self._usage_line()}{tr(' (help: {magic} --help)', magic=self.prog)}")
 
     def parse_line(self, line: str) -> tuple[argparse.Namespace, str]:
         """Return the options at the start of a line, and the text after them, verbatim."""

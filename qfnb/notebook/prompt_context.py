@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import config
+from .._language import tr
 from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from ..redact import hide_secrets, redact
@@ -91,7 +92,7 @@ def error_text() -> str:
     """
     error = getattr(sys, "last_value", None)
     if error is None:
-        raise InvalidArgumentError("there was no exception in this notebook yet (还没有异常可以解释)")
+        raise InvalidArgumentError(tr("there was no exception in this notebook yet"))
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     for secret in config.credentials():
         text = text.replace(secret, "***")
@@ -110,8 +111,9 @@ def explain_prompt(cells: Sequence[str], question: str = "") -> str:
     """
     trace = error_text()
     cell = redact(str((cells or [""])[-2:][0]))[-MAX_ERROR_CHARS:]
-    request = question or "用中文简要说明这个异常的原因，并给出修改后的代码。"
-    return f"{request}\n\n最近的单元格：\n{cell}\n\n异常：\n{trace}"
+    request = question or tr("Explain in short why this exception was raised, and show the corrected code.")
+    last_cell, exception = tr("The latest cell:"), tr("The exception:")
+    return f"{request}\n\n{last_cell}\n{cell}\n\n{exception}\n{trace}"
 
 
 def _describe_frame(name: str, frame: Any, kind: str = "DataFrame") -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Sessions:
     def __getitem__(self, name: str) -> Messages:
         if name not in self._conversations:
             names = ", ".join(self._conversations) or "none yet"
-            raise InvalidArgumentError(f"unknown session {name!r}; sessions: {names} (没有这个会话)")
+            raise InvalidArgumentError(tr("unknown session {name!r}; sessions: {names}", name=name, names=names))
         return self._conversations[name]
 
     def turns(self, name: str) -> Iterable[dict[str, Any]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
+from .._language import tr, trn
 from .._text import clip, clip_start, diff_texts
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.thinking import CUT_WHILE_THINKING
 from ..wire.prices import PriceRange, sum_prices
-from . import styles
+from . import components, formats
+from .components import Html, Kind, StylePart
 from .display import Bundle
 from .markdown import MAX_CHARS, render_markdown
 from .text import escape, strip_controls
@@ -28,6 +30,11 @@ MAX_TEXT_REASONING = 1000
 
 MAX_COMPARED_CHARS = 4000
 """Characters of an answer that are compared; longer ones take too long."""
+
+MIN_SHARED: Final = 0.4
+"""The share of a text that two answers have in common at least where their differences are marked."""
+
+STYLE_PARTS: Final[tuple[StylePart, ...]] = ("TABLE", "CHAT")
 
 
 @dataclass(frozen=True)
@@ -97,91 +104,134 @@ def usage_facts(replies: Sequence[Reply[Any]]) -> dict[str, Any]:
     }
 
 
-def footer(answer: StreamedAnswer) -> str:
-    """Return one line of facts: sandbox, model, tokens, seconds, request."""
-    parts = [styles.SANDBOX_LABEL] if answer.from_sandbox else []
+def footer(answer: StreamedAnswer) -> list[str]:
+    """Return the facts below an answer: model, times, tokens, cost, and the request of an error."""
     is_other = answer.replacement.lower() not in {"", answer.model.lower()}
-    parts += [f"{answer.model} → {answer.replacement}" if is_other else answer.model] if answer.model else []
-    details = [f"思考 thinking {answer.reasoning_tokens}"] if answer.reasoning_tokens else []
-    details += [f"缓存 cached {answer.cached_tokens}"] if answer.cached_tokens else []
-    tokens = f"{answer.tokens} tokens" + (f" ({', '.join(details)})" if details else "")
-    parts += [tokens] if answer.tokens is not None else []
-    first_token = f" (first token {answer.first_token:.2f} s)" if answer.first_token is not None else ""
-    parts += [f"{answer.seconds:.2f} s{first_token}"] if answer.seconds else []
-    if answer.from_sandbox:
-        parts += [f"¥0（价目 list price {styles.format_cost(answer.cost)}）"] if answer.cost else []
-    elif answer.tokens is not None:
-        parts.append(styles.format_cost(answer.cost))
-    parts += [answer.request_id] if answer.request_id else []
-    return " · ".join(parts)
+    model = f"{answer.model} → {answer.replacement}" if is_other else answer.model
+    parts = [model, _times(answer), _tokens(answer), _cost(answer)]
+    if answer.error and answer.request_id:
+        parts.append(tr("request id {id}", id=answer.request_id))
+    return [part for part in parts if part]
 
 
-def ending_note(answer: StreamedAnswer) -> str:
-    """Return the line that says how an unfinished answer ended, "" for a finished one."""
-    if answer.is_cut_while_thinking:
-        return f"⚠ {CUT_WHILE_THINKING}"
-    if answer.state == "streaming" and not answer.text and (answer.reasoning or answer.running):
-        return "" if answer.running else "… 正在思考 / thinking"  # a running function has a line of its own
-    if answer.state == "failed" and not answer.text:
+def _times(answer: StreamedAnswer) -> str:
+    total = tr("total {time}", time=formats.seconds(answer.seconds)) if answer.seconds else ""
+    if answer.first_token is None:
+        return total
+    first = tr("first token {time}", time=formats.seconds(answer.first_token))
+    return f"{first} · {total}" if total else first
+
+
+def _tokens(answer: StreamedAnswer) -> str:
+    if answer.tokens is None:
         return ""
-    return {
-        "waiting": "… 等待回答 / waiting",
-        "streaming": "… 正在回答 / answering",
-        "interrupted": "■ 已中断，以上为已收到的部分 / interrupted; this is what had arrived",
-        "failed": "⚠ 回答未完成，以上为已收到的部分 / not complete; this is what had arrived",
-    }.get(answer.state, "")
+    details = [tr("{n} thinking", n=f"{answer.reasoning_tokens:,}")] if answer.reasoning_tokens else []
+    details += [tr("{n} cached", n=f"{answer.cached_tokens:,}")] if answer.cached_tokens else []
+    return f"{answer.tokens:,} tokens" + (f" ({', '.join(details)})" if details else "")
+
+
+def _cost(answer: StreamedAnswer) -> str:
+    """Return the cost; of an answer of the sandbox, which bills nothing, what it would be."""
+    if not answer.from_sandbox:
+        return formats.cost(answer.cost) if answer.tokens is not None else ""
+    free = formats.cost(None, is_free=True)
+    return tr("{free} (on the platform {cost})", free=free, cost=formats.cost(answer.cost)) if answer.cost else free
+
+
+def ending_note(answer: StreamedAnswer) -> Note | None:
+    """Return how an unfinished answer stands or ended, None for a finished one."""
+    if answer.is_cut_while_thinking:
+        return Note("warn", "⚠︎", tr(CUT_WHILE_THINKING))
+    if answer.state == "interrupted":
+        return Note("idle", "■", tr("Stopped."), tr("This is what had arrived.") if answer.text else "")
+    if answer.state == "failed":
+        rest = tr("This is what had arrived.") if answer.text else ""
+        return Note("bad", "✕", answer.error, rest) if answer.error else Note("warn", "⚠︎", tr("Not complete."), rest)
+    return None
+
+
+def status_line(answer: StreamedAnswer) -> str:
+    """Return what an answer that still grows is doing, "" for one that has ended."""
+    if answer.state == "waiting":
+        return tr("Waiting for the first token")
+    if answer.state != "streaming" or answer.running:  # a running function has a line of its own
+        return ""
+    return tr("Answering") if answer.text or not answer.reasoning else tr("Thinking")
+
+
+class Note(NamedTuple):
+    """A remark about an answer: colour, sign, what is so, and what that means."""
+
+    kind: Kind
+    sign: str
+    statement: str
+    meaning: str = ""
 
 
 def reasoning_title(answer: StreamedAnswer) -> str:
     """Return the title of the folded reasoning, "" without any."""
-    return f"思考过程 reasoning · {len(answer.reasoning):,} 字符 characters" if answer.reasoning else ""
+    return f"{tr('Reasoning')} · {_characters(answer.reasoning)}" if answer.reasoning else ""
+
+
+def _characters(text: str) -> str:
+    return trn("{n} character", "{n} characters", len(text))
 
 
 def reasoning_html(answer: StreamedAnswer) -> str:
     """Return the reasoning as a block to be folded; of a long one that still grows the end."""
     is_growing = answer.state in {"waiting", "streaming"}
     text = clip_start(answer.reasoning, MAX_LIVE_REASONING) if is_growing else clip(answer.reasoning, MAX_CHARS)
-    return f"<pre {styles.REASONING}>{escape(text)}</pre>"
+    return f'<pre class="qf-think">{escape(text)}</pre>'
 
 
-def html(answer: StreamedAnswer, *, fold: bool = True) -> str:
-    """Return the answer as safe static HTML.
+def html(answer: StreamedAnswer, *, fold: bool = True) -> Html:
+    """Return the answer as safe HTML, without the stylesheet.
 
     Args:
         answer: the answer.
         fold: put the reasoning into it, folded; False where a widget shows it.
     """
-    thinking = ""
+    blocks: list[str] = []
     if answer.reasoning and fold:
-        summary = f"<summary {styles.SUMMARY}>{reasoning_title(answer)}</summary>"
-        thinking = f"<details>{summary}{reasoning_html(answer)}</details>"
-    thinking += f"<div {styles.EARLIER_TURN}>{render_markdown(answer.preface)}</div>" if answer.preface else ""
-    thinking += steps_html(answer.steps, answer.running)
-    body = _body(answer) if answer.text else ""
-    status = f"<div><em>{escape(ending_note(answer))}</em></div>" if ending_note(answer) else ""
-    status += f"<div>✘ {escape(answer.error)}</div>" if answer.error else ""
-    return f"<div>{thinking}{body}{status}<div {styles.FOOT}>{escape(footer(answer))}</div></div>"
+        summary = f"<summary>{tr('Reasoning')} <small>{_characters(answer.reasoning)}</small></summary>"
+        blocks.append(f'<details class="qf-think">{summary}<div>{reasoning_html(answer)}</div></details>')
+    blocks += [f'<div class="qf-md qf-dim">{render_markdown(answer.preface)}</div>'] if answer.preface else []
+    blocks.append(steps_html(answer.steps, answer.running))
+    blocks += [_body(answer)] if answer.text else []
+    if note := ending_note(answer):
+        is_alert = answer.state == "failed"
+        blocks.append(components.note(note.kind, note.statement, note.meaning, sign=note.sign, is_alert=is_alert))
+    if status := status_line(answer):
+        blocks.append(f'<div class="qf-sub" role="status">{escape(status)}</div>')
+    mark = components.sandbox_mark() if answer.from_sandbox else ""
+    blocks.append(components.footer(mark, *footer(answer)))
+    busy = ' aria-busy="true"' if answer.state in {"waiting", "streaming"} else ""
+    return Html(f'<article class="qf-answer"{busy}>{"".join(blocks)}</article>')
 
 
 def text(answer: StreamedAnswer) -> str:
     """Return the answer as text, for terminals and for other formats of a notebook."""
-    problem = f"✘ {strip_controls(answer.error)}" if answer.error else ""
     reasoning = clip(strip_controls(answer.reasoning).strip(), MAX_TEXT_REASONING)
     folded = f"[{reasoning_title(answer)}]\n" + indent(reasoning, "  │ ", lambda _: True) if reasoning else ""
-    lines = [folded, strip_controls(answer.preface), steps_text(answer.steps)]
-    lines += [strip_controls(answer.text), ending_note(answer), problem, f"[{strip_controls(footer(answer))}]"]
+    note = ending_note(answer)
+    ending = f"{note.sign} {strip_controls(note.statement)} {note.meaning}".strip() if note else status_line(answer)
+    mark = [tr(components.SANDBOX_MARK)] if answer.from_sandbox else []
+    facts = f"[{' · '.join([*mark, *map(strip_controls, footer(answer))])}]"
+    before = [folded, strip_controls(answer.preface), steps_text(answer.steps)]
+    lines = [*before, strip_controls(answer.text), ending, facts]
     return "\n".join(line for line in lines if line)
 
 
 def reply_bundle(reply: ChatResponse) -> Bundle:
     """Return a complete reply in every format."""
     answer = StreamedAnswer.from_reply(reply)
-    return {"text/plain": text(answer), "text/html": html(answer)}
+    return answers_bundle([answer])
 
 
-def answers_html(answers: Sequence[StreamedAnswer]) -> str:
-    """Return the answers of one question as safe static HTML: one alone, several as columns."""
-    return html(answers[0]) if len(answers) == 1 else comparison_html(answers)
+def answers_html(answers: Sequence[StreamedAnswer]) -> Html:
+    """Return the answers of one question as an output of its own: one alone, several as columns."""
+    answer = html(answers[0]) if len(answers) == 1 else comparison_html(answers)
+    return components.output(answer, parts=STYLE_PARTS)
 
 
 def live_html(answers: Sequence[StreamedAnswer]) -> str:
@@ -203,32 +253,35 @@ def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:
     }
 
 
-def comparison_html(answers: Sequence[StreamedAnswer]) -> str:
-    """Return several answers as columns, with the differences to the first one."""
-    heads = "".join(f"<th {styles.CELL_FRAMED}>{escape(answer.model)}</th>" for answer in answers)
-    cells = "".join(f"<td {styles.CELL_FRAMED}>{html(answer)}</td>" for answer in answers)
-    table = f"<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table>"
-    return f"<div>{table}{_differences_html(answers)}</div>"
+def comparison_html(answers: Sequence[StreamedAnswer]) -> Html:
+    """Return several answers as columns, their facts in a table, and the differences to the first one."""
+    columns = "".join(
+        f'<article class="s{n % 5 + 1}"><h4>{escape(answer.model)}</h4>{html(answer)}</article>'
+        for n, answer in enumerate(answers)
+    )
+    return Html(f'<div class="qf-answer"><div class="qf-cols">{columns}</div>{_differences_html(answers)}</div>')
 
 
 def _body(answer: StreamedAnswer) -> str:
     if answer.form == "markdown":
-        return render_markdown(answer.text)
+        return f'<div class="qf-md">{render_markdown(answer.text)}</div>'
     if answer.form == "folded":
-        raw = f"<pre {styles.PREFORMATTED}>{escape(answer.text)}</pre>"
-        return f"<details><summary>原文 the answer as it came</summary>{raw}</details>"
+        return f"<details><summary>{tr('The answer as it came')}</summary><pre>{escape(answer.text)}</pre></details>"
     inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
-    return f"<pre {styles.PREFORMATTED}>{inner}</pre>"
+    return f"<pre>{inner}</pre>"
 
 
 def diff_html(first: str, second: str) -> str:
-    """Return the second text as HTML, with insertions and deletions marked."""
-    tags = {"delete": f"<del {styles.REMOVED}>{{}}</del>", "insert": f"<ins {styles.ADDED}>{{}}</ins>"}
+    """Return the second text as HTML, with insertions and deletions marked; unmarked where they share little."""
     edits = diff_texts(first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS])
+    shared = sum(len(part) for op, part in edits if op == "equal")
+    if shared < MIN_SHARED * max(len(first[:MAX_COMPARED_CHARS]), len(second[:MAX_COMPARED_CHARS])):
+        return f'<span class="qf-dim">{tr("These answers share too little wording for marks to mean anything.")}</span>'
+    tags = {"delete": "<del>{}</del>", "insert": "<ins>{}</ins>"}
     return "".join(tags.get(op, "{}").format(escape(part)) for op, part in edits)
 
 
-def _differences_html(answers: Sequence[StreamedAnswer]) -> str:
+def _differences_html(answers: Sequence[StreamedAnswer]) -> Html:
     """Return the difference of each answer to the first, folded; nothing while they stream."""
     first = answers[0]
     rows = [
@@ -237,5 +290,5 @@ def _differences_html(answers: Sequence[StreamedAnswer]) -> str:
         if first.text and later.text and first.text != later.text
     ]
     if not rows or any(answer.state in {"waiting", "streaming"} for answer in answers):
-        return ""
-    return f"<details><summary>差异 differences</summary>{''.join(rows)}</details>"
+        return Html("")
+    return components.folds((tr("Differences"), tr("to the first answer"), Html("".join(rows))))

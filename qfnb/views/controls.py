@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from .._language import tr
 from .components import StylePart, stylesheet
-from .display import accept_clicks
+from .display import Bundle, LiveOutput, accept_clicks
+from .text import without_formulas
 
 
 class PanelWidgets:
@@ -60,3 +62,44 @@ class PanelWidgets:
         for name in ("qf", "qf-panel"):
             frame.add_class(name)
         return frame
+
+
+def open_with_stop_button(
+    state: Any,
+    *,
+    html: Callable[[Any], str],
+    final: Callable[[Any], Bundle],
+    stop: Callable[[], None],
+    tooltip: str,
+    parts: Sequence[StylePart] = ("TABLE", "CHAT"),
+    fold: Callable[[Any], tuple[str, str]] = lambda _state: ("", ""),
+) -> LiveOutput:
+    """Return a live output with a Stop button below it."""
+
+    def build() -> Any:
+        import ipywidgets  # noqa: PLC0415 - only where widgets can be shown
+
+        button = ipywidgets.Button(description=tr("Stop"), tooltip=tooltip)
+        button.add_class("qf-btn")
+
+        def on_click(_: Any) -> None:
+            button.disabled, button.description = True, tr("Stopping…")
+            stop()
+
+        button.on_click(on_click)
+        block = ipywidgets.Accordion([ipywidgets.HTML()], layout=ipywidgets.Layout(display="none"))
+        box = ipywidgets.VBox([block, ipywidgets.HTMLMath(), button, ipywidgets.HTML(stylesheet(*parts))])
+        box.add_class("qf")
+        return box
+
+    def draw(box: Any, new_state: Any) -> None:
+        block, content, button, _ = box.children
+        title, folded = fold(new_state)
+        if title:
+            block.titles, block.layout.display = (title,), "block"
+            block.children[0].value = folded
+            accept_clicks(block)
+        content.value = without_formulas(html(new_state))
+        accept_clicks(button)
+
+    return LiveOutput(state, widget=build, draw=draw, final=final)

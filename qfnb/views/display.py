@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from ..transport import event_loop
-from .text import inert, without_formulas
+from .text import inert
 
 Bundle = dict[str, Any]
 DisplayMode = Literal["live", "static", "text"]
@@ -203,7 +204,7 @@ class LiveOutput:
         fallback = self._final(self.state)
         if self._dated:
             now = time.strftime("%Y-%m-%d %H:%M:%S")
-            note = f"截至 {now}，此后未再更新 / as of {now}, not followed any more"
+            note = tr("As of {time}; not followed any more.", time=now)
             html = f"{fallback['text/html']}<div><em>{note}</em></div>"
             fallback = fallback | {"text/plain": f"{fallback['text/plain']}\n{note}", "text/html": html}
         return {**self._outer._repr_mimebundle_(), **fallback}
@@ -252,43 +253,6 @@ def _leave_static(widget: Any, bundle: Bundle) -> None:
     widget.children = (HTMLMath(bundle["text/html"], layout=widget.layout),)
     for child in old_children:
         close_widget(child)
-
-
-def open_with_stop_button(
-    state: Any,
-    *,
-    html: Callable[[Any], str],
-    final: Callable[[Any], Bundle],
-    stop: Callable[[], None],
-    tooltip: str,
-    fold: Callable[[Any], tuple[str, str]] = lambda _state: ("", ""),
-) -> LiveOutput:
-    """Return a live output with a Stop button below it."""
-
-    def build() -> Any:
-        import ipywidgets  # noqa: PLC0415 - only where widgets can be shown
-
-        button = ipywidgets.Button(description="停止 Stop", tooltip=tooltip)
-
-        def on_click(_: Any) -> None:
-            button.disabled, button.description = True, "正在停止 stopping…"
-            stop()
-
-        button.on_click(on_click)
-        block = ipywidgets.Accordion([ipywidgets.HTML()], layout=ipywidgets.Layout(display="none"))
-        return ipywidgets.VBox([block, ipywidgets.HTMLMath(), button])
-
-    def draw(box: Any, new_state: Any) -> None:
-        block, content, button = box.children
-        title, folded = fold(new_state)
-        if title:
-            block.titles, block.layout.display = (title,), "block"
-            block.children[0].value = folded
-            accept_clicks(block)
-        content.value = without_formulas(html(new_state))
-        accept_clicks(button)
-
-    return LiveOutput(state, widget=build, draw=draw, final=final)
 
 
 def accept_clicks(widget: Any) -> None:

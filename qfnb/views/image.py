@@ -3,12 +3,17 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal
 
+from .._language import tr, trn
 from ..resources.inference.image_reply import ImageResponse
-from . import styles
-from .display import Bundle, LiveOutput, open_with_stop_button
+from . import components
+from .components import Html, StylePart
+from .controls import open_with_stop_button
+from .display import Bundle, LiveOutput
 from .text import escape, strip_controls
+
+STYLE_PARTS: Final[tuple[StylePart, ...]] = ("CHAT", "OTHERS")
 
 _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
@@ -25,56 +30,66 @@ class ImageState:
 
 def bundle(reply: ImageResponse) -> Bundle:
     """Return the images in every format."""
-    return {"text/plain": text(reply), "text/html": html(reply)}
+    return _drawn_bundle(ImageState(reply.prompt, reply, "done"))
 
 
 def open_live(prompt: str, stop: Callable[[], None]) -> LiveOutput:
     """Return a live output for images that are about to be drawn."""
     return open_with_stop_button(
-        ImageState(prompt),
-        html=lambda state: str(_state_bundle(state)["text/html"]),
-        final=_state_bundle,
-        stop=stop,
-        tooltip="Stop drawing",
+        ImageState(prompt), html=_body, final=_drawn_bundle, stop=stop, tooltip=tr("Stop drawing"), parts=STYLE_PARTS
     )
 
 
-def _state_bundle(drawing: ImageState) -> Bundle:
+def _drawn_bundle(drawing: ImageState) -> Bundle:
+    return {"text/plain": text(drawing), "text/html": components.output(_body(drawing), parts=STYLE_PARTS)}
+
+
+def _body(drawing: ImageState) -> Html:
+    """Return the images side by side, the prompt their alternative text; before they are there, what is going on."""
     if drawing.reply is None:
-        words = "■ 已中断 / interrupted" if drawing.state == "interrupted" else "… 正在画 / drawing"
-        line = f"{words}: {drawing.prompt}"
-        return {"text/plain": strip_controls(line), "text/html": f"<div><em>{escape(line)}</em></div>"}
-    result = bundle(drawing.reply)
-    if not drawing.saved_paths:
-        return result
-    files = f"已保存 saved: {', '.join(drawing.saved_paths)}"
-    return {
-        "text/plain": f"{result['text/plain']}\n{strip_controls(files)}",
-        "text/html": f"{result['text/html']}<div {styles.FOOT}>{escape(files)}</div>",
-    }
+        return Html(f'<div class="qf-sub" role="status">{escape(_status(drawing))}</div>')
+    images = drawing.reply.images
+    figures = "".join(_figure(drawing, image, n, len(images)) for n, image in enumerate(images, 1))
+    mark = components.sandbox_mark() if _marks(drawing.reply) else ""
+    foot = components.footer(mark, drawing.prompt, _saved(drawing))
+    return Html(f'<article class="qf-answer"><div class="qf-pics">{figures}</div>{foot}</article>')
 
 
-def html(reply: ImageResponse) -> str:
-    """Return the images side by side; the prompt is their alternative text."""
-    images = reply.images
-    width = 512 if len(images) == 1 else 256
-    attributes = f'alt="{escape(reply.prompt)}" width="{width}" {styles.IMAGE_TILE}'
-    cells = "".join(f'<img src="{_data_url(image)}" {attributes}>' for image in images)
-    foot = f"<div {styles.FOOT}>{escape(_caption(reply))}</div>"
-    return f"<div>{cells}{foot}</div>"
+def _figure(drawing: ImageState, image: bytes, number: int, total: int) -> str:
+    position = f"{number} / {total}" if total > 1 else ""
+    alt = escape(", ".join(part for part in (drawing.prompt, position) if part))
+    marks = _marks(drawing.reply)
+    seed = marks[number - 1].get("seed") if number <= len(marks) else None
+    caption = " · ".join(part for part in (position, "" if seed is None else f"seed {seed}") if part)
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img src="{_data_url(image)}" alt="{alt}">{below}</figure>'
 
 
-def text(reply: ImageResponse) -> str:
-    """Return the number of images, the prompt and the seeds."""
-    return f"{len(reply.data.data)} image(s): {strip_controls(_caption(reply))}"
-
-
-def _caption(reply: ImageResponse) -> str:
-    sandbox = [styles.SANDBOX_LABEL] if any("sandbox" in picture for picture in reply.body.get("data", ())) else []
-    marks = [picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture]
+def text(drawing: ImageState) -> str:
+    """Return the number of images, the prompt, the seeds and the files as text."""
+    if drawing.reply is None:
+        return strip_controls(_status(drawing))
+    marks = _marks(drawing.reply)
     seeds = [str(mark["seed"]) for mark in marks if "seed" in mark]
-    seed = [f"seed {', '.join(seeds)}"] if seeds else []
-    return " · ".join([*sandbox, reply.prompt, *seed])
+    count = trn("{n} picture", "{n} pictures", len(drawing.reply.data.data))
+    parts = [count, tr(components.SANDBOX_MARK) if marks else "", drawing.prompt]
+    parts += [f"seed {', '.join(seeds)}" if seeds else "", _saved(drawing)]
+    return strip_controls(" · ".join(part for part in parts if part))
+
+
+def _status(drawing: ImageState) -> str:
+    if drawing.state == "interrupted":
+        return tr("■ Stopped: {prompt}", prompt=drawing.prompt)
+    return tr("Drawing: {prompt}", prompt=drawing.prompt)
+
+
+def _saved(drawing: ImageState) -> str:
+    return tr("saved as {files}", files=", ".join(drawing.saved_paths)) if drawing.saved_paths else ""
+
+
+def _marks(reply: ImageResponse | None) -> list[dict[str, Any]]:
+    """Return what the sandbox says of each of its pictures, [] for those of the platform."""
+    return [picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture] if reply else []
 
 
 def _data_url(image: bytes) -> str:

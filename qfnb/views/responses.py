@@ -20,4 +20,4 @@ def bundle(reply: ResponseReply) -> Bundle:
         reasoning=reply.reasoning,
         **chat.usage_facts([reply]),
     )
-    return {"text/plain": chat.text(answer), "text/html": chat.html(answer)}
+    return chat.answers_bundle([answer])

@@ -18,7 +18,7 @@ def test_stop_works_inside_the_running_cell(page, lab, fault):
     assert notebook.prompt(1) == "[*]:"
     notebook.screenshot("chat-stop-before", at=answer)
     answer.get_by_role("button", name="Stop").click()
-    answer.get_by_text("已中断，以上为").wait_for(timeout=60_000)
+    answer.get_by_text("This is what had arrived.").wait_for(timeout=60_000)
     notebook.idle()
     assert notebook.output(2).inner_text().endswith("42")
     assert answer.get_by_role("button").count() == 0
@@ -88,7 +88,8 @@ def test_tab_completes_models_and_sessions(page, lab):
 
 ANSWER = r"""
 from qfnb.views import chat
-from qfnb.views.display import open_with_stop_button, publish
+from qfnb.views.controls import open_with_stop_button
+from qfnb.views.display import publish
 a = chat.StreamedAnswer("m", state="done", text=r'''设 $a_1 * b_1 * c$，共 $5 和 $6：
 \[
 A = \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}
@@ -131,7 +132,8 @@ from qfnb.resources.inference.reply import ToolCall, ToolStep
 from qfnb.resources.inference.text2image import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress
 from qfnb.views import chat
-from qfnb.views.display import open_with_stop_button, publish
+from qfnb.views.controls import open_with_stop_button
+from qfnb.views.display import publish
 from qfnb.views.evaluation import report as evaluation
 from qfnb.views.training import panel as training
 from IPython.display import display

@@ -29,7 +29,7 @@ def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
     answer = notebook.output(1)
     answer.get_by_text("我是 qfnb").wait_for(timeout=60_000)
     notebook.interrupt()
-    answer.get_by_text("已中断，以上为").wait_for(timeout=60_000)
+    answer.get_by_text("This is what had arrived.").wait_for(timeout=60_000)
     notebook.idle()
     assert notebook.prompt(2) == "[ ]:", "Run All went on after an interrupt"
     notebook.screenshot("interrupted", at=answer)
@@ -57,7 +57,7 @@ def test_mistakes_are_short_and_clear(page, lab):
         page.keyboard.press("Control+Enter")
         notebook.idle()
     for number, words in enumerate(
-        ("", "请在单元格中", "--model", "(0.0, 1.0]", "nowhere.jsonl", "bad.jsonl", "epoch=999")
+        ("", "the cell is empty", "--model", "(0.0, 1.0]", "nowhere.jsonl", "bad.jsonl", "epoch=999")
     ):
         assert words in notebook.output(number).inner_text()
     assert "messages is empty" in notebook.output(9).inner_text()

@@ -57,7 +57,7 @@ def test_a_panel_that_is_saved_while_it_works_says_how_far_it_was_and_when(kerne
     kernel.run("display.RENEW_S = 5.0")
     kernel.until(lambda: re.search(r"[1-9]\d* / 300", cell.text) is not None)
     assert WIDGET in cell.outputs[0]["data"]
-    assert re.search(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, not followed any more", cell.text)
+    assert re.search(r"As of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d; not followed any more", cell.text)
     assert "not followed any more" in cell.html
     kernel.run("result.cancel()")
     hold(release=True)

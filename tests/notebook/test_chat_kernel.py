@@ -34,7 +34,7 @@ def test_a_chat_cell_ends_as_one_static_output(kernel):
     cell = kernel.run("%%qfchat\n你是谁")
     assert len(cell.outputs) == 1
     assert "不是文心一言" in cell.text
-    assert "本地沙盒 sandbox" in cell.html
+    assert "Local sandbox" in cell.html
     assert WIDGET not in cell.outputs[0]["data"]
 
 
@@ -83,7 +83,7 @@ def test_a_session_remembers_and_a_reset_forgets(kernel):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("%%qfchat\n   ", "请在单元格中写下问题"),
+        ("%%qfchat\n   ", "write the question below the first line"),
         ("%%qfchat --modle x\n你好", "did you mean --model?"),
         ("%%qfchat -t nan\n你好", "temperature=nan: must be a number"),
         ("%%qfchat -t hot\n你好", "-t/--temperature"),
@@ -92,7 +92,7 @@ def test_a_session_remembers_and_a_reset_forgets(kernel):
         ('%%qfchat -s "open\n你好', "a quote is not closed"),
         ("%%qfchat -e _kernel_list\n你好", "_kernel_list"),
         ("%%qfchat -m no-such-model\n你好", "no-such-model"),
-        ("%%qfimage\n  ", "请描述要画的内容"),
+        ("%%qfimage\n  ", "describe the picture"),
         ("%%qfimage -n 0\n猫", "n=0: must be an integer from 1"),
         ("%%qfimage --size big\n猫", "size='big'"),
         ("%qfauth sett", "'sett' is not understood"),
@@ -150,7 +150,7 @@ def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     assert control.get("/_sandbox/health").json()["streams"] == 1
     kernel.interrupt()
     kernel.wait(cell)
-    kernel.until(lambda: "已中断" in cell.html)
+    kernel.until(lambda: "Stopped" in cell.html)
     assert WIDGET not in cell.outputs[0]["data"]
     assert len(cell.error) == 1
     until(lambda: control.get("/_sandbox/health").json()["streams"] == 0)
@@ -179,7 +179,7 @@ def test_a_cut_stream_keeps_what_came_and_is_an_error(kernel, fault):
     fault("chat.v2", "cut", after=3)
     cell = kernel.run("%%qfchat -o partial\n你是谁", live=True)
     assert cell.status == "error"
-    kernel.until(lambda: "回答未完成" in cell.html)
+    kernel.until(lambda: "Not complete" in cell.html)
     assert len("\n".join(cell.error).splitlines()) <= 3
     assert kernel.value("len(partial.text) > 0") == "True"
 
@@ -191,7 +191,7 @@ def test_the_sandbox_killed_in_an_answer(kernel, sandbox, fault):
     os.kill(sandbox.pid, signal.SIGKILL)
     kernel.wait(cell)
     assert cell.status == "error"
-    kernel.until(lambda: "回答未完成" in cell.html)
+    kernel.until(lambda: "Not complete" in cell.html)
     assert kernel.value("len(partial.text) > 0") == "True"
     assert "不是文心一言" in kernel.run("%%qfchat\n你是谁").text
 

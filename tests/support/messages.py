@@ -5,25 +5,40 @@ A message that is no longer said leaves its catalogue; a changed one is marked f
 
 from __future__ import annotations
 
+import ast
 import os
 from pathlib import Path
+from typing import TypeGuard
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "qfnb"
-KEYWORDS = {"tr": None, "trn": (1, 2), "tr_noop": None}
+ARGUMENTS = {"tr": 1, "tr_noop": 1, "trn": 2}
+"""Functions that take messages -> how many of their first arguments are one."""
 
 
 def extract_template() -> Catalog:
-    """Return every message of the code, with the files that say it."""
+    """Return every message of the code, with the files that say it.
+
+    Babel's own extractor does not see calls within f-strings before Python 3.12.
+    """
     template = Catalog()
-    for name, _, message, comments, _ in extract_from_dir(PACKAGE, keywords=KEYWORDS, comment_tags=("Translators:",)):
-        template.add(message, locations=[(f"qfnb/{name}", 0)], auto_comments=comments)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for call in filter(_is_message, ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+            texts = [argument.value for argument in call.args[: ARGUMENTS[call.func.id]]]
+            template.add(
+                tuple(texts) if len(texts) > 1 else texts[0], locations=[(path.relative_to(ROOT).as_posix(), 0)]
+            )
     return template
+
+
+def _is_message(node: ast.AST) -> TypeGuard[ast.Call]:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in ARGUMENTS:
+        return False
+    return bool(node.args) and isinstance(node.args[0], ast.Constant)  # tr(LABELS[x]): marked where it stands
 
 
 def catalogue_path(language: str) -> Path:

@@ -2,6 +2,17 @@
 
 from html.parser import HTMLParser
 
+OUTPUT_TAGS = {
+    "div", "section", "header", "footer", "article", "h3", "h4", "p", "span", "b", "small", "progress", "dl", "dt", "dd",
+    "table", "caption", "thead", "tbody", "tr", "th", "td", "code", "pre", "br", "details", "summary", "figure", "figcaption",
+    "ins", "del",
+}  # fmt: skip
+"""The elements of qfnb's own outputs, without those of Markdown."""
+
+OUTPUT_ATTRIBUTES = {
+    "class", "lang", "role", "title", "scope", "max", "value", "aria-label", "aria-hidden", "aria-busy",
+}  # fmt: skip
+
 SAFE_ADDRESSES = {
     "href": ("http://", "https://", "mailto:"),
     "src": ("data:image/svg+xml;base64,", "data:image/png;base64,"),
@@ -26,3 +37,9 @@ class StrictParser(HTMLParser):
 def assert_only(html, tags, attributes):
     """Assert that HTML has only these elements and attributes, and safe addresses."""
     StrictParser(tags, attributes).feed(html)
+
+
+def without_stylesheet(html):
+    """Return an output without the stylesheet that it begins with."""
+    assert html.startswith("<style>")
+    return html.split("</style>", 1)[1]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.attacks import ATTACKS
-from support.strict_html import assert_only
+from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, without_stylesheet
 
 from qfnb._jobs.batch_progress import BatchProgress, RowFailure
 from qfnb._language import choose_language
@@ -17,12 +17,6 @@ RUNNING = BatchProgress(
 )  # fmt: skip
 OVER = replace(RUNNING, ended_at=130.0, in_flight=0)
 
-TAGS = {
-    "div", "section", "header", "h3", "span", "b", "progress", "dl", "dt", "dd", "small",
-    "table", "caption", "thead", "tbody", "tr", "th", "td", "footer", "code", "br",
-}  # fmt: skip
-ATTRIBUTES = {"class", "lang", "role", "title", "scope", "max", "value", "aria-label", "aria-hidden"}
-
 
 @pytest.fixture
 def chinese():
@@ -33,11 +27,6 @@ def chinese():
 
 def live(progress, now=112.0):
     return "".join(batch.live_html(progress, now=now))
-
-
-def without_stylesheet(html):
-    assert html.startswith("<style>")
-    return html.split("</style>", 1)[1]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +125,7 @@ def test_an_unknown_total_has_no_share_and_no_end():
 
 @pytest.mark.parametrize("progress", [BatchProgress(), BatchProgress(total=0, ended_at=1.0, started_at=1.0)])
 def test_a_batch_without_rows_draws(progress):
-    assert_only(without_stylesheet(batch.html(progress)), TAGS, ATTRIBUTES)
+    assert_only(without_stylesheet(batch.html(progress)), OUTPUT_TAGS, OUTPUT_ATTRIBUTES)
     assert batch.text(progress)
 
 
@@ -203,8 +192,8 @@ def test_hostile_text_is_inert_in_every_field(attack):
     texts = dict.fromkeys(("name", "model", "rate_limits", "reason", "mode", "state"), attack)
     for progress in (RUNNING, OVER, replace(OVER, state="stopped")):
         hostile = replace(progress, latest_failures=(failure,) * 5, notes=(attack, attack), **texts)
-        assert_only(without_stylesheet(batch.html(hostile)), TAGS, ATTRIBUTES)
-        assert_only(live(hostile), TAGS, ATTRIBUTES)
+        assert_only(without_stylesheet(batch.html(hostile)), OUTPUT_TAGS, OUTPUT_ATTRIBUTES)
+        assert_only(live(hostile), OUTPUT_TAGS, OUTPUT_ATTRIBUTES)
         assert not set(batch.text(hostile)) & set("\x1b\x00\u202e")
 
 

@@ -1,5 +1,7 @@
 """What is drawn: answers, pictures, curves, panels, tables."""
 
+from dataclasses import replace
+
 import pytest
 
 from qfnb import Dataset, errors
@@ -11,7 +13,13 @@ EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("waiting", "等待"), ("streaming", "正在回答"), ("interrupted", "已中断"), ("failed", "未完成"), ("done", "")],
+    [
+        ("waiting", "Waiting"),
+        ("streaming", "Answering"),
+        ("interrupted", "Stopped"),
+        ("failed", "Not complete"),
+        ("done", ""),
+    ],
 )
 def test_an_answer_says_how_it_ended(state, words):
     answer = chat.StreamedAnswer("m", text="**好**", state=state)
@@ -27,9 +35,10 @@ def test_what_the_server_names_itself_is_text():
 
 
 def test_a_footer_shows_what_is_known_and_nothing_else():
-    assert chat.footer(chat.StreamedAnswer("m")) == "m"
+    assert chat.footer(chat.StreamedAnswer("m")) == ["m"]
     full = chat.StreamedAnswer("m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1")
-    assert chat.footer(full) == "本地沙盒 sandbox · m · 7 tokens · 1.50 s (first token 0.20 s) · as-1"
+    assert chat.footer(full) == ["m", "first token 0.20 s · total 1.5 s", "7 tokens", "free"]
+    assert "as-1" in str(chat.footer(replace(full, error="refused")))
 
 
 @pytest.mark.parametrize("losses", [[], [0.0], [float(n) for n in range(5)]])

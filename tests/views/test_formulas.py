@@ -5,7 +5,7 @@ import re
 import pytest
 from support.attacks import ATTACKS
 
-from qfnb.views import chat, display, markdown
+from qfnb.views import chat, controls, display, markdown
 from qfnb.views.text import FORMULA, NO_FORMULAS, inert, without_formulas
 
 IGNORED = f"<div {NO_FORMULAS}>"
@@ -25,7 +25,7 @@ def test_no_output_leaves_tex_to_the_page(displayed, attack):
     answer = chat.StreamedAnswer(attack, text=attack, reasoning=attack, error=attack, request_id=attack)
     bundle = {"text/plain": chat.text(answer), "text/html": chat.html(answer)}
     display.publish(bundle)
-    display.open_with_stop_button(answer, html=chat.html, final=lambda _: bundle, stop=list, tooltip="").finish(answer)
+    controls.open_with_stop_button(answer, html=chat.html, final=lambda _: bundle, stop=list, tooltip="").finish(answer)
     assert displayed[0] == displayed[1]
     assert displayed[0]["text/html"].startswith(IGNORED)
     for formula in re.findall(f"{FORMULA}>(.*?)</(?:span|div)>", displayed[0]["text/html"]):

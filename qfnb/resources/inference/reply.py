@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from ..._language import tr
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...transport.protocol import quote_excerpt
 from ...transport.response import Response
@@ -168,7 +169,7 @@ class ChatResponse(Reply[Any]):
     @property
     def problem(self) -> str:
         """That thinking used up the longest output, "" otherwise."""
-        return f"{self.body.get('model', '')}: {CUT_WHILE_THINKING}" if self.is_cut_while_thinking else ""
+        return f"{self.body.get('model', '')}: {tr(CUT_WHILE_THINKING)}" if self.is_cut_while_thinking else ""
 
     @property
     def is_cut_while_thinking(self) -> bool:
@@ -199,7 +200,7 @@ class ChatResponse(Reply[Any]):
             raise ValueError("the JSON of the answer is nested too deeply") from None
 
     def __repr__(self) -> str:
-        return f"[{CUT_WHILE_THINKING}]" if self.is_cut_while_thinking else self.text
+        return f"[{tr(CUT_WHILE_THINKING)}]" if self.is_cut_while_thinking else self.text
 
 
 def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -> ReplyT:

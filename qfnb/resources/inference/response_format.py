@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_origin
 
+from ..._language import tr
 from ..._text import clip, format_value
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
@@ -122,7 +123,7 @@ class ResponseFormat:
                 return self.correction(text, error)
             hint = "its text is in `.answer` of this error (答案在 .answer 中)"
             if reply.is_cut_while_thinking:
-                hint = CUT_WHILE_THINKING
+                hint = tr(CUT_WHILE_THINKING)
             elif is_cut_off:
                 hint = "it was cut off at its longest length: set a larger max_completion_tokens (回答被截断)"
             message = f"the answer is not {self.name}: {error}\n{hint}"

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from ..._language import tr_noop
 from ..._text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...wire.catalog import CatalogModel
@@ -17,8 +18,8 @@ EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 SPELLINGS = ("thinking", "enable_thinking", "thinking_budget", "reasoning_effort")
 """The platform's own fields, one of which `think=` becomes."""
 
-CUT_WHILE_THINKING = (
-    "思考未完即达到长度上限，没有答案 / cut off while thinking, no answer: raise max_completion_tokens, or think less "
+CUT_WHILE_THINKING = tr_noop(
+    "Cut off while thinking, no answer: raise max_completion_tokens, or think less "
     '(think="low", a number of tokens, or think=False)'
 )
 

@@ -223,7 +223,7 @@ def test_an_answer_that_thinking_used_up_says_so(scripted, caplog):
     assert reply.is_cut_while_thinking
     assert "raise max_completion_tokens" in repr(reply)
     assert any(
-        "cut off while thinking" in record.getMessage()
+        "Cut off while thinking" in record.getMessage()
         for record in caplog.records
         if record.levelno == logging.WARNING
     )
