@@ -183,7 +183,7 @@ class RouteCache:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._routes: dict[tuple[str, ...], Route] = {}
+        self._routes: dict[tuple[object, ...], Route] = {}
 
     def build_request(
         self, endpoint: Endpoint[Any, Any], body: Sendable, model: str
@@ -207,7 +207,7 @@ class RouteCache:
             path = {"model": model} if "{model}" in endpoint.path else path_values(endpoint, body)
         if not model or endpoint.method == "GET":  # the record of a GET is part of the URL
             return self._create(endpoint, body, path, model)
-        key = (endpoint.name, model, *path.values())
+        key = (endpoint.name, model, clock.is_scaled(), *path.values())  # each clock has its limiters
         route = self._routes.get(key)
         if route is None:
             if len(self._routes) >= MAX_ROUTES:

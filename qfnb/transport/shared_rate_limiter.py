@@ -250,17 +250,22 @@ class SharedRateLimiter(RateLimiter):
         self.__dict__.update(values)
 
 
-_limiters: dict[tuple[object, str, str], RateLimiter] = {}
+_limiters: dict[tuple[object, str, str, bool], RateLimiter] = {}
 
 
 def get_limiter(platform: Platform, model: str) -> RateLimiter:
-    """Return the limiter of a platform's credentials and a model, which the user's processes share."""
-    key = (platform.credentials, platform.host, model)
+    """Return the limiter of a platform's credentials and a model, which the user's processes share.
+
+    Within `qfnb.testing()` it is another one: what is learned on a shortened clock is not true on the real one.
+    """
+    key = (platform.credentials, platform.host, model, clock.is_scaled())
     limiter = _limiters.get(key)
     return limiter if limiter is not None else _limiters.setdefault(key, _create_limiter(platform, model))
 
 
 def _create_limiter(platform: Platform, model: str) -> RateLimiter:
+    if clock.is_scaled():
+        return RateLimiter()
     secret = "\n".join(platform.credentials).encode("utf-8", "replace")
     name = hmac.new(secret, f"qfnb\n{platform.host}\n{model}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
     try:

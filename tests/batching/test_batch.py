@@ -16,7 +16,6 @@ from qfnb.batching import journal_reader
 from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.journal_store import delete_journal, journal_path
 from qfnb.errors import InvalidArgumentError
-from qfnb.transport import shared_rate_limiter
 
 
 def rows(count, template="第 {} 个问题"):
@@ -182,9 +181,8 @@ def test_an_outage_is_waited_for(control, fault, count_requests):
 
 @pytest.mark.fault("F56")
 def test_refusals_without_end_stop_the_batch_with_their_reason_and_it_can_be_resumed(
-    repeat_fault, count_requests, monkeypatch, control
+    repeat_fault, count_requests, control
 ):
-    monkeypatch.setattr(shared_rate_limiter, "_limiters", {})
     repeat_fault("status", status=429)
     with qfnb.testing():
         batch = qfnb.batch(rows(40, "拒 {}"), workers=4, name="refused")

@@ -12,6 +12,7 @@ import pytest
 from support.rate_simulation import create_shared
 from support.virtual_time import run_virtually
 
+import qfnb
 from qfnb import config
 from qfnb.connect import current_platform
 from qfnb.errors import RateLimitError
@@ -218,3 +219,13 @@ def test_a_killed_process_leaves_what_it_learned_and_no_lock(tmp_path):
     limiter = SharedRateLimiter(LockedFile(path))
     event_loop.run(limiter.acquire())
     assert limiter.requests.rate == 77
+
+
+def test_limits_learned_on_a_shortened_clock_are_forgotten_with_it(sandbox):
+    platform = current_platform()
+    with qfnb.testing():
+        within = shared_rate_limiter.get_limiter(platform, "m")
+        within.record_refusal(0, RateLimitError(18, "slow down"))
+    after = shared_rate_limiter.get_limiter(platform, "m")
+    assert after is not within
+    assert after.refusals == 0
