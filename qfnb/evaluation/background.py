@@ -178,10 +178,10 @@ class BackgroundEvaluation(BackgroundJob):
             self._ended_at = time.time()
 
     def __getattr__(self, name: str) -> Any:
-        """Say what to do when a table of the report is read too early."""
-        raise AttributeError(
-            f"no {name!r} yet: the evaluation is running (评估进行中); `%qfeval wait` first, or .report()"
-        )
+        """Return an attribute of the report, for which it waits: `rep.save("report.html")` in the next cell."""
+        if name.startswith("_") or name not in {*dir(EvaluationResult), *EvaluationResult.__dataclass_fields__}:
+            raise AttributeError(f"neither an evaluation nor its report has {name!r}")
+        return getattr(self.report(), name)
 
     def __repr__(self) -> str:
         return repr(self.evaluation)

@@ -123,7 +123,7 @@ class EvalMagics(VerbMagics):
 
     def do_show(self, options: Namespace, words: list[str]) -> Any:
         value = self._find_target(words)
-        return value if hasattr(value, "records") else self._show_panel(self._find_running(words))
+        return value if _is_report(value) else self._show_panel(self._find_running(words))
 
     def do_cancel(self, options: Namespace, words: list[str]) -> None:
         self._find_running(words).cancel()
@@ -238,6 +238,8 @@ class EvalMagics(VerbMagics):
 
     def _find_target(self, words: Sequence[str]) -> Any:
         value = evaluate_inputs.find_report(self.shell, words[0]) if words else self._newest
+        if value is None:  # a report may be the work of `qfnb.compare` or of an EvaluationManager
+            value = evaluate_inputs.find_only_report(self.shell)
         if value is None:
             raise InvalidArgumentError(
                 "nothing was evaluated here (尚无评估): %qfeval MODEL MODEL --data DATA -o report"
@@ -259,11 +261,17 @@ class EvalMagics(VerbMagics):
 
     def _find_report(self, words: Sequence[str]) -> EvaluationResult:
         target = self._find_target(words)
-        if hasattr(target, "records"):
+        if _is_report(target):
             return target  # type: ignore[no-any-return]
         if not target.progress.is_finished:
             raise InvalidArgumentError("the evaluation is running (评估进行中): %qfeval wait first")
         return target.report()  # type: ignore[no-any-return]
+
+
+def _is_report(value: object) -> bool:
+    from ..evaluation.report import EvaluationResult  # noqa: PLC0415 - %load_ext stays fast
+
+    return isinstance(value, EvaluationResult)
 
 
 async def _wait_until_over(running: BackgroundEvaluation) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .._language import tr
 from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import aliases
@@ -218,6 +219,19 @@ def find_report(shell: Any, word: str) -> Any:
     reports = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation"}))
     hint = did_you_mean(word, reports)
     raise InvalidArgumentError(f"{clip(word, MAX_WORD_CHARS)!r} is not a report{hint} (没有此报告)")
+
+
+def find_only_report(shell: Any) -> Any:
+    """Return the one report that the notebook's variables hold, None where they hold none.
+
+    Raises:
+        InvalidArgumentError: they hold several; names them.
+    """
+    names = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"}))
+    reports = {id(report): report for name in names if (report := find_report(shell, name)) is not None}
+    if len(reports) > 1:
+        raise InvalidArgumentError(tr("which report? {names}", names=", ".join(names)))
+    return next(iter(reports.values()), None)
 
 
 def estimate_table(

@@ -109,7 +109,7 @@ class TrainingProgress:
         started_at, ended_at: Unix seconds.
         queued_at, training_at: when the platform accepted the run, and when the training started.
         points: the loss curve so far.
-        marks: the times at which the percent changed.
+        marks: the times at which the percent changed, since the first loss if there is one.
         run_state: the platform's own word for the run's state.
         offline_since: since when the platform has not answered, None while it does.
         error: message of the error that ended the training, "" for none.
@@ -264,7 +264,9 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
     state = progress.run_state if task.run_status is None else task.run_status
     is_queued, is_sandbox = state in QUEUED_STATES, progress.from_sandbox or "sandbox" in result
     percent = progress.percent if task.run_progress is None else max(progress.percent or 0, task.run_progress)
-    last_percent = progress.marks[-1][1] if progress.marks else None
+    # what was done before the first loss was preparation, which has a pace of its own
+    earlier_marks = () if points and not progress.points else progress.marks
+    last_percent = earlier_marks[-1][1] if earlier_marks else None
     is_new_mark = percent is not None and percent != last_percent and state == wire.RUNNING
     values = (task.model_extra or {}).get("hyperParameterConfig")
     return replace(
@@ -274,7 +276,7 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
         percent=percent,
         queued_at=progress.queued_at or (at if is_queued else None),
         training_at=progress.training_at or (None if is_queued else at),
-        marks=(*progress.marks, (at, float(percent or 0)))[-MAX_MARKS:] if is_new_mark else progress.marks,
+        marks=(*earlier_marks, (at, float(percent or 0)))[-MAX_MARKS:] if is_new_mark else earlier_marks,
         points=points or progress.points,
         metrics=task.metrics or progress.metrics,
         hyper_parameters=values if isinstance(values, Mapping) else progress.hyper_parameters,

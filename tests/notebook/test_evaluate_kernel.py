@@ -1,9 +1,15 @@
 """`%qfeval` in a real kernel: the panel moves, the report takes its place, ■ keeps what was answered."""
 
 import time
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from support.kernel import max_per_second, record_messages, request_counts
+
+from qfnb.errors import InvalidArgumentError
+from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
+from qfnb.notebook.evaluate_inputs import find_only_report
 
 pytestmark = pytest.mark.kernel
 
@@ -103,14 +109,26 @@ def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_sends_noth
     assert request_counts(control) == request_count
 
 
-def test_a_report_that_is_not_there_yet_says_what_to_do(kernel, start_evaluation, hold):
+def test_a_report_that_is_not_there_yet_is_waited_for_and_a_browser_says_so(kernel, start_evaluation, hold, tmp_path):
     hold(20)
-    start_evaluation(300)
-    assert "%qfeval wait" in kernel.run("report.summary").text
+    start_evaluation(30)
     assert "is running" in kernel.run("%qfeval browse report").text
-    kernel.run("%qfeval cancel report")
+    assert "neither an evaluation nor its report has 'sumary'" in kernel.run("report.sumary").text
+    saving = kernel.start(f"print(report.save({str(tmp_path / 'r.html')!r}))")
     hold(release=True)
-    assert kernel.run("report.report()").status == "ok"
+    kernel.wait(saving)
+    assert saving.status == "ok"
+    assert (tmp_path / "r.html").is_file()
+
+
+def test_a_report_of_the_library_needs_no_name_while_it_is_the_only_one():
+    rows = pd.DataFrame({"prompt": ["一"], "reference": ["甲"], "llm_output": ["甲"]})
+    report, other = (EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval_only(rows) for _ in range(2))
+    shell = SimpleNamespace(user_ns={"rep": report, "same": report, "n": 1}, user_ns_hidden={})
+    assert find_only_report(shell) is report
+    shell.user_ns["later"] = other
+    with pytest.raises(InvalidArgumentError, match="rep, same, later"):
+        find_only_report(shell)
 
 
 def test_one_model_a_judge_and_a_metric_of_your_own(kernel, start_evaluation):

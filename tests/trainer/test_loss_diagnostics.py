@@ -8,7 +8,7 @@ import pytest
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.event import Event
 from qfnb.trainer.loss_diagnostics import LossPoint, diagnose_loss, moving_average
-from qfnb.trainer.progress import Stage, TrainingProgress, estimate_remaining
+from qfnb.trainer.progress import Stage, TrainingProgress, _with_poll, estimate_remaining
 
 
 def curve(losses, validation=()):
@@ -54,6 +54,16 @@ def test_an_unsteady_pace_says_how_unsure_it_is():
     estimate = estimate_remaining([(0, 0), (10, 1), (20, 10), (30, 11), (40, 20)], 45.0)
     assert estimate.low < estimate.likely < estimate.high
     assert estimate.likely == pytest.approx(80 / 0.5 - 5)
+
+
+def test_the_time_before_the_first_loss_says_nothing_about_the_rest():
+    """Preparation goes from 0 to 10 % in four seconds; then a percent takes ten."""
+    progress, loss = TrainingProgress("m", ()), [{"step": 1, "trainingLoss": "1.0"}]
+    polls = [(n, 2.5 * n, []) for n in range(5)] + [(10.0 * n, 9 + n, loss) for n in range(1, 8)]
+    for at, percent, points in polls:
+        result = {"runStatus": "Running", "runProgress": f"{int(percent)}%", "checkpointList": points}
+        progress = _with_poll(progress, result, at)
+    assert progress.remaining(70.0).likely == pytest.approx((100 - 16) * 10)
 
 
 def test_two_marks_are_too_few():
