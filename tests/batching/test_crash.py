@@ -26,7 +26,7 @@ FULL = bool(os.environ.get("QFNB_FULL"))
 SCRIPT = """
 import sys, qfnb
 with qfnb.testing():
-    batch = qfnb.batch((f"第 {n} 个" for n in range(int(sys.argv[2]))), name=sys.argv[1], workers=int(sys.argv[3]))
+    batch = qfnb.batch((f"row {n} of {sys.argv[1]}" for n in range(int(sys.argv[2]))), name=sys.argv[1], workers=int(sys.argv[3]))
     batch.wait()
 print(batch.progress.ok)
 """
@@ -54,6 +54,7 @@ def count_answered(name):
 def test_three_kills_and_thirty_percent_faults_lose_no_row(repeat_fault, count_requests, control):
     rows = 2000 if FULL else 300
     name, dice = "killed", random.Random(3)
+    control.post("/_sandbox/register", json={"on": True, "marker": f"of {name}"}).raise_for_status()
     for number in range(3):
         minimum = (number + 1) * rows // 5 + dice.randrange(10)
         control.delete("/_sandbox/faults").raise_for_status()

@@ -43,16 +43,12 @@ CELLS = (
 
 def check(notebook):
     compared = notebook.output(1)
-    assert compared.locator("table").first.locator("th").all_inner_texts() == [
-        "ernie-speed-8k",
-        "ERNIE-4.0-8K",
-        "no-such-model",
-    ]
+    assert compared.locator("h4").all_inner_texts() == ["ernie-speed-8k", "ERNIE-4.0-8K", "no-such-model"]
     assert compared.inner_text().count("不是文心一言") == 2
-    assert "✘" in compared.inner_text()
+    assert "✕" in compared.inner_text()
     assert "assistant" in notebook.output(3).inner_text()
     assert "曹雪芹" in notebook.output(5).inner_text()
-    assert notebook.output(7).locator("img[alt='月亮和山']").count() == 2
+    assert notebook.output(7).locator("img[alt^='月亮和山']").count() == 2
     assert "Error displaying widget" not in notebook.page.locator(".jp-Notebook").inner_text()
 
 
@@ -187,16 +183,10 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     area = ".jp-OutputArea-output"
     typeset = page.locator(f"{area} mjx-container")
     assert typeset.evaluate_all("all => all.filter(each => !each.closest('.mathjax_process')).length") == 0
-    for selector in (
-        "script",
-        "iframe",
-        "form",
-        "style:not([scoped])",
-        "[onerror]",
-        "[onload]",
-        "[data-commandlinker-command]",
-    ):
+    for selector in ("script", "iframe", "form", "[onerror]", "[onload]", "[data-commandlinker-command]"):
         assert page.locator(f"{area} {selector}").count() == 0, selector
+    styles = page.locator(f"{area} style:not([scoped])").evaluate_all("all => all.map(each => each.textContent)")
+    assert all(text.startswith(".qf{") for text in styles), "a style that is not ours"
     ours = page.locator(".jp-RenderedHTML a, .jupyter-widgets a")  # JupyterLab itself links addresses in plain text
     links = ours.evaluate_all("all => all.map(a => a.getAttribute('href') || '')")
     assert not [link for link in links if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))]

@@ -113,4 +113,4 @@ def test_without_an_error_that_is_said(monkeypatch):
 def test_an_explanation_shows_the_cell_before_this_one(raised):
     raised("no such column")
     prompt = explain_prompt(["", "df['x']", "%qfchat --explain"], "为什么？")
-    assert prompt.startswith("为什么？\n\n最近的单元格：\ndf['x']\n\n异常：\nTraceback")
+    assert prompt.startswith("为什么？\n\nThe latest cell:\ndf['x']\n\nThe exception:\nTraceback")

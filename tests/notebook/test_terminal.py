@@ -28,6 +28,6 @@ def test_everything_is_text(sandbox, tmp_path):
     assert done.stdout.count("不是文心一言") >= 3
     assert "== ernie-4.0-8k ==" in done.stdout
     assert "assistant" in done.stdout
-    assert "1 image(s)" in done.stdout
+    assert "1 picture" in done.stdout
     assert "temperature=nan: must be a number" in done.stdout + done.stderr
     assert "<div" not in done.stdout

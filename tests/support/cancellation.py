@@ -161,7 +161,8 @@ class Laboratory:
             for session in (transport._session, transport._fresh_session)  # type: ignore[attr-defined]
         ]
         in_use = [connection for connector in connectors for connection in connector._acquired]
-        pooled = (each for connector in connectors for queue in connector._conns.values() for each, _ in queue)
+        queues = [(key, queue) for connector in connectors for key, queue in connector._conns.items()]
+        pooled = (each for key, queue in queues if key.port == self.server.port for each, _ in queue)
         idle = sum(connection.is_connected() for connection in pooled)
         remains = {"tasks": self._tasks() - self._tasks_before, "connections": in_use}
         remains["calls"] = [limiter for limiter in shared_rate_limiter._limiters.values() if limiter.in_flight]

@@ -45,7 +45,8 @@ class LockstepServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._listener.setblocking(False)
         self.connections: list[_Connection] = []
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def step(self) -> bool:
         """Accept, read or send once; return whether there was anything to do."""

@@ -106,15 +106,20 @@ class RateQuota:
 
 @dataclass
 class DeliveryCounter:
-    """Counts how often each request was received and answered, while it is switched on."""
+    """Counts how often each request was received and answered, while it is switched on.
+
+    Attributes:
+        marker: only requests that contain it are counted.
+    """
 
     is_on: bool = False
+    marker: bytes = b""
     received: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
 
     def count(self, content: bytes, *, answered: bool) -> None:
         """Count a request by its content."""
-        if self.is_on:
+        if self.is_on and self.marker in content:
             digest = hashlib.sha256(content).hexdigest()[:16]
             (self.answered if answered else self.received)[digest] += 1
 

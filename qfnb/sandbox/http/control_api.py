@@ -98,6 +98,7 @@ def _set_rate_limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
 def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Reset the counts, and start or stop counting."""
     world.delivery_counter.is_on = bool(body.get("on"))
+    world.delivery_counter.marker = str(body.get("marker", "")).encode()
     world.delivery_counter.received.clear()
     world.delivery_counter.answered.clear()
     return {"on": world.delivery_counter.is_on}
