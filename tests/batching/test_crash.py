@@ -17,11 +17,21 @@ from qfnb.batching import journal_reader
 from qfnb.batching.journal import Journal
 from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.journal_store import journal_path
+from qfnb.sandbox import ensure, stop
 
 WORKERS = 8
 
 FULL = bool(os.environ.get("QFNB_FULL"))
 """`make bench` runs the long forms."""
+
+
+@pytest.fixture
+def sandbox(tmp_path, monkeypatch):
+    """A sandbox of the test's own: calls that are counted and held here are no other test's."""
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    yield ensure()
+    stop()
+
 
 SCRIPT = """
 import sys, qfnb
