@@ -1,6 +1,5 @@
 """The options of `%qfbatch`."""
 
-from ..resources.inference.thinking import EFFORTS, is_think_level
 from . import tab_completion
 from .parser import variable_name
 from .verb_magic import VerbParser
@@ -52,15 +51,7 @@ PARSER.add_option(
     help="text, json, or pydantic:NAME, a class of the notebook that each answer must fit",
     complete=lambda _: [*FORMATS, "pydantic:"],
 )
-PARSER.add_option(
-    "--think",
-    nargs="?",
-    const="on",
-    metavar="LEVEL",
-    help="think before answering: on, off, low, high, ... or a number of tokens",
-    complete=lambda _: ["on", "off", *EFFORTS],
-    accepts=is_think_level,
-)
+PARSER.add_think_option()
 PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
 PARSER.add_option(
     "-w", "--workers", type=int, metavar="N", help="rows asked at once, 1 to 1000; default 8",

@@ -12,7 +12,7 @@ from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
 from ..resources.inference.response_format import extract_code
-from ..resources.inference.thinking import EFFORTS, is_think_level, parse_think
+from ..resources.inference.thinking import parse_think
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, find_format, records_of
 from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
@@ -63,15 +63,7 @@ PARSER.add_option(
     complete=lambda _: [*FORMATS, "pydantic:"],
 )
 PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable")
-PARSER.add_option(
-    "--think",
-    nargs="?",
-    const="on",
-    metavar="LEVEL",
-    help="think before answering: on, off, low, high, ... or a number of tokens",
-    complete=lambda _: ["on", "off", *EFFORTS],
-    accepts=is_think_level,
-)
+PARSER.add_think_option()
 PARSER.add_option(
     "--tools",
     metavar="NAME[,NAME...]",

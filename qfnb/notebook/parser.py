@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from .._language import tr
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
+from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION
 
 Completer = Callable[[Any], Iterable[str]]
@@ -71,6 +72,18 @@ class Parser(argparse.ArgumentParser):
         """
         action = self.add_argument(*flags, **settings)
         self.options[action.dest] = Option(keyword, verbs, complete, accepts)
+
+    def add_think_option(self) -> None:
+        """Add `--think`; without a value it means "on"."""
+        self.add_option(
+            "--think",
+            nargs="?",
+            const="on",
+            metavar="LEVEL",
+            help="think before answering: on, off, low, high, ... or a number of tokens",
+            complete=lambda _: ["on", "off", *EFFORTS],
+            accepts=is_think_level,
+        )
 
     def keywords(self, options: argparse.Namespace) -> dict[str, Any]:
         """Return the options that are set, as keyword arguments of the library."""
