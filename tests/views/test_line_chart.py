@@ -1,0 +1,96 @@
+"""The chart of curves: ticks, names at the ends of lines, the best point, values on hover, a picture."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from qfnb.views import line_chart
+from qfnb.views.plot import Curve, LineChart, linear_ticks, log_ticks, thin
+
+TRAINING = Curve("training", [(1.0, 4.0), (2.0, 1.0), (3.0, 0.02)])
+VALIDATION = Curve("validation", [(1.0, 3.0), (2.0, 0.5), (3.0, 0.7)], 2, "6 4")
+CHART = LineChart("Loss", "It falls.", [TRAINING, VALIDATION], "epoch", 5.0, describe_x=lambda x: f"Epoch {x:g}")
+
+
+@pytest.mark.parametrize(
+    ("ticks", "expected"),
+    [
+        (linear_ticks(0, 5), [0, 1, 2, 3, 4, 5]),
+        (linear_ticks(0, 0.33), [0, 0.1, 0.2, 0.3, 0.4]),
+        (linear_ticks(-1.1, 1.0, 4), [-2, -1, 0, 1]),
+        (linear_ticks(0, 0), [0, 0.2]),
+        (linear_ticks(0, 820), [0, 200, 400, 600, 800, 1000]),
+        (log_ticks(0.009, 3), [0.005, 0.01, 0.1, 1, 5]),
+        (log_ticks(0.3, 0.4), [0.2, 0.5]),
+        (log_ticks(1, 1), [1, 2]),
+    ],
+)
+def test_ticks_are_one_two_or_five_times_a_power_of_ten(ticks, expected):
+    assert ticks == pytest.approx(expected)
+
+
+def test_a_line_has_its_name_and_last_value_at_its_end_and_a_star_where_that_is_the_best():
+    svg = line_chart.svg(CHART)
+    assert ">training 0.020<" in svg
+    assert ">validation 0.700<" in svg
+    assert "★" not in svg
+    assert ">validation ★ 0.700<" in line_chart.svg(replace(CHART, best=(3.0, 0.7)))
+    assert ">★ 0.500<" in line_chart.svg(replace(CHART, best=(2.0, 0.5)))
+
+
+def test_names_of_lines_that_end_together_are_apart():
+    curves = [Curve(name, [(0.0, 1.0), (1.0, 0.001 * n)], n) for n, name in enumerate("abc", 1)]
+    labels = re.findall(r'<text class="k"[^>]* y="([\d.]+)"', line_chart.svg(replace(CHART, curves=curves)))
+    first, second, third = sorted(map(float, labels))
+    assert min(second - first, third - second) >= 19
+    assert third <= 196
+
+
+def test_hover_columns_are_sixty_at_most_and_have_the_values_of_all_lines():
+    points = [(n / 10, 1 / n) for n in range(1, 5000)]
+    svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)]))
+    assert svg.count("<title>") <= 61
+    assert len(svg) < 40_000
+    assert "<title>Epoch 2 · training 1.0000 · validation 0.5000</title>" in line_chart.svg(CHART)
+
+
+def test_dashes_are_those_of_the_curve_and_a_pale_line_has_no_name():
+    svg = line_chart.svg(replace(CHART, curves=[replace(TRAINING, is_pale=True), VALIDATION]))
+    assert svg.count('stroke-dasharray="6 4"') == 2
+    assert "training" not in svg
+
+
+def test_a_logarithmic_axis_leaves_out_what_is_not_positive_and_is_not_offered_then():
+    odd = Curve("training", [(1.0, 0.0), (2.0, 0.1), (3.0, float("nan")), (4.0, 1.0)])
+    assert line_chart.svg(replace(CHART, curves=[odd], is_log=True)).count("<title>") == 2
+    assert "radio" not in line_chart.figure(replace(CHART, curves=[odd]), has_switch=True)
+    assert line_chart.figure(CHART, has_switch=True).count('type="radio"') == 2
+
+
+def test_the_finding_is_the_text_of_the_chart():
+    html = line_chart.figure(CHART)
+    assert "<summary>It falls.</summary>" in html
+    assert 'role="img" aria-label="It falls."' in html
+
+
+@pytest.mark.parametrize("points", [[], [(1.0, float("inf"))]])
+def test_without_a_point_there_is_no_chart(points):
+    empty = replace(CHART, curves=[Curve("training", points)])
+    assert line_chart.figure(empty) == line_chart.svg(empty) == ""
+    assert line_chart.png(empty, "") is None
+
+
+def test_one_point_is_a_dot():
+    assert '<circle class="f s1"' in line_chart.svg(replace(CHART, curves=[Curve("training", [(0.0, 1.0)])]))
+
+
+def test_the_picture_is_a_png_of_the_same_lines():
+    picture = line_chart.png(replace(CHART, best=(2.0, 0.5), is_log=True), "微调 · 本地沙盒")
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_thinning_leaves_the_last_item():
+    assert thin(range(10), 3) == [0, 4, 8, 9]
+    assert thin(range(3), 3) == [0, 1, 2]
