@@ -40,7 +40,6 @@ def test_a_batch_finds_a_limit_that_no_header_tells_and_loses_no_row(world):
     world.quota.set_limits(60, silent=True)
     progress, limiter = run_batch(180, "rpm-silent")
     assert (progress.ok, limiter.requests.ceiling, limiter.requests.source) == (180, None, "refusals")
-    assert limiter.requests.rate <= 70
     assert 1 <= world.quota.refused <= 90, "at most 24 in virtual time"
 
 

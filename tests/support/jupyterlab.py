@@ -182,8 +182,17 @@ def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
             _wait_for_server(f"{url}/api?token={token}", server, home / "server.log")
             yield url, token
         finally:
-            server.terminate()
-            server.wait(60)
+            _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a server; one is killed that never ends, because a worker thread of its own waits for work for ever."""
+    server.terminate()
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _wait_for_server(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
