@@ -5,7 +5,6 @@ Every check is a function that returns findings; a check that fails itself is a 
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import os
 import platform
@@ -74,20 +73,6 @@ def examine(*, reach: bool = True) -> list[Finding]:
         except Exception as error:  # noqa: BLE001 - a broken installation is what is looked for
             findings.append(Finding(tr(topic), "bad", f"{type(error).__name__}: {error}"))
     return [Finding(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings]
-
-
-def add_parser(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command `qfnb doctor`."""
-    parser = groups.add_parser("doctor", help="print versions, keys and platform, without secrets, and what is wrong")
-    parser.add_argument("--offline", action="store_true", help="do not ask the platform")
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Print the report; return 1 where something is bad, else 0."""
-    findings = examine(reach=not options.offline)
-    print(report(findings))
-    return int(any(finding.state == "bad" for finding in findings))
 
 
 def report(findings: list[Finding]) -> str:

@@ -7,6 +7,7 @@ import difflib
 import re
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from .. import config
 from ..errors import InvalidArgumentError
 from . import journal_reader
 from .journal import acquire_lock, lock_path
-from .journal_reader import JournalError
+from .journal_reader import JournalCounts, JournalError
 from .request_spec import RequestSpec
 
 if TYPE_CHECKING:
@@ -26,13 +27,37 @@ _NAME_PATTERN = re.compile(r"[\w.\-]{1,100}")
 _COLUMNS = ("name", "state", "rows", "ok", "failed", "model", "platform", "cost", "updated", "input")
 
 
+@dataclass(frozen=True)
+class JournalSummary:
+    """One journal of this user.
+
+    Attributes:
+        state: of the batch; "interrupted" where its process is gone, "broken" where the file cannot be read.
+        updated: Unix seconds of the last change, 0 where it is not known.
+        problem: why it is broken, "" otherwise.
+    """
+
+    name: str
+    state: str
+    updated: float = 0.0
+    model: str = ""
+    platform: str = ""
+    input: str = ""
+    counts: JournalCounts | None = None
+    problem: str = ""
+
+
 def batches() -> pd.DataFrame:
     """Return the journals of this user as a DataFrame, the latest first: name, state, rows, model, cost."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    paths = sorted(_journals_dir().glob("*.db"), key=_modified_at, reverse=True)
-    table = pd.DataFrame([_summary(path) for path in paths], columns=list(_COLUMNS))
+    table = pd.DataFrame(map(_columns, list_journals()), columns=list(_COLUMNS))
     return table.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))  # a broken one has no counts
+
+
+def list_journals() -> list[JournalSummary]:
+    """Return all journals of this user, the latest first."""
+    return [_summary(path) for path in sorted(_journals_dir().glob("*.db"), key=_modified_at, reverse=True)]
 
 
 def delete_journal(name: str) -> None:
@@ -114,28 +139,27 @@ def existing_journal_path(name: str) -> Path:
     return path
 
 
-def _summary(path: Path) -> dict[str, Any]:
+def _summary(path: Path) -> JournalSummary:
     try:
         facts, counts = journal_reader.read_facts(path)
         request = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
-        updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(facts.get("updated", 0))))
+        updated = float(facts.get("updated", 0))
+        time.localtime(updated)
     except (JournalError, ValueError, OverflowError, OSError) as error:
-        return {"name": path.stem, "state": "broken", "input": str(error)}
+        return JournalSummary(path.stem, "broken", _modified_at(path), problem=str(error))
     state = facts.get("state", "")
     if state == "running" and not is_in_use(path):
         state = "interrupted"
-    return {
-        "name": path.stem,
-        "state": state,
-        "rows": counts.rows,
-        "ok": counts.ok,
-        "failed": counts.failed,
-        "model": request.endpoint or request.model,
-        "platform": request.platform,
-        "cost": counts.cost,
-        "updated": updated,
-        "input": facts.get("input", ""),
-    }
+    model, source = request.endpoint or request.model or "", facts.get("input", "")
+    return JournalSummary(path.stem, state, updated, model, request.platform, source, counts)
+
+
+def _columns(journal: JournalSummary) -> dict[str, Any]:
+    if journal.counts is None:
+        return {"name": journal.name, "state": journal.state, "input": journal.problem}
+    counts = {name: getattr(journal.counts, name) for name in ("rows", "ok", "failed", "cost")}
+    facts = {name: getattr(journal, name) for name in ("name", "state", "model", "platform", "input")}
+    return {**facts, **counts, "updated": time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.updated))}
 
 
 def is_in_use(path: Path) -> bool:

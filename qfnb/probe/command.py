@@ -1,13 +1,16 @@
 """The command `qfnb probe`: says what it would send and cost, asks, sends, and writes report and cassette."""
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from typer import Option
 
 from .. import __version__, connect
+from .._language import tr, tr_noop, trn
 from ..config import get_config
 from ..errors import CredentialsError, InvalidArgumentError
 from ..transport import event_loop
@@ -22,50 +25,62 @@ from .run import run_checks
 DIFFERENCES_EXIT_CODE = 3
 
 _MISSING = {
-    "iam": "needs an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)",
-    "pictures": "needs --pictures",
-    "create": "needs --create",
+    "iam": tr_noop("needs an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
+    "pictures": tr_noop("needs --pictures"),
+    "create": tr_noop("needs --create"),
 }
 
 
-def add_parser(groups: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Declare the command."""
-    probe = groups.add_parser("probe", help="ask the platform whether it is as qfnb assumes; nothing runs by itself")
-    probe.set_defaults(run=run)
-    probe.add_argument("--only", action="append", metavar="NAME,...", help=f"some of {', '.join(CHECKS)}")
-    probe.add_argument("--dry-run", action="store_true", help="print requests and cost, and send nothing")
-    probe.add_argument("--yes", action="store_true", help="do not ask before sending")
-    probe.add_argument("--pictures", action="store_true", help="also draw two pictures")
-    probe.add_argument("--create", action="store_true", help="also create files and batches, and cancel them")
-    probe.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where report and cassette go")
-    probe.add_argument("--sandbox", action="store_true", help="probe the local sandbox instead of the platform")
+class _Allowed(NamedTuple):
+    """What the user allows a probe to do."""
+
+    pictures: bool
+    create: bool
 
 
-def run(options: argparse.Namespace) -> int:
+def probe(
+    *,
+    only: Annotated[
+        list[str] | None, Option(metavar="NAME,…", help=tr_noop("Some of the checks; --dry-run lists them all."))
+    ] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help=tr_noop("Print requests and cost, and send nothing."))] = False,
+    yes: Annotated[bool, Option("--yes", help=tr_noop("Do not ask before sending."))] = False,
+    pictures: Annotated[bool, Option("--pictures", help=tr_noop("Also draw two pictures."))] = False,
+    create: Annotated[
+        bool, Option("--create", help=tr_noop("Also create files and batches, and cancel them."))
+    ] = False,
+    out: Annotated[Path, Option(metavar="FOLDER", help=tr_noop("Where report and cassette go."))] = Path(),
+    sandbox: Annotated[
+        bool, Option("--sandbox", help=tr_noop("Probe the local sandbox instead of the platform."))
+    ] = False,
+) -> int:
     """Run the command; return the exit code.
 
     Raises:
         InvalidArgumentError: a check does not exist, or the folder cannot be written to.
         CredentialsError: no key is set.
     """
-    checks = _selected_checks(options.only)
-    platform = _find_platform(sandbox=options.sandbox)
-    runnable = [check for check in checks if not _missing_need(check, platform, options)]
+    checks = _selected_checks(only)
+    platform = _find_platform(sandbox=sandbox)
+    allowed = _Allowed(pictures, create)
+    runnable = [check for check in checks if not _missing_need(check, platform, allowed)]
     limit = cost_limit(request for check in runnable for request in plan(check.steps()))
-    _print_plan(checks, platform, options)
-    print(f"\n{f'{platform.name} ({platform.host})' if platform else 'no key is set'}; {limit}")
-    if options.dry_run:
+    _print_plan(checks, platform, allowed, shows_requests=dry_run)
+    print(f"\n{f'{platform.name} ({platform.host})' if platform else tr('no key is set')}; {limit}")
+    if dry_run:
         return 0
     if platform is None:
         raise CredentialsError(
-            "qfnb probe needs a key of the platform, and none is set: set QIANFAN_API_KEY (and, for fine-tuning, "
-            "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)\n`qfnb probe --sandbox` tries it on the sandbox"
+            tr(
+                "qfnb probe needs a key of the platform, and none is set: set QIANFAN_API_KEY (and, for fine-tuning, "
+                "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)\n`qfnb probe --sandbox` tries it on the sandbox"
+            )
         )
-    if not options.yes and not _confirm():
-        print("nothing was sent")
+    if not yes and not _confirm():
+        print(tr("nothing was sent"))
         return 1
     now, results = datetime.now(UTC), list[Result]()
-    path = _new_file(options.out, f"qfnb-probe-{now:%Y%m%d-%H%M%S}")
+    path = _new_file(out, f"qfnb-probe-{now:%Y%m%d-%H%M%S}")
     host = platform.host if platform.name == "qianfan" else "not the public host"
     circumstances = Circumstances(
         f"{platform.name} ({host})", platform.credentials.kinds(), __version__, f"{now:%Y-%m-%d %H:%M} UTC", limit
@@ -75,7 +90,9 @@ def run(options: argparse.Namespace) -> int:
     finally:  # what was asked is paid for: an interrupted probe writes what it has
         path.write_text(to_markdown(results, circumstances), encoding="utf-8")
         path.with_suffix(".jsonl").write_text(to_cassette(results), encoding="utf-8")
-        print(f"\n{count_verdicts(results)}; {spent(results)}\nreport: {path}\ncassette: {path.with_suffix('.jsonl')}")
+        print(f"\n{count_verdicts(results)}; {spent(results)}")
+        print(tr("report: {path}", path=path))
+        print(tr("cassette: {path}", path=path.with_suffix(".jsonl")))
     return DIFFERENCES_EXIT_CODE if any(result.differs for result in results) else 0
 
 
@@ -88,7 +105,10 @@ async def _run_all(checks: Sequence[Check], results: list[Result]) -> None:
 def _selected_checks(only: Sequence[str] | None) -> list[Check]:
     names = [name for text in only or () for name in text.split(",") if name]
     if unknown := sorted(set(names) - CHECKS.keys()):
-        raise InvalidArgumentError(f"--only {unknown[0]}: there is no such check; they are {', '.join(CHECKS)}")
+        names_ = ", ".join(CHECKS)
+        raise InvalidArgumentError(
+            tr("--only {name}: there is no such check; they are {names}", name=unknown[0], names=names_)
+        )
     return [CHECKS[name] for name in names] or list(CHECKS.values())
 
 
@@ -99,31 +119,32 @@ def _find_platform(*, sandbox: bool) -> Platform | None:
     return connect.current_platform() if sandbox or connect.platform_info().name != "sandbox" else None
 
 
-def _missing_need(check: Check, platform: Platform | None, options: argparse.Namespace) -> str:
+def _missing_need(check: Check, platform: Platform | None, allowed: _Allowed) -> str:
     """Return what a check needs and does not have, "" if it can run."""
     has = {
         "": True,
         "iam": platform is not None and bool(platform.credentials.access_key) and not platform.openai,
-        "pictures": options.pictures,
-        "create": options.create,
+        "pictures": allowed.pictures,
+        "create": allowed.create,
     }
-    return "" if has[check.needs] else _MISSING[check.needs]
+    return "" if has[check.needs] else tr(_MISSING[check.needs])
 
 
-def _print_plan(checks: Sequence[Check], platform: Platform | None, options: argparse.Namespace) -> None:
+def _print_plan(checks: Sequence[Check], platform: Platform | None, allowed: _Allowed, *, shows_requests: bool) -> None:
     for check in checks:
         requests = plan(check.steps())
-        missing = _missing_need(check, platform, options)
-        print(f"{check.name}: {check.title} — {missing or f'{len(requests)} requests, {cost_limit(requests)}'}")
-        if options.dry_run and not missing:
+        missing = _missing_need(check, platform, allowed)
+        size = missing or f"{trn('{n} request', '{n} requests', len(requests))}, {cost_limit(requests)}"
+        print(f"{check.name}: {check.title} — {size}")
+        if shows_requests and not missing:
             for label, count in Counter(request.label for request in requests).items():
                 print(f"    {label}" + (f" × {count}" if count > 1 else ""))
 
 
 def _confirm() -> bool:
     if not sys.stdin.isatty():
-        raise InvalidArgumentError("there is no terminal to ask: run it with --yes, or look first with --dry-run")
-    return input("type yes to send these requests: ").strip().lower() == "yes"
+        raise InvalidArgumentError(tr("there is no terminal to ask: run it with --yes, or look first with --dry-run"))
+    return input(tr("type yes to send these requests: ")).strip().lower() == "yes"
 
 
 def _new_file(folder: Path, stem: str) -> Path:
@@ -132,5 +153,7 @@ def _new_file(folder: Path, stem: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (path := folder / f"{stem}.md").touch()
     except OSError as error:
-        raise InvalidArgumentError(f"--out {folder}: cannot be written to: {error.strerror}") from None
+        raise InvalidArgumentError(
+            tr("--out {folder}: cannot be written to: {reason}", folder=folder, reason=error.strerror)
+        ) from None
     return path

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import getpass
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from ..errors import SandboxError
+from typer import Argument, Context, Option
+
+from .._command_line import Command, create_app
+from .._language import tr, tr_noop
+from ..errors import InvalidArgumentError, SandboxError
 from . import process
-from .engines.config import ENGINES, EngineConfig
 from .process import Address
 
 ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
+
+app = create_app(tr_noop("The local sandbox: a Qianfan on this computer"))
+faults_app = create_app(tr_noop("Make calls fail on purpose, until the sandbox stops"), invoke_without_command=True)
+app.add_typer(faults_app, name="faults")
 
 
 def environment(address: Address) -> dict[str, str]:
@@ -38,142 +43,116 @@ def environment(address: Address) -> dict[str, str]:
     }
 
 
-def add_parser(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the command and its subcommands."""
-    sandbox = groups.add_parser("sandbox", help="the local sandbox: a Qianfan on this computer")
-    sandbox.set_defaults(run=run)
-    commands = sandbox.add_subparsers(dest="command", required=True)
-    start = commands.add_parser("start", help="start it, or print where it runs")
-    start.add_argument("--idle-minutes", type=float, default=30, help="stop after this time without use (default 30)")
-    strict_help = "as the platform of today: no retired models, no v1; kept until --no-strict"
-    start.add_argument("--strict", action=argparse.BooleanOptionalAction, help=strict_help)
-    _engine_options(start)
-    commands.add_parser("stop", help="stop it; its state stays")
-    commands.add_parser("status", help="print whether it runs, and what it is doing")
-    commands.add_parser("env", help="print export lines for other clients (starts it)")
-    commands.add_parser("logs", help="print the end of its log").add_argument("-n", type=int, default=40)
-    commands.add_parser("reset", help="stop it and delete its state").add_argument("--yes", action="store_true")
-    _add_control_commands(commands)
+@app.command(cls=Command, help=tr_noop("Start it, or print where it runs."))
+def start(
+    *,
+    idle_minutes: Annotated[float, Option(help=tr_noop("Stop after this time without use."))] = 30,
+    strict: Annotated[
+        bool | None,
+        Option(
+            "--strict/--no-strict",
+            help=tr_noop("As the platform of today: no retired models, no v1; stays so until --no-strict."),
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None, Option(help=tr_noop("builtin, upstream or transformers; stays until another is chosen."))
+    ] = None,
+    upstream_url: Annotated[str | None, Option(metavar="URL", help="http://localhost:11434/v1")] = None,
+    upstream_model: Annotated[
+        str | None, Option(metavar="MODEL", help=tr_noop("The model there that answers for all models."))
+    ] = None,
+    upstream_map: Annotated[str | None, Option(metavar="NAME=MODEL,…", help=tr_noop("Exceptions from that."))] = None,
+    upstream_embedding_model: Annotated[
+        str | None, Option(metavar="MODEL", help=tr_noop("The embedding model there."))
+    ] = None,
+    upstream_timeout: Annotated[
+        str | None, Option(metavar="SECONDS", help=tr_noop("Seconds without data before a call fails (120)."))
+    ] = None,
+    ask_key: Annotated[bool, Option("--ask-key", help=tr_noop("Type the upstream's key, hidden."))] = False,
+    model_dir: Annotated[
+        str | None, Option(metavar="FOLDER", help=tr_noop("A model of your own, for the engine transformers."))
+    ] = None,
+    device: Annotated[str | None, Option(help="auto, cpu, cuda, cuda:N, mps")] = None,
+) -> None:
+    options = {
+        "engine": engine,
+        "upstream_url": upstream_url,
+        "upstream_model": upstream_model,
+        "upstream_map": upstream_map,
+        "upstream_embedding_model": upstream_embedding_model,
+        "upstream_timeout": upstream_timeout,
+        "upstream_key": getpass.getpass(tr("key of the upstream: ")) if ask_key else None,
+        "model_dir": model_dir,
+        "device": device,
+    }
+    engine_options = {name: value for name, value in options.items() if value is not None}
+    address = process.ensure(engine=engine_options, idle_minutes=idle_minutes)
+    if strict is not None:
+        _call_control("POST", "modes", {"strict": strict})
+    _print_address(address)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run a subcommand; return the exit code.
-
-    Raises:
-        SandboxError: no sandbox runs, or it refused.
-    """
-    return _COMMANDS[options.command](options)
+@app.command(cls=Command, help=tr_noop("Stop it; its state stays."))
+def stop() -> None:
+    print(tr("stopped") if process.stop() else tr("no sandbox was running"))
 
 
-def _engine_options(start: argparse.ArgumentParser) -> None:
-    """Declare an option for each field of `EngineConfig`; a key is typed, so that no process list shows it."""
-    start.add_argument("--engine", help=f"{', '.join(ENGINES)}; kept until another is chosen")
-    start.add_argument("--upstream-url", metavar="URL", help="e.g. http://localhost:11434/v1")
-    start.add_argument("--upstream-model", metavar="MODEL", help="the model there that answers for all models")
-    start.add_argument("--upstream-map", metavar="NAME=MODEL,...", help="exceptions from that")
-    start.add_argument("--upstream-embedding-model", metavar="MODEL", help="the embedding model there")
-    start.add_argument("--upstream-timeout", metavar="SECONDS", help="timeout without data (default 120)")
-    start.add_argument("--ask-key", action="store_true", help="type the upstream's key, hidden")
-    start.add_argument("--model-dir", metavar="FOLDER", help="a model of your own, for engine transformers")
-    start.add_argument("--device", help="auto, cpu, cuda, cuda:N or mps")
-
-
-def _add_control_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare the commands that control a running sandbox."""
-    faults = commands.add_parser("faults", help="make calls fail on purpose, until the sandbox stops")
-    _faults_parser(faults.add_subparsers(dest="action"))
-    clock = commands.add_parser("clock", help="show or change the speed of its clock")
-    clock.add_argument("--speed", type=float, help="simulated seconds per second; 0 stops the clock")
-    clock.add_argument("--advance", type=float, default=0.0, metavar="SECONDS", help="move the clock forward")
-    modes = commands.add_parser("modes", help="show or change how closely it follows the platform")
-    modes.add_argument("mode", nargs="*", metavar="MODE=VALUE", help="strict=1, model_list=2025, rate_headers=split")
-    durations = commands.add_parser("durations", help="show or change how long stages take")
-    durations.add_argument("stage", nargs="*", metavar="STAGE=SECONDS", help="e.g. deploy=60")
-    commands.add_parser("snapshots", help="list the copies of its state")
-    commands.add_parser("snapshot", help="copy its state under a name").add_argument("name")
-    commands.add_parser("restore", help="restore a copy; later changes are lost").add_argument("name")
-    commands.add_parser("openapi", help="print its OpenAPI 3.1 description")
-
-
-def _faults_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    actions.add_parser("list", help="print the rules in order")
-    actions.add_parser("clear", help="remove one rule, or all").add_argument("id", nargs="?")
-    add = actions.add_parser("add", help="add a rule; the first that applies to a call decides")
-    add.add_argument("endpoint", help="an operation or a pattern: chat.v2, 'finetune.*', '*'")
-    add.add_argument(
-        "fault",
-        nargs="?",
-        default="status",
-        help="status (default), slow, hold, stall, cut, reset, error, malformed, drip, split or fail",
-    )
-    add.add_argument("--status", type=int, help="HTTP status of the error (default 503)")
-    add.add_argument("--code", type=_parse_code, help="the platform's error code, e.g. 336100")
-    add.add_argument("--retry-after", metavar="SECONDS", help="header of the error")
-    add.add_argument("--chance", type=float, help="share of calls that fail, 0 to 1 (default 1)")
-    add.add_argument("--seed", type=int, help="of the random numbers, so that the same calls fail")
-    add.add_argument("--times", type=int, help="how many calls fail; default: no limit")
-    add.add_argument("--after", type=int, metavar="PIECES", help="of a stream that are sent before")
-    add.add_argument("--seconds", type=_parse_range, metavar="SECONDS", help="duration, or LOW-HIGH")
-
-
-def _start(options: argparse.Namespace) -> int:
-    engine_options = {f.name: getattr(options, f.name, None) for f in fields(EngineConfig)}
-    if options.ask_key:
-        engine_options["upstream_key"] = getpass.getpass("key of the upstream: ")
-    engine_options = {name: value for name, value in engine_options.items() if value is not None}
-    address = process.ensure(engine=engine_options, idle_minutes=options.idle_minutes)
-    if options.strict is not None:
-        _call_control("POST", "modes", {"strict": options.strict})
-    print(f"the sandbox runs at {address.url} (pid {address.pid})")
-    return 0
-
-
-def _stop(options: argparse.Namespace) -> int:
-    print("stopped" if process.stop() else "no sandbox was running")
-    return 0
-
-
-def _status(options: argparse.Namespace) -> int:
+@app.command(
+    cls=Command, help=tr_noop("Print whether it runs, and what it is doing; exit code 3 where it does not run.")
+)
+def status() -> int:
     address = process.find()
     if address is None:
-        print("no sandbox is running")
+        print(tr("no sandbox is running"))
         return 3
     now = process.control_call(address, "GET", "/_sandbox/health") or {}
-    print(f"the sandbox runs at {address.url} (pid {address.pid})")
-    print(f"trainings: {now.get('trainings')}, open streams: {now.get('streams')}")
+    _print_address(address)
+    print(
+        tr(
+            "trainings: {trainings}, open streams: {streams}",
+            trainings=now.get("trainings"),
+            streams=now.get("streams"),
+        )
+    )
     engine = now.get("engine") or {}
-    print(f"engine: {engine.get('label')}; training: {engine.get('training')}")
-    print(f"modes: {', '.join(f'{name}={value}' for name, value in (now.get('modes') or {}).items())}")
-    print(f"state: {process.default_home()}")
+    print(tr("engine: {engine}; training: {training}", engine=engine.get("label"), training=engine.get("training")))
+    modes = ", ".join(f"{name}={value}" for name, value in (now.get("modes") or {}).items())
+    print(tr("modes: {modes}", modes=modes))
+    print(tr("state: {folder}", folder=process.default_home()))
     return 0
 
 
-def _env(options: argparse.Namespace) -> int:
+def _print_address(address: Address) -> None:
+    print(tr("the sandbox runs at {url} (pid {pid})", url=address.url, pid=address.pid))
+
+
+@app.command(cls=Command, help=tr_noop("Print export lines for other clients (starts it)."))
+def env() -> None:
     address = process.ensure()
     print(ENV_NOTE)
     for name, value in environment(address).items():
         print(f"export {name}='{value}'")
-    return 0
 
 
-def _logs(options: argparse.Namespace) -> int:
+@app.command(cls=Command, help=tr_noop("Print the end of its log."))
+def logs(*, n: Annotated[int, Option("-n", help=tr_noop("Number of lines."))] = 40) -> None:
     try:
         lines = process.log_path().read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        print("there is no log yet")
-        return 0
-    print("\n".join(lines[-options.n :]) or "the log is empty")
-    return 0
+        print(tr("there is no log yet"))
+        return
+    print("\n".join(lines[-n:]) or tr("the log is empty"))
 
 
-def _reset(options: argparse.Namespace) -> int:
-    if not options.yes:
-        print("this deletes the sandbox's datasets, models, services and keys", file=sys.stderr)
-        if input("type yes to go on: ").strip().lower() != "yes":
-            print("nothing was deleted")
+@app.command(cls=Command, help=tr_noop("Stop it and delete its state."))
+def reset(*, yes: Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))] = False) -> int:
+    if not yes:
+        print(tr("this deletes the sandbox's datasets, models, services and keys"), file=sys.stderr)
+        if input(tr("type yes to go on: ")).strip().lower() != "yes":
+            print(tr("nothing was deleted"))
             return 1
     process.reset()
-    print("deleted")
+    print(tr("deleted"))
     return 0
 
 
@@ -183,42 +162,88 @@ def _parse_code(text: str) -> int | str:
 
 def _parse_range(text: str) -> float | list[float]:
     low, dash, high = text.partition("-")
-    return [float(low), float(high)] if dash else float(low)
+    try:
+        return [float(low), float(high)] if dash else float(low)
+    except ValueError:
+        raise InvalidArgumentError(tr("--seconds {text}: it is a number, or LOW-HIGH", text=text)) from None
 
 
-def _faults(options: argparse.Namespace) -> int:
-    if options.action == "add":
-        names = ("status", "code", "retry_after", "chance", "seed", "after", "seconds")
-        details = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-        rule = {"endpoint": options.endpoint, "fault": options.fault, "times": options.times, **details}
-        print(_call_control("POST", "faults", rule)["id"])
-    elif options.action == "clear":
-        _call_control("DELETE", f"faults/{quote(options.id, safe='')}" if options.id else "faults")
-    else:
-        for rule in _call_control("GET", "faults")["faults"]:
-            print(json.dumps(rule, ensure_ascii=False))
-    return 0
+@faults_app.callback(invoke_without_command=True)
+def faults(context: Context) -> None:
+    if context.invoked_subcommand is None:
+        list_faults()
 
 
-def _clock(options: argparse.Namespace) -> int:
-    change = {"advance": options.advance} | ({} if options.speed is None else {"speed": options.speed})
-    now = _call_control("POST", "clock", change)
+@faults_app.command("list", cls=Command, help=tr_noop("Print the rules in order."))
+def list_faults() -> None:
+    for rule in _call_control("GET", "faults")["faults"]:
+        print(json.dumps(rule, ensure_ascii=False))
+
+
+@faults_app.command("clear", cls=Command, help=tr_noop("Remove one rule, or all."))
+def clear_faults(id_: Annotated[str | None, Argument(metavar="ID")] = None) -> None:
+    _call_control("DELETE", f"faults/{quote(id_, safe='')}" if id_ else "faults")
+
+
+@faults_app.command("add", cls=Command, help=tr_noop("Add a rule; the first that applies to a call decides."))
+def add_fault(
+    endpoint: Annotated[str, Argument(help=tr_noop("An operation or a pattern: chat.v2, 'finetune.*', '*'."))],
+    fault: Annotated[
+        str, Argument(help=tr_noop("status, slow, hold, stall, cut, reset, error, malformed, drip, split or fail."))
+    ] = "status",
+    *,
+    status: Annotated[int | None, Option(help=tr_noop("HTTP status of the error (503)."))] = None,
+    code: Annotated[str | None, Option(help=tr_noop("The platform's error code, such as 336100."))] = None,
+    retry_after: Annotated[str | None, Option(metavar="SECONDS", help=tr_noop("Header of the error."))] = None,
+    chance: Annotated[float | None, Option(help=tr_noop("Share of calls that fail, 0 to 1 (1)."))] = None,
+    seed: Annotated[int | None, Option(help=tr_noop("Of the random numbers, so that the same calls fail."))] = None,
+    times: Annotated[int | None, Option(help=tr_noop("How many calls fail; no limit by default."))] = None,
+    after: Annotated[
+        int | None, Option(metavar="PIECES", help=tr_noop("Pieces of a stream that are sent before."))
+    ] = None,
+    seconds: Annotated[
+        str | None, Option(metavar="SECONDS", help=tr_noop("How long it lasts, a number or LOW-HIGH."))
+    ] = None,
+) -> None:
+    details = {
+        "status": status,
+        "code": None if code is None else _parse_code(code),
+        "retry_after": retry_after,
+        "chance": chance,
+        "seed": seed,
+        "after": after,
+        "seconds": None if seconds is None else _parse_range(seconds),
+    }
+    rule = {name: value for name, value in details.items() if value is not None}
+    print(_call_control("POST", "faults", {"endpoint": endpoint, "fault": fault, "times": times, **rule})["id"])
+
+
+@app.command(cls=Command, help=tr_noop("Show or change the speed of its clock."))
+def clock(
+    *,
+    speed: Annotated[float | None, Option(help=tr_noop("Simulated seconds per second; 0 stops the clock."))] = None,
+    advance: Annotated[float, Option(metavar="SECONDS", help=tr_noop("Move the clock forward."))] = 0.0,
+) -> None:
+    now = _call_control("POST", "clock", {"advance": advance} | ({} if speed is None else {"speed": speed}))
     print(f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
-    return 0
 
 
-def _modes(options: argparse.Namespace) -> int:
-    changes = dict(text.partition("=")[::2] for text in options.mode)
-    for name, value in _call_control("POST", "modes", changes).items():
+@app.command(cls=Command, help=tr_noop("Show or change how closely it follows the platform."))
+def modes(
+    changes: Annotated[
+        list[str] | None, Argument(metavar="MODE=VALUE", help="strict=1, model_list=2025, rate_headers=split")
+    ] = None,
+) -> None:
+    change = dict(text.partition("=")[::2] for text in changes or ())
+    for name, value in _call_control("POST", "modes", change).items():
         print(f"{name}={value}")
-    return 0
 
 
-def _durations(options: argparse.Namespace) -> int:
-    changes = dict(_parse_stage(text) for text in options.stage)
-    for stage, seconds in _call_control("POST", "durations", changes).items():
+@app.command(cls=Command, help=tr_noop("Show or change how long stages take."))
+def durations(changes: Annotated[list[str] | None, Argument(metavar="STAGE=SECONDS", help="deploy=60")] = None) -> None:
+    change = dict(_parse_stage(text) for text in changes or ())
+    for stage, seconds in _call_control("POST", "durations", change).items():
         print(f"{stage}={seconds:g}")
-    return 0
 
 
 def _parse_stage(text: str) -> tuple[str, float]:
@@ -226,30 +251,30 @@ def _parse_stage(text: str) -> tuple[str, float]:
     try:
         return name, float(seconds)
     except ValueError:
-        raise SandboxError(f"{text!r} is not of the form STAGE=SECONDS, e.g. deploy=60") from None
+        raise SandboxError(tr("{text!r} is not of the form STAGE=SECONDS, e.g. deploy=60", text=text)) from None
 
 
-def _snapshots(options: argparse.Namespace) -> int:
+@app.command(cls=Command, help=tr_noop("List the copies of its state."))
+def snapshots() -> None:
     for row in _call_control("GET", "snapshots")["snapshots"]:
         created_at = datetime.fromtimestamp(row["made"], UTC)
         print(f"{row['name']}  {created_at:%Y-%m-%d %H:%M:%S} UTC  {row['bytes']:,} bytes")
-    return 0
 
 
-def _snapshot(options: argparse.Namespace) -> int:
-    print(f"{_call_control('POST', 'snapshots', {'name': options.name})['bytes']:,} bytes")
-    return 0
+@app.command(cls=Command, help=tr_noop("Copy its state under a name."))
+def snapshot(name: str) -> None:
+    print(f"{_call_control('POST', 'snapshots', {'name': name})['bytes']:,} bytes")
 
 
-def _restore(options: argparse.Namespace) -> int:
-    _call_control("POST", "restore", {"name": options.name})
-    print("restored")
-    return 0
+@app.command(cls=Command, help=tr_noop("Restore a copy; later changes are lost."))
+def restore(name: str) -> None:
+    _call_control("POST", "restore", {"name": name})
+    print(tr("restored"))
 
 
-def _openapi(options: argparse.Namespace) -> int:
+@app.command(cls=Command, help=tr_noop("Print its OpenAPI 3.1 description."))
+def openapi() -> None:
     print(json.dumps(_call_control("GET", "openapi.json"), ensure_ascii=False, indent=1))
-    return 0
 
 
 def _call_control(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -265,29 +290,11 @@ def _call_control(method: str, path: str, body: Mapping[str, Any] | None = None)
     """
     address = process.find()
     if address is None:
-        raise SandboxError("no sandbox is running: `qfnb sandbox start` / 沙盒没有运行")
+        raise SandboxError(tr("no sandbox is running; `qfnb sandbox start` starts it"))
     reply = process.control_request(address, method, f"/_sandbox/{path}", body)
     if reply is None:
-        raise SandboxError("the sandbox does not answer: see `qfnb sandbox logs` / 沙盒没有回答，看日志")
+        raise SandboxError(tr("the sandbox does not answer: see `qfnb sandbox logs`"))
     status, value = reply
     if status != 200:
         raise SandboxError(str(value.get("error", value)))
     return value
-
-
-_COMMANDS = {
-    "start": _start,
-    "stop": _stop,
-    "status": _status,
-    "env": _env,
-    "logs": _logs,
-    "reset": _reset,
-    "faults": _faults,
-    "clock": _clock,
-    "modes": _modes,
-    "durations": _durations,
-    "snapshots": _snapshots,
-    "snapshot": _snapshot,
-    "restore": _restore,
-    "openapi": _openapi,
-}

@@ -41,18 +41,23 @@ def bundle(progress: BatchProgress) -> Bundle:
 
 def text(progress: BatchProgress) -> str:
     """Return the progress as a few lines of text."""
-    now = time.time()
-    _, sign, words = _state(progress, is_live=True, now=now)
-    numbers = [f"{label}: {value}" + (f" ({remark})" if remark else "") for label, value, remark in _numbers(progress)]
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
     failures = [
         f"✕ {tr('row {row}', row=f.number)}: {f.error}: {one_line(f.message, 160)} ← {one_line(f.input, 40)}"
         for f in reversed(progress.latest_failures)
     ]
+    lines = [*_remarks(progress), *failures, *_next_steps(progress)]
+    return "\n".join([summary_text(progress), *(one_line(line, 300) for line in lines)])
+
+
+def summary_text(progress: BatchProgress) -> str:
+    """Return state, rows, times and numbers as a few lines of text."""
+    now = time.time()
+    _, sign, words = _state(progress, is_live=True, now=now)
+    numbers = [f"{label}: {value}" + (f" ({remark})" if remark else "") for label, value, remark in _numbers(progress)]
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
     head = f"{_title(progress)}{mark}: {sign} {words}"
-    facts = [progress.reason, _rows(progress), _times(progress, now), " · ".join(numbers), *_remarks(progress)]
-    lines = [head, _subtitle(progress), *facts, *failures, *_next_steps(progress)]
-    return "\n".join(one_line(line, 300) for line in lines if line)
+    facts = [progress.reason, describe_rows(progress), describe_times(progress, now), " · ".join(numbers)]
+    return "\n".join(one_line(line, 300) for line in (head, _subtitle(progress), *facts) if line)
 
 
 def html(progress: BatchProgress) -> Html:
@@ -85,8 +90,8 @@ def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html
     bar = components.progress_bar(
         None if is_unknown else progress.finished_rows if progress.total else float(progress.is_finished),
         progress.total or 1,
-        _rows(progress),
-        subtitle=_times(progress, now),
+        describe_rows(progress),
+        subtitle=describe_times(progress, now),
         kind=kind,
     )
     remarks = components.dim_lines(*_remarks(progress))
@@ -190,13 +195,14 @@ def _state(progress: BatchProgress, *, is_live: bool, now: float) -> tuple[Kind,
     return kind, sign, tr(_ENDING.get(progress.state, words))
 
 
-def _rows(progress: BatchProgress) -> str:
+def describe_rows(progress: BatchProgress) -> str:
+    """Return how many rows are done."""
     if progress.total is None:
         return trn("{n} row, total unknown", "{n} rows, total unknown", progress.finished_rows)
     return tr("{n} / {total} rows", n=f"{progress.finished_rows:,}", total=f"{progress.total:,}")
 
 
-def _times(progress: BatchProgress, now: float) -> str:
+def describe_times(progress: BatchProgress, now: float) -> str:
     """Return times and rates in one line; of a paused batch nothing that changes."""
     seconds = progress.elapsed(now)
     if progress.is_finished:

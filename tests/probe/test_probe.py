@@ -165,7 +165,7 @@ def test_a_dry_run_sends_nothing(scripted, capsys):
 
 def test_nothing_is_sent_without_a_yes(scripted, capsys, monkeypatch):
     server = scripted([http_answer(b"{}")])
-    assert cli.main(["probe", "--only", "models"]) == 1
+    assert cli.main(["probe", "--only", "models"]) == 2
     assert "--yes" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: "no")
@@ -196,7 +196,7 @@ def test_an_interrupted_probe_writes_what_it_has(sandbox, tmp_path):
 def test_a_folder_that_cannot_be_written_to_is_said_before_anything_is_sent(scripted, tmp_path, capsys):
     server = scripted([http_answer(b"{}")])
     (tmp_path / "file").write_text("")
-    assert cli.main(["probe", "--only", "models", "--yes", "--out", str(tmp_path / "file")]) == 1
+    assert cli.main(["probe", "--only", "models", "--yes", "--out", str(tmp_path / "file")]) == 2
     assert "cannot be written to" in capsys.readouterr().err
     assert not server.requests
 

@@ -91,7 +91,7 @@ def test_missing_packages_are_named_with_how_to_install_them(tmp_path, monkeypat
 
 
 def test_a_wrong_configuration_starts_nothing(home, capsys):
-    assert cli.main(["sandbox", "start", "--engine", "magic"]) == 1
+    assert cli.main(["sandbox", "start", "--engine", "magic"]) == 2
     assert "builtin, upstream, transformers" in capsys.readouterr().err
     assert not home.exists()
 

@@ -1,0 +1,202 @@
+"""Commands of `qfnb`, on typer: help and usage in the user's language, and the loading of what one command needs.
+
+Messages stand in the declarations as `tr_noop("...")`; they are translated when a command is built, that is when
+it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import typer
+from pydantic import ValidationError
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from ._language import tr, tr_noop
+from ._text import did_you_mean, strip_controls
+from .errors import InvalidArgumentError
+
+USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+"""The class of errors about words of the command line; typer exports only one of them."""
+
+_HELP: Final = tr_noop("Show this help.")
+
+_VALUE_ERRORS: Final = {
+    "int_parsing": tr_noop("{name}: {value!r} is not a whole number"),
+    "float_parsing": tr_noop("{name}: {value!r} is not a number"),
+}
+"""Errors of pydantic, which reads the values -> what is said about them."""
+
+
+class _Translated:
+    """The part of commands and groups that speaks the user's language."""
+
+    help: str | None
+    short_help: str | None
+    params: list[Any]
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.help = tr(self.help) if self.help else None
+        for parameter in self.params:
+            _translate(parameter)
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write the usage line."""
+        pieces = " ".join(self.collect_usage_pieces(ctx))  # type: ignore[attr-defined]
+        formatter.write_usage(ctx.command_path, pieces, prefix=f"{tr('Usage:')} ")
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option `--help`."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.help = _HELP
+            _translate(option)
+        return option
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, its headings in the user's language."""
+        from typer import rich_utils  # noqa: PLC0415 - 40 ms that only help should pay
+
+        rich_utils.OPTIONS_PANEL_TITLE = tr("Options")
+        rich_utils.ARGUMENTS_PANEL_TITLE = tr("Arguments")
+        rich_utils.COMMANDS_PANEL_TITLE = tr("Commands")
+        rich_utils.REQUIRED_LONG_STRING = tr("[required]")
+        rich_utils.DEFAULT_STRING = tr("[default: {}]")
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
+
+def _translate(parameter: Any) -> None:
+    """Translate the help of a parameter; a switch has no type, since it has no value."""
+    if getattr(parameter, "help", None):
+        parameter.help = tr(parameter.help)
+    if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+        parameter.metavar = ""
+
+
+class Command(_Translated, TyperCommand):
+    """A command whose help is in the user's language."""
+
+
+class Group(_Translated, TyperGroup):
+    """A group of commands whose help is in the user's language."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Return the command that a line begins with, and the words behind it.
+
+        Raises:
+            InvalidArgumentError: there is none.
+        """
+        names = self.list_commands(ctx)
+        if args[0] not in names:
+            command = f"{ctx.command_path} {args[0]}"
+            hint = did_you_mean(args[0], names)
+            raise InvalidArgumentError(tr("there is no command `{command}`{hint}", command=command, hint=hint))
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
+    """A group whose commands are imported when one of them runs.
+
+    Attributes:
+        table: name -> where the command is, `module:attribute`, and its help.
+    """
+
+    table: Mapping[str, tuple[str, str]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return what the list of commands shows of one."""
+        return Command(name=cmd_name, help=self.table[cmd_name][1]) if cmd_name in self.table else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Return the command that a line begins with, imported now, and the words behind it."""
+        name, _, words = super().resolve_command(ctx, args)
+        module, attribute = self.table[name][0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        if not isinstance(command, typer.Typer):
+            command = single_command(command, name, self.table[name][1])
+        built = get_command(command)
+        built.name = name
+        return name, built, words
+
+
+def create_app(help_text: str, *, group: type[Group] = Group, **settings: Any) -> typer.Typer:
+    """Return a group without commands; its help is a message of `tr_noop`."""
+    return typer.Typer(cls=group, help=help_text, add_completion=False, rich_markup_mode="rich", **settings)
+
+
+def single_command(function: Callable[..., Any], name: str, help_text: str) -> typer.Typer:
+    """Return an application with one function as its only command."""
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    app.command(name, cls=Command, help=help_text)(function)
+    return app
+
+
+def explain_usage_error(error: Any) -> str:
+    """Return what is wrong with a line, in the user's language, and where help is."""
+    kind, context = type(error).__name__, getattr(error, "ctx", None)
+    parameter = getattr(error, "param", None)
+    name = _name_of(parameter) if parameter is not None else ""
+    if kind == "NoSuchOption":
+        options = [option for row in context.command.params for option in row.opts] if context else []
+        hint = did_you_mean(error.option_name, options)
+        text = tr("there is no option {name}{hint}", name=error.option_name, hint=hint)
+    elif kind == "MissingParameter":
+        text = tr("{name} is missing", name=name)
+    elif kind == "BadOptionUsage":
+        text = tr("{name} needs a value", name=error.option_name)
+    elif kind == "BadParameter":
+        text = _explain_value(error, name)
+    elif "extra argument" in error.message:
+        text = tr("too many words: {words}", words=error.message.rpartition("(")[2].rstrip(")"))
+    elif "Missing command" in error.message:
+        text = tr("a command is missing")
+    else:
+        text = error.format_message()
+    command = context.command_path if context is not None else "qfnb"
+    return f"{text} {tr('(help: {command})', command=f'{command} --help')}"
+
+
+def _name_of(parameter: Any) -> str:
+    """Return an option as it is typed, an argument as the help names it."""
+    is_option = parameter.opts[0].startswith("-")
+    return str(parameter.opts[-1] if is_option else parameter.metavar or parameter.name.upper())
+
+
+def _explain_value(error: Any, name: str) -> str:
+    causes = error.__cause__.errors() if isinstance(error.__cause__, ValidationError) else []
+    if causes and causes[0]["type"] in _VALUE_ERRORS:
+        return tr(_VALUE_ERRORS[causes[0]["type"]], name=name, value=causes[0]["input"])
+    return f"{name}: {error.message}"
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Iterable[int] = ()) -> None:
+    """Print columns that are aligned also where a character is two cells wide; nothing is cut.
+
+    Args:
+        heads: one for each column.
+        rows: as many cells as there are heads.
+        numeric: indexes of the columns that are right-aligned.
+    """
+    lines = [[" ".join(strip_controls(cell).split()) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
+    right = frozenset(numeric)
+    for line in lines:
+        padded = (
+            f"{' ' * (width - cells(cell))}{cell}" if number in right else f"{cell}{' ' * (width - cells(cell))}"
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        typer.echo("  ".join(padded).rstrip())
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,0 +1,137 @@
+"""`qfnb chat`: one question, one answer; the answer goes to stdout while it comes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from .._language import tr, tr_noop
+from .._text import strip_controls
+from ..errors import InvalidArgumentError, QianfanError
+from .exit_codes import DONE, INTERRUPTED
+from .options import (
+    Endpoint,
+    JsonFlag,
+    MaxTokens,
+    Model,
+    Schema,
+    System,
+    Temperature,
+    Think,
+    chat_options,
+    print_json,
+    say,
+)
+
+STDIN = "-"
+
+_FACTS = ("text", "reasoning", "finish_reason", "prompt_tokens", "completion_tokens", "seconds", "request_id")
+"""What `--json` says of an answer; beside it are model, cost and whether it is the sandbox's."""
+
+
+def chat(
+    prompt: Annotated[
+        list[str] | None, Argument(metavar="PROMPT", help=tr_noop("The question; - stands for the text of stdin."))
+    ] = None,
+    *,
+    model: Model = None,
+    endpoint: Endpoint = None,
+    system: System = None,
+    temperature: Temperature = None,
+    think: Think = None,
+    max_tokens: MaxTokens = None,
+    schema: Schema = None,
+    quiet: Annotated[
+        bool, Option("-q", "--quiet", help=tr_noop("Print the answer only, without its model, time and cost."))
+    ] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """Ask; return the exit code.
+
+    Raises:
+        InvalidArgumentError: there is no question, or an option is wrong.
+    """
+    from ..notebook.aliases import resolve  # noqa: PLC0415 - `qfnb --help` stays fast
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
+
+    question = _read_question(prompt or [])
+    options = chat_options(system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema)
+    client = ChatCompletion(resolve(model) if model else None, endpoint)
+    if as_json or schema is not None:
+        return _print_whole(client.do(question, **options), quiet=quiet, as_json=as_json)
+    return _print_stream(client, question, options, quiet=quiet)
+
+
+def _read_question(words: list[str]) -> str:
+    """Return the question; a line that has none asks for it on stdin.
+
+    Raises:
+        InvalidArgumentError: it is empty.
+    """
+    if not words and sys.stdin.isatty():
+        raise InvalidArgumentError(tr("which question? `qfnb chat 'What is MoE?'`, or a text on stdin"))
+    parts = words or [STDIN]
+    texts = [sys.stdin.read() if part == STDIN else part for part in parts]
+    question = ("\n" if STDIN in parts else " ").join(texts).strip()
+    if not question:
+        raise InvalidArgumentError(tr("the question is empty"))
+    return question
+
+
+def _print_whole(reply: Any, *, quiet: bool, as_json: bool) -> int:
+    from ..resources.inference.reply_row import row_result_of  # noqa: PLC0415
+    from ..views.chat import StreamedAnswer  # noqa: PLC0415
+
+    if as_json:
+        row = row_result_of(reply)
+        facts = {name: getattr(row, name) for name in _FACTS}
+        print_json(
+            {**facts, "model": reply.model, "parsed": reply.parsed, "cost_cny": row.cost, "sandbox": reply.from_sandbox}
+        )
+    else:
+        print(_for_output(reply.text))
+        _say_facts(StreamedAnswer.from_reply(reply, reply.model), quiet=quiet)
+    return DONE
+
+
+def _print_stream(client: Any, question: str, options: dict[str, Any], *, quiet: bool) -> int:
+    """Print an answer while it comes; what had arrived before an error or an interrupt stays."""
+    from ..notebook.chat_run import AnswerStream  # noqa: PLC0415
+    from ..transport import event_loop  # noqa: PLC0415
+    from ..views.chat import StreamedAnswer  # noqa: PLC0415
+
+    call = client.prepare(question, stream=True, **options)
+    stream = AnswerStream(StreamedAnswer(""), client, call)
+    try:
+        for piece in event_loop.iterate(client.stream(call)):
+            stream.add_piece(piece)
+            sys.stdout.write(_for_output(piece.text))
+            sys.stdout.flush()
+    except (KeyboardInterrupt, QianfanError) as error:
+        print()
+        if isinstance(error, QianfanError):
+            raise
+        say(tr("interrupted; this is what had arrived"))
+        return INTERRUPTED
+    print()
+    stream.finish("done")
+    _say_facts(stream.answer, quiet=quiet)
+    return DONE
+
+
+def _for_output(text: str) -> str:
+    """Return a model's text for stdout; a terminal gets no control characters of it."""
+    return strip_controls(text) if sys.stdout.isatty() else text
+
+
+def _say_facts(answer: Any, *, quiet: bool) -> None:
+    from ..views import chat as view, components  # noqa: PLC0415
+
+    if quiet:
+        return
+    mark = [f"[{tr(components.SANDBOX_MARK)}]"] if answer.from_sandbox else []
+    say(" · ".join([*mark, *view.footer(answer)]))
+    if (note := view.ending_note(answer)) is not None:
+        say(f"{note.sign} {note.statement} {note.meaning}".strip())

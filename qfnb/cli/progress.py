@@ -1,0 +1,77 @@
+"""The progress of a job on stderr: one line that changes on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from .._command_line import cells
+from .._text import strip_controls
+
+POLL_S: Final = 0.1
+"""Seconds between two looks at a job."""
+
+PLAIN_INTERVAL_S: Final = 15.0
+"""Seconds between two lines where stderr is no terminal: a log of an hour has 240."""
+
+BAR_WIDTH: Final = 24
+
+
+class Step(NamedTuple):
+    """How far a job is: the finished share, None where it is not known, and that in words."""
+
+    share: float | None
+    text: str
+
+
+def follow(is_finished: Callable[[], bool], describe: Callable[[], Step]) -> None:
+    """Show a job until it has finished; an interrupt ends the showing, not the job.
+
+    Args:
+        is_finished: returns whether it has ended, well or badly.
+        describe: returns how far it is.
+    """
+    show = _rewrite if sys.stderr.isatty() else _PlainLines()
+    try:
+        while not is_finished():
+            show(describe())
+            time.sleep(POLL_S)
+        show(describe())
+    finally:
+        if show is _rewrite:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def draw_line(step: Step, width: int) -> str:
+    """Return a bar with its words, at most `width` cells wide."""
+    full = BAR_WIDTH if step.share is None else round(BAR_WIDTH * min(max(step.share, 0.0), 1.0))
+    bar = "·" * BAR_WIDTH if step.share is None else "━" * full + "─" * (BAR_WIDTH - full)
+    line, text = f"{bar}  ", " ".join(strip_controls(step.text).split())
+    for character in text:
+        if cells(line + character) > width:
+            break
+        line += character
+    return line.rstrip()
+
+
+def _rewrite(step: Step) -> None:
+    line = draw_line(step, shutil.get_terminal_size().columns - 1)
+    sys.stderr.write(f"\r{line}\x1b[K")
+    sys.stderr.flush()
+
+
+class _PlainLines:
+    """Prints a line when it differs from the last one, every `PLAIN_INTERVAL_S` at most."""
+
+    def __init__(self) -> None:
+        self._line, self._printed_at = "", -PLAIN_INTERVAL_S
+
+    def __call__(self, step: Step) -> None:
+        line = " ".join(strip_controls(step.text).split())
+        if line != self._line and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
+            print(line, file=sys.stderr, flush=True)
+            self._line, self._printed_at = line, time.monotonic()

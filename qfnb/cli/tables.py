@@ -1,0 +1,190 @@
+"""`qfnb models`, `qfnb usage` and `qfnb doctor`: what is so, as tables or JSON."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from typer import Argument, Option
+
+from .._command_line import print_table
+from .._language import tr, tr_noop, trn
+from .._text import did_you_mean
+from ..errors import InvalidArgumentError
+from .exit_codes import DONE, FAILED
+from .options import JsonFlag, print_json, say
+
+if TYPE_CHECKING:
+    from ..batching.journal_store import JournalSummary
+
+DAY_S: Final = 86_400.0
+
+_TITLES: Final = {
+    "id": tr_noop("Model"),
+    "kind": tr_noop("Kind"),
+    "context": tr_noop("Context"),
+    "price_input": tr_noop("Input ¥/1k"),
+    "price_output": tr_noop("Output ¥/1k"),
+    "status": tr_noop("State"),
+}
+"""Columns of the table of models."""
+
+
+def models(
+    name: Annotated[str | None, Argument(metavar="NAME", help=tr_noop("Show all facts about one model."))] = None,
+    *,
+    kind: Annotated[
+        str | None, Option(metavar="KIND", help=tr_noop("chat, embedding, reranker, text2image, ..."))
+    ] = None,
+    retired: Annotated[bool, Option("--all", help=tr_noop("Also those that have ended."))] = False,
+    refresh: Annotated[bool, Option("--refresh", help=tr_noop("Ask the platform now."))] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """Print the models, or one.
+
+    Raises:
+        InvalidArgumentError: there is no such model or kind.
+    """
+    from ..resources.management.listings import models as list_models  # noqa: PLC0415 - `qfnb --help` stays fast
+
+    frame = list_models(kind, include_retired=retired or name is not None, refresh=refresh)
+    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    if name is not None:
+        matches = [row for row in rows if row["id"].lower() == name.lower()]
+        if not matches:
+            hint = did_you_mean(name, [row["id"] for row in rows])
+            raise InvalidArgumentError(tr("there is no model {name!r} in the table{hint}", name=name, hint=hint))
+        rows = matches[:1]
+    if as_json:
+        print_json({"models": rows})
+    elif name is not None:
+        print_table(
+            (tr("Field"), tr("Value")), [(key, value) for key, value in rows[0].items() if value not in {None, ""}]
+        )
+    else:
+        cells = [[_shown(row[key]) for key in _TITLES] for row in rows]
+        print_table([tr(title) for title in _TITLES.values()], cells, numeric={2})
+    return DONE
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def usage(
+    *,
+    days: Annotated[int, Option(metavar="N", help=tr_noop("Of the last days; 0 for all."))] = 30,
+    as_json: JsonFlag = False,
+) -> int:
+    """Print tokens and cost of the batches of this computer, those of evaluations included.
+
+    Raises:
+        InvalidArgumentError: `days` is negative.
+    """
+    from ..batching.journal_store import list_journals  # noqa: PLC0415
+
+    if days < 0:
+        raise InvalidArgumentError(tr("--days {days}: it is 0 or more", days=days))
+    since = time.time() - days * DAY_S if days else 0.0
+    rows = [_usage_row(journal) for journal in list_journals() if journal.updated >= since and journal.counts]
+    costs = [row["cost_cny"] for row in rows if row["cost_cny"] is not None]
+    totals = {
+        "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
+        "completion_tokens": sum(row["completion_tokens"] for row in rows),
+        "cost_cny": sum(costs),
+        "unknown": len(rows) - len(costs),
+    }
+    if as_json:
+        print_json({"batches": rows, **totals})
+        return DONE
+    _print_usage(rows)
+    _say_total(totals)
+    return DONE
+
+
+def _usage_row(journal: JournalSummary) -> dict[str, Any]:
+    """Return what a batch used; None where a price or a count is unknown, 0 in the sandbox."""
+    counts = journal.counts
+    assert counts is not None
+    return {
+        "name": journal.name,
+        "updated": time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.updated)),
+        "model": journal.model,
+        "platform": journal.platform,
+        "rows": counts.rows,
+        "succeeded": counts.ok,
+        "failed": counts.failed,
+        "prompt_tokens": counts.prompt_tokens,
+        "completion_tokens": counts.completion_tokens,
+        "uncounted": counts.uncounted,
+        "cost_low_cny": counts.cost_low if counts.cost is not None else None,
+        "cost_cny": counts.cost,
+    }
+
+
+def _print_usage(rows: list[dict[str, Any]]) -> None:
+    from ..views import formats  # noqa: PLC0415
+    from ..wire.prices import PriceRange  # noqa: PLC0415
+
+    heads = (
+        tr("Batch"),
+        tr("Last change"),
+        tr("Model"),
+        tr("Succeeded"),
+        tr("Failed"),
+        tr("Tokens in"),
+        tr("Tokens out"),
+        tr("Cost"),
+    )
+    cells = [
+        (
+            row["name"],
+            row["updated"],
+            row["model"],
+            f"{row['succeeded']:,}",
+            f"{row['failed']:,}",
+            f"{row['prompt_tokens']:,}",
+            f"{row['completion_tokens']:,}",
+            formats.cost(
+                None if row["cost_cny"] is None else PriceRange(row["cost_low_cny"], row["cost_cny"]),
+                is_free=row["platform"] == "sandbox",
+            ),
+        )
+        for row in rows
+    ]
+    print_table(heads, cells, numeric={3, 4, 5, 6, 7})
+
+
+def _say_total(totals: dict[str, Any]) -> None:
+    from ..views import formats  # noqa: PLC0415
+    from ..wire.prices import PriceRange  # noqa: PLC0415
+
+    cost = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))
+    tokens = f"{totals['prompt_tokens'] + totals['completion_tokens']:,}"
+    say(tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=cost))
+    if totals["unknown"]:
+        say(
+            trn(
+                "The cost of {n} batch is unknown and not in the sum.",
+                "The cost of {n} batches is unknown and not in the sum.",
+                totals["unknown"],
+            )
+        )
+    say(tr("Counted are batches and evaluations of this computer; single chats and trainings are not recorded here."))
+
+
+def doctor(
+    *,
+    offline: Annotated[bool, Option("--offline", help=tr_noop("Do not ask the platform."))] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """Print the report of `doctor`; return 1 where something is bad, else 0."""
+    from .. import doctor as examination  # noqa: PLC0415
+
+    findings = examination.examine(reach=not offline)
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        print(examination.report(findings))
+    return FAILED if any(finding.state == "bad" for finding in findings) else DONE

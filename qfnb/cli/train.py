@@ -1,0 +1,187 @@
+"""`qfnb train`: start a fine-tuning, or follow one; it goes on when the command has ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from typer import Argument, Option
+
+from .._language import tr, tr_noop
+from ..errors import InvalidArgumentError
+from .exit_codes import DONE, FAILED, INTERRUPTED
+from .options import JsonFlag, Yes, print_json, say
+from .progress import POLL_S, Step, follow
+
+if TYPE_CHECKING:
+    from ..trainer import LLMFinetune
+    from ..trainer.progress import TrainingProgress
+
+STAGES: Final = {
+    "dataset": tr_noop("Uploading data"),
+    "train": tr_noop("Training"),
+    "publish": tr_noop("Publishing"),
+    "deploy": tr_noop("Deploying"),
+    "evaluate": tr_noop("Evaluating"),
+}
+
+
+def train(
+    run: Annotated[
+        str | None, Argument(metavar="RUN", help=tr_noop("A training to follow, run-... or task-...; none starts one."))
+    ] = None,
+    *,
+    data: Annotated[
+        str | None, Option("-d", "--data", metavar="FILE", help=tr_noop("A file of pairs, or ds-..."))
+    ] = None,
+    model: Annotated[str | None, Option("-m", "--model", metavar="NAME", help=tr_noop("The model to tune."))] = None,
+    mode: Annotated[
+        list[str] | None, Option(metavar="MODE", help=tr_noop("SFT, DPO, ... or LoRA, ALL, ...; may be repeated."))
+    ] = None,
+    epoch: Annotated[int | None, Option(metavar="N", help=tr_noop("Passes over the data."))] = None,
+    learning_rate: Annotated[float | None, Option(metavar="X", help=tr_noop("Such as 3e-4."))] = None,
+    batch_size: Annotated[int | None, Option(metavar="N", help=tr_noop("Rows of one step."))] = None,
+    settings: Annotated[
+        list[str] | None, Option("--set", metavar="NAME=VALUE", help=tr_noop("A further hyper-parameter."))
+    ] = None,
+    name: Annotated[str | None, Option(metavar="NAME", help=tr_noop("Of the job on the platform."))] = None,
+    deploy: Annotated[
+        str | None, Option(metavar="SUFFIX", help=tr_noop("Deploy the model; the end of its endpoint's name."))
+    ] = None,
+    wait: Annotated[
+        bool, Option("--wait", help=tr_noop("Wait for the end; needed to publish and deploy by this command."))
+    ] = False,
+    yes: Yes = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """Start or follow a training; return the exit code.
+
+    Raises:
+        InvalidArgumentError: an option is wrong, or nothing says what is to be trained; nothing was started.
+    """
+    from ..model import DeployConfig  # noqa: PLC0415 - `qfnb --help` stays fast
+    from ..notebook.train_parser import parse_setting  # noqa: PLC0415
+    from ..trainer import LLMFinetune, TrainConfig  # noqa: PLC0415
+    from ..trainer.offer import default_model  # noqa: PLC0415
+
+    if (run is None) == (data is None):
+        raise InvalidArgumentError(tr("name a run to follow, or the data of a new training by --data"))
+    if run is not None:
+        trainer = LLMFinetune.attach(run)
+        if wait and not trainer.progress.finished:
+            trainer.start()
+        return _work(trainer, wait=wait, as_json=as_json)
+    peft_type, train_mode = _split_modes(mode or ())
+    config = TrainConfig(
+        epoch=epoch,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        peft_type=peft_type,
+        extras=dict(map(parse_setting, settings or ())) or None,
+    )
+    if not yes and not _confirm(model):
+        say(tr("nothing was started"))
+        return FAILED
+    trainer = LLMFinetune(
+        model or default_model(),
+        data if str(data).startswith("ds-") else Path(str(data)),
+        config,
+        DeployConfig(endpoint_suffix=deploy) if deploy else None,
+        name=name,
+        train_mode=train_mode,
+    )
+    trainer.start()
+    return _work(trainer, wait=wait, as_json=as_json)
+
+
+def _split_modes(words: list[str] | tuple[str, ...]) -> tuple[str | None, str | None]:
+    """Return the kind of weights that are tuned (LoRA, ...) and the train mode (SFT, ...)."""
+    from ..wire.finetune_v2 import PEFT_TYPES  # noqa: PLC0415
+
+    names = [part.strip() for word in words for part in word.split(",")]
+    peft_types = [name for name in names if name.lower() in PEFT_TYPES]
+    modes = [name for name in names if name.lower() not in PEFT_TYPES]
+    if len(peft_types) > 1 or len(modes) > 1:
+        raise InvalidArgumentError(
+            tr("--mode {names}: one of SFT, DPO, ... and one of LoRA, ALL, ...", names=", ".join(names))
+        )
+    return next(iter(peft_types), None), next(iter(modes), None)
+
+
+def _confirm(model: str | None) -> bool:
+    """Return whether a training that costs money may start; the sandbox costs none.
+
+    Raises:
+        InvalidArgumentError: there is nobody to ask.
+    """
+    from .. import connect  # noqa: PLC0415
+
+    if connect.current_platform().name == "sandbox":
+        return True
+    if not sys.stdin.isatty():
+        raise InvalidArgumentError(tr("a training costs money, and there is no terminal to ask: add --yes"))
+    name, host = model or tr("the default model"), connect.current_platform().host
+    question = tr("tune {model} on {host}? It costs money; type yes: ", model=name, host=host)
+    return input(question).strip().lower() == "yes"
+
+
+def _work(trainer: LLMFinetune, *, wait: bool, as_json: bool) -> int:
+    """Follow a training until it has ended, or without `wait` until the platform has it."""
+    if trainer.is_running:
+        try:
+            follow(
+                lambda: not trainer.is_running or _is_handed_over(trainer, wait=wait),
+                lambda: _describe(trainer.progress),
+            )
+        except KeyboardInterrupt:
+            say(tr("the training goes on; to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
+            return INTERRUPTED
+    if not trainer.is_running and trainer.progress.finished:
+        trainer.wait()  # raises the error that ended it
+    progress = trainer.progress
+    if as_json:
+        print_json(_summary(trainer, progress))
+    else:
+        print(trainer.id)
+        say(_describe(progress).text)
+        if not progress.finished:
+            say(tr("to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
+    return FAILED if progress.stopped else DONE
+
+
+def _is_handed_over(trainer: LLMFinetune, *, wait: bool) -> bool:
+    """Return whether the command may end: the platform has the run, and the run's file says so."""
+    if wait or not trainer.progress.task_id:
+        return False
+    trainer.save()
+    time.sleep(POLL_S)  # the sandbox's own thread is not cut off in the middle of a message
+    return True
+
+
+def _describe(progress: TrainingProgress) -> Step:
+    """Return where a training is: the model, the stage, the percent, the last loss."""
+    if progress.finished:
+        words = tr("Stopped") if progress.stopped else tr("Failed") if progress.failed else tr("Done")
+        endpoint = tr("endpoint {name}", name=progress.service_endpoint) if progress.service_endpoint else ""
+        parts = [progress.title, words, progress.task_id, progress.model_version_id, endpoint]
+        return Step(1.0, " · ".join(filter(None, parts)))
+    stage = next((row for row in reversed(progress.stages) if row.since is not None), None)
+    percent = "" if progress.percent is None else f"{progress.percent}%"
+    loss = f"loss {progress.points[-1].training_loss:.3f}" if progress.points else ""
+    words = tr(STAGES[stage.name]) if stage and stage.name in STAGES else tr("Preparing")
+    share = None if progress.percent is None else progress.percent / 100
+    return Step(share, " · ".join(filter(None, [progress.title, progress.task_id, words, percent, loss])))
+
+
+def _summary(trainer: LLMFinetune, progress: TrainingProgress) -> dict[str, Any]:
+    names = ("task_id", "job_id", "model_id", "model_version_id", "service_id", "service_endpoint", "percent", "error")
+    return {
+        "run": trainer.id,
+        "model": trainer.train_type,
+        "status": str(progress.status),
+        "finished": progress.finished,
+        **{name: getattr(progress, name) for name in names},
+        "sandbox": progress.from_sandbox,
+    }

@@ -1,0 +1,152 @@
+"""The commands, as scripts use them."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from qfnb.batching.journal_store import list_journals
+from qfnb.cli.progress import Step, draw_line
+
+PAIRS = [{"prompt": f"第{n}路车几点开", "response": f"{n}点"} for n in range(6)]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in PAIRS), encoding="utf-8")
+    return path
+
+
+def test_an_answer_goes_to_stdout_and_its_facts_to_stderr(run):
+    result = run("chat", "你好")
+    assert (result.code, "沙盒" in result.out) == (0, True)
+    assert result.err.startswith("[Local sandbox] · ernie")
+    assert run("chat", "你好", "--quiet") == (0, result.out, "")
+
+
+def test_a_question_may_come_from_stdin_and_the_answer_as_json(run):
+    reply = json.loads(run("chat", "Say:", "-", "--json", stdin="你好").out)
+    assert (reply["sandbox"], reply["finish_reason"], reply["cost_cny"]) == (True, "stop", 0)
+
+
+def test_an_answer_that_must_fit_a_schema_does(run, tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}))
+    result = run("chat", "数字", "--schema", schema)
+    assert isinstance(json.loads(result.out)["n"], int)
+
+
+def test_a_schema_that_cannot_be_read_is_named(run, tmp_path):
+    assert "cannot be read" in run("chat", "x", "--schema", tmp_path / "none.json").err
+
+
+def test_a_batch_writes_its_results_to_stdout_or_a_file(run, rows, tmp_path):
+    printed = [json.loads(line) for line in run("batch", rows).out.splitlines()]
+    assert [row["prompt"] for row in printed] == [row["prompt"] for row in PAIRS]
+    result = run("batch", rows, "--out", tmp_path / "out.csv", "--json")
+    summary = json.loads(result.out)
+    assert (result.code, summary["succeeded"], summary["cached"], summary["sandbox"]) == (0, 6, 6, True)
+    assert (tmp_path / "out.csv").read_text("utf-8").count("\n") == 7
+
+
+def test_rows_may_come_from_stdin(run):
+    printed = run("batch", "-", "--prompt", "说{x}", stdin='{"x": "一"}\n{"x": "二"}\n')
+    assert [json.loads(line)["x"] for line in printed.out.splitlines()] == ["一", "二"]
+    assert "stdin, line 2" in run("batch", "-", stdin='{"x": 1}\nnot json\n').err
+
+
+def test_a_batch_with_failed_rows_ends_with_3(run, rows, fault):
+    fault("chat.v2", "status", status=400, code="invalid_messages", times=1)
+    result = run("batch", rows, "--name", "one-fails", "--json")
+    assert (result.code, json.loads(result.out)["failed"]) == (3, 1)
+
+
+def test_a_dry_run_sends_nothing(run, rows, sandbox):
+    result = run("batch", rows, "--dry-run", "--name", "dry")
+    assert (result.code, "6 rows" in result.out) == (0, True)
+    assert "dry" not in [journal.name for journal in list_journals()]
+
+
+def test_an_interrupted_batch_says_how_it_goes_on_and_goes_on(run, rows, hold, tmp_path):
+    hold(2)
+    words = [sys.executable, "-m", "qfnb", "batch", str(rows), "--prompt", "回答{prompt}", "-w", "1", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not any(j.input == str(rows) and j.counts and j.counts.ok == 2 for j in list_journals()):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    summary = json.loads(out)
+    assert (process.returncode, summary["state"]) == (130, "cancelled")
+    assert f"to go on: qfnb batch {summary['name']} --resume" in err
+    hold(release=True)
+    resumed = run("batch", rows, "--resume", "--json")
+    assert (resumed.code, json.loads(resumed.out)["name"]) == (0, summary["name"])
+    assert json.loads(resumed.out)["succeeded"] == 6
+
+
+def test_a_file_that_was_never_asked_cannot_be_resumed(run, tmp_path):
+    result = run("batch", tmp_path / "other.csv", "--resume")
+    assert (result.code, "without --resume" in result.err) == (2, True)
+
+
+def test_a_model_that_is_not_better_fails_only_on_request(run, rows):
+    words = ("eval", "ernie-5.1", "ernie-4.5-turbo-128k", "--data", rows)
+    assert run(*words, "--fail-on", "worse").code == 0
+    result = run(*words, "--fail-on", "not-better", "--json")
+    assert result.code == 3
+    assert [pair["verdict"] for pair in json.loads(result.out)["comparisons"]] == ["cannot tell"]
+
+
+def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
+    result = run("eval", "ernie-5.1", "--data", rows, "--metrics", "exact_match", "-o", tmp_path / "report.json")
+    assert (result.code, "exact_match" in result.out) == (0, True)
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["models"] == ["ernie-5.1"]
+
+
+def test_a_training_is_started_and_waited_for(run, rows):
+    result = run("train", "--data", rows, "--mode", "LoRA,SFT", "--epoch", "1", "--wait", "--json")
+    summary = json.loads(result.out)
+    assert (result.code, summary["finished"], summary["sandbox"]) == (0, True, True)
+    assert run("train", summary["run"]).out == f"{summary['run']}\n"
+
+
+def test_a_training_that_costs_money_wants_a_yes(run, rows, scripted):
+    server = scripted()
+    result = run("train", "--data", rows, "--model", "ERNIE-Speed-8K")
+    assert (result.code, "--yes" in result.err) == (2, True)
+    assert not [request for request in server.requests if "CreateFineTuningTask" in str(request)]
+
+
+def test_two_modes_of_one_kind_are_refused(run, rows):
+    assert "--mode LoRA, ALL" in run("train", "--data", rows, "--mode", "LoRA", "--mode", "ALL").err
+
+
+def test_models_are_listed_and_described(run):
+    assert "ernie-5.1" in run("models", "--kind", "chat").out
+    (model,) = json.loads(run("models", "ernie-5.1", "--json").out)["models"]
+    assert (model["id"], model["context"]) == ("ernie-5.1", 131072)
+
+
+def test_usage_is_that_of_the_journals(run, rows):
+    run("batch", rows, "--name", "used", "--prompt", "问{prompt}")
+    used = json.loads(run("usage", "--json").out)
+    (row,) = [row for row in used["batches"] if row["name"] == "used"]
+    assert (row["succeeded"], row["platform"], row["cost_cny"]) == (6, "sandbox", 0)
+    assert used["prompt_tokens"] >= row["prompt_tokens"] > 0
+    assert "used" in run("usage").out
+
+
+def test_findings_of_the_doctor_are_json_on_request(run):
+    findings = json.loads(run("doctor", "--offline", "--json").out)["findings"]
+    assert {"Versions", "Keys"} <= {finding["topic"] for finding in findings}
+
+
+@pytest.mark.parametrize("share", [None, 0.0, 0.5, 1.7])
+def test_a_progress_line_is_never_wider_than_the_terminal(share):
+    from qfnb._command_line import cells
+
+    line = draw_line(Step(share, "训练中 " * 30), 60)
+    assert 50 < cells(line) <= 60
