@@ -11,87 +11,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from ._language import LANGUAGES, choose_language, language
+from ._settings import Settings as Settings
 from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
 from .errors import InvalidArgumentError
-
-
-class Settings(BaseModel):
-    """Every setting, typed; each is read from the environment as `QIANFAN_` + upper-case name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    base_url: str = "https://aip.baidubce.com"
-    console_api_base_url: str = "https://qianfan.baidubce.com"
-    iam_base_url: str = "https://iam.bj.baidubce.com"
-    bos_base_url: str = "https://bj.bcebos.com"
-    bos_bucket: str = ""
-
-    api_key: Secret = NO_SECRET
-    bearer_token: Secret = NO_SECRET
-    access_key: Secret = NO_SECRET
-    secret_key: Secret = NO_SECRET
-    ak: Secret = NO_SECRET
-    sk: Secret = NO_SECRET
-    access_token: Secret = NO_SECRET
-    app_id: str = ""
-
-    openai_base_url: str = ""
-    """Any server with OpenAI's API, e.g. http://127.0.0.1:11434/v1; its key is `api_key`."""
-
-    profile: str = ""
-    """A named base URL: one of `connect.PROFILES`."""
-
-    model: str = ""
-    image_model: str = ""
-    embedding_model: str = ""
-    rerank_model: str = ""
-    """The models that are asked when none is named; "" for the default of the kind."""
-
-    strict_models: bool = False
-    """Refuse a retired model instead of asking what replaces it."""
-
-    platform: str = ""
-    """`sandbox` forces the sandbox, `qianfan` forbids it; "" uses the sandbox when there is no key."""
-
-    iam_sign_expiration_sec: int = 300
-    bearer_token_expired_interval: int = 43200
-    qps_limit: float = 0
-    rpm_limit: float = 0
-    tpm_limit: float = 0
-    share_rate_limits: bool = True
-    """Share the limits of a key and model between your processes, by a file in the state folder."""
-
-    llm_api_retry_count: int = 3
-    llm_api_retry_timeout: float = 600
-    console_api_retry_count: int = 3
-    console_api_retry_timeout: float = 60
-    connect_timeout: float = 5
-    first_token_timeout: float = 300
-    """Seconds that a stream may be silent before its first piece: long prompts and hidden thinking take long."""
-
-    idle_timeout: float = 120
-    """Seconds that a stream may be silent between two pieces; pieces of thinking count."""
-
-    train_status_polling_interval: float = 30
-    model_publish_status_polling_interval: float = 30
-    deploy_status_polling_interval: float = 30
-    batch_run_status_polling_interval: float = 30
-    evaluation_online_polling_interval: float = 30
-    import_status_polling_interval: float = 2
-    release_status_polling_interval: float = 2
-    max_row_mb: float = 10
-    """MB of text that a row of a batch may have; the longest context of a model is about 6."""
-
-    proxy: Secret = NO_SECRET
-    ssl_verification_enabled: bool = True
-    sandbox_idle_minutes: float = 30
-
-    prices: str = ""
-    """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices (`wire.own_prices`)."""
-
 
 MODEL_NAMES = ("model", "image_model", "embedding_model", "rerank_model")
 KEY_NAMES = tuple(f.name for f in fields(Credentials))

@@ -32,8 +32,10 @@ class Model:
     Args:
         id: `amv-...` (or an int) of a published version; `version_id` is another name for it.
         set_id: `am-...` of the model that the version belongs to.
-        task_id, job_id: the training run it comes from, before it is published, and
-        checkpoint_step: the step of one of its checkpoints; default: the last.
+        task_id: the training run that it comes from, before it is published.
+        job_id: the job of that run.
+        name: its name.
+        checkpoint_step: the step of one of the run's checkpoints; default: the last.
 
     Source: seed 000, seed 004 (Model).
     """

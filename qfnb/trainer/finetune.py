@@ -48,7 +48,8 @@ class LLMFinetune(BackgroundTrainer):
         event_handler: receives every event.
         base_model: ignored; the platform derives it from `train_type`.
         name: name of the job on the platform; default qfnb_<run id>.
-        eval_dataset, evaluators: evaluate the result afterwards, see `EvaluateAction`.
+        eval_dataset: evaluate the result afterwards on this dataset, see `EvaluateAction`.
+        evaluators: the metrics or judges of that evaluation.
         dataset_bos_path: `bos:/bucket/key` to train on, instead of a dataset.
         previous_task_id: a finished run to continue from; or
         previous_trainer: the trainer of that run, or
