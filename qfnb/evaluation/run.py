@@ -19,6 +19,7 @@ from ..model import Model
 from ..resources.inference.chat import ChatCompletion
 from . import scoring_run
 from .evaluator import LocalEvaluator
+from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult
 from .samples import Question, Questions, Sample, model_label, to_dataset, unique_labels
 
@@ -60,6 +61,7 @@ class EvaluationRun:
         self._batches_by_target: defaultdict[tuple[str | None, str | None], list[Batch]] = defaultdict(list)
         self._sample_collectors: list[Callable[[], Sequence[Sample]]] = []
         self._report: EvaluationResult | None = None
+        self._recorded: RunningEvaluation | None = None
 
     @property
     def question_count(self) -> int:
@@ -87,6 +89,7 @@ class EvaluationRun:
         except BaseException:
             self.cancel()
             raise
+        self._recorded = RunningEvaluation(self.models, self.question_count, [each.name for each in self.batches])
 
     def cancel(self) -> None:
         """Send no more questions; `report` then has the answers so far, and the rest as failed rows."""
@@ -100,19 +103,27 @@ class EvaluationRun:
         """
         if self._report is None:
             try:
-                samples = [sample for collect in self._sample_collectors for sample in collect()]
+                self._report = self._build_report()
             except BaseException:
                 self.cancel()
+                self._record_end("failed")
                 raise
-            self._report = build_report(
-                samples,
-                self._evaluators,
-                self._pre_processors,
-                cluster=self._cluster,
-                notes=[_describe_origin(finished) for finished in self.batches],
-                on_progress=self._count_steps,
-            )
+            self._record_end("done")
         return self._report
+
+    def _build_report(self) -> EvaluationResult:
+        return build_report(
+            [sample for collect in self._sample_collectors for sample in collect()],
+            self._evaluators,
+            self._pre_processors,
+            cluster=self._cluster,
+            notes=[_describe_origin(finished) for finished in self.batches],
+            on_progress=self._count_steps,
+        )
+
+    def _record_end(self, state: EvaluationState) -> None:
+        if self._recorded is not None:
+            self._recorded.end(state)
 
     def _start_model(self, label: str, model: Any, source: Questions, options: RunOptions) -> None:
         questions, running = self._questions, None

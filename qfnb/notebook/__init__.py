@@ -12,11 +12,12 @@ from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics
 from .evaluate import EvalMagics
+from .home import HomeMagics
 from .image import ImageMagics
 from .train import TrainMagics
 
-_GROUPS = (ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics)
-_NAMES = ("qfauth", "qfbatch", "qfchat", "qfeval", "qfimage", "qftrain")
+_GROUPS = (ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics, HomeMagics)
+_NAMES = ("qf", "qfauth", "qfbatch", "qfchat", "qfeval", "qfimage", "qftrain")
 
 
 def load(shell: Any, version: str) -> None:

@@ -61,6 +61,13 @@ class RunRecord:
             content = json.dumps(self.facts, ensure_ascii=False, default=str)
             write_private(_path(self.id), content, durable=durable)
 
+    def last_change(self) -> float:
+        """Return when the record was written last, in Unix seconds; 0 if it never was."""
+        try:
+            return _path(self.id).stat().st_mtime
+        except OSError:
+            return 0.0
+
     def create_once(self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str) -> Any:
         """Return the id stored under a key, or create the object, exactly once in all kernels.
 

@@ -178,6 +178,22 @@ def _row(cells: Sequence[object], styles: Sequence[str]) -> str:
     return f'<th scope="row"{styles[0]}>{to_html(name)}</th>{columns}'
 
 
+def facts(*pairs: tuple[object, object]) -> Html:
+    """Return names and values, a line each."""
+    lines = "".join(f"<dt>{to_html(name)}</dt> <dd>{to_html(value)}</dd>" for name, value in pairs)
+    return Html(f'<dl class="qf-list">{lines}</dl>')
+
+
+def part(title: str, *blocks: object) -> Html:
+    """Return blocks below a heading."""
+    return Html(f'<div class="qf-part"><h4>{escape(title)}</h4>{join(blocks)}</div>')
+
+
+def side_by_side(*parts: object) -> Html:
+    """Return parts beside each other where there is room, else one below the other."""
+    return Html(f'<div class="qf-two">{join(parts)}</div>')
+
+
 def footer(*remarks: object) -> Html:
     """Return the last line of an output; empty remarks are left out."""
     parts = " ".join(f"<span>{to_html(remark)}</span>" for remark in remarks if remark)

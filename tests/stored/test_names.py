@@ -25,13 +25,14 @@ import pytest
 from qfnb import Batch, ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation
 from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
+from qfnb.evaluation import records
 from qfnb.evaluation.background import BackgroundEvaluation
 from qfnb.evaluation.report import data
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
 from qfnb.model.configs import DeployConfig
-from qfnb.notebook import answer_format, batch, chat, evaluate_parser, formatters, image, sessions, train
+from qfnb.notebook import answer_format, batch, chat, evaluate_parser, formatters, home, image, sessions, train
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
@@ -94,6 +95,10 @@ def now():
         "%qfimage: options": flags(image.PARSER),
         "metrics": sorted(recipes.METRICS),
         "recipes": sorted(recipes.RECIPES),
+        "evaluations: fields of a record": [field.name for field in fields(records.EvaluationRecord)],
+        "reports: fields of a record": [field.name for field in fields(records.ReportRecord)],
+        "%qf: options": flags(home.PARSER),
+        "%qf: verbs": list(home.VERBS),
     }
 
 

@@ -34,8 +34,8 @@ PAIRS = [
 HALF = 3
 """Rows of a batch that were at least answered when its process died."""
 
-LEFT_OUT = {"server.json", "server.log", "keys.json", "port.json", "words"}
-"""Files of a running server, keys, and what is computed anew."""
+LEFT_OUT = {"server.json", "server.log", "keys.json", "port.json", "words", "reports"}
+"""Files of a running server, keys, what is computed anew, and paths of this machine."""
 
 
 def main(target: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._private_files import write_atomically
 from ..._text import is_missing
 from ...errors import InvalidArgumentError
+from ..records import record_report
 from ..samples import Sample
 from . import html, text
 from .data import ReportData
@@ -60,6 +61,7 @@ def save_report(report: ReportData, path: Path, pictures: Sequence[Picture] = ()
     content = write()
     with write_atomically(path) as file:
         file.write(content)
+    record_report(path, report.models)
     return path
 
 

@@ -62,11 +62,16 @@ def log_usage(entry: UsageEntry) -> None:
     _entries.append(entry)
 
 
+def entries() -> list[UsageEntry]:
+    """Return the calls of this process, oldest first."""
+    return list(_entries)
+
+
 def usage() -> pd.DataFrame:
     """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost, error."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    rows = [asdict(entry) for entry in list(_entries)]
+    rows = [asdict(entry) for entry in entries()]
     frame = pd.DataFrame(rows, columns=list(UsageEntry.__dataclass_fields__))
     frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
     return frame

@@ -1,0 +1,154 @@
+"""What is known on this computer about evaluations and reports, for every kernel: one small file for each.
+
+An evaluation's lock is held while it runs, so that a kernel that died is told from one that works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from filelock import FileLock, Timeout
+
+from .. import config
+from .._private_files import write_private
+
+MAX_RECORDS: Final = 40
+"""Records of one kind; the oldest that have ended go first."""
+
+EvaluationState = Literal["running", "interrupted", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """One evaluation; the names of the fields are stored on disk.
+
+    Attributes:
+        state: "interrupted" where its process is gone.
+        models: their labels, the baseline first.
+        questions: number of questions for each model.
+        batches: names of the journals that have the answers.
+        started, ended: Unix seconds; `ended` is None before the end.
+    """
+
+    id: str
+    state: EvaluationState
+    models: tuple[str, ...]
+    questions: int
+    batches: tuple[str, ...]
+    started: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class ReportRecord:
+    """One report that was written to a file; the names of the fields are stored on disk."""
+
+    path: str
+    models: tuple[str, ...]
+    saved: float
+
+
+class RunningEvaluation:
+    """The record of an evaluation of this process, with its lock; it never fails the evaluation.
+
+    Args:
+        models: labels of the models.
+        questions: number of questions for each.
+        batches: names of the journals.
+    """
+
+    def __init__(self, models: Sequence[str], questions: int, batches: Sequence[str]) -> None:
+        id_ = f"eval-{secrets.token_hex(5)}"
+        self.record = EvaluationRecord(id_, "running", tuple(models), questions, tuple(batches), time.time())
+        self._lock: FileLock | None = None
+        with contextlib.suppress(OSError, Timeout):
+            folder = _folder("evaluations")
+            _prune(folder)
+            self._lock = FileLock(folder / f"{id_}.lock", thread_local=False, mode=0o600)
+            self._lock.acquire(timeout=0)
+            self._write()
+
+    def end(self, state: EvaluationState) -> None:
+        """Record how it ended; an interrupted one may end a second time."""
+        self.record = replace(self.record, state=state, ended=time.time())
+        with contextlib.suppress(OSError):
+            self._write()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _write(self) -> None:
+        write_private(_folder("evaluations") / f"{self.record.id}.json", json.dumps(asdict(self.record)))
+
+
+def list_evaluations() -> list[EvaluationRecord]:
+    """Return the evaluations of all kernels of this user, the newest first."""
+    records = []
+    for path, facts in _read_all("evaluations"):
+        with contextlib.suppress(TypeError, KeyError):
+            lists = {name: tuple(facts[name]) for name in ("models", "batches")}
+            record = EvaluationRecord(**{**facts, **lists})
+            is_dead = record.state == "running" and not _is_locked(path.with_suffix(".lock"))
+            records.append(replace(record, state="interrupted") if is_dead else record)
+    return sorted(records, key=lambda record: record.started, reverse=True)
+
+
+def record_report(path: Path, models: Sequence[str]) -> None:
+    """Remember that a report was written; a file of the same path takes the place of the earlier one."""
+    absolute = str(path.absolute())
+    name = hashlib.blake2b(absolute.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    with contextlib.suppress(OSError):
+        folder = _folder("reports")
+        _prune(folder)
+        content = json.dumps(asdict(ReportRecord(absolute, tuple(models), time.time())))
+        write_private(folder / f"{name}.json", content)
+
+
+def list_reports() -> list[ReportRecord]:
+    """Return the reports that were written and are still there, the newest first."""
+    records = []
+    for _, facts in _read_all("reports"):
+        with contextlib.suppress(TypeError, KeyError):
+            record = ReportRecord(**{**facts, "models": tuple(facts["models"])})
+            records += [record] if Path(record.path).is_file() else []
+    return sorted(records, key=lambda record: record.saved, reverse=True)
+
+
+def _folder(name: str) -> Path:
+    folder = config.state_dir() / name
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def _read_all(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in (config.state_dir() / name).glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            value = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(value, dict):
+                yield path, value
+
+
+def _is_locked(path: Path) -> bool:
+    lock = FileLock(path, mode=0o600)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def _prune(folder: Path) -> None:
+    """Delete the oldest records that have ended, so that `MAX_RECORDS` are left."""
+    paths = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    for path in paths[: max(len(paths) - MAX_RECORDS + 1, 0)]:
+        lock = path.with_suffix(".lock")
+        if not (lock.exists() and _is_locked(lock)):
+            path.unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)

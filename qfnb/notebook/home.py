@@ -1,0 +1,288 @@
+"""`%qf`: what is set, what runs in all kernels of this user, and what to try; `%qf clean` frees disk space."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+
+from .. import config, connect
+from .._language import tr, tr_noop, trn
+from ..doctor import paste_safe
+from ..errors import InvalidArgumentError, QianfanError
+from ..wire import catalog
+from .parser import Parser, document_magic
+
+if TYPE_CHECKING:
+    from ..views.home import Activity, Home, Report, Usage
+
+VERBS: Final = ("show", "clean")
+
+PARSER = Parser(
+    "%qf",
+    "The home panel: platform and key, running jobs of all kernels, reports, disk, what to try.",
+    "  %qf\n  %qf clean             (asks before it deletes finished batches)\n  %qf clean --days 7 --yes",
+)
+PARSER.add_argument("--days", type=int, default=30, help="clean: what has not changed for so many days; default 30")
+PARSER.add_argument("--yes", action="store_true", help="clean: do not ask")
+
+FOLLOWED_S: Final = 150.0
+"""Seconds after its last sign for which a training counts as followed: five polls."""
+
+DAY_S: Final = 86_400.0
+
+PARTS: Final = {
+    "batches": tr_noop("Batches and their answers"),
+    "sandbox": tr_noop("The local sandbox"),
+    "runs": tr_noop("Trainings"),
+    "conversations": tr_noop("Conversations"),
+    "evaluations": tr_noop("Evaluations"),
+    "launches": tr_noop("Saved forms"),
+}
+"""Name in the state folder -> what is there."""
+
+OTHER_FILES: Final = tr_noop("Other files")
+
+
+@magics_class
+class HomeMagics(Magics):
+    """The home panel."""
+
+    parser = PARSER
+
+    @no_var_expand
+    @line_magic
+    def qf(self, line: str) -> None:
+        verb, _, remaining = line.strip().partition(" ")
+        if not verb or verb.startswith("-"):
+            verb, remaining = "show", line
+        options, unexpected = PARSER.parse_line(remaining)
+        if options.help:
+            print(PARSER.format_help())  # noqa: T201 - help was asked for
+            return
+        if verb not in VERBS or unexpected:
+            PARSER.error(tr("{line!r} is not understood: use {verbs}", line=line.strip(), verbs=", ".join(VERBS)))
+        if verb == "clean":
+            print(clean(options.days, asks=not options.yes))  # noqa: T201 - what was done
+            return
+        from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
+
+        display.publish(home.bundle(collect()))
+
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers behind a word."""
+        return list(VERBS) if previous.endswith("qf") else []
+
+
+def collect() -> Home:
+    """Return what the home panel shows now; nothing is asked on the network."""
+    from ..evaluation import records  # noqa: PLC0415
+    from ..views.home import Home, Report  # noqa: PLC0415
+    from .auth import describe_platform  # noqa: PLC0415
+
+    problem, keys, is_sandbox = "", {}, False
+    try:
+        current = connect.platform_info()
+        keys, is_sandbox = dict(current.sources), current.name == "sandbox"
+    except QianfanError as error:
+        problem = paste_safe(str(error).splitlines()[0])
+    activities = [*_trainings(), *_evaluations_and_batches()]
+    reports = [Report(paste_safe(record.path), record.models, record.saved) for record in records.list_reports()]
+    models = {"model": catalog.default_model("chat")}
+    with contextlib.suppress(QianfanError):
+        models |= {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
+    return Home(
+        version=importlib.metadata.version("qfnb"),
+        platform="" if problem else describe_platform(),
+        is_sandbox=is_sandbox,
+        problem=problem,
+        keys=keys,
+        models=models,
+        usage=_usage(),
+        activities=sorted(activities, key=lambda activity: activity.seen_at, reverse=True),
+        reports=reports,
+        folder=paste_safe(str(config.state_dir())),
+        disk=measure_disk(),
+        next_steps=_next_steps(has_key=bool(keys), activities=activities, reports=reports),
+    )
+
+
+def _usage() -> Usage:
+    from ..resources.inference.usage_log import entries  # noqa: PLC0415
+    from ..views.home import Usage  # noqa: PLC0415
+    from ..wire.prices import PriceRange  # noqa: PLC0415
+
+    calls = [entry for entry in entries() if not entry.error]
+    tokens = sum((entry.prompt_tokens or 0) + (entry.completion_tokens or 0) for entry in calls)
+    costs = [(entry.cost_low, entry.cost) for entry in calls]
+    known = [PriceRange(low, high) for low, high in costs if low is not None and high is not None]
+    return Usage(len(calls), tokens, sum(known, PriceRange(0, 0)) if len(known) == len(calls) else None)
+
+
+def _trainings() -> Iterator[Activity]:
+    """Yield the trainings that have not ended, as of the last time that a kernel wrote of them."""
+    from ..trainer import run_store  # noqa: PLC0415
+    from ..views.home import Activity  # noqa: PLC0415
+
+    now = time.time()
+    for run in run_store.list_runs():
+        progress = run.facts.get("progress") or {}
+        if progress.get("ended_at") is not None or not progress.get("started_at"):
+            continue
+        seen_at = run.last_change()
+        is_followed = now - seen_at < FOLLOWED_S
+        percent = progress.get("percent")
+        yield Activity(
+            name=str(run.facts.get("name") or run.id),
+            subject=str(run.facts.get("train_type") or ""),
+            kind="run" if is_followed else "idle",
+            state=tr("Training") if is_followed else tr("Not followed"),
+            share=None if percent is None else percent / 100,
+            amount="" if percent is None else f"{percent}%",
+            seen_at=seen_at,
+            command=f"%qftrain attach {run.id}",
+        )
+
+
+def _evaluations_and_batches() -> Iterator[Activity]:
+    """Yield the evaluations and the other batches that run or were interrupted."""
+    from ..batching.journal_store import list_journals  # noqa: PLC0415
+    from ..evaluation import records  # noqa: PLC0415
+    from ..views.home import Activity  # noqa: PLC0415
+
+    journals = {journal.name: journal for journal in list_journals()}
+    evaluations = [record for record in records.list_evaluations() if record.state in {"running", "interrupted"}]
+    for record in evaluations:
+        answered = sum(
+            j.counts.ok + j.counts.failed for name in record.batches if (j := journals.get(name)) and j.counts
+        )
+        total = max(record.questions * len(record.models), 1)
+        signs = [j.updated for name in record.batches if (j := journals.get(name))]
+        is_running = record.state == "running"
+        yield Activity(
+            name=tr("Evaluation"),
+            subject=" · ".join(record.models),
+            kind="run" if is_running else "idle",
+            state=tr("Running") if is_running else tr("Interrupted"),
+            share=answered / total,
+            amount=f"{answered:,} / {total:,}",
+            seen_at=max([record.started, *signs]),
+            command=tr("in its notebook") if is_running else tr("run its cell again"),
+        )
+    of_evaluations = {name for record in evaluations for name in record.batches}
+    for journal in journals.values():
+        if journal.state not in {"running", "interrupted"} or journal.name in of_evaluations or not journal.counts:
+            continue
+        done, total = journal.counts.ok + journal.counts.failed, journal.counts.rows
+        is_running = journal.state == "running"
+        yield Activity(
+            name=journal.name,
+            subject=journal.model,
+            kind="run" if is_running else "idle",
+            state=tr("Running") if is_running else tr("Interrupted"),
+            share=done / total if total else None,
+            amount=f"{done:,} / {total:,}",
+            seen_at=journal.updated,
+            command=_batch_command(journal.name, is_running=is_running),
+        )
+
+
+def _batch_command(name: str, *, is_running: bool) -> str:
+    """Return what shows a running batch, which only its own kernel can, or what continues an interrupted one."""
+    from ..views.panel import RECENT_PANELS  # noqa: PLC0415
+
+    if not is_running:
+        return f"%qfbatch resume {name}"
+    own_names = {getattr(panel.job.progress, "name", "") for panel in RECENT_PANELS}
+    return f"%qfbatch show {name}" if name in own_names else tr("in its notebook")
+
+
+def _next_steps(*, has_key: bool, activities: list[Activity], reports: list[Report]) -> dict[str, str]:
+    steps = {} if has_key else {"%qfauth set": tr("type a key, and reach Qianfan")}
+    interrupted = next((row.command for row in activities if row.kind == "idle" and row.command.startswith("%")), "")
+    steps |= {interrupted: tr("go on with what was interrupted")} if interrupted else {}
+    steps |= {
+        "%%qfchat": tr("ask something; several models by -m a,b"),
+        "%%qfbatch df": tr("ask about every row; what is answered is never asked again"),
+        "%qftrain": tr("fine-tune on your data"),
+    }
+    return steps | ({} if reports else {"%qfeval base tuned": tr("see whether tuning helped")})
+
+
+def measure_disk() -> dict[str, int]:
+    """Return the bytes of each part of the state folder, by what is there."""
+    sizes: dict[str, int] = {}
+    for path in config.state_dir().iterdir():
+        name = tr(PARTS.get(path.name, OTHER_FILES))
+        sizes[name] = sizes.get(name, 0) + _bytes_of(path)
+    return sizes
+
+
+def _bytes_of(path: Path) -> int:
+    total = 0
+    for file in path.rglob("*") if path.is_dir() else (path,):
+        with contextlib.suppress(OSError):  # deleted a moment ago
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def clean(days: int, *, asks: bool) -> str:
+    """Delete finished batches that have not changed for some days, and old logs; return what was done.
+
+    Args:
+        days: from 0.
+        asks: whether the user is asked first.
+
+    Raises:
+        InvalidArgumentError: there is nobody to ask, or `days` is negative.
+    """
+    from ..batching.journal_store import delete_journal, list_journals  # noqa: PLC0415
+    from ..views.home import size  # noqa: PLC0415
+
+    if days < 0:
+        raise InvalidArgumentError(tr("--days {days}: it is 0 or more", days=days))
+    limit = time.time() - days * DAY_S
+    names = [j.name for j in list_journals() if j.state in {"done", "cancelled", "stopped"} and j.updated <= limit]
+    leftovers = _leftovers()
+    folder = config.state_dir()
+    before = _bytes_of(folder)
+    if not names and not leftovers:
+        return tr("nothing to delete: {size} in {folder}", size=size(before), folder=paste_safe(str(folder)))
+    batches = trn("{n} finished batch with all its answers", "{n} finished batches with all their answers", len(names))
+    if asks and not _confirm(
+        tr("delete {batches}? They cannot be asked for again without cost. yes/no: ", batches=batches)
+    ):
+        return tr("nothing was deleted")
+    for name in names:
+        with contextlib.suppress(QianfanError):  # it is used again
+            delete_journal(name)
+    for path in leftovers:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    return tr("deleted: {batches}; {size} are free", batches=batches, size=size(max(before - _bytes_of(folder), 0)))
+
+
+def _leftovers() -> list[Path]:
+    """Return files that nothing reads any more: old logs, states that were moved aside."""
+    sandbox = config.state_dir() / "sandbox"
+    return [*sandbox.glob("server.log.old"), *sandbox.glob("state.*.old")]
+
+
+def _confirm(question: str) -> bool:
+    """Return whether the user says yes.
+
+    Raises:
+        InvalidArgumentError: the front end cannot ask.
+    """
+    try:
+        return input(question).strip().lower() in {"y", "yes", "是"}
+    except (EOFError, NotImplementedError, RuntimeError):  # of a kernel without a front end
+        raise InvalidArgumentError(tr("nobody can be asked here: add --yes")) from None
+
+
+document_magic(HomeMagics.qf, PARSER)

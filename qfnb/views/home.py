@@ -1,0 +1,239 @@
+"""The home panel: platform and key, what runs in all kernels, recent reports, disk, what to try next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .._language import tr, tr_noop, trn
+from ..wire.prices import PriceRange
+from . import components, formats
+from .components import Html, Kind
+from .display import Bundle
+from .text import one_line
+
+STYLE_PARTS: Final = ("TABLE", "OTHERS")
+
+MAX_ROWS: Final = 12
+"""Rows of a table; the newest."""
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A training, batch or evaluation that has not ended.
+
+    Attributes:
+        name: by which its magic finds it.
+        subject: the model or models.
+        kind, state: colour and words of the state.
+        share: the finished part, 0 to 1; None where it is not known.
+        amount: that in words.
+        seen_at: Unix seconds of the last sign of it.
+        command: continues or shows it.
+    """
+
+    name: str
+    subject: str
+    kind: Kind
+    state: str
+    share: float | None
+    amount: str
+    seen_at: float
+    command: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written to a file."""
+
+    path: str
+    models: tuple[str, ...]
+    saved: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the calls of this kernel used; the cost is None where a price is unknown."""
+
+    calls: int
+    tokens: int
+    cost: PriceRange | None
+
+
+@dataclass(frozen=True)
+class Home:
+    """What the panel shows.
+
+    Attributes:
+        platform: in a few words.
+        problem: why no platform can be used, "" where one can.
+        keys: where each key comes from, by its name; never a key.
+        models: the default models by setting.
+        disk: bytes of each part of the state folder, by what is in it.
+        next_steps: command -> what it does.
+    """
+
+    version: str
+    platform: str
+    is_sandbox: bool
+    problem: str
+    keys: Mapping[str, str]
+    models: Mapping[str, str]
+    usage: Usage
+    activities: Sequence[Activity]
+    reports: Sequence[Report]
+    folder: str
+    disk: Mapping[str, int]
+    next_steps: Mapping[str, str]
+
+
+NO_KEY: Final = tr_noop("none yet; after `%qfauth set` the same cells run on Qianfan")
+NOTHING: Final = tr_noop("Nothing in progress, and no report yet.")
+
+
+def bundle(home: Home) -> Bundle:
+    """Return the panel in every static format."""
+    return {"text/plain": text(home), "text/html": html(home), "text/markdown": markdown(home)}
+
+
+def html(home: Home) -> Html:
+    """Return the panel as an output of its own."""
+    now = time.time()
+    pill = components.pill("bad", tr("Not usable")) if home.problem else components.pill("ok", tr("Ready"))
+    subtitle = f"{tr('version {version}', version=home.version)} · {formats.as_of(now)}"
+    facts = [(name, components.with_code(value)) for name, value in _facts(home)]
+    steps = [(components.code(command), meaning) for command, meaning in home.next_steps.items()]
+    blocks = [
+        components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.is_sandbox),
+        components.note("bad", home.problem, is_alert=True) if home.problem else "",
+        components.side_by_side(
+            components.part(tr("Platform and key"), components.facts(*facts)),
+            components.part(tr("Things to try"), components.facts(*steps)),
+        ),
+        _activities_html(home, now),
+        _reports_html(home, now),
+        components.dim_lines(tr(NOTHING)) if not (home.activities or home.reports) else "",
+        components.folds((tr("Disk"), size(sum(home.disk.values())), _disk_html(home))),
+        components.footer(components.with_code(tr("free disk space: `%qf clean`"))),
+    ]
+    return components.output(components.panel("qfnb", *blocks), parts=STYLE_PARTS)
+
+
+def text(home: Home) -> str:
+    """Return the panel as lines of text."""
+    now = time.time()
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if home.is_sandbox else ""
+    lines = [f"qfnb {home.version}{mark}", *([f"✕ {home.problem}"] if home.problem else [])]
+    lines += [f"  {name}: {value}" for name, value in _facts(home)]
+    if home.activities:
+        lines.append(tr("In progress, in all notebooks"))
+        lines += [
+            "  " + " · ".join(filter(None, (a.name, a.subject, a.state, a.amount, when(a.seen_at, now), a.command)))
+            for a in home.activities[:MAX_ROWS]
+        ]
+    if home.reports:
+        lines.append(tr("Recent reports"))
+        lines += [f"  {r.path} · {', '.join(r.models)} · {when(r.saved, now)}" for r in home.reports[:MAX_ROWS]]
+    lines += [] if home.activities or home.reports else [tr(NOTHING)]
+    lines += [tr("Things to try"), *(f"  {command}  {meaning}" for command, meaning in home.next_steps.items())]
+    return "\n".join(one_line(line, 300) if line[:2] != "  " else f"  {one_line(line, 300)}" for line in lines)
+
+
+def markdown(home: Home) -> str:
+    """Return the panel as Markdown."""
+    now = time.time()
+    mark = f" ({tr(components.SANDBOX_MARK)})" if home.is_sandbox else ""
+    lines = [f"### qfnb {home.version}{mark}", "", *([f"**{_cell(home.problem)}**", ""] if home.problem else [])]
+    lines += [f"- {name}: {_cell(value)}" for name, value in _facts(home)]
+    if home.activities:
+        heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))
+        jobs = [
+            (f"{a.name} {a.subject}", a.state, a.amount, when(a.seen_at, now), f"`{a.command}`")
+            for a in home.activities[:MAX_ROWS]
+        ]
+        lines += ["", *_table(heads, jobs)]
+    if home.reports:
+        reports = [(r.path, ", ".join(r.models), when(r.saved, now)) for r in home.reports[:MAX_ROWS]]
+        lines += ["", *_table((tr("Report"), tr("Models"), tr("Written")), reports)]
+    lines += ["", *(f"- `{command}` {meaning}" for command, meaning in home.next_steps.items())]
+    return "\n".join(lines)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes: `860 kB`, `212 MB`, `1.3 GB`."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return (
+        f"{count / 1e6:.0f} MB"
+        if count >= 1e7
+        else f"{count / 1e6:.1f} MB"
+        if count >= 1e6
+        else f"{count / 1e3:.0f} kB"
+    )
+
+
+def when(timestamp: float, now: float) -> str:
+    """Return a time: with its date when it was not today."""
+    moment, today = time.localtime(timestamp), time.localtime(now)
+    return time.strftime("%H:%M" if moment[:3] == today[:3] else "%m-%d %H:%M", moment)
+
+
+def _facts(home: Home) -> list[tuple[str, str]]:
+    keys = [f"`{name}`: {source}" for name, source in home.keys.items()]
+    used = tr(
+        "{calls} · {tokens} tokens · {cost}",
+        calls=trn("{n} call", "{n} calls", home.usage.calls),
+        tokens=f"{home.usage.tokens:,}",
+        cost=formats.cost(home.usage.cost, is_free=home.is_sandbox),
+    )
+    return [
+        (tr("Platform"), home.platform),
+        (tr("Key"), " · ".join(keys) or tr(NO_KEY)),
+        *((tr("Default model") if name == "model" else name, value) for name, value in home.models.items()),
+        *([(tr("This kernel"), used)] if home.usage.calls else []),
+        (tr("Disk"), f"{size(sum(home.disk.values()))} · {home.folder}"),
+    ]
+
+
+def _activities_html(home: Home, now: float) -> Html:
+    if not home.activities:
+        return Html("")
+    rows = [
+        (
+            Html(f"{components.to_html(a.name)}<br><small>{components.to_html(a.subject)}</small>"),
+            components.pill(a.kind, a.state),
+            a.amount or "—",
+            when(a.seen_at, now),
+            components.code(a.command) if a.command.startswith("%") else a.command,
+        )
+        for a in home.activities[:MAX_ROWS]
+    ]
+    heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))
+    table = components.table(heads, rows, is_wide=True)
+    return components.part(tr("In progress, in all notebooks"), table)
+
+
+def _reports_html(home: Home, now: float) -> Html:
+    if not home.reports:
+        return Html("")
+    rows = [(Path(r.path).name, " · ".join(r.models), r.path, when(r.saved, now)) for r in home.reports[:MAX_ROWS]]
+    heads = (tr("Report"), tr("Models"), tr("File"), tr("Written"))
+    return components.part(tr("Recent reports"), components.table(heads, rows, is_wide=True))
+
+
+def _disk_html(home: Home) -> Html:
+    rows = [(name, size(count)) for name, count in sorted(home.disk.items(), key=lambda item: -item[1]) if count]
+    return components.table((tr("Part"), tr("Size")), rows, numeric={1}, caption=home.folder)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [heads, ["---"] * len(heads), *(map(_cell, row) for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _cell(value: str) -> str:
+    """Return text for one line of Markdown; code keeps its backquotes."""
+    return one_line(value, 200).replace("|", "\\|").replace("<", "&lt;")
