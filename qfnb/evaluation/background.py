@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
+from .._language import tr
 from ..errors import QianfanError
 from .report import EvaluationResult
 from .run import EvaluationRun
@@ -59,7 +60,7 @@ class EvaluationProgress:
         if stopped and not self.cancelled:
             reasons = "; ".join(f"{model.model}: {model.batch.reason}" for model in stopped if model.batch)
             raise EvaluationStoppedEarly(
-                f"{reasons}\n其余回答已评分 / the report has what was answered; run the cell again to continue"
+                tr("{reasons}\nThe report has what was answered; run the cell again to go on.", reasons=reasons)
             )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 
@@ -147,9 +148,7 @@ class QianfanRuleEvaluator(QianfanEvaluator):
 
     def __post_init__(self) -> None:
         if not (self.using_similarity or self.using_accuracy):
-            raise InvalidArgumentError(
-                "QianfanRuleEvaluator needs using_similarity=True or using_accuracy=True (至少选一项)"
-            )
+            raise InvalidArgumentError(tr("QianfanRuleEvaluator needs using_similarity=True or using_accuracy=True"))
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
         modes = {"similarity": self.using_similarity, "accuracy": self.using_accuracy}
@@ -196,9 +195,12 @@ class QianfanRefereeEvaluator(QianfanEvaluator):
     def __post_init__(self) -> None:
         if self.app_id <= 0 or self.prompt_max_score < 1:
             raise InvalidArgumentError(
-                f"QianfanRefereeEvaluator(app_id={self.app_id!r}, prompt_max_score="
-                f"{self.prompt_max_score!r}): "
-                "an application's number, and a score from 1 (应用 ID 在控制台的应用接入页)"
+                tr(
+                    "QianfanRefereeEvaluator(app_id={app_id}, prompt_max_score={score}): app_id is the number of an "
+                    "application, from the console; the score is 1 or more",
+                    app_id=repr(self.app_id),
+                    score=repr(self.prompt_max_score),
+                )
             )
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
@@ -242,7 +244,12 @@ class QianfanManualEvaluator(QianfanEvaluator):
         others = [d for d in dimensions if d.dimension != FIRST_DIMENSION]
         if len(others) > MAX_DIMENSIONS - 1:
             raise InvalidArgumentError(
-                f"{len(others) + 1} dimensions: {MAX_DIMENSIONS} at most, {FIRST_DIMENSION} included"
+                tr(
+                    "{n} dimensions: {most} at most, {first} included",
+                    n=len(others) + 1,
+                    most=MAX_DIMENSIONS,
+                    first=FIRST_DIMENSION,
+                )
             )
         return {
             "evaluationDimension": [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Any, Final, Protocol
 
+from .._language import tr
 from .._text import cut_to_tokens
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
@@ -39,13 +40,21 @@ class RegexEvaluator(LocalEvaluator):
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise InvalidArgumentError(f"pattern={self.pattern!r}: {error} (正则表达式有误)") from None
+            raise InvalidArgumentError(
+                tr("pattern={pattern}: not a regular expression: {error}", pattern=repr(self.pattern), error=error)
+            ) from None
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         return {self.name: matches_pattern(output, self.pattern, full_match=self.whole)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {self.name: f"{'is' if self.whole else 'has'} /{self.pattern}/"}
+        return {
+            self.name: (
+                tr("is /{pattern}/", pattern=self.pattern)
+                if self.whole
+                else tr("has /{pattern}/", pattern=self.pattern)
+            )
+        }
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,11 @@ class JsonFieldsEvaluator(LocalEvaluator):
         return {self.name: json_fields(output, reference, self.fields)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {self.name: f"JSON fields ({', '.join(self.fields) if self.fields else 'all'})"}
+        return {
+            self.name: tr("JSON fields ({names})", names=", ".join(self.fields))
+            if self.fields
+            else tr("JSON fields (all)")
+        }
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,7 @@ class ChoiceEvaluator(LocalEvaluator):
         return {"choice": multiple_choice(output, reference, self.letters)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {"choice": f"choice of {self.letters}"}
+        return {"choice": tr("choice of {letters}", letters=self.letters)}
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ class EmbeddingEvaluator(LocalEvaluator):
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         embedding = self.embedding or Embedding()
         name = embedding.endpoint or embedding.model or catalog.default_model("embedding")
-        return {"embedding_similarity": f"cosine of vectors of {name}"}
+        return {"embedding_similarity": tr("cosine of vectors of {model}", model=name)}
 
 
 @dataclass(frozen=True)
@@ -127,8 +140,8 @@ class GuardEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {
-            "degenerate": "empty, repetitive, a refusal or in the wrong language; less is better",
-            "repetition": "share of repeated n-grams; less is better",
+            "degenerate": tr("empty, repetitive, a refusal or in the wrong language; less is better"),
+            "repetition": tr("share of repeated n-grams; less is better"),
         }
 
 
@@ -175,7 +188,7 @@ def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) ->
         InvalidArgumentError: a metric or the recipe is unknown.
     """
     if isinstance(metrics, str):
-        raise InvalidArgumentError(f"metrics={metrics!r}: it is a list of names, [{metrics!r}] (须为列表)")
+        raise InvalidArgumentError(tr("metrics={name}: it is a list of names, [{name}]", name=repr(metrics)))
     others = OTHER_EVALUATORS
     return [others[name]() if name in others else MetricEvaluator(name, recipe) for name in metrics]
 

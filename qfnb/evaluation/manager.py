@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
+from .._language import tr
 from .._text import is_missing
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
@@ -37,15 +38,17 @@ class EvaluationManager:
     ) -> None:
         if bool(local_evaluators) == bool(qianfan_evaluators):
             raise InvalidArgumentError(
-                "give local_evaluators=[...] or qianfan_evaluators=[...], one of the two: "
-                "e.g. EvaluationManager(local_evaluators=[ExactMatchEvaluator()])"
+                tr(
+                    "give local_evaluators=[...] or qianfan_evaluators=[...], one of the two: "
+                    "e.g. EvaluationManager(local_evaluators=[ExactMatchEvaluator()])"
+                )
             )
         self.local_evaluators = list(local_evaluators or ())
         self.qianfan_evaluators = list(qianfan_evaluators or ())
         self.pre_processors = list(pre_processors or ())
         kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
         if duplicate := next((kind for kind in kinds if kinds.count(kind) > 1), None):
-            raise InvalidArgumentError(f"two {duplicate.__name__}: the platform takes one of each kind (重复)")
+            raise InvalidArgumentError(tr("two {name}: the platform takes one of each kind", name=duplicate.__name__))
 
     def eval(
         self,
@@ -90,7 +93,7 @@ class EvaluationManager:
             )
             return run.report()
         if not (models := list(llms)):
-            raise InvalidArgumentError("nothing to evaluate: no model was given")
+            raise InvalidArgumentError(tr("nothing to evaluate: there is no model"))
         return platform.evaluate_on_platform(self.qianfan_evaluators, models, to_dataset(dataset))
 
     def start(
@@ -112,7 +115,13 @@ class EvaluationManager:
         self._require_local_evaluators("start")
         models, rows = list(llms), rows_of(dataset)
         if not models or not rows:
-            raise InvalidArgumentError(f"nothing to evaluate: {len(models)} models, {len(rows)} questions")
+            raise InvalidArgumentError(
+                tr(
+                    "nothing to evaluate: {models} models, {questions} questions",
+                    models=len(models),
+                    questions=len(rows),
+                )
+            )
         questions = questions_of(rows, cluster=cluster)
         run = EvaluationRun(questions, self.local_evaluators, self.pre_processors, cluster=cluster)
         run.start(models, dataset, RunOptions(worker_num, budget, budget_tokens, options))
@@ -149,8 +158,13 @@ class EvaluationManager:
         labels = [model] if isinstance(model, str) else list(model or outputs)
         if not rows or not outputs or len(labels) != len(outputs):
             raise InvalidArgumentError(
-                f"{len(rows)} rows, {len(outputs)} output columns, {len(labels)} labels: there must be rows, "
-                "and a label for each column (行数或列数不符)"
+                tr(
+                    "{rows} rows, {columns} output columns, {labels} labels: "
+                    "there must be rows, and a label for each column",
+                    rows=len(rows),
+                    columns=len(outputs),
+                    labels=len(labels),
+                )
             )
         questions = questions_of(rows, input_column, reference_column, outputs, cluster)
         samples = [
@@ -174,7 +188,7 @@ class EvaluationManager:
     def _require_local_evaluators(self, name: str) -> None:
         if self.qianfan_evaluators:
             raise InvalidArgumentError(
-                f"{name}() is for local_evaluators: those of the platform run there (仅限本地评估)"
+                tr("{name}() is for local_evaluators: those of the platform run there", name=name)
             )
 
 
@@ -183,7 +197,7 @@ def _missing_reason(row: Mapping[str, Any], column: str) -> str:
     if not is_missing(row.get(column)):
         return ""
     parts = [to_text(row.get(name)) for name in ("error", "message")]
-    return ": ".join(part for part in parts if part) or "NoOutput: the cell is empty (没有输出)"
+    return ": ".join(part for part in parts if part) or f"NoOutput: {tr('the cell is empty')}"
 
 
 DEFAULT_METRICS = ("rouge_l", "exact_match")
@@ -229,5 +243,7 @@ def compare(
 
 def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator], recipe: str) -> list[LocalEvaluator]:
     if isinstance(metrics, str) or not metrics:
-        raise InvalidArgumentError(f"metrics={metrics!r}: it is a list, e.g. {list(DEFAULT_METRICS)} (须为非空列表)")
+        raise InvalidArgumentError(
+            tr("metrics={value}: it is a list, e.g. {example}", value=repr(metrics), example=list(DEFAULT_METRICS))
+        )
     return [evaluators_by_name([m], recipe)[0] if isinstance(m, str) else m for m in metrics]

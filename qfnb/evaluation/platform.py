@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from .._jsonl_csv_parquet import RowError
+from .._language import tr
 from ..config import settings
 from ..dataset import file_reader
 from ..dataset.row_formats import raise_problems
@@ -67,8 +68,11 @@ def evaluate_on_platform(
     for model in models:
         if not isinstance(model, Model):
             raise InvalidArgumentError(
-                f"{type(model).__name__} is not a Model: the platform evaluates published models; "
-                "services are asked by local_evaluators (服务请用本地评估器)"
+                tr(
+                    "{kind} is not a Model: the platform evaluates published models; "
+                    "services are asked by local_evaluators",
+                    kind=type(model).__name__,
+                )
             )
         model.auto_complete_info()
     conf: dict[str, Any] = {"evalMode": ",".join(evaluator.mode for evaluator in evaluators)}
@@ -143,7 +147,7 @@ def _build_report(
 ) -> EvaluationResult:
     if not rows:
         raise QianfanError(
-            f"evaluation {info.evaluation_id_str} ended as {info.state!r} without any result (评估没有结果)"
+            tr("evaluation {id} ended as {state} without any result", id=info.evaluation_id_str, state=repr(info.state))
         )
     failed = {_model_label(unit): unit.message for unit in info.eval_units if unit.state in FAILED_STATES}
     samples = [*_parse_samples(rows, failed)]
@@ -183,7 +187,7 @@ def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str])
 
 
 def _failure_reason(message: str) -> str:
-    return f"NotAnswered: {message}" if message else UNANSWERED
+    return f"NotAnswered: {message or tr(UNANSWERED)}"
 
 
 def _parse_score(value: object) -> float | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .._jobs.row_result import RowResult
+from .._language import tr, tr_noop
 from ..batching.api import batch
 from ..batching.batch import Batch
 from ..batching.journal_reader import BatchRow
@@ -23,7 +24,7 @@ from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult
 from .samples import Question, Questions, Sample, model_label, to_dataset, unique_labels
 
-UNANSWERED: Final = "NotAnswered: the platform gave no answer to this row (平台未作答)"
+UNANSWERED: Final = tr_noop("the platform gave no answer to this row")
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _client_of(model: Any) -> Any:
         return ChatCompletion(model=model) if isinstance(model, str) else model
     if not hasattr(model, "get_res"):
         raise InvalidArgumentError(
-            f"{type(model).__name__} cannot be asked: give a Service, a Model or a ChatCompletion (无法提问)"
+            tr("{kind} cannot be asked: give a Service, a Model or a ChatCompletion", kind=type(model).__name__)
         )
     return model.get_res()
 
@@ -205,7 +206,7 @@ def _sample_of(label: str, question: Question, answer: BatchRow | RowResult) -> 
     """Return a question with its answer; an answer without text is a failed one."""
     error = f"{answer.error}: {answer.message}".removesuffix(": ") if answer.error else ""
     if not error and answer.text is None:
-        error = "NoText: the reply has no text (回复中没有文本)"
+        error = f"NoText: {tr('the reply has no text')}"
     return question.to_sample(
         label,
         answer.text or "",
@@ -227,7 +228,7 @@ def _run_on_platform(label: str, model: Model, questions: Sequence[Question], so
     for question in questions:
         texts = texts_by_prompt[question.prompt]
         text = texts.popleft() if texts else ""
-        samples.append(question.to_sample(label, text, error="" if text else UNANSWERED))
+        samples.append(question.to_sample(label, text, error="" if text else f"NotAnswered: {tr(UNANSWERED)}"))
     return samples
 
 

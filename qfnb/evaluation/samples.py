@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Protocol, Self
 
+from .._language import tr
 from .._text import is_missing
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -130,7 +131,7 @@ def rows_of(data: Any) -> list[Mapping[str, Any]]:
         rows = data.list() if hasattr(data, "list") else data
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            f"a {type(data).__name__} has no rows: give a Dataset, a DataFrame or a list of dictionaries"
+            tr("a {kind} has no rows: give a Dataset, a DataFrame or a list of dictionaries", kind=type(data).__name__)
         )
     return list(rows)
 
@@ -150,7 +151,10 @@ def questions_of(
     columns = dict.fromkeys(name for row in rows for name in row)
     for name in (prompt_column, reference_name, *outputs, cluster):
         if name and name not in columns:
-            raise InvalidArgumentError(f"there is no column {name!r}: the columns are {', '.join(map(str, columns))}")
+            names = ", ".join(map(str, columns))
+            raise InvalidArgumentError(
+                tr("there is no column {name}: the columns are {names}", name=repr(name), names=names)
+            )
     reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
     used = {prompt_column, reference_column, *outputs}
     return [
@@ -200,5 +204,5 @@ def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
         for index, label in enumerate(labels)
     )
     if len(set(numbered)) < len(numbered):
-        raise InvalidArgumentError(f"models of one name: {', '.join(labels)}; name them differently (名称重复)")
+        raise InvalidArgumentError(tr("models of one name: {names}; name them differently", names=", ".join(labels)))
     return numbered

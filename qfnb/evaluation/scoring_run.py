@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from .evaluator import LocalEvaluator
 from .samples import Sample, result_dataset
@@ -63,7 +64,7 @@ def score_samples(
     """
     if not evaluators:
         raise InvalidArgumentError(
-            "no evaluator is given: e.g. evaluators_by_name(['exact_match', 'rouge_l']) (缺少评估器)"
+            tr("there is no evaluator: give e.g. evaluators_by_name(['exact_match', 'rouge_l'])")
         )
     scored_by_index: dict[int, Sample] = {}
     groups = _indexes_by_model(samples).values()
@@ -141,13 +142,22 @@ def _add_scores(rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]
     results = evaluator.evaluate_all(*map(list, zip(*texts, strict=True))) if texts else []
     if len(results) != len(rows):
         raise InvalidArgumentError(
-            f"{type(evaluator).__name__} gave {len(results)} rows for {len(rows)} answers (行数不符)"
+            tr(
+                "{evaluator} gave {rows} rows for {answers} answers",
+                evaluator=type(evaluator).__name__,
+                rows=len(results),
+                answers=len(rows),
+            )
         )
     for row, result in zip(rows, results, strict=True):
         if duplicates := row.keys() & result.keys():
             raise InvalidArgumentError(
-                f"two evaluators give {min(duplicates)!r}, {type(evaluator).__name__} being the second: "
-                "use one, or report.rescore([...]) for another report (指标重名)"
+                tr(
+                    "two evaluators give {metric}, {evaluator} being the second: "
+                    "use one, or report.rescore([...]) for another report",
+                    metric=repr(min(duplicates)),
+                    evaluator=type(evaluator).__name__,
+                )
             )
         row.update(result)
 

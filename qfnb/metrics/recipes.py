@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import units
 from .exact_choice_json import edit_similarity, exact_match, json_fields, multiple_choice
@@ -40,7 +41,8 @@ class Recipe:
     chrf_text: Callable[[str], str] = str  # the text that chrF compares
 
 
-_NFKC: Final = "NFKC characters"
+_NFKC: Final = tr_noop("NFKC characters")
+_WORDS: Final = tr_noop("jieba words")
 _ZH: Final = units.sacrebleu_zh_tokens
 _ROUGE_ZH: Final = units.rouge_chinese_words
 
@@ -48,8 +50,8 @@ DEFAULT: Final = "strict"
 RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("qianfan", units.jieba_words, "jieba words", units.jieba_words, "jieba words", False, False),
-        Recipe("llamafactory", _ROUGE_ZH, "jieba words", units.code_points, "characters", False, False),
+        Recipe("qianfan", units.jieba_words, _WORDS, units.jieba_words, _WORDS, False, False),
+        Recipe("llamafactory", _ROUGE_ZH, _WORDS, units.code_points, tr_noop("characters"), False, False),
         Recipe("sacrebleu-zh", _ZH, "tokenize=zh", _ZH, "tokenize=zh", True, True),
         Recipe("strict", units.characters, _NFKC, units.characters, _NFKC, True, False, units.normalize),
     )
@@ -87,37 +89,40 @@ def _bleu4(recipe: Recipe, output: str, reference: str) -> float:
 
 
 def _describe_words(recipe: Recipe) -> str:
-    return recipe.words_label
+    return tr(recipe.words_label)
 
 
 def _describe_ngrams(recipe: Recipe) -> str:
-    return f"{recipe.words_label}, n-gram {'counts' if recipe.count_repeats else 'sets'}"
+    words = tr(recipe.words_label)
+    return (
+        tr("{units}, n-gram counts", units=words) if recipe.count_repeats else tr("{units}, n-gram sets", units=words)
+    )
+
+
+def _describe_bleu(recipe: Recipe) -> str:
+    words = tr(recipe.bleu_units_label)
+    return tr("{units}, effective order", units=words) if recipe.effective_order else words
 
 
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric
     for metric in (
-        Metric("exact_match", "exact match", lambda _, a, b: exact_match(a, b)),
-        Metric("accuracy", "accuracy", _accuracy, _describe_words),
+        Metric("exact_match", tr_noop("exact match"), lambda _, a, b: exact_match(a, b)),
+        Metric("accuracy", tr_noop("accuracy"), _accuracy, _describe_words),
         Metric("f1", "F1", lambda r, a, b: unit_f1(r.words(a), r.words(b)), _describe_words),
         Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
         Metric("rouge_2", "ROUGE-2", partial(_rouge_n, 2), _describe_ngrams),
         Metric("rouge_l", "ROUGE-L", lambda r, a, b: rouge_l(r.words(a), r.words(b)), _describe_words),
-        Metric(
-            "bleu4",
-            "BLEU-4",
-            _bleu4,
-            lambda r: f"{r.bleu_units_label}{', effective order' if r.effective_order else ''}",
-        ),
+        Metric("bleu4", "BLEU-4", _bleu4, _describe_bleu),
         Metric(
             "chrf",
             "chrF2",
             lambda r, a, b: chrf(r.chrf_text(a), r.chrf_text(b)),
-            lambda r: "the text as it is" if r.chrf_text is str else _NFKC,
+            lambda r: tr("the text as it is") if r.chrf_text is str else tr(_NFKC),
         ),
-        Metric("edit_similarity", "edit similarity", lambda _, a, b: edit_similarity(a, b)),
-        Metric("json_fields", "JSON fields", lambda _, a, b: json_fields(a, b)),
-        Metric("choice", "choice", lambda _, a, b: multiple_choice(a, b)),
+        Metric("edit_similarity", tr_noop("edit similarity"), lambda _, a, b: edit_similarity(a, b)),
+        Metric("json_fields", tr_noop("JSON fields"), lambda _, a, b: json_fields(a, b)),
+        Metric("choice", tr_noop("choice"), lambda _, a, b: multiple_choice(a, b)),
     )
 }
 """All metrics by name; a new one is a function in this package and a row here."""
@@ -142,8 +147,8 @@ def describe(metric: str, recipe: str = DEFAULT) -> str:
     """Return a metric as reports print it: "ROUGE-1 [qianfan: jieba words, n-gram sets]"."""
     named, units_recipe = get_metric(metric), get_recipe(recipe)
     if named.describe_units is None:
-        return named.title
-    return f"{named.title} [{units_recipe.name}: {named.describe_units(units_recipe)}]"
+        return tr(named.title)
+    return f"{tr(named.title)} [{units_recipe.name}: {named.describe_units(units_recipe)}]"
 
 
 def get_metric(name: str) -> Metric:
@@ -153,7 +158,7 @@ def get_metric(name: str) -> Metric:
         InvalidArgumentError: the name is unknown; lists the known ones.
     """
     if name not in METRICS:
-        raise InvalidArgumentError(f"metric {name!r}: it is one of {', '.join(METRICS)} (没有这个指标)")
+        raise InvalidArgumentError(tr("metric {name}: it is one of {names}", name=repr(name), names=", ".join(METRICS)))
     return METRICS[name]
 
 
@@ -164,5 +169,5 @@ def get_recipe(name: str) -> Recipe:
         InvalidArgumentError: the name is unknown; lists the known ones.
     """
     if name not in RECIPES:
-        raise InvalidArgumentError(f"recipe={name!r}: it is one of {', '.join(RECIPES)} (没有这个口径)")
+        raise InvalidArgumentError(tr("recipe={name}: it is one of {names}", name=repr(name), names=", ".join(RECIPES)))
     return RECIPES[name]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._jieba import load_cutter
+from .._language import tr
 from ..errors import InvalidArgumentError
 
 Units = Sequence[str]
@@ -88,7 +89,5 @@ def sacrebleu_zh_tokens(text: str) -> tuple[str, ...]:
 def _cut_words(text: str) -> list[str]:
     cut = load_cutter()
     if cut is None:
-        raise InvalidArgumentError(
-            "this recipe counts words: pip install 'qfnb[zh]', or recipe='strict' (需要安装 jieba)"
-        )
+        raise InvalidArgumentError(tr("this recipe counts words: pip install 'qfnb[zh]', or recipe='strict'"))
     return cut(text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
+from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import evaluate_inputs, tab_completion
 from .await_cell import run_in_cell
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CANCELLED = "已取消，已有的回答保留 / cancelled; answers are kept, and the same cell again asks for the rest"
-ALREADY_RUNNING = "该评估正在运行 / this evaluation is running already; `%qfeval wait` shows the report"
+CANCELLED = tr_noop("Cancelled. Answers are kept; the same cell again asks the remaining questions.")
+ALREADY_RUNNING = tr_noop("This evaluation is running already; `%qfeval wait` shows the report.")
 
 
 @magics_class
@@ -47,7 +48,8 @@ class EvalMagics(VerbMagics):
         """Return the options behind a verb, and its words."""
         options, words = PARSER.parse_words(line)
         if len(words) > MAX_WORDS.get(verb, len(words)) and not options.help:
-            PARSER.error(f"unexpected {words[MAX_WORDS[verb]][:40]!r} behind %qfeval {verb} (多余的参数)")
+            word = repr(words[MAX_WORDS[verb]][:40])
+            PARSER.error(tr("unexpected {word} behind %qfeval {verb}", word=word, verb=verb))
         return options, words
 
     def complete_word(self, previous: str) -> list[str]:
@@ -71,12 +73,12 @@ class EvalMagics(VerbMagics):
             return evaluate_inputs.estimate_table(models, rows, judges, PARSER.keywords(options))
         line = repr((words, sorted(vars(options).items())))
         try:
-            running, notice = self._start_run(options, models, rows, evaluators, judges), STARTED
+            running, notice = self._start_run(options, models, rows, evaluators, judges), tr(STARTED)
         except JournalInUse:
             earlier = self._runs_by_line.get(line)
             if earlier is None or earlier.progress.is_finished:
                 raise
-            running, notice = earlier, ALREADY_RUNNING
+            running, notice = earlier, tr(ALREADY_RUNNING)
         self._runs_by_line[line] = running
         self._show_panel(running, notice)
         return None
@@ -119,7 +121,7 @@ class EvalMagics(VerbMagics):
             running.progress.raise_if_stopped()
 
         work = _wait_until_over(running)
-        return wait_in_cell(running, EvaluationPanel, work, raise_errors, CANCELLED, awaited=options.awaited)
+        return wait_in_cell(running, EvaluationPanel, work, raise_errors, tr(CANCELLED), awaited=options.awaited)
 
     def do_show(self, options: Namespace, words: list[str]) -> Any:
         value = self._find_target(words)
@@ -133,7 +135,7 @@ class EvalMagics(VerbMagics):
         from ..evaluation.samples import PROMPT  # noqa: PLC0415
 
         if words and options.data:
-            PARSER.error("only: the data once, as a word or by --data (数据只给一次)")
+            PARSER.error(tr("only: the data once, as a word or by --data"))
         evaluators, judges = self._evaluators(options)
         rows = evaluate_inputs.resolve_data(self.shell, words[0] if words else options.data)
         manager = EvaluationManager(local_evaluators=evaluators)
@@ -164,18 +166,18 @@ class EvalMagics(VerbMagics):
 
     def do_save(self, options: Namespace, words: list[str]) -> None:
         if not words:
-            PARSER.error("save needs a file: %qfeval save REPORT report.html (请给出文件名)")
+            PARSER.error(tr("save needs a file: %qfeval save REPORT report.html"))
         from ..views.evaluation.charts import all_charts  # noqa: PLC0415
 
         report = self._find_report(words[:-1])
         path = report.save(words[-1], pictures=[*all_charts(report)])
-        print(f"已保存 saved: {path}")  # noqa: T201 - where it is
+        print(tr("Saved: {path}", path=path))  # noqa: T201 - where it is
 
     def do_load(self, options: Namespace, words: list[str]) -> Any:
         from ..evaluation import Report  # noqa: PLC0415
 
         if not words:
-            PARSER.error("load needs a file that `save` wrote as .json (请给出文件名)")
+            PARSER.error(tr("load needs a file that `save` wrote as .json"))
         return self._store_result(options, Report.load(words[0]))
 
     def _show_panel(self, running: BackgroundEvaluation, notice: str = "") -> None:
@@ -224,7 +226,7 @@ class EvalMagics(VerbMagics):
                 raise outcome[0]
             return self._store_result(options, outcome[0])
 
-        return run_in_cell(work(), end, CANCELLED, awaited=options.awaited)
+        return run_in_cell(work(), end, tr(CANCELLED), awaited=options.awaited)
 
     def _store_result(self, options: Namespace, report: EvaluationResult) -> EvaluationResult:
         self._newest = self._store(options, report)
@@ -241,9 +243,7 @@ class EvalMagics(VerbMagics):
         if value is None:  # a report may be the work of `qfnb.compare` or of an EvaluationManager
             value = evaluate_inputs.find_only_report(self.shell)
         if value is None:
-            raise InvalidArgumentError(
-                "nothing was evaluated here (尚无评估): %qfeval MODEL MODEL --data DATA -o report"
-            )
+            raise InvalidArgumentError(tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"))
         return value
 
     def _find_running(self, words: Sequence[str]) -> BackgroundEvaluation:
@@ -256,7 +256,7 @@ class EvalMagics(VerbMagics):
             return target
         matches = [run for run in runs if run.progress.report is target]
         if not matches:
-            raise InvalidArgumentError("this report is done: %qfeval show shows it (评估已完成)")
+            raise InvalidArgumentError(tr("this report is done: %qfeval show shows it"))
         return matches[-1]
 
     def _find_report(self, words: Sequence[str]) -> EvaluationResult:
@@ -264,7 +264,7 @@ class EvalMagics(VerbMagics):
         if _is_report(target):
             return target  # type: ignore[no-any-return]
         if not target.progress.is_finished:
-            raise InvalidArgumentError("the evaluation is running (评估进行中): %qfeval wait first")
+            raise InvalidArgumentError(tr("the evaluation is still running: %qfeval wait first"))
         return target.report()  # type: ignore[no-any-return]
 
 

@@ -39,13 +39,13 @@ def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str],
     named_models += [(name, ChatCompletion(endpoint=resolve_endpoint(shell, name))) for name in endpoints]
     if not named_models:
         raise InvalidArgumentError(
-            "which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints (请给出模型)"
+            tr("which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints")
         )
     words_by_key: dict[Any, str] = {}
     for word, model in named_models:
         key = id(model) if word in user_variables(shell) else model.resolve_target(None, None)
         if key in words_by_key:
-            raise InvalidArgumentError(f"{word} is {words_by_key[key]}: each model once (模型重复)")
+            raise InvalidArgumentError(tr("{word} is {same}: each model once", word=word, same=words_by_key[key]))
         words_by_key[key] = word
     return [model for _, model in named_models]
 
@@ -65,13 +65,17 @@ def resolve_model(shell: Any, word: str) -> Any:
         value = value.output.get("service") or value.output.get("model")
         if value is None:
             raise InvalidArgumentError(
-                f"{word} has neither a service nor a model yet (训练尚无产出): `%qftrain deploy {word}`"
+                tr("{word} has neither a service nor a model yet: `%qftrain deploy {word}`", word=word)
             )
     if value is not None and not isinstance(value, str):
         if isinstance(value, ChatCompletion) or hasattr(value, "get_res") or hasattr(value, "batch_inference"):
             return value
         raise InvalidArgumentError(
-            f"{word} is a {type(value).__name__}: give a Service, Model, ChatCompletion or trainer (无法提问)"
+            tr(
+                "{word} is a {kind}: give a Service, Model, ChatCompletion or trainer",
+                word=word,
+                kind=type(value).__name__,
+            )
         )
     name = aliases.resolve(value or word)
     known_models = catalog.model_names("chat", include_retired=True)
@@ -81,8 +85,13 @@ def resolve_model(shell: Any, word: str) -> Any:
         return ChatCompletion(model=name)
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
     raise InvalidArgumentError(
-        f"{word!r} is neither a variable nor a known model{hint} (没有此模型)\n"
-        f"others: -m {clip(word, MAX_WORD_CHARS)} for a model that is not listed, -e for an endpoint"
+        tr(
+            "{word} is neither a variable nor a known model{hint}\n"
+            "others: -m {name} for a model that is not listed, -e for an endpoint",
+            word=repr(word),
+            hint=hint,
+            name=clip(word, MAX_WORD_CHARS),
+        )
     )
 
 
@@ -100,7 +109,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
     from ..dataset import Dataset  # noqa: PLC0415
 
     if not name:
-        raise InvalidArgumentError("which questions? --data DATA: a variable or a path (请给出数据)")
+        raise InvalidArgumentError(tr("which questions? --data DATA: a variable or a path"))
     values = user_variables(shell)
     if name in values:
         return values[name]
@@ -109,7 +118,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
     if Path(name).suffix.lower() in DATA_SUFFIXES:
         return Dataset.load(name)
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
-    raise InvalidArgumentError(f"--data {name!r} is neither a variable nor a file{hint} (没有此变量或文件)")
+    raise InvalidArgumentError(tr("--data {name} is neither a variable nor a file{hint}", name=repr(name), hint=hint))
 
 
 def prepare_questions(
@@ -124,7 +133,7 @@ def prepare_questions(
 
     rows = rows_of(data)
     if not rows:
-        raise InvalidArgumentError("--data has no rows (数据为空)")
+        raise InvalidArgumentError(tr("--data has no rows"))
     columns = [str(name) for name in dict.fromkeys(name for row in rows for name in row)]
     prompt_column = input_name or PROMPT
     reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
@@ -143,10 +152,14 @@ def prepare_questions(
 
 def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
     if name not in columns:
-        column_names = clip(", ".join(columns), MAX_WORD_CHARS)
         raise InvalidArgumentError(
-            f"--data has no column {name!r}{did_you_mean(name, columns)}: the columns are {column_names} (没有此列)\n"
-            f"{option} COLUMN names it"
+            tr(
+                "--data has no column {name}{hint}: the columns are {columns}\n{option} COLUMN names it",
+                name=repr(name),
+                hint=did_you_mean(name, columns),
+                columns=clip(", ".join(columns), MAX_WORD_CHARS),
+                option=option,
+            )
         )
 
 
@@ -157,8 +170,14 @@ def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
     if empty:
         indexes = ", ".join(map(str, empty[:MAX_NAMED_ROWS])) + ("…" if len(empty) > MAX_NAMED_ROWS else "")
         raise InvalidArgumentError(
-            f"--data: {column} is empty or NaN in {len(empty):,} of {len(rows):,} rows: {indexes} (有空行)\n"
-            "--keep-wrong-rows leaves them without a score"
+            tr(
+                "--data: {column} is empty or NaN in {n} of {total} rows: {indexes}\n"
+                "--keep-wrong-rows leaves them without a score",
+                column=column,
+                n=f"{len(empty):,}",
+                total=f"{len(rows):,}",
+                indexes=indexes,
+            )
         )
 
 
@@ -182,7 +201,7 @@ def resolve_evaluators(
             value = _resolve_metric(name, recipe or DEFAULT)
         evaluators.append(value)
     if duplicate := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidArgumentError(f"--metrics: {duplicate} is named twice (指标重复)")
+        raise InvalidArgumentError(tr("--metrics: {name} is named twice", name=duplicate))
     judge_evaluators = [LocalJudgeEvaluator(model=judge) for judge in judges]
     return [*evaluators, *([JudgePanel(judge_evaluators)] if len(judge_evaluators) > 1 else judge_evaluators)]
 
@@ -194,7 +213,15 @@ def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
     for option, value, names in (("--metrics", name, METRIC_NAMES), ("--recipe", recipe, tuple(RECIPES))):
         if value not in names:
             hint = did_you_mean(value.lower().replace("-", "_"), names)
-            raise InvalidArgumentError(f"{option} {value} is unknown{hint} (没有此项)\nknown are {', '.join(names)}")
+            raise InvalidArgumentError(
+                tr(
+                    "{option} {value} is unknown{hint}\nIt is one of {names}",
+                    option=option,
+                    value=value,
+                    hint=hint,
+                    names=", ".join(names),
+                )
+            )
     evaluator = evaluators_by_name([name], recipe)[0]
     if name in METRICS:
         evaluator.evaluate("好", "好", "好")  # a recipe that needs a missing package fails before any call
@@ -218,7 +245,7 @@ def find_report(shell: Any, word: str) -> Any:
         return value
     reports = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation"}))
     hint = did_you_mean(word, reports)
-    raise InvalidArgumentError(f"{clip(word, MAX_WORD_CHARS)!r} is not a report{hint} (没有此报告)")
+    raise InvalidArgumentError(tr("{word} is not a report{hint}", word=repr(clip(word, MAX_WORD_CHARS)), hint=hint))
 
 
 def find_only_report(shell: Any) -> Any:
@@ -256,5 +283,7 @@ def estimate_table(
             line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
             line |= {"cost_low": plan.cost_range.low if plan.cost_range else None, "cost": plan.cost}
         lines.append(line)
-    lines += [{"model": f"裁判 judge {model_label(judge)}", "to_ask": len(items) * len(models)} for judge in judges]
+    lines += [
+        {"model": tr("judge {model}", model=model_label(judge)), "to_ask": len(items) * len(models)} for judge in judges
+    ]
     return pd.DataFrame(lines)

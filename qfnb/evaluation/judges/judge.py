@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..._language import tr, trn
 from ...errors import InvalidArgumentError
 from ...resources.inference.chat import ChatCompletion
 from ...wire.prices import FREE, PriceRange, sum_prices
@@ -115,11 +116,11 @@ class LocalJudgeEvaluator(LocalEvaluator):
 
     def __post_init__(self) -> None:
         if self.prompt_max_score < 1:
-            raise InvalidArgumentError(f"prompt_max_score={self.prompt_max_score!r}: must be 1 or more")
-        if "response" not in self._prompt_template().names:
             raise InvalidArgumentError(
-                "evaluation_prompt has no {response}: the judge would not see the answer (缺少待评回答)"
+                tr("prompt_max_score={score}: it is 1 or more", score=repr(self.prompt_max_score))
             )
+        if "response" not in self._prompt_template().names:
+            raise InvalidArgumentError(tr("evaluation_prompt has no {response}: the judge would not see the answer"))
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         return self.evaluate_all([input], [reference], [output])[0]
@@ -135,7 +136,14 @@ class LocalJudgeEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         name = model_label(self.model)
-        return {self.metric_name: f"points of {name}, 0-{self.prompt_max_score}: {self.criteria}"}
+        return {
+            self.metric_name: tr(
+                "points of {model}, 0-{score}: {criteria}",
+                model=name,
+                score=self.prompt_max_score,
+                criteria=self.criteria,
+            )
+        }
 
     @property
     def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
@@ -190,7 +198,9 @@ class JudgePanel(LocalEvaluator):
 
     def __post_init__(self) -> None:
         if len(self.judges) < 2:
-            raise InvalidArgumentError(f"{len(self.judges)} judges: a panel has two or more (至少两位裁判员)")
+            raise InvalidArgumentError(
+                trn("{n} judge: a panel has two or more", "{n} judges: a panel has two or more", len(self.judges))
+            )
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         return self.evaluate_all([input], [reference], [output])[0]
@@ -208,7 +218,7 @@ class JudgePanel(LocalEvaluator):
         individual = {
             f"{self.metric_name}_{n}": next(iter(judge.describe().values())) for n, judge in enumerate(self.judges, 1)
         }
-        return {self.metric_name: f"mean points of {len(self.judges)} judges", **individual}
+        return {self.metric_name: tr("mean points of {n} judges", n=len(self.judges)), **individual}
 
     @property
     def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102

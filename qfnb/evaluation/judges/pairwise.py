@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
 from .judge import JudgeReply, JudgeUsage, ask_judge, reply_usage
@@ -142,8 +143,14 @@ class PairwiseJudge:
         reference_texts = references if references is not None else [""] * len(prompts)
         if len({len(prompts), len(first), len(second), len(reference_texts)}) != 1:
             raise InvalidArgumentError(
-                f"{len(prompts)} prompts, {len(first)} and {len(second)} answers, {len(reference_texts)} "
-                "references: give the same number of each (数量须一致)"
+                tr(
+                    "{prompts} prompts, {first} and {second} answers, {references} references: "
+                    "give the same number of each",
+                    prompts=len(prompts),
+                    first=len(first),
+                    second=len(second),
+                    references=len(reference_texts),
+                )
             )
         rows = zip(prompts, reference_texts, first, second, strict=True)
         swapped_rows = zip(prompts, reference_texts, second, first, strict=True)

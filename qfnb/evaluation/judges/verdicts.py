@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from ..._language import tr
 from ...metrics.exact_choice_json import find_json_object
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
@@ -71,7 +72,12 @@ def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float
         reason = reason_match[1].strip()
     if len(scores) == 1 and min_score <= min(scores) <= max_score:
         return Verdict(scores.pop(), reason, text, "", cost)
-    problem = f"no score of {min_score:g}-{max_score:g}, or more than one, in {normalized[:60]!r}"
+    problem = tr(
+        "no score of {low}-{high}, or more than one, in {reply}",
+        low=f"{min_score:g}",
+        high=f"{max_score:g}",
+        reply=repr(normalized[:60]),
+    )
     return Verdict(None, reason, text, problem, cost)
 
 

@@ -20,6 +20,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from ..._language import tr
 from ...dataset import Dataset
 from ...errors import InvalidArgumentError
 from .. import scoring_run
@@ -92,7 +93,11 @@ class EvaluationResult(ReportData):
         ]
         if not pairs:
             raise InvalidArgumentError(
-                f"no row has two different texts: {chosen} as chosen, {loser} as rejected (没有可用的偏好对)"
+                tr(
+                    "no row has two different texts: {chosen} as chosen, {rejected} as rejected",
+                    chosen=chosen,
+                    rejected=loser,
+                )
             )
         return Dataset(pairs, name="preferences", schema="preference")
 
@@ -113,7 +118,7 @@ class EvaluationResult(ReportData):
             if (text := texts.get(sample.index, "")).strip()
         ]
         if not pairs:
-            raise InvalidArgumentError(f"no row has a response by {response} (没有可用的回答)")
+            raise InvalidArgumentError(tr("no row has a response by {source}", source=response))
         return Dataset(pairs, name="examples")
 
     def rescore(
@@ -130,7 +135,7 @@ class EvaluationResult(ReportData):
             InvalidArgumentError: no row has such a column.
         """
         if all(sample.cell(column) is None for sample in self.records):
-            raise InvalidArgumentError(f"cluster={column!r}: no row has such a column (没有此列)")
+            raise InvalidArgumentError(tr("cluster={column}: no row has such a column", column=repr(column)))
         return replace(self, cluster=column)
 
     def reconcile(self, platform: ReportData, names: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -198,7 +203,7 @@ def _select(samples: Mapping[int, Sample], rows: Iterable[int] | None) -> list[S
     """
     indexes = list(dict.fromkeys(samples if rows is None else rows))
     if unknown := [index for index in indexes if index not in samples]:
-        raise InvalidArgumentError(f"rows={unknown[:5]!r}: the report has no such questions (没有这些行)")
+        raise InvalidArgumentError(tr("rows={rows}: the report has no such questions", rows=unknown[:5]))
     return [samples[index] for index in indexes if samples[index].prompt.strip()]
 
 

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
+from ..._language import tr
 from ..._text import Edit, diff_texts, replace_surrogates
 from ...errors import InvalidArgumentError
 from ..samples import Sample
@@ -207,7 +208,9 @@ class ReportData:
             InvalidArgumentError: a model is not in the report, or both are the same.
         """
         if base == tuned or self.samples_of(base) is self.samples_of(tuned):
-            raise InvalidArgumentError(f"{base!r} and {tuned!r} are one model: a comparison takes two (需两个模型)")
+            raise InvalidArgumentError(
+                tr("{base} and {tuned} are one model: a comparison takes two", base=repr(base), tuned=repr(tuned))
+            )
         pairs = [pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}]
         return [pair if pair.baseline == base else pair.swapped() for pair in pairs]
 
@@ -218,7 +221,9 @@ class ReportData:
             InvalidArgumentError: the model is not in the report.
         """
         if model not in self._samples_by_model:
-            raise InvalidArgumentError(f"model={model!r}: the report has {', '.join(self.models)}")
+            raise InvalidArgumentError(
+                tr("model={model}: the report has {names}", model=repr(model), names=", ".join(self.models))
+            )
         return self._samples_by_model[model]
 
     def scores(self, model: str, metric: str) -> list[float]:
@@ -265,8 +270,8 @@ class ReportData:
             InvalidArgumentError: the metric is not in the report.
         """
         if not self.metric_names or (name is not None and name not in self.metric_names):
-            names = ", ".join(self.metric_names) or "none"
-            raise InvalidArgumentError(f"metric={name!r}: the report has {names}")
+            names = ", ".join(self.metric_names) or tr("none")
+            raise InvalidArgumentError(tr("metric={metric}: the report has {names}", metric=repr(name), names=names))
         return name or self.metric_names[0]
 
     @cached_property

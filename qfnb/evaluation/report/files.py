@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..._language import tr
 from ..._private_files import write_atomically
 from ..._text import is_missing
 from ...errors import InvalidArgumentError
@@ -57,7 +58,9 @@ def save_report(report: ReportData, path: Path, pictures: Sequence[Picture] = ()
     }
     write = writers.get(path.suffix.lower())
     if write is None:
-        raise InvalidArgumentError(f"{path.name!r} ends in none of {', '.join(writers)} (不支持的格式)")
+        raise InvalidArgumentError(
+            tr("{file} ends in none of {suffixes}", file=repr(path.name), suffixes=", ".join(writers))
+        )
     content = write()
     with write_atomically(path) as file:
         file.write(content)
@@ -120,7 +123,7 @@ def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
         from openpyxl import Workbook  # noqa: PLC0415 - only Excel files need it
     except ImportError:
         raise InvalidArgumentError(
-            "Excel files need openpyxl: pip install 'qfnb[excel]', or save as .csv (需要安装 openpyxl)"
+            tr("Excel files need openpyxl: pip install 'qfnb[excel]', or save as .csv")
         ) from None
     book = Workbook(write_only=True)
     for name, frame in tables.items():
@@ -186,7 +189,7 @@ def from_json(text: str) -> dict[str, Any]:
             **{name: document[name] for name in PLAIN_FIELDS},
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InvalidArgumentError("this is not a report written by Report.save('x.json') (不是评估报告)") from None
+        raise InvalidArgumentError(tr("this is not a report written by Report.save('x.json')")) from None
 
 
 def read_report_text(path: Path) -> str:
@@ -198,7 +201,8 @@ def read_report_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgumentError(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+        reason = getattr(error, "strerror", error)
+        raise InvalidArgumentError(tr("{path} cannot be read: {reason}", path=path, reason=reason)) from None
 
 
 def _sanitize_json(value: Any) -> Any:
