@@ -5,6 +5,8 @@ Names are loaded on first use, so that `import qfnb` and `%load_ext qfnb` stay f
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _lazy
@@ -81,6 +83,15 @@ _EXPORTS = {
 }
 
 __getattr__, __dir__, __all__ = _lazy.lazy_exports(__name__, _EXPORTS)
+
+
+def _register_displays() -> None:
+    """Let values show themselves in a notebook that has not loaded the magics."""
+    if (ipython := sys.modules.get("IPython")) is not None and (shell := ipython.get_ipython()) is not None:
+        importlib.import_module(".views.formatters", __name__).register(shell.display_formatter)
+
+
+_register_displays()
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -1,7 +1,7 @@
 """Charts of an evaluation: `from qfnb import charts; charts.bars(report)`.
 
 Each shows itself in a notebook, has `alt` text with its numbers, and is written by `save("bars.png")`;
-`report.save("r.html", pictures=charts.all(report))` puts them on the page.
+`report.save("r.html")` puts them on the page.
 """
 
 from .views.evaluation.charts import Charts, all_charts

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from .._jsonl_csv_parquet import RowError
 from .._language import tr
 from ..config import settings
+from ..connect import platform_info
 from ..dataset import file_reader
 from ..dataset.row_formats import raise_problems
 from ..errors import InvalidArgumentError, QianfanError
@@ -162,7 +163,8 @@ def _build_report(
     models = dict.fromkeys(sample.model for sample in samples)
     notes = (f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",)
     tables = tuple(samples), tuple(models), tuple(names)
-    return EvaluationResult(*tables, platform=platform_metrics, notes=notes)
+    origins = dict.fromkeys(models, platform_info().name)
+    return EvaluationResult(*tables, platform=platform_metrics, notes=notes, origins=origins)
 
 
 def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:

@@ -15,6 +15,7 @@ from .._language import tr, tr_noop
 from ..batching.api import batch
 from ..batching.batch import Batch
 from ..batching.journal_reader import BatchRow
+from ..connect import platform_info
 from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.inference.chat import ChatCompletion
@@ -61,6 +62,7 @@ class EvaluationRun:
         self._pre_processors, self._cluster = pre_processors, cluster
         self._batches_by_target: defaultdict[tuple[str | None, str | None], list[Batch]] = defaultdict(list)
         self._sample_collectors: list[Callable[[], Sequence[Sample]]] = []
+        self._origins: dict[str, str] = {}
         self._report: EvaluationResult | None = None
         self._recorded: RunningEvaluation | None = None
 
@@ -119,6 +121,7 @@ class EvaluationRun:
             self._pre_processors,
             cluster=self._cluster,
             notes=[_describe_origin(finished) for finished in self.batches],
+            origins=self._origins,
             on_progress=self._count_steps,
         )
 
@@ -130,9 +133,11 @@ class EvaluationRun:
         questions, running = self._questions, None
         target = model.service or model if isinstance(model, Model) else model
         if isinstance(target, Model):
+            self._origins[label] = platform_info().name
             self._sample_collectors.append(lambda: _run_on_platform(label, target, questions, source))
         elif isinstance(client := _client_of(target), ChatCompletion):
             running = started = self._start_batch(client, options)
+            self._origins[label] = started.job.request.platform
             self._sample_collectors.append(lambda: _samples_of(label, questions, started.results()))
         else:
             conversations = [question.messages() for question in questions]
@@ -170,12 +175,13 @@ def build_report(
     *,
     cluster: str = "",
     notes: Sequence[str] = (),
+    origins: Mapping[str, str] | None = None,
     on_progress: scoring_run.ProgressCallback | None = None,
 ) -> EvaluationResult:
     """Return the report on answers."""
     scored = scoring_run.score_samples(samples, evaluators, pre_processors, on_progress)
     models = tuple(dict.fromkeys(sample.model for sample in samples))
-    report = EvaluationResult(models=models, notes=tuple(notes), **scored.report_fields)
+    report = EvaluationResult(models=models, notes=tuple(notes), origins=origins or {}, **scored.report_fields)
     return report.with_clusters(cluster) if cluster else report
 
 
@@ -235,7 +241,12 @@ def _run_on_platform(label: str, model: Model, questions: Sequence[Question], so
 def _describe_origin(finished: Batch) -> str:
     """Return the origin of a model's answers: the platform or the sandbox, and the batch."""
     progress = finished.progress
-    platform = "本地沙盒 sandbox" if progress.from_sandbox else finished.job.request.platform
-    ending = f", {progress.state}: {progress.reason}" if progress.reason else ""
-    answered = f"{progress.model}: {progress.ok} of {progress.total} answered"
-    return f"{answered}, {platform}, batch {progress.name}{ending}"
+    line = tr(
+        "{model}: {ok} of {total} answered, {platform}, batch {name}",
+        model=progress.model,
+        ok=progress.ok,
+        total=progress.total,
+        platform=tr("local sandbox") if progress.from_sandbox else finished.job.request.platform,
+        name=progress.name,
+    )
+    return f"{line}: {progress.reason}" if progress.reason else line

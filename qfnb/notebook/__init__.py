@@ -7,7 +7,8 @@ import platform
 from typing import Any
 
 from .._language import tr
-from . import await_cell, formatters, tab_completion
+from ..views import formatters
+from . import await_cell, tab_completion
 from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics

@@ -135,10 +135,11 @@ def dim_lines(*lines: object) -> Html:
     return Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>') if lines else Html("")
 
 
-def folds(*details: tuple[object, object, object]) -> Html:
-    """Return folded details: title, a grey remark ("" for none) and content."""
+def folds(*details: tuple[object, object, object], is_open: bool = False) -> Html:
+    """Return details: title, a grey remark ("" for none) and content; folded, unless the page is to be printed."""
+    opening = "<details open>" if is_open else "<details>"
     blocks = [
-        f"<details><summary>{to_html(title)}{f' <small>{to_html(remark)}</small>' if remark else ''}</summary>"
+        f"{opening}<summary>{to_html(title)}{f' <small>{to_html(remark)}</small>' if remark else ''}</summary>"
         f"{to_html(content)}</details>"
         for title, remark, content in details
     ]

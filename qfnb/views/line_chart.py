@@ -86,11 +86,11 @@ def png(chart: LineChart, heading: str) -> bytes | None:
         chart: what is drawn.
         heading: a line above it: some programs show nothing else of an output.
     """
-    from .evaluation.charts import style  # noqa: PLC0415 - it loads matplotlib: 0.3 s
+    from .evaluation.charts import drawing as style  # noqa: PLC0415 - it loads matplotlib: 0.3 s
 
     if not (curves := chart.visible()):
         return None
-    picture = style.new_figure(style.WIDTH * (HEIGHT + 40) / WIDTH)
+    picture = style.new_figure(style.INCHES * (HEIGHT + 40) / WIDTH)
     picture.set_layout_engine("none")
     axes = picture.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(HEIGHT, -40))
     axes.axis("off")

@@ -32,7 +32,6 @@ rows[4]["微调"] = None
 report = EvaluationManager(local_evaluators=[RougeLEvaluator()]).eval_only(rows, output_column=["基座", "微调"])
 view = qfnb.browse(report)
 """
-SHOWN = "[style*='border-top']"
 
 
 @pytest.fixture
@@ -65,24 +64,27 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(page,
 
 def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_page(page, lab):
     lab.theme("JupyterLab Dark")
-    name = lab.write("samples.ipynb", ANSWERS, "view", "print(view.rows)")
+    name = lab.write("samples.ipynb", ANSWERS, "view", "print(view.rows)", "view.close()")
     notebook = Notebook(page, lab, name)
-    notebook.run_all()
+    for number in (0, 1):
+        notebook.cell(number).click()
+        page.keyboard.press("Control+Enter")
+        notebook.idle()
     view = notebook.output(1)
-    view.get_by_label("show").wait_for(timeout=60_000)
-    view.get_by_text("1–10 / 60").wait_for(timeout=60_000)
+    view.get_by_label("Show").wait_for(timeout=60_000)
+    view.get_by_text("Questions 1–10 of 60").wait_for(timeout=60_000)
     notebook.screenshot("samples-all-dark", at=view)
 
-    view.get_by_label("show").select_option("退步 regressed")
-    view.get_by_text("1–10 / 20").wait_for(timeout=60_000)
-    view.get_by_label("page").press("ArrowUp")
-    view.get_by_text("11–20 / 20").wait_for(timeout=60_000)
-    search = view.get_by_label("search")
+    view.get_by_label("Show").select_option("Worse 19")
+    view.get_by_text("Questions 1–10 of 19").wait_for(timeout=60_000)
+    view.get_by_role("button", name="Next").click()
+    view.get_by_text("Questions 11–19 of 19").wait_for(timeout=60_000)
+    search = view.get_by_label("Search")
     search.fill("第 9 问")
     search.press("Enter")
-    view.get_by_text("1–1 / 1").wait_for(timeout=60_000)
-    view.get_by_label("pick").press("Home")
-    view.get_by_text("picked 1: #9").wait_for(timeout=60_000)
+    view.get_by_text("Questions 1–1 of 1").wait_for(timeout=60_000)
+    view.get_by_label("Pick").press("Home")
+    view.get_by_text("1 picked: #9").wait_for(timeout=60_000)
     assert view.locator("ins").count() > 0
     notebook.screenshot("samples-picked-dark", at=view)
     assert page.evaluate("window.__hit") is None
@@ -90,13 +92,14 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     notebook.cell(2).click()
     page.keyboard.press("Control+Enter")
     notebook.output(2).get_by_text("[9]").wait_for(timeout=60_000)
-    view.get_by_label("view").select_option("■ 关闭，留下静态页 close, leave it static")
-    view.get_by_label("show").wait_for(state="detached", timeout=60_000)
-    assert "picked 1: #9" in view.inner_text()
+    notebook.cell(3).click()
+    page.keyboard.press("Control+Enter")
+    view.get_by_label("Show").wait_for(state="detached", timeout=60_000)
+    assert "1 picked: #9" in view.inner_text()
     notebook.save()
     notebook.restart()
     page.reload()
-    notebook.output(1).get_by_text("picked 1: #9").wait_for(timeout=60_000)
+    notebook.output(1).get_by_text("1 picked: #9").wait_for(timeout=60_000)
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
     notebook.screenshot("samples-closed-dark", at=notebook.output(1))
 
@@ -104,7 +107,7 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
 def test_samples_in_a_narrow_window_and_in_the_light(page, lab):
     notebook = Notebook(page, lab, lab.write("narrow.ipynb", ANSWERS, "view"))
     notebook.run_all()
-    notebook.output(1).get_by_text("1–10 / 60").wait_for(timeout=60_000)
+    notebook.output(1).get_by_text("Questions 1–10 of 60").wait_for(timeout=60_000)
     notebook.screenshot("samples-light", at=notebook.output(1))
     page.set_viewport_size({"width": 620, "height": 1200})
     time.sleep(0.5)

@@ -32,13 +32,16 @@ def test_worse_has_its_regressions_with_what_differs():
 def test_cannot_tell_says_how_many_questions_would():
     verdict_card = card([WRONG] * 12, [RIGHT] * 2 + [WRONG] * 10)
     assert verdict_card.verdict == "cannot tell"
-    assert f"约需 {verdict_card.comparison.test.needed} 题" in repr(verdict_card)
+    assert f"About {verdict_card.comparison.test.needed} questions would show" in repr(verdict_card)
 
 
 def test_failed_rows_are_counted_with_the_worst_case():
     verdict_card = card([WRONG] * 12, [RIGHT] * 6 + [ValueError("x")] * 6)
     assert verdict_card.scores[1].mean == 1
-    assert "tuned: 6/12 有分 / scored, 6 失败 / failed, 极端情况 / if all others: 0.500–1.000" in verdict_card.lines()
+    assert (
+        "tuned: 6 of 12 questions have a score, 6 failed; "
+        "the mean would be 0.500–1.000 if the others were all wrong or all right."
+    ) in verdict_card.lines()
 
 
 def test_evaluators_and_names_go_together():
@@ -77,7 +80,7 @@ def test_a_cost_that_is_a_range_or_unknown_is_shown_as_such():
     costs = {"a": {"cost": 0.02, "cost_low": 0.01}, "b": {}}
     samples = tuple(Sample(m, n, "q", "r", "four", {"m": 1.0}, **costs[m]) for m in "ab" for n in range(3))
     report = Report(samples, ("a", "b"), ("m",))
-    assert "cost of 1,000 answers: 10–20 → unknown CNY" in report.card().lines()
+    assert "cost of 1,000 answers (CNY): 10–20 → –" in report.card().lines()
     usage = report.usage.set_index("model")
     assert list(usage.loc["a", ["cost_low", "cost"]]) == pytest.approx([0.03, 0.06])
     assert usage.loc["b", ["cost_low", "cost"]].isna().all()

@@ -42,7 +42,7 @@ def test_all_failed():
     report = build_report({"a": [None] * 3, "b": [1.0] * 3})
     assert (report.model_scores[0].n, report.model_scores[0].worst, report.model_scores[0].best) == (0, 0, 1)
     assert (report.comparisons[0].test.n, report.comparisons[0].p_holm) == (0, 1)
-    assert "cannot show any" in report.conclusion()
+    assert "No question has a score of both models." in report.conclusion()
     assert report.card().verdict == "cannot tell"
 
 

@@ -3,7 +3,7 @@
 | module | what it has |
 |---|---|
 | `data` | `ReportData`: samples with scores, its tables, comparisons, and what changed from model to model |
-| `text`, `html`, `html_tables` | the report as text and as HTML; inert texts |
+| `text` | the report as sentences; inert texts |
 | `files` | the report as .html, .md, .csv, .xlsx and .json |
 | `card` | two models on one card |
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from ..._language import tr, tr_noop
 from ..stats.aggregates import Comparison, Outcome, Score, Usage
 from . import files, text
 from .data import Change, ReportData
@@ -46,12 +47,12 @@ class Shift:
 
 
 SHIFTS: Final[tuple[tuple[str, str, Callable[[Usage], float]], ...]] = (
-    ("cost of 1,000 answers", "CNY", lambda usage: usage.cost_per_1000),
-    ("median latency", "s", lambda usage: usage.latency_p50),
-    ("95th percentile of latency", "s", lambda usage: usage.latency_p95),
-    ("mean answer", "characters", lambda usage: usage.characters),
-    ("cut off", "answers", lambda usage: usage.truncated),
-    ("empty", "answers", lambda usage: usage.empty),
+    (tr_noop("cost of 1,000 answers"), tr_noop("CNY"), lambda usage: usage.cost_per_1000),
+    (tr_noop("median latency"), tr_noop("s"), lambda usage: usage.latency_p50),
+    (tr_noop("95th percentile of latency"), tr_noop("s"), lambda usage: usage.latency_p95),
+    (tr_noop("mean answer"), tr_noop("characters"), lambda usage: usage.characters),
+    (tr_noop("cut off"), tr_noop("answers"), lambda usage: usage.truncated),
+    (tr_noop("empty"), tr_noop("answers"), lambda usage: usage.empty),
 )
 """The numbers that a card compares beside the scores: name, unit, and how a model's usage gives it."""
 
@@ -91,16 +92,15 @@ class Card(Generic[Report]):
 
     def lines(self) -> list[str]:
         """Return the card as lines of text."""
-        test = self.comparison.test
         lines = [
-            f"{self.tuned} vs {self.base}: {text.VERDICT_WORDS[self.verdict]}",
             text.comparison_sentence(self.comparison),
-            f"胜 / wins {test.wins}, 负 / losses {test.losses}, 平 / ties {test.ties}",
-            *text.needed_sentence(self.comparison),
-            *(_format_coverage(score) for score in self.scores if score.n < score.total),
+            text.counts_sentence(self.comparison),
+            *text.power_sentences(self.comparison),
+            *map(text.coverage_sentence, self.scores),
             *map(text.comparison_sentence, self.other_comparisons),
+            *(_format_shift(shift) for shift in self.shifts if shift.is_known and (shift.before or shift.after)),
         ]
-        return [*lines, *(_format_shift(shift) for shift in self.shifts if shift.is_known)]
+        return [line for line in lines if line]
 
     def save(self, path: str | Path, *, pictures: Sequence[files.Picture] = ()) -> Path:
         """Write the card and its report to a .html, .md, .csv, .xlsx or .json file; return its path."""
@@ -139,12 +139,6 @@ def build_card(
     )
 
 
-def _format_coverage(score: Score) -> str:
-    bounds = f", 极端情况 / if all others: {score.worst:.3f}–{score.best:.3f}"
-    coverage = f"{score.model}: {score.n}/{score.total} 有分 / scored, {score.failed} 失败 / failed"
-    return coverage + ("" if math.isnan(score.worst) else bounds)
-
-
 def _build_shift(title: str, unit: str, read: Callable[[Usage], float], before: Usage, after: Usage) -> Shift:
     lows = (before.cost_low_per_1000, after.cost_low_per_1000) if unit == "CNY" else (math.nan, math.nan)
     return Shift(title, unit, read(before), read(after), lows)
@@ -152,11 +146,10 @@ def _build_shift(title: str, unit: str, read: Callable[[Usage], float], before: 
 
 def _format_shift(shift: Shift) -> str:
     before, after = shift.amounts()
-    change = "" if math.isnan(shift.change) else f" ({shift.change:+.4g})"
-    return f"{shift.name}: {before} → {after} {shift.unit}{change}"
+    return f"{tr(shift.name)} ({tr(shift.unit)}): {before} → {after}"
 
 
 def _format_amount(low: float, high: float) -> str:
     if math.isnan(high):
-        return "unknown"
+        return text.NO_VALUE
     return f"{high:.4g}" if math.isnan(low) or low == high else f"{low:.4g}–{high:.4g}"

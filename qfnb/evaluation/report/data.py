@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from operator import attrgetter, methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..._language import tr
 from ..._text import Edit, diff_texts, replace_surrogates
@@ -18,6 +18,8 @@ from ..stats.aggregates import Comparison
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SANDBOX: Final = "sandbox"  # the name of the platform on this computer
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class ReportData:
         recipes: {metric: how it is counted}.
         summaries: {model: {name: value}}, what evaluators report on a model as a whole.
         notes: lines on the origin of the answers.
+        origins: {model: name of the platform that answered, `sandbox` for the local one}, where that is known.
     """
 
     records: tuple[Sample, ...]
@@ -133,6 +136,12 @@ class ReportData:
     recipes: Mapping[str, str] = field(default_factory=dict)
     summaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def from_sandbox(self) -> bool:
+        """Whether answers of the local sandbox are among those that count."""
+        return SANDBOX in self.origins.values()
 
     @cached_property
     def samples(self) -> pd.DataFrame:

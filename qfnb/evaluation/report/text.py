@@ -3,19 +3,17 @@
 import html
 import math
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
+from ..._language import tr, trn
 from ..._text import is_missing, replace_surrogates, strip_controls
+from ...metrics.recipes import METRICS
 from ...redact import redact
-from ..stats.aggregates import Comparison, Outcome
+from ..stats.aggregates import Comparison, Score
 from .data import ReportData
 
-VERDICT_SIGNS: Final[dict[Outcome, str]] = {"better": "▲", "worse": "▼", "cannot tell": "？"}
-VERDICT_WORDS: Final[dict[Outcome, str]] = {
-    "better": "更好 better",
-    "worse": "更差 worse",
-    "cannot tell": "无法判断 cannot tell",
-}
+NO_VALUE: Final = "–"
 
 
 def conclusion(report: ReportData) -> str:
@@ -24,62 +22,149 @@ def conclusion(report: ReportData) -> str:
     return "\n".join(comparison_sentence(pair) for pair in report.comparisons if pair.metric in metrics)
 
 
-def comparison_sentence(comparison: Comparison) -> str:
-    """Return what a comparison shows."""
+def title(models: Iterable[str]) -> str:
+    """Return the title of an evaluation; the baseline is the first of the models."""
+    names = list(models)
+    if len(names) > 2:
+        return trn("Evaluation of {n} model", "Evaluation of {n} models", len(names))
+    if len(names) == 2:
+        return tr("Evaluation: {tuned} and {base}", tuned=names[1], base=names[0])
+    return tr("Evaluation: {model}", model=names[0]) if names else tr("Evaluation")
+
+
+def metric_title(name: str) -> str:
+    """Return the name of a metric as a reader knows it: `ROUGE-L` for `rouge_l`."""
+    words = tr(METRICS[name].title) if name in METRICS else name
+    return words[:1].upper() + words[1:] if name in METRICS and words.islower() else words
+
+
+def verdict_sentence(comparison: Comparison) -> str:
+    """Return which model is better, in a few words."""
+    tuned, base = comparison.candidate, comparison.baseline
+    if comparison.outcome == "better":
+        return tr("{tuned} is better than {base}", tuned=tuned, base=base)
+    if comparison.outcome == "worse":
+        return tr("{tuned} is worse than {base}", tuned=tuned, base=base)
+    return tr("Cannot tell whether {tuned} or {base} is better", tuned=tuned, base=base)
+
+
+def difference_sentence(comparison: Comparison) -> str:
+    """Return by how much the models differ, with interval, number of questions and test."""
     test = comparison.test
-    return (
-        f"{comparison.candidate} vs {comparison.baseline}, {comparison.metric}: {test.difference:+.3f} "
-        f"[{test.interval.low:+.3f}, {test.interval.high:+.3f}], p = {comparison.p_holm:.2g} "
-        f"({test.method}, n = {test.n}) — {comparison.verdict}"
+    if not test.n:
+        return tr("No question has a score of both models.")
+    values = {
+        "metric": metric_title(comparison.metric),
+        "size": format_score(abs(test.difference)),
+        "interval": format_interval(test.interval.low, test.interval.high, plus=True),
+        "n": f"{test.n:,}",
+        "test": tr(test.method),
+        "p": format_p_value(comparison.p_holm),
+    }
+    if test.difference > 0:
+        return tr(
+            "{metric} is higher by {size} (95% interval {interval}) on the same {n} questions; {test} test, {p}.",
+            **values,
+        )
+    if test.difference < 0:
+        return tr(
+            "{metric} is lower by {size} (95% interval {interval}) on the same {n} questions; {test} test, {p}.",
+            **values,
+        )
+    return tr(
+        "{metric} is the same on average (95% interval {interval}) on the same {n} questions; {test} test, {p}.",
+        **values,
     )
 
 
-def detectable_sentence(comparison: Comparison) -> list[str]:
-    """Return the smallest difference that the questions can show; nothing when they show one, or too few."""
-    test = comparison.test
-    if comparison.is_significant or math.isnan(test.detectable):
-        return []
-    return [f"{test.n:,} 题能看出的最小差 / smallest difference that {test.n:,} questions show: {test.detectable:.3f}"]
+def comparison_sentence(comparison: Comparison) -> str:
+    """Return what a comparison shows: the verdict, and by how much."""
+    return tr(
+        "{verdict}: {difference}", verdict=verdict_sentence(comparison), difference=difference_sentence(comparison)
+    )
 
 
-def needed_sentence(comparison: Comparison) -> list[str]:
-    """Return how many questions would show the difference; nothing when these do, or when it is 0."""
+def counts_sentence(comparison: Comparison) -> str:
+    """Return on how many questions the candidate is better, worse and equal."""
     test = comparison.test
-    if comparison.is_significant or test.needed is None or test.needed <= test.n:
+    counts = {"wins": f"{test.wins:,}", "losses": f"{test.losses:,}", "ties": f"{test.ties:,}"}
+    return tr("Questions: {wins} better, {losses} worse, {ties} equal.", **counts) if test.n else ""
+
+
+def power_sentences(comparison: Comparison) -> list[str]:
+    """Return which difference the questions can show, and how many would show this one; nothing where they do."""
+    test = comparison.test
+    if comparison.is_significant:
         return []
-    return [f"约需 {test.needed:,} 题才能确认 / about {test.needed:,} questions would show this difference"]
+    detectable = test.detectable
+    sentences = [] if math.isnan(detectable) else [
+        tr("{n} questions can show a difference of {size} or more.", n=f"{test.n:,}", size=format_score(detectable))
+    ]  # fmt: skip
+    if test.needed is not None and test.needed > test.n:
+        sentences.append(tr("About {n} questions would show a difference of this size.", n=f"{test.needed:,}"))
+    return sentences
+
+
+def coverage_sentence(score: Score) -> str:
+    """Return how many questions have no score, with the mean in the worst and the best case; "" where all have one."""
+    if score.n >= score.total:
+        return ""
+    counts = {"model": score.model, "n": f"{score.n:,}", "total": f"{score.total:,}", "failed": f"{score.failed:,}"}
+    if math.isnan(score.worst):
+        return tr("{model}: {n} of {total} questions have a score, {failed} failed.", **counts)
+    bounds = format_interval(score.worst, score.best)
+    return tr(
+        "{model}: {n} of {total} questions have a score, {failed} failed; "
+        "the mean would be {bounds} if the others were all wrong or all right.",
+        **counts,
+        bounds=bounds,
+    )
 
 
 def footnote_lines(report: ReportData) -> list[str]:
     """Return the origin of answers and numbers: the report's notes, each metric's recipe, the clusters."""
-    cluster_note = f"同一 {report.cluster} 的行相关 / rows of one {report.cluster} belong together"
+    column = report.cluster
+    clusters = [tr("Rows with the same {column} belong together.", column=column)] if column else []
     recipes = [f"{name}: {recipe}" for name, recipe in report.recipes.items() if name in report.metric_names]
-    return [*report.notes, *recipes, *([cluster_note] if report.cluster else [])]
+    return [*report.notes, *recipes, *clusters]
 
 
 def format_score(value: float) -> str:
-    """Return a score with three decimals; a large one with four digits, NaN as "n/a"."""
+    """Return a score with three decimals; a large one with four digits, a dash for NaN."""
     if math.isnan(value):
-        return "n/a"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}"
+        return NO_VALUE
+    return _minus(f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}")
 
 
 def format_interval(low: float, high: float, *, plus: bool = False) -> str:
-    """Return an interval, "n/a" where a bound is unknown."""
+    """Return an interval, `0.730–0.925`; with signs `+0.694 to +0.890`; a dash where a bound is unknown."""
     if math.isnan(low) or math.isnan(high):
-        return "n/a"
-    return f"[{low:+.3f}, {high:+.3f}]" if plus else f"[{format_score(low)}, {format_score(high)}]"
+        return NO_VALUE
+    if plus:
+        return tr("{low} to {high}", low=format_difference(low), high=format_difference(high))
+    if low < 0:
+        return tr("{low} to {high}", low=format_score(low), high=format_score(high))
+    return f"{format_score(low)}–{format_score(high)}"
 
 
 def format_difference(value: float) -> str:
     """Return a difference with its sign."""
-    return "n/a" if math.isnan(value) else f"{value:+.3f}"
+    return NO_VALUE if math.isnan(value) else _minus(f"{value:+.3f}")
+
+
+def format_p_value(value: float) -> str:
+    """Return a p-value, `p = 0.021` or `p < 0.0001`."""
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def format_cell(value: Any) -> str:
     """Return the cell of a table as text."""
     if is_missing(value):
-        return "n/a"
+        return NO_VALUE
     if not isinstance(value, float):
         return str(value)
     if value.is_integer() and abs(value) >= 1000:

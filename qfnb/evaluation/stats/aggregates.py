@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from ..._language import tr
 from ..._text import is_missing
 from ..samples import Sample
 from . import intervals, significance
@@ -114,10 +115,10 @@ class Comparison:
     def verdict(self) -> str:
         """What the test shows, in words."""
         if self.is_significant:
-            return f"{self.candidate if self.outcome == 'better' else self.baseline} is better"
+            return tr("{model} is better", model=self.candidate if self.outcome == "better" else self.baseline)
         if math.isnan(self.test.detectable):
-            return f"no difference shown (n = {self.test.n} cannot show any)"
-        return f"no difference shown (smallest detectable: {self.test.detectable:.2f})"
+            return tr("no difference shown (n = {n} cannot show any)", n=self.test.n)
+        return tr("no difference shown (smallest detectable: {size})", size=f"{self.test.detectable:.2f}")
 
 
 def score_model(

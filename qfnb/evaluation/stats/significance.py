@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Final
 
+from ..._language import tr_noop
 from . import intervals
 from .intervals import Clusters, Interval
 
@@ -169,10 +170,10 @@ def _p_value(
     is_changed = wins + losses > 0
     if clusters is not None:
         p_value = clustered_sign_flip_p_value(differences, clusters) if is_changed else 1.0
-        return p_value, "clustered permutation"
+        return p_value, tr_noop("clustered permutation")
     if rate:
-        return mcnemar_p_value(wins, losses) if is_changed else 1.0, "exact McNemar"
-    return sign_flip_p_value(differences) if is_changed else 1.0, "paired permutation"
+        return mcnemar_p_value(wins, losses) if is_changed else 1.0, tr_noop("exact McNemar")
+    return sign_flip_p_value(differences) if is_changed else 1.0, tr_noop("paired permutation")
 
 
 def _detectable_difference(standard_error: float, n_units: int, *, rate: bool) -> float:

@@ -6,60 +6,58 @@ import time
 from typing import Any, Final
 
 from ..._jobs.batch_progress import BatchProgress
+from ..._language import tr, tr_noop, trn
 from ..._text import duration
 from ...evaluation.background import BackgroundEvaluation, EvaluationProgress, ModelProgress, State
-from .. import styles
+from ...evaluation.report.text import title as title_of, to_plain
+from .. import components, formats
+from ..components import Html, Kind
+from ..controls import PanelWidgets
 from ..display import Bundle, accept_clicks
 from ..panel import Panel
 from ..text import escape, one_line, strip_controls
 from . import report as report_view
 
-STARTED: Final = "评估已在后台开始 / evaluation in the background; `%qfeval wait` shows the report"
-CANCELLING: Final = "正在取消 cancelling…"
+STARTED: Final = tr_noop("The evaluation works in the background; `%qfeval wait` shows the report.")
+CANCELLING: Final = tr_noop("Cancelling…")
 
-_STATES: dict[State, str] = {
-    "asking": "▶ 提问中 asking",
-    "scoring": "▶ 评分中 scoring",
-    "done": "✔ 完成 done",
-    "failed": "✘ 失败 failed",
+_STATES: Final[dict[State, tuple[Kind, str, str]]] = {
+    "asking": ("run", "●", tr_noop("Answering")),
+    "scoring": ("run", "●", tr_noop("Scoring")),
+    "done": ("ok", "✓", tr_noop("Done")),
+    "failed": ("bad", "✕", tr_noop("Failed")),
 }
+_FOLLOW: Final = tr_noop("to follow it: `%qfeval show`")
 
 
 def bundle(progress: EvaluationProgress) -> Bundle:
     """Return the report of a finished evaluation, else its progress; static."""
-    if progress.report is None:
-        return {"text/plain": text(progress), "text/html": html(progress)}
-    report_bundle = report_view.bundle(progress.report)
-    if not progress.cancelled:
-        return report_bundle
-    note = _cancelled_note(progress)
-    return {
-        **report_bundle,
-        "text/plain": f"{note}\n{report_bundle['text/plain']}",
-        "text/html": f"<div>{escape(note)}</div>{report_bundle['text/html']}",
-    }
+    if progress.report is not None:
+        return report_view.bundle(progress.report, _cancelled_note(progress) if progress.cancelled else "")
+    plain = text(progress)
+    return {"text/plain": plain, "text/html": html(progress)}
 
 
 def text(progress: EvaluationProgress) -> str:
     """Return the progress as a few lines of text."""
-    lines = [_title_line(progress)]
+    _, sign, words = _state(progress, is_live=True)
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if _from_sandbox(progress) else ""
+    lines = [f"{_title(progress)}{mark}: {sign} {words}", _subtitle(progress)]
     lines += [
-        " · ".join([model_progress.model, *_model_facts(model_progress.batch, progress)])
-        for model_progress in progress.models
+        " · ".join([to_plain(model.model), _answered(model, progress), *_model_facts(model, progress)])
+        for model in progress.models
     ]
-    lines += [*_scoring_lines(progress), *_note_lines(progress)]
-    return "\n".join(one_line(line, 300) for line in lines)
+    if progress.state == "scoring":
+        lines.append(f"{_scoring(progress)}{_judged(progress)}")
+    follow = [] if progress.is_finished else [tr(_FOLLOW)]
+    return "\n".join(one_line(line, 300) for line in [*lines, *_reasons(progress), *follow] if line)
 
 
-def html(progress: EvaluationProgress, *, is_live: bool = False) -> str:
-    """Return the progress as HTML; `is_live` leaves out what only a snapshot needs."""
-    rows = "".join(_model_row(model_progress, progress) for model_progress in progress.models)
-    bars = "".join(
-        f"<div>{_progress_bar(*progress.scoring_steps, line)} {escape(line)}</div>" for line in _scoring_lines(progress)
-    )
-    notes = "".join(f"<div {styles.DIM}>{escape(line)}</div>" for line in _note_lines(progress, is_live=is_live))
-    head = f"<div><b>{escape(_title_line(progress))}</b></div>"
-    return f"<div {styles.BODY}>{head}<table {styles.TABLE_PLAIN}>{rows}</table>{bars}{notes}</div>"
+def html(progress: EvaluationProgress) -> Html:
+    """Return the progress as an output of its own: the end, or the state as of now."""
+    follow = "" if progress.is_finished else components.with_code(tr(_FOLLOW))
+    blocks = [*_summary(progress, is_live=False), _scoring_bar(progress), components.footer(follow)]
+    return components.output(components.panel(_title(progress), *blocks), parts=("TABLE", "OTHERS"))
 
 
 class EvaluationPanel(Panel):
@@ -82,111 +80,141 @@ class EvaluationPanel(Panel):
             try:
                 self._final = bundle(progress)
             except Exception as error:  # noqa: BLE001 - a report exists even if it cannot be drawn
-                message = f"{progress.report!r}\n✘ {type(error).__name__}: {error}"
+                message = f"{progress.report!r}\n✕ {type(error).__name__}: {error}"
                 self._final = {"text/plain": strip_controls(message), "text/html": f"<pre>{escape(message)}</pre>"}
         return self._final
 
 
 class EvaluationControls:
-    """The widgets: a text and a Cancel button, seven models in all. The handler may run in any thread."""
+    """The widgets: the state, a Cancel button, and the scoring. The handler may run in any thread."""
 
     def __init__(self, task: BackgroundEvaluation) -> None:
         self._task = task
 
     def build(self) -> Any:
         """Return the widget."""
-        import ipywidgets  # noqa: PLC0415 - a widget is wanted now
-
-        auto_width = ipywidgets.Layout(width="auto")
-        self._text = ipywidgets.HTML(layout=auto_width)
-        self._cancel = ipywidgets.Button(layout=auto_width, tooltip="What was answered is kept and scored")
-        self._cancel.on_click(self._stop)
-        return ipywidgets.VBox([self._cancel, self._text], layout=ipywidgets.Layout(align_items="flex-start"))
+        widgets = PanelWidgets()
+        self._state, self._scoring = widgets.html(), widgets.html()
+        self._cancel = widgets.button("", self._stop, tooltip=tr("What was answered is kept and scored"))
+        row = widgets.row([self._cancel])
+        return widgets.panel([self._state, row, self._scoring], parts=("TABLE", "OTHERS"))
 
     def draw(self, progress: EvaluationProgress) -> None:
         """Show a state; unchanged values are not sent."""
-        self._text.value = html(progress, is_live=True)
-        self._cancel.description = CANCELLING if progress.cancelled else "取消 Cancel"
+        self._state.value = components.stack(*_summary(progress, is_live=True))
+        self._scoring.value = _scoring_bar(progress)
+        self._cancel.description = tr(CANCELLING) if progress.cancelled else tr("Cancel")
         self._cancel.disabled = progress.cancelled
         accept_clicks(self._cancel)
 
     def _stop(self, _: Any) -> None:
-        self._cancel.disabled, self._cancel.description = True, CANCELLING
+        self._cancel.disabled, self._cancel.description = True, tr(CANCELLING)
         self._task.cancel()
 
 
-def _title_line(progress: EvaluationProgress) -> str:
-    words = _STATES[progress.state]
-    if progress.cancelled and not progress.is_finished:
-        words = f"■ {CANCELLING}"
-    seconds = duration((progress.ended_at or time.time()) - progress.started_at) if progress.started_at else ""
-    question_count = f"{len(progress.models)} 个模型 models × {progress.questions:,} 题 questions"
-    return " · ".join(part for part in (f"评估 evaluation: {words}", question_count, seconds) if part)
+def _summary(progress: EvaluationProgress, *, is_live: bool) -> list[Html]:
+    """Return the header, the reason of a failure, and a bar for each model."""
+    kind, sign, words = _state(progress, is_live=is_live)
+    head = components.header(
+        _title(progress),
+        pill=components.pill(kind, words, sign),
+        subtitle=_subtitle(progress),
+        is_sandbox=_from_sandbox(progress),
+    )
+    reasons = [components.note("bad", line, sign="✕", is_alert=is_live) for line in _reasons(progress)]
+    return [head, *reasons, *(_model_bar(model, progress) for model in progress.models)]
 
 
-def _model_row(model_progress: ModelProgress, progress: EvaluationProgress) -> str:
-    batch = model_progress.batch
-    done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (0, 0)
-    bar = _progress_bar(done, total, model_progress.model)
-    cells = "".join(f"<td {styles.CELL_ONE_LINE}>{escape(fact)}</td>" for fact in _model_facts(batch, progress))
-    name = f'<th scope="row" {styles.CELL_NAME}>{escape(one_line(model_progress.model, 60))}</th>'
-    return f"<tr>{name}<td {styles.CELL_ONE_LINE}>{bar}</td>{cells}</tr>"
+def _model_bar(model: ModelProgress, progress: EvaluationProgress) -> Html:
+    batch = model.batch
+    is_waiting = batch is None and progress.state == "asking"
+    done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (1, 1)
+    kind: Kind = "warn" if batch and batch.reason else "run" if batch is None or not batch.is_finished else "ok"
+    subtitle = " · ".join(_model_facts(model, progress))
+    label = _answered(model, progress)
+    bar = components.progress_bar(None if is_waiting else done, total or 1, label, subtitle=subtitle, kind=kind)
+    return Html(f'<div class="qf-part"><h4>{escape(one_line(to_plain(model.model), 80))}</h4>{bar}</div>')
 
 
-def _progress_bar(done: int, total: int, label: str) -> str:
-    value = f'max="{total}" value="{done}"' if total else ""
-    return f'<progress {value} aria-label="{escape(label)} {done} / {total}" {styles.BAR_SMALL}></progress>'
-
-
-def _model_facts(batch: BatchProgress | None, progress: EvaluationProgress) -> list[str]:
-    """Return facts on a model's answers: rows, speed, failures, tokens, cost."""
-    if batch is None:
-        return ["在平台上作答 answers on the platform" if progress.state == "asking" else "已作答 answered"]
-    total = batch.total or progress.questions
-    speed = f"{batch.rate:.1f} rows/s" if batch.rate and not batch.is_finished else ""
-    cached = f"，{batch.cached:,} 已有 cached" if batch.cached else ""
-    return [
-        f"{batch.finished_rows:,} / {total:,} 行 rows{cached}",
-        speed or _batch_state(batch),
-        f"成功 ok {batch.ok:,} · 失败 failed {batch.failed:,}",
-        f"{batch.prompt_tokens + batch.completion_tokens:,} tokens",
-        _format_cost(batch),
-    ]
-
-
-def _batch_state(batch: BatchProgress) -> str:
-    if batch.reason:
-        return one_line(f"■ {batch.reason}", 60)
-    return "✔" if batch.is_finished and batch.state == "done" else f"… {batch.state}"
-
-
-def _format_cost(batch: BatchProgress) -> str:
-    if batch.from_sandbox:
-        return styles.SANDBOX_LABEL
-    cost = styles.format_cost(batch.cost_range)
-    return f"{cost} / ¥{batch.budget:g}" if batch.budget is not None else cost
-
-
-def _scoring_lines(progress: EvaluationProgress) -> list[str]:
+def _scoring_bar(progress: EvaluationProgress) -> Html:
     if progress.state != "scoring":
-        return []
+        return Html("")
     done, total = progress.scoring_steps
-    steps = f" {done} / {total} 步 steps" if total else ""
+    return components.progress_bar(
+        done if total else None, total or 1, _scoring(progress), subtitle=_judged(progress).removeprefix(" · ")
+    )
+
+
+def _state(progress: EvaluationProgress, *, is_live: bool) -> tuple[Kind, str, str]:
+    """Return the colour, the sign and the words of a state; that of a saved output is dated."""
+    kind, sign, words = _STATES[progress.state]
+    if progress.is_finished:
+        return kind, sign, tr(words)
+    if not is_live:
+        return "idle", "○", formats.as_of(time.time())
+    return ("warn", "■", tr(CANCELLING)) if progress.cancelled else (kind, sign, tr(words))
+
+
+def _title(progress: EvaluationProgress) -> str:
+    return one_line(to_plain(title_of(model.model for model in progress.models)), 160)
+
+
+def _subtitle(progress: EvaluationProgress) -> str:
+    questions = trn("{n} question", "{n} questions", progress.questions)
+    seconds = (progress.ended_at or time.time()) - progress.started_at if progress.started_at else 0
+    elapsed = tr("{time} elapsed", time=duration(seconds)) if progress.started_at else ""
+    return " · ".join(part for part in (questions, elapsed) if part)
+
+
+def _from_sandbox(progress: EvaluationProgress) -> bool:
+    return any(model.batch is not None and model.batch.from_sandbox for model in progress.models)
+
+
+def _answered(model: ModelProgress, progress: EvaluationProgress) -> str:
+    batch = model.batch
+    if batch is None:
+        return tr("answers on the platform") if progress.state == "asking" else tr("answered")
+    total = batch.total or progress.questions
+    return tr("{n} / {total} questions", n=f"{batch.finished_rows:,}", total=f"{total:,}")
+
+
+def _model_facts(model: ModelProgress, progress: EvaluationProgress) -> list[str]:
+    """Return facts on a model's answers: speed, failures, tokens, cost, and why it stopped."""
+    if (batch := model.batch) is None:
+        return []
+    cached = trn("{n} row from the cache", "{n} rows from the cache", batch.cached) if batch.cached else ""
+    failed = trn("{n} failed", "{n} failed", batch.failed) if batch.failed else ""
+    tokens = tr("{n} tokens", n=f"{batch.prompt_tokens + batch.completion_tokens:,}")
+    speed = "" if batch.is_finished else formats.rate(batch.rate or None)
+    facts = [one_line(batch.reason, 80), speed, cached, failed, tokens, _cost(batch)]
+    return [fact for fact in facts if fact]
+
+
+def _cost(batch: BatchProgress) -> str:
+    cost = formats.cost(batch.cost_range, is_free=batch.from_sandbox)
+    return cost if batch.budget is None else tr("{cost} of ¥{budget}", cost=cost, budget=f"{batch.budget:g}")
+
+
+def _scoring(progress: EvaluationProgress) -> str:
+    done, total = progress.scoring_steps
+    return tr("Scoring, step {n} / {total}", n=done, total=total) if total else tr("Scoring")
+
+
+def _judged(progress: EvaluationProgress) -> str:
     now = progress.judge_progress
-    judged = "" if now is None else f" · 裁判 judge {now.finished_rows:,} / {now.total or 0:,}"
-    return [f"评分 scoring{steps}{judged}"]
+    if now is None:
+        return ""
+    return " · " + tr("judge: {n} / {total} answers", n=f"{now.finished_rows:,}", total=f"{now.total or 0:,}")
 
 
-def _note_lines(progress: EvaluationProgress, *, is_live: bool = False) -> list[str]:
-    reason = [f"✘ {line}" for line in progress.reason.splitlines()[:3]]
-    if is_live or progress.is_finished:
-        return reason
-    return [*reason, "此为快照 a snapshot: `%qfeval show` follows it"]
+def _reasons(progress: EvaluationProgress) -> list[str]:
+    return [to_plain(line) for line in progress.reason.splitlines()[:3]]
 
 
 def _cancelled_note(progress: EvaluationProgress) -> str:
-    done = sum(model_progress.batch.ok for model_progress in progress.models if model_progress.batch)
-    return (
-        f"■ 已取消，只有 {done:,} 条回答 / cancelled: {done:,} answers; 重新运行原单元格会续问 "
-        "the same cell again asks for the rest"
+    done = sum(model.batch.ok for model in progress.models if model.batch)
+    return trn(
+        "Cancelled with {n} answer; the same cell again asks the remaining questions.",
+        "Cancelled with {n} answers; the same cell again asks the remaining questions.",
+        done,
     )

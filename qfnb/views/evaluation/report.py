@@ -1,129 +1,218 @@
 """A report and a card in a notebook: what is better, by how much, what got worse, what it costs."""
 
-import math
+from __future__ import annotations
+
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, Final
 
-from ...evaluation import degenerate
+from ..._language import tr, tr_noop, trn
 from ...evaluation.report import ReportData, text as wording
 from ...evaluation.report.card import Card
-from ...evaluation.report.html import render_body
-from ...evaluation.report.html_tables import changes_table, details, render_table
-from ...evaluation.report.text import to_html
-from ...evaluation.samples import Sample
+from ...evaluation.report.files import render_markdown
+from ...evaluation.report.text import format_difference, metric_title, redact_text, to_plain
+from ...evaluation.stats.aggregates import Comparison
+from .. import components
+from ..components import Html, StylePart
 from ..display import Bundle
-from ..text import strip_controls
+from ..text import escape
 from . import charts
+from .questions import changes_html
+from .score_bars import effect_figure, score_table
+from .usage import shift_table, usage_table
 
-SHIFT_NAMES: Final = {
-    "cost of 1,000 answers": "千次成本",
-    "median latency": "中位时延",
-    "95th percentile of latency": "95 分位时延",
-    "mean answer": "平均长度",
-    "cut off": "截断",
-    "empty": "空回答",
-}
-FLAG_WORDS: Final[dict[degenerate.Flag, str]] = {
-    "empty": "空 empty",
-    "repetition": "重复 repetition",
-    "truncated": "截断 truncated",
-    "refusal": "拒答 refusal",
-    "wrong_language": "语言不符 wrong language",
-}
-MAX_CHECKED_ANSWERS: Final = 2000
-"""Answers of a model that are checked for degeneration; each takes a fraction of a millisecond."""
+PARTS: Final[tuple[StylePart, ...]] = ("TABLE", "CHART", "CHAT", "OTHERS")
+MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
+NEXT_STEPS: Final = (
+    tr_noop("question by question: `%qfeval browse`"),
+    tr_noop("to save it: `%qfeval save report.html`"),
+)
 
 
-def bundle(report: ReportData) -> Bundle:
-    """Return the report in every format."""
-    return {"text/plain": text(report), "text/html": html(report)}
+def bundle(report: ReportData, notice: str = "") -> Bundle:
+    """Return the report in every format; `notice` is a remark above it."""
+    lines = [notice] if notice else []
+    return {
+        "text/plain": to_plain("\n".join([*lines, text(report)])),
+        "text/markdown": "\n\n".join([*map(wording.to_markdown, lines), render_markdown(report)]),
+        "text/html": html(report, notice),
+    } | _picture(report)
 
 
 def text(report: ReportData) -> str:
     """Return the summary and the conclusion."""
-    return strip_controls(repr(report)) if report.metric_names else "没有指标 / the report has no metric"
+    if not report.metric_names:
+        return tr("The report has no metric.")
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if report.from_sandbox else ""
+    return f"{wording.title(report.models)}{mark}\n{report!r}"
 
 
-def html(report: ReportData) -> str:
-    """Return conclusion, bars and summary; pairs, other charts, usage, changes and notes are folded."""
-    gallery = charts.all_charts(report)
-    bars = "".join(charts.chart_html(gallery[kind]) for kind in gallery.by_kind if kind == "bars")
-    others = [chart for kind, chart in gallery.by_kind.items() if kind != "bars"]
-    folded = "".join(charts.chart_html(chart, hint=False) for chart in others)
-    folded += charts.left_out_html(gallery)
-    return render_body(report, bars, details(f"其它图 more charts ({len(others)})", folded))
+def html(report: ReportData, notice: str = "") -> Html:
+    """Return verdict, means and what is missing; the evidence is folded."""
+    return _output(wording.title(report.models), *blocks(report, notice), components.footer(*_next_steps()))
+
+
+def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
+    """Return the parts of a report, from its header to its folds; `is_open` unfolds them."""
+    head = _header(report, report.models)
+    note = components.note("warn", notice, sign="■") if notice else Html("")
+    if not any(score.n for score in report.model_scores):
+        reason = tr("No answer has a score.") if report.metric_names else tr("The report has no metric.")
+        return [head, note, components.note("bad", reason, _common_error(report), sign="✕")]
+    metric, base = report.metric_names[0], report.models[0]
+    pairs = [pair for pair in report.comparisons if pair.metric == metric and pair.baseline == base]
+    folds = components.folds(*_folds(report), is_open=is_open)
+    return [head, note, *_verdicts(pairs), score_table(report, report.models), _missing(report, metric), folds]
 
 
 def card_bundle(card: Card[Any]) -> Bundle:
     """Return the card in every format."""
-    return {"text/plain": strip_controls(repr(card)), "text/html": card_html(card)}
+    mark = f" · {tr(components.SANDBOX_MARK)}" if card.report.from_sandbox else ""
+    title, lines = wording.title((card.base, card.tuned)) + mark, card.lines()
+    return {
+        "text/plain": to_plain("\n".join([title, *lines])),
+        "text/markdown": "\n\n".join([f"### {wording.to_markdown(title)}", *map(wording.to_markdown, lines)]),
+        "text/html": card_html(card),
+    } | _picture(card.report)
 
 
-def card_html(card: Card[Any]) -> str:
-    """Return verdict and difference, a table of what changed, and the folded regressions and improvements."""
-    sign, words = wording.VERDICT_SIGNS[card.verdict], wording.VERDICT_WORDS[card.verdict]
-    groups = (("退步最多 worst regressions", card.regressions), ("进步最多 best improvements", card.improvements))
-    verdict = f"<b>{sign} {to_html(card.tuned)} {words}</b>"
-    parts = [
-        f'<div style="font-size:120%">{verdict} : {to_html(card.base)}</div>',
-        *(f"<div>{line}</div>" for line in _evidence_lines(card)),
-        render_table(("", *map(str, (card.base, card.tuned)), "±"), _shift_rows(card), text_column_count=1),
-        *(details(f"{kind} ({len(group)})", changes_table(group)) for kind, group in groups if group),
-        details(
-            "其它指标 other metrics",
-            "".join(f"<div>{to_html(wording.comparison_sentence(p))}</div>" for p in card.other_comparisons),
-        ),
+def card_html(card: Card[Any]) -> Html:
+    """Return verdict, difference and means, what else changed, and the folded regressions and improvements."""
+    report, models = card.report, (card.base, card.tuned)
+    title = wording.title(models)
+    pairs = (card.comparison, *card.other_comparisons)
+    changes = _change_folds(report, card.base, card.tuned, card.metric)
+    return _output(
+        title,
+        _header(report, models),
+        *_verdicts([card.comparison]),
+        score_table(report, models),
+        _missing(report, card.metric, models),
+        shift_table(card),
+        components.folds(_pairs_fold(pairs), *changes, *_usage_fold(report), *_method_fold(report)),
+        components.footer(*_next_steps()),
+    )
+
+
+def _output(title: str, *content: object) -> Html:
+    """Return a panel without secrets."""
+    return Html(redact_text(components.output(components.panel(title, *content), parts=PARTS)))
+
+
+def _picture(report: ReportData) -> Bundle:
+    """Return the means as a PNG, for programs that show no HTML."""
+    drawn = charts.all_charts(report).by_kind
+    return {"image/png": drawn["bars"].png} if "bars" in drawn else {}
+
+
+def _next_steps() -> list[Html]:
+    return [components.with_code(tr(step)) for step in NEXT_STEPS]
+
+
+def _header(report: ReportData, models: Sequence[str]) -> Html:
+    usage = [usage for usage in report.model_usage if usage.model in models]
+    failed, questions = sum(row.failed for row in usage), max((row.total for row in usage), default=0)
+    parts = [trn("{n} question", "{n} questions", questions)]
+    parts.append(trn("{n} answer failed", "{n} answers failed", failed) if failed else tr("no answer failed"))
+    pill = components.pill("ok", tr("Done"))
+    if failed:
+        pill = components.pill("warn", trn("Done, {n} failed", "Done, {n} failed", failed), "✓")
+    if not any(row.answered for row in usage):
+        pill = components.pill("bad", tr("Failed"))
+    title, subtitle = to_plain(wording.title(models)), " · ".join(parts)
+    return components.header(title, pill=pill, subtitle=subtitle, is_sandbox=report.from_sandbox)
+
+
+def _verdicts(pairs: Sequence[Comparison]) -> list[Html]:
+    """Return for each pair the verdict and its evidence; the difference of the only pair is drawn."""
+    if len(pairs) != 1:
+        return [components.join((_say(wording.verdict_sentence(pair)), _evidence(pair))) for pair in pairs]
+    (pair,) = pairs
+    evidence, figure = _evidence(pair), effect_figure(pair)
+    both = Html(f'<div class="qf-two"><div>{evidence}</div>{figure}</div>') if figure else evidence
+    return [_say(wording.verdict_sentence(pair)), both]
+
+
+def _say(sentence: str) -> Html:
+    return Html(f'<p class="qf-say"><strong>{escape(to_plain(sentence))}</strong></p>')
+
+
+def _evidence(pair: Comparison) -> Html:
+    lines = [wording.counts_sentence(pair), *wording.power_sentences(pair)]
+    small = components.dim_lines(*(line for line in lines if line))
+    return Html(f"<p>{escape(to_plain(wording.difference_sentence(pair)))}</p>{small}")
+
+
+def _missing(report: ReportData, metric: str, models: Sequence[str] = ()) -> Html:
+    """Return which models have answers without a score, and the commonest reason."""
+    scores = [s for s in report.model_scores if s.metric == metric and (not models or s.model in models)]
+    if not (sentences := [to_plain(line) for line in map(wording.coverage_sentence, scores) if line]):
+        return Html("")
+    return components.note("warn", " ".join(sentences), _common_error(report), sign="⚠︎")
+
+
+def _common_error(report: ReportData) -> str:
+    errors = Counter(sample.error for sample in report.records if sample.error)
+    if not errors:
+        return ""
+    (reason, count), *_ = errors.most_common(1)
+    return trn("{n} time: {reason}", "{n} times: {reason}", count, reason=to_plain(reason[:200]))
+
+
+def _folds(report: ReportData) -> list[tuple[object, object, object]]:
+    gallery = charts.all_charts(report)
+    drawn = {kind: chart for kind, chart in gallery.by_kind.items() if kind != "bars"}
+    more_charts = charts.charts_html(charts.Charts(drawn, gallery.left_out))
+    changes = []
+    if len(report.models) > 1:
+        changes = _change_folds(report, report.models[0], report.models[-1], report.metric_names[0])
+    chart_fold = (tr("More charts"), str(len(drawn)), more_charts)
+    pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
+    return [*pairs, *changes, chart_fold, *_usage_fold(report), *_method_fold(report)]
+
+
+def _pairs_fold(pairs: Sequence[Comparison]) -> tuple[object, object, object]:
+    """Return the tests as a table; the names of the models only where there are several pairs."""
+    names = {(pair.baseline, pair.candidate) for pair in pairs}
+    heads = [tr("Metric"), *([tr("Verdict")] if len(names) > 1 else []), tr("Difference"), tr("95% interval"), "p"]
+    heads += [tr("Better"), tr("Worse"), tr("Equal")]
+    rows = []
+    for pair in pairs:
+        test = pair.test
+        verdict = [to_plain(wording.verdict_sentence(pair))] if len(names) > 1 else []
+        interval = wording.format_interval(test.interval.low, test.interval.high, plus=True)
+        p_value = wording.format_p_value(pair.p_holm).removeprefix("p = ").removeprefix("p ")
+        counts = [f"{count:,}" for count in (test.wins, test.losses, test.ties)]
+        difference = format_difference(test.difference)
+        rows.append([to_plain(metric_title(pair.metric)), *verdict, difference, interval, p_value, *counts])
+    first = 2 if len(names) > 1 else 1
+    remark = trn("{n} test, Holm-corrected", "{n} tests, Holm-corrected", len(pairs))
+    return tr("Pairs"), remark, components.table(heads, rows, numeric=range(first, len(heads)))
+
+
+def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> list[tuple[object, object, object]]:
+    """Return the questions that changed most, the regressions first."""
+    changes = report.changes(metric, base=base, tuned=tuned)
+    worse = [change for change in changes if change.gain < 0]
+    better = [change for change in reversed(changes) if change.gain > 0]
+    groups = ((tr("Questions that got worse"), worse), (tr("Questions that got better"), better))
+    return [
+        (
+            name,
+            f"{min(len(group), MAX_EXAMPLES)} / {len(group):,} · {metric_title(metric)}",
+            changes_html(report, group[:MAX_EXAMPLES], base, tuned),
+        )
+        for name, group in groups
+        if group
     ]
-    return f"<div>{''.join(parts)}</div>"
 
 
-def _evidence_lines(card: Card[Any]) -> list[str]:
-    """Return as HTML the difference, wins and losses, and how many questions would be needed."""
-    test = card.comparison.test
-    interval = wording.format_interval(test.interval.low, test.interval.high, plus=True)
-    tested = f"p = {card.comparison.p_holm:.2g}, {test.method}, 共同的题 shared questions n = {test.n:,}"
-    lines = [
-        f"<b>{to_html(card.metric)} {wording.format_difference(test.difference)}</b> {interval} (95 %), {tested}",
-        f"胜 wins {test.wins:,} · 负 losses {test.losses:,} · 平 ties {test.ties:,}",
-    ]
-    lines += [*wording.detectable_sentence(card.comparison), *wording.needed_sentence(card.comparison)]
-    lines += [
-        f"⚠ {to_html(score.model)}: {score.n:,}/{score.total:,} 有分 scored, {score.failed:,} 失败 failed"
-        f"；其余全错或全对 if the rest were all wrong or all right: {wording.format_interval(score.worst, score.best)}"
-        for score in card.scores
-        if score.n < score.total
-    ]
-    return lines
+def _usage_fold(report: ReportData) -> list[tuple[object, object, object]]:
+    return [(tr("Usage and speed"), "", usage_table(report))]
 
 
-def _shift_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
-    """Return scores, cost, latency and flags, before and after."""
-    base_score, tuned_score = card.scores
-    difference = wording.format_difference(tuned_score.mean - base_score.mean)
-    rows = [(card.metric, wording.format_score(base_score.mean), wording.format_score(tuned_score.mean), difference)]
-    for shift in card.shifts:
-        if shift.is_known and (shift.before or shift.after):
-            name = f"{SHIFT_NAMES.get(shift.name, '')} {shift.name} ({shift.unit})".strip()
-            ratio = "" if math.isnan(shift.ratio) else f" (× {shift.ratio:.2f})"
-            change = "" if math.isnan(shift.change) else f"{shift.change:+.4g}{ratio}"
-            rows.append((name, *shift.amounts(), change))
-    is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
-    limit_note = f" (前 first {MAX_CHECKED_ANSWERS:,})" if is_limited else ""
-    before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
-    for flag, words in FLAG_WORDS.items():
-        n_before, n_after = before[flag], after[flag]
-        if n_before or n_after:
-            rows.append((f"⚠ {words}{limit_note}", f"{n_before:,}", f"{n_after:,}", f"{n_after - n_before:+,}"))
-    return rows
-
-
-def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
-    """Return how many of the first answers are degenerate, by kind."""
-    answered = [sample for sample in samples.values() if not sample.error][:MAX_CHECKED_ANSWERS]
-    counts: Counter[str] = Counter()
-    for sample in answered:
-        texts = {"prompt": sample.prompt, "reference": sample.reference}
-        reason = sample.finish_reason
-        counts.update(degenerate.degenerate_flags(sample.output, finish_reason=reason, **texts))
-    return counts
+def _method_fold(report: ReportData) -> list[tuple[object, object, object]]:
+    lines = [*wording.footnote_lines(report)]
+    methods = dict.fromkeys(score.interval.method for score in report.model_scores if score.n)
+    lines += [tr("Intervals: {methods}.", methods=", ".join(methods))] if methods else []
+    return [(tr("How it was computed"), "", components.dim_lines(*map(to_plain, lines)))] if lines else []

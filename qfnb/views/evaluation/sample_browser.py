@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Any, Final
+from typing import Any
 
+from ..._language import tr
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData
+from ...evaluation.report.text import metric_title, redact_text, to_plain
+from ..controls import PanelWidgets
 from ..display import LiveOutput, accept_clicks
+from ..text import without_formulas
 from . import sample_table as table
-
-LIVE: Final = "▶ 可操作 live"
-STATIC: Final = "■ 关闭，留下静态页 close, leave it static"
-CSS_CLASS: Final = "qfnb-samples"
-_STYLE: Final = f"<style>.{CSS_CLASS} {{ flex: 1 0 100% }}</style>"
-"""The page has its own line among controls that wrap; a second layout would be another widget model."""
 
 
 def browse(report: ReportData | Card[Any]) -> SampleBrowser:
@@ -107,7 +105,7 @@ class SampleBrowser:
 
 
 class SampleControls:
-    """The widgets; twelve models in all, since they share layout and style. Handlers run in any thread."""
+    """The widgets; they share layouts and styles. Handlers run in any thread."""
 
     def __init__(self, browser: SampleBrowser) -> None:
         self._browser = browser
@@ -115,29 +113,29 @@ class SampleControls:
         self._drawing = False
 
     def build(self) -> Any:
-        """Return the widget: controls in a row that wraps, and the page below them."""
+        """Return the widget: title, controls in a row that wraps, and the page below them."""
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
-        layout = ipywidgets.Layout(width="auto", max_width="100%", flex_flow="row wrap")
-        self._page_html = ipywidgets.HTML(layout=layout)
-        self._page_html.add_class(CSS_CLASS)
-        text_style = {"layout": layout, "style": ipywidgets.Text.style.klass(description_width="initial")}
-        dropdown = partial(ipywidgets.Dropdown, **text_style)
-        filters, sorts = ([(label, key) for key, label in labels.items()] for labels in (table.FILTERS, table.SORTS))
-        comparisons = _comparison_options(self._browser.report)
-        self._filter_box = dropdown(description="显示 show", options=filters)
-        self._sort_box = dropdown(description="排序 sort", options=sorts)
-        self._comparison_box = dropdown(description="比较 compare", options=comparisons)
-        self._search_box = ipywidgets.Text(description="搜索 search", continuous_update=False, **text_style)
-        self._page_box = ipywidgets.BoundedIntText(min=1, max=1, description="页 page", **text_style)
-        self._state_box = dropdown(description="页面 view", options=[LIVE, STATIC])
-        self._pick_box = ipywidgets.SelectMultiple(description="选 pick", rows=5, **text_style)
+        widgets = PanelWidgets()
+        self._head, self._page = widgets.html(), widgets.html()
+        layout = ipywidgets.Layout(width="auto", max_width="100%", margin="2px 0")
+        style = {"layout": layout, "style": ipywidgets.Text.style.klass(description_width="initial")}
+        dropdown = partial(ipywidgets.Dropdown, **style)
+        self._filter_box = dropdown(description=tr("Show"), options=self._filter_options())
+        self._sort_box = dropdown(description=tr("Sort"), options=[(tr(w), key) for key, w in table.SORTS.items()])
+        self._comparison_box = dropdown(description=tr("Compare"), options=_comparison_options(self._browser.report))
+        self._search_box = ipywidgets.Text(
+            description=tr("Search"), placeholder=tr("a text, or #3 #17"), continuous_update=False, **style
+        )
+        self._pick_box = ipywidgets.SelectMultiple(description=tr("Pick"), rows=4, **style)
+        self._back = widgets.button(tr("Previous"), lambda _: self._turn(-1))
+        self._next = widgets.button(tr("Next"), lambda _: self._turn(1))
         self._observe()
         self._inputs = [
-            self._filter_box, self._sort_box, self._comparison_box, self._search_box, self._page_box,
-            self._state_box, self._pick_box,
+            self._filter_box, self._sort_box, self._comparison_box, self._search_box, self._pick_box, self._back,
+            self._next,
         ]  # fmt: skip
-        return ipywidgets.Box([*self._inputs, self._page_html], layout=layout)
+        return widgets.panel([self._head, widgets.row(self._inputs), self._page], parts=("CHAT",))
 
     def draw(self, selection: table.SampleSelection) -> None:
         """Show a selection; unchanged values are not sent."""
@@ -152,30 +150,36 @@ class SampleControls:
         pages = self._browser.pages
         pairs = pages.pairs(selection)
         page_count, page_pairs = table.count_pages(len(pairs)), pages.on_page(pairs, selection)
+        if self._filter_box.options != (filters := tuple(self._filter_options())):
+            self._filter_box.options = filters
         self._filter_box.value, self._sort_box.value = selection.show, selection.order
         self._search_box.value = selection.search
         self._comparison_box.value = selection.metric, selection.base, selection.tuned
-        with self._page_box.hold_sync():
-            self._page_box.description = f"页 page (1–{page_count})"
-            self._page_box.max = page_count
-            self._page_box.value = selection.page + 1
+        self._back.disabled, self._next.disabled = selection.page == 0, selection.page + 1 >= page_count
         options = tuple((pages.option_label(pair), pair.before.index) for pair in page_pairs)
         with self._pick_box.hold_sync():
             if self._pick_box.options != options:
                 self._pick_box.options = options
             self._pick_box.value = tuple(index for _, index in options if index in selection.picked)
-        self._page_html.value = _STYLE + table.html(pages, pairs, selection)
+        self._head.value = table.head(pages.report, pairs, selection)
+        self._page.value = without_formulas(redact_text(table.html(pages, pairs, selection)))
         for control in self._inputs:
             accept_clicks(control)
+
+    def _filter_options(self) -> list[tuple[str, table.Filter]]:
+        """Return the filters with the numbers of their questions."""
+        pages, selection = self._browser.pages, self._browser.selection
+        return [(f"{tr(words)} {pages.count(key, selection):,}", key) for key, words in table.FILTERS.items()]
+
+    def _turn(self, step: int) -> None:
+        self._browser.choose(page=self._browser.selection.page + step)
 
     def _observe(self) -> None:
         self._filter_box.observe(lambda change: self._choose(show=change["new"]), "value")
         self._sort_box.observe(lambda change: self._choose(order=change["new"]), "value")
         self._search_box.observe(lambda change: self._choose(search=change["new"]), "value")
-        self._page_box.observe(lambda change: self._choose(page=change["new"] - 1), "value")
         self._comparison_box.observe(self._choose_comparison, "value")
         self._pick_box.observe(self._choose_picked, "value")
-        self._state_box.observe(lambda change: self._browser.close(), "value")
 
     def _choose(self, **changes: Any) -> None:
         if not self._drawing:
@@ -200,7 +204,7 @@ def _comparison_options(report: ReportData) -> list[tuple[str, tuple[str, str, s
     first, last = report.models[0], report.models[-1]
     pairs.sort(key=lambda pair: pair != (first, last))
     return [
-        (f"{metric}: {a} → {b}" if a != b else f"{metric}: {a}", (metric, a, b))
+        (to_plain(f"{metric_title(metric)}: {a} → {b}" if a != b else f"{metric_title(metric)}: {a}"), (metric, a, b))
         for metric in report.metric_names or ("",)
         for a, b in pairs
     ]

@@ -6,45 +6,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from ..._text import diff_texts
+from ..._language import tr, tr_noop, trn
 from ...errors import InvalidArgumentError
 from ...evaluation.report.data import ReportData
-from ...evaluation.report.html_tables import mark_edits
-from ...evaluation.report.text import format_score, to_html, to_plain
+from ...evaluation.report.text import format_difference, format_score, metric_title, redact_text, to_markdown, to_plain
 from ...evaluation.samples import Sample
-from .. import styles
+from .. import components, formats
+from ..components import Html
 from ..display import Bundle
-from ..text import one_line
+from ..text import escape, one_line
+from .questions import Answer, Question, cut_text, gain_pill, legend
 
 Filter = Literal["all", "regressed", "improved", "changed", "failed", "picked"]
 Sort = Literal["regression", "score", "latency", "length", "place"]
 
 FILTERS: Final[Mapping[Filter, str]] = {
-    "all": "全部 all",
-    "regressed": "退步 regressed",
-    "improved": "进步 improved",
-    "changed": "回答有变 changed answers",
-    "failed": "失败 failed",
-    "picked": "已选 picked",
+    "all": tr_noop("All"),
+    "regressed": tr_noop("Worse"),
+    "improved": tr_noop("Better"),
+    "changed": tr_noop("Answer changed"),
+    "failed": tr_noop("Failed"),
+    "picked": tr_noop("Picked"),
 }
 SORTS: Final[Mapping[Sort, str]] = {
-    "regression": "退步最多 worst regression",
-    "score": "得分最低 lowest score",
-    "latency": "最慢 slowest",
-    "length": "最长 longest",
-    "place": "原序 as in the data",
+    "regression": tr_noop("Largest loss first"),
+    "score": tr_noop("Lowest score first"),
+    "latency": tr_noop("Slowest first"),
+    "length": tr_noop("Longest first"),
+    "place": tr_noop("As in the data"),
 }
 
 PAGE_SIZE: Final = 10
 _INDEX_SEARCH: Final = re.compile(r"#\d+(\s+#\d+)*")
 MAX_CHARS: Final = 2000
 """Characters of a text that are shown; the rest is counted."""
-
-_ROW: Final = 'style="border-top:1px solid #8884;padding:6px 0"'
-_CELL: Final = (
-    'style="text-align:left;vertical-align:top;padding:2px 8px;white-space:pre-wrap;'
-    'overflow-wrap:anywhere;border-left:3px solid #8884"'
-)
 
 
 class AnswerPair(NamedTuple):
@@ -107,7 +102,10 @@ class SamplePages:
         """
         for name, value, allowed in (("show", selection.show, FILTERS), ("order", selection.order, SORTS)):
             if value not in allowed:
-                raise InvalidArgumentError(f"{name}={value!r}: it is one of {', '.join(allowed)} (没有此选项)")
+                names = ", ".join(allowed)
+                raise InvalidArgumentError(
+                    tr("{name}={value}: it is one of {names}", name=name, value=repr(value), names=names)
+                )
         if selection.metric or self.report.metric_names:
             self.report.resolve_metric(selection.metric)
         last = count_pages(len(self.pairs(selection))) - 1
@@ -119,7 +117,12 @@ class SamplePages:
 
     def option_label(self, pair: AnswerPair) -> str:
         """Return a question as a line of the list to pick from."""
-        return f"#{pair.before.index}  {_verdict_sign(pair)}  {one_line(pair.before.prompt, 48)}"
+        return f"#{pair.before.index}  {_verdict_sign(pair)}  {one_line(to_plain(pair.before.prompt), 48)}"
+
+    def count(self, show: Filter, selection: SampleSelection) -> int:
+        """Return how many questions a filter shows, whatever is searched for."""
+        is_included = _FILTER_TESTS[show]
+        return sum(is_included(pair, selection) for pair in self._all_pairs(selection))
 
     def _all_pairs(self, selection: SampleSelection) -> list[AnswerPair]:
         key = selection.base, selection.tuned, selection.metric
@@ -142,59 +145,79 @@ def count_pages(count: int) -> int:
 def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
     """Return a page in every format, static."""
     pairs = pages.pairs(selection)
-    return {"text/plain": text(pages, pairs, selection), "text/html": html(pages, pairs, selection)}
+    lines = text(pages, pairs, selection)
+    questions = html(pages, pairs, selection)
+    content = components.panel(tr("Question by question"), head(pages.report, pairs, selection), questions)
+    return {
+        "text/plain": lines,
+        "text/markdown": "  \n".join(map(to_markdown, lines.splitlines())),
+        "text/html": redact_text(components.output(content, parts=("CHAT",))),
+    }
 
 
-def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
-    """Return a page of questions, with the two answers side by side and their differences marked."""
-    rows = "".join(_pair_html(pair, selection) for pair in pages.on_page(pairs, selection))
-    none = f"<div {_ROW}>没有符合的题目 / no question matches</div>"
-    head = f"<div {styles.DIM}>{to_html(_head_line(pairs, selection))}</div>"
-    return f"<div {styles.BODY_COMPACT}>{head}{rows or none}</div>"
+def head(report: ReportData, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Html:
+    """Return the title with what is shown."""
+    line = to_plain(_head_line(pairs, selection))
+    return components.header(tr("Question by question"), subtitle=line, is_sandbox=report.from_sandbox)
+
+
+def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Html:
+    """Return a page of questions, with the answers side by side and what differs from the reference marked."""
+    questions = [_question(pages.report, pair, selection).html() for pair in pages.on_page(pairs, selection)]
+    if not questions:
+        return components.note("idle", tr("No question matches."))
+    marks = legend() if any(pair.before.reference for pair in pages.on_page(pairs, selection)) else ""
+    return components.join((marks, *questions))
 
 
 def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     """Return a page of questions as lines of text."""
     lines = [to_plain(_head_line(pairs, selection))]
     for pair in pages.on_page(pairs, selection):
-        lines += [
-            f"{pages.option_label(pair)}  ({_score_text(pair, selection)})",
-            f"  = {one_line(pair.before.reference, 100)}",
-        ]
+        scores = " → ".join(format_score(sample.score(selection.metric)) for sample in _answers(pair))
+        lines += [f"{pages.option_label(pair)}  ({selection.metric} {scores})"]
+        lines += [f"  = {one_line(to_plain(pair.before.reference), 100)}"] if pair.before.reference else []
         lines += [f"  {to_plain(sample.model)}: {one_line(_answer_text(sample), 100)}" for sample in _answers(pair)]
     return "\n".join(lines)
 
 
-def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
+def range_label(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
+    """Return which questions of how many the page shows."""
     first = selection.page * PAGE_SIZE
     last = min(first + PAGE_SIZE, len(pairs))
-    range_text = f"{first + 1}–{last} / {len(pairs):,} 题 questions" if pairs else "0 题"
+    if not pairs:
+        return trn("{n} question", "{n} questions", 0)
+    return tr("Questions {first}–{last} of {total}", first=first + 1, last=last, total=f"{len(pairs):,}")
+
+
+def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     models = selection.base if selection.base == selection.tuned else f"{selection.base} → {selection.tuned}"
-    parts = [range_text, FILTERS[selection.show], SORTS[selection.order], f"{selection.metric}: {models}"]
+    parts = [range_label(pairs, selection), tr(FILTERS[selection.show]), tr(SORTS[selection.order])]
+    parts += [f"{metric_title(selection.metric)}: {models}" if selection.metric else models]
     parts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
-    indexes = ", ".join(f"#{index}" for index in selection.picked[:20])
-    ellipsis = "…" if len(selection.picked) > 20 else ""
-    parts += [f"已选 picked {len(selection.picked)}: {indexes}{ellipsis}"] if selection.picked else []
+    if selection.picked:
+        indexes = ", ".join(f"#{index}" for index in selection.picked[:20])
+        ellipsis = "…" if len(selection.picked) > 20 else ""
+        parts += [tr("{n} picked: {indexes}", n=len(selection.picked), indexes=f"{indexes}{ellipsis}")]
     return " · ".join(parts)
 
 
-def _pair_html(pair: AnswerPair, selection: SampleSelection) -> str:
-    picked = "☑ " if pair.before.index in selection.picked else ""
-    head = f"<b>{picked}#{pair.before.index} {_verdict_sign(pair)}</b> {to_html(_score_text(pair, selection))}"
-    texts = "".join(
-        f"<div {styles.PREFORMATTED_WRAPPED}>{title}: {to_html(_cut_text(text))}</div>"
-        for title, text in (("问 prompt", pair.before.prompt), ("答案 reference", pair.before.reference))
-    )
-    heads = "".join(f'<th scope="col" {_CELL}>{to_html(_sample_facts(sample))}</th>' for sample in _answers(pair))
-    cells = "".join(f"<td {_CELL}>{cell}</td>" for cell in _answer_cells(pair))
-    table = f"<table {styles.TABLE_FIXED}><tr>{heads}</tr><tr>{cells}</tr></table>"
-    return f"<div {_ROW}>{head}{texts}{table}</div>"
+def _question(report: ReportData, pair: AnswerPair, selection: SampleSelection) -> Question:
+    answers = [_shown_answer(report, sample, selection.metric) for sample in _answers(pair)]
+    is_failed, picked = bool(pair.before.error or pair.after.error), ""
+    if pair.before.index in selection.picked:
+        picked = f"<small>☑ {escape(tr('Picked'))}</small> "
+    pill = gain_pill(pair.gain, is_failed=is_failed) if len(answers) > 1 or is_failed else Html("")
+    texts = pair.before.prompt, pair.before.reference
+    return Question(pair.before.index, *texts, answers, Html(f"{picked}{pill}"), MAX_CHARS)
 
 
-def _answer_cells(pair: AnswerPair) -> list[str]:
-    if len(_answers(pair)) == 1 or pair.before.error or pair.after.error:
-        return [to_html(_answer_text(sample)) for sample in _answers(pair)]
-    return [*mark_edits(diff_texts(_cut_text(pair.before.output), _cut_text(pair.after.output)))]
+def _shown_answer(report: ReportData, sample: Sample, metric: str) -> Answer:
+    seconds = "" if sample.seconds is None else formats.seconds(sample.seconds)
+    length = trn("{n} character", "{n} characters", len(sample.output)) if sample.output else ""
+    facts, score = " · ".join(filter(None, (seconds, length))), sample.score(metric)
+    number = "" if math.isnan(score) else format_score(score)
+    return Answer(sample.model, report.models.index(sample.model) + 1, sample.output, number, facts, sample.error)
 
 
 def _answers(pair: AnswerPair) -> list[Sample]:
@@ -202,30 +225,15 @@ def _answers(pair: AnswerPair) -> list[Sample]:
 
 
 def _answer_text(sample: Sample) -> str:
-    return f"✘ {sample.error}" if sample.error else _cut_text(sample.output)
-
-
-def _sample_facts(sample: Sample) -> str:
-    seconds = [] if sample.seconds is None else [f"{sample.seconds:.2f} s"]
-    return " · ".join([sample.model, *seconds, f"{len(sample.output):,} 字 characters"])
+    return to_plain(f"✕ {sample.error}" if sample.error else cut_text(sample.output, MAX_CHARS))
 
 
 def _verdict_sign(pair: AnswerPair) -> str:
     if pair.before.error or pair.after.error:
-        return "✘"
+        return "✕"
     if not pair.gain:
         return "="
-    return "·" if math.isnan(pair.gain) else f"{'▲' if pair.gain > 0 else '▼'} {pair.gain:+.3f}"
-
-
-def _score_text(pair: AnswerPair, selection: SampleSelection) -> str:
-    scores = [format_score(sample.score(selection.metric)) for sample in _answers(pair)]
-    return f"{selection.metric} {' → '.join(scores)}"
-
-
-def _cut_text(value: str) -> str:
-    n_hidden = len(value) - MAX_CHARS
-    return value if n_hidden <= 0 else f"{value[:MAX_CHARS]}… （另有 {n_hidden:,} 字 more characters）"
+    return "·" if math.isnan(pair.gain) else f"{'▲' if pair.gain > 0 else '▼'} {format_difference(pair.gain)}"
 
 
 def _matches_search(pair: AnswerPair, search: str) -> bool:

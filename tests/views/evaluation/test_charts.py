@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import subprocess
 import sys
 import warnings
@@ -12,9 +13,8 @@ import pytest
 from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
-from qfnb.notebook import formatters
-from qfnb.views.evaluation import charts as evaluation_charts, report as evaluation
-from qfnb.views.evaluation.charts import fonts as evaluation_fonts, style
+from qfnb.views import formatters
+from qfnb.views.evaluation.charts import drawing, fonts as evaluation_fonts
 
 CHINESE = "千帆中文大模型七十亿参数版本"
 
@@ -43,34 +43,34 @@ def two_model_report(first, last, **fields):
 
 def test_bars_say_means_intervals_and_coverage():
     alt = charts.bars(two_model_report([1.0, 0.0, None], [1.0, 1.0, 0.0])).alt
-    assert "m, a: 0.500 [0.095, 0.905], 2 of 3 scored" in alt
-    assert "m, b: 0.667 [0.208, 0.939], 3 of 3 scored" in alt
+    assert "m, a: 0.500 (0.095–0.905), 2 of 3 scored" in alt
+    assert "m, b: 0.667 (0.208–0.939), 3 of 3 scored" in alt
 
 
 def test_bars_of_a_model_without_scores_are_not_zero():
-    assert "m, a: n/a, 0 of 2 scored" in charts.bars(two_model_report([None, None], [1.0, 0.0])).alt
+    assert "m, a: no score of 2" in charts.bars(two_model_report([None, None], [1.0, 0.0])).alt
 
 
 def test_distributions_count_right_wrong_and_missing():
     alt = charts.distributions(two_model_report([1.0, 0.0, None], [1.0, 1.0, 1.0])).alt
-    assert "m, a: 1 score 1, 1 score 0, 1 have no score" in alt
-    assert "m, b: 3 score 1, 0 score 0, 0 have no score" in alt
+    assert "m, a: 1 right, 1 wrong, 1 without a score" in alt
+    assert "m, b: 3 right, 0 wrong, 0 without a score" in alt
 
 
 def test_distributions_of_other_scores_say_the_quartiles():
     alt = charts.distributions(build_report({"a": [0.0, 0.25, 0.5, 0.75, 1.0]})).alt
-    assert "from 0.000 to 1.000, quartiles 0.250, 0.500, 0.750, 5 scores" in alt
+    assert "0.000 to 1.000, quartiles 0.250, 0.500, 0.750, 5 scores" in alt
 
 
 def test_win_rates_leave_ties_out_of_the_rate_and_tell_them():
     alt = charts.win_rates(two_model_report([0.0, 0.0, 0.0, 1.0, 0.5], [1.0, 1.0, 1.0, 0.0, 0.5])).alt
-    assert "b vs a: 3 wins, 1 losses, 1 ties, 75% of those decided" in alt
+    assert "b against a: 3 wins, 1 losses, 1 ties, 75% of those decided" in alt
     assert "none decided" in charts.win_rates(two_model_report([0.5], [0.5])).alt
 
 
 def test_wins_are_the_lower_scores_where_less_is_better():
     alt = charts.win_rates(two_model_report([1.0, 1.0], [0.0, 0.0], lower_is_better=frozenset({"m"}))).alt
-    assert "b vs a: 2 wins, 0 losses" in alt
+    assert "b against a: 2 wins, 0 losses" in alt
 
 
 def test_win_rates_by_another_metric():
@@ -82,8 +82,8 @@ def test_win_rates_by_another_metric():
 def test_a_radar_leaves_out_metrics_of_another_scale():
     report = random_report("a", "b", metrics=("m", "k", "l", "judged"), scales={"judged": (0, 5)})
     alt = charts.radar(report).alt
-    assert "Radar of means, 0 to 1" in alt
-    assert alt.endswith("Not on it, for another scale or missing means: judged.")
+    assert "Means from 0 to 1" in alt
+    assert alt.endswith("Not shown, for another scale or missing means: judged.")
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_two_comparable_metrics_make_no_radar(fields):
 
 def test_cost_is_that_of_1000_answers():
     alt = charts.cost_quality(two_model_report([1.0, 0.0], [1.0, 1.0], cost={"a": 0.002, "b": 0.01})).alt
-    assert "a: 2, 0.500" in alt
-    assert "b: 10, 1.000" in alt
+    assert "a: 2, m, a: 0.500" in alt
+    assert "b: 10, m, b: 1.000" in alt
 
 
 @pytest.mark.parametrize("cost", [{}, {"a": math.nan, "b": math.nan}, {"a": 0.0, "b": 0.0}])
 def test_without_a_cost_it_is_the_latency(cost):
     chart = charts.cost_quality(two_model_report([1.0], [0.0], cost=cost, seconds={"a": 0.5, "b": 2.0}))
-    assert "时延 latency" in chart.title
-    assert "a: 0.5, 1.000" in chart.alt
+    assert chart.title == "Speed and quality"
+    assert "a: 0.5, m, a: 1.000" in chart.alt
 
 
 def test_a_model_of_unknown_cost_is_named():
@@ -133,13 +133,13 @@ def test_any_number_of_models_and_metrics_draws(models, metrics):
         *(f"{CHINESE}{n}" for n in range(models)), metrics=tuple(f"指标{n}" for n in range(metrics)), n=8
     )
     for chart in charts.all(report):
-        assert chart_image(chart).width == style.WIDTH * style.DPI
+        assert chart_image(chart).width == drawing.INCHES * drawing.DPI
         assert not chart.legend
 
 
 def test_scores_of_a_wide_scale_have_their_own_axis():
     report = two_model_report([1.0, 5.0, 3.0], [4.0, 4.5, 5.0], scales={"m": (0, 5)})
-    assert evaluation_charts.CHART_KINDS["bars"](report).png != charts.bars(build_report({"a": [1.0], "b": [1.0]})).png
+    assert ">4</text>" in charts.bars(report).svg
     assert "m, b: 4.500" in charts.bars(report).alt
 
 
@@ -173,7 +173,7 @@ def test_nothing_touches_the_edge(names):
 )
 def test_any_name_draws_and_is_inert(name):
     for chart in charts.all(random_report(name, "other", metrics=(name or "m",))):
-        page = evaluation_charts.chart_html(chart)
+        page = chart.html
         assert "<script>" not in page
         assert "<img src=x" not in page
 
@@ -184,8 +184,8 @@ def test_a_name_that_is_too_long_gets_a_letter_and_the_letter_a_legend(tmp_path)
     assert chart.legend == (("A", "长" * 200), ("B", "b"))
     assert not chart.hint
     saved = report.save(tmp_path / "r.html", pictures=[chart]).read_text(encoding="utf-8")
-    for page in (evaluation_charts.chart_html(chart), saved):
-        assert f"A = {'长' * 200}；B = b" in page
+    for page in (chart.html, saved):
+        assert f"A = {'长' * 200}; B = b" in page
 
 
 def test_names_that_differ_only_in_blanks_get_letters():
@@ -196,15 +196,9 @@ def test_names_that_differ_only_in_blanks_get_letters():
 def test_without_a_chinese_font_labels_are_letters_with_a_hint():
     chart = charts.bars(random_report("基础", "tuned", metrics=("得分", "k")))
     assert chart.legend == (("A", "基础"), ("B", "tuned"), ("M1", "得分"), ("M2", "k"))
-    assert "fonts-noto-cjk" in evaluation_charts.chart_html(chart)
+    assert "fonts-noto-cjk" in chart.hint
+    assert "基础" in chart.svg
     assert all(has_margins(c) for c in charts.all(random_report("基础", "二", metrics=("得分", "k", "l"))))
-
-
-@pytest.mark.usefixtures("no_font")
-def test_the_font_hint_appears_once():
-    report = random_report("基础", "tuned", metrics=("m", "k", "l"))
-    for page in (evaluation.html(report), evaluation_charts.charts_bundle(charts.all(report))["text/html"]):
-        assert page.count("fonts-noto-cjk") == 1
 
 
 @pytest.mark.usefixtures("no_font")
@@ -228,12 +222,6 @@ def test_a_font_is_found_by_what_it_has_and_broken_ones_are_passed_by(monkeypatc
         assert evaluation_fonts.chinese_font.__wrapped__() == chinese.name
 
 
-def test_lines_break_at_a_hyphen_and_never_before_a_closing_mark():
-    label = evaluation_fonts.build_labels(["ERNIE-Speed-8K-tuned-20241101", "千帆中文大模型七十（微调后）"])
-    assert label["ERNIE-Speed-8K-tuned-20241101"] == "ERNIE-Speed-8K-\ntuned-20241101"
-    assert not any(line.startswith("）") for line in label["千帆中文大模型七十（微调后）"].splitlines())
-
-
 def contrast(colour, page):
     def light(value):
         parts = [int(value[n : n + 2], 16) / 255 for n in (1, 3, 5)]
@@ -246,7 +234,7 @@ def contrast(colour, page):
 
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
 def test_ink_is_legible_on_a_white_and_on_a_dark_page(page):
-    assert contrast(style.TEXT_COLOR, page) > 4.2
+    assert contrast(drawing.TEXT_COLOR, page) > 4.2
 
 
 def test_the_background_is_transparent():
@@ -271,11 +259,12 @@ def test_a_chart_is_saved_as_png(tmp_path):
         chart.save(tmp_path / "bars.svg")
 
 
-def test_charts_are_pictures_of_a_saved_report(tmp_path):
+def test_charts_are_on_a_saved_page_as_svg(tmp_path):
     report = random_report("基础", "tuned", metrics=("m", "k", "l"))
     page = report.save(tmp_path / "r.html", pictures=charts.all(report)).read_text(encoding="utf-8")
-    assert page.count('src="data:image/png') == len(charts.all(report)) == 4
-    assert "Bars, means with 95 % intervals: m, 基础" in page
+    assert "<img" not in page
+    for chart in charts.all(report):
+        assert chart.title in page
 
 
 def test_charts_and_cards_show_themselves_in_a_notebook():
@@ -283,10 +272,29 @@ def test_charts_and_cards_show_themselves_in_a_notebook():
         name: partial(formatters._format, view, function) for _, name, view, function in formatters._FORMATTERS
     }
     report = random_report("a", "b")
-    assert "alt=" in renderers["Chart"](charts.bars(report))["text/html"]
-    assert renderers["Charts"](charts.all(report))["text/html"].count("<img") == 3
-    assert "无法判断" in renderers["Card"](report.card())["text/html"]
-    assert "PNG" not in renderers["Chart"](charts.bars(report))["text/plain"]
+    assert "aria-label=" in renderers["Chart"](charts.bars(report))["text/html"]
+    assert renderers["Charts"](charts.all(report))["text/html"].count("<svg") == 3
+    assert "Cannot tell" in renderers["Card"](report.card())["text/html"]
+    assert renderers["Chart"](charts.bars(report))["image/png"].startswith(b"\x89PNG")
+
+
+def test_a_model_has_one_colour_in_all_charts():
+    report = random_report("first", "second", metrics=("m", "k", "l"), cost={"first": 0.1, "second": 0.2})
+    for name in ("bars", "radar", "cost_quality"):
+        shapes = re.findall(r'class="f (s\d)"[^>]*><title>([^<]*)', charts.all(report)[name].svg)
+        assert {css for css, words in shapes if "first" in words} == {"s1"}
+        assert {css for css, words in shapes if "second" in words} == {"s2"}
+
+
+def test_the_title_of_two_models_is_the_verdict_and_has_the_sandbox_mark():
+    chart = charts.bars(two_model_report([0.0] * 20, [1.0] * 20, origins={"a": "sandbox"}))
+    assert chart.title == "b is better than a"
+    assert "b is better than a · Local sandbox</figcaption>" in chart.html
+
+
+def test_ticks_are_round_numbers():
+    svg = charts.cost_quality(two_model_report([1.0, 0.0], [1.0, 1.0], cost={"a": 0.00237, "b": 0.0113})).svg
+    assert [f">{tick}</text>" in svg for tick in (0, 5, 10, 15)] == [True] * 4
 
 
 def test_matplotlib_is_loaded_by_the_first_chart_not_by_the_import():

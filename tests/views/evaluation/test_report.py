@@ -1,67 +1,123 @@
-"""The report and the card in a notebook: what comes first, what is folded, what is inert."""
+"""The report and the card in a notebook: what comes first, what is folded, what is inert, in one language."""
 
+import html
 import math
+import re
+import subprocess
+import sys
 
 import pytest
 from support.reports import EVIL, build_report
 
-from qfnb.evaluation.report import Sample, html, html_tables
-from qfnb.views.evaluation import report as evaluation
+from qfnb import _language
+from qfnb.evaluation.report import Sample
+from qfnb.views.evaluation import questions, report as evaluation, usage
+from qfnb.views.evaluation.page import render_page
+
+SANDBOX = {"a": "sandbox", "b": "sandbox"}
 
 
-def tuned_report(n=20):
-    return build_report({"base": [0.0] * n, "tuned": [1.0] * n})
+def tuned_report(n=20, **fields):
+    return build_report({"base": [0.0] * n, "tuned": [1.0] * n}, **fields)
 
 
-def test_the_conclusion_comes_before_the_chart_and_the_numbers():
+def words_of(page):
+    """Return the texts of a page, without stylesheet and tags."""
+    text = re.sub(r"<[^>]+>", " ", re.sub(r"<style>.*?</style>", "", page))
+    return re.sub(r"\s+", " ", html.unescape(text))
+
+
+@pytest.fixture
+def _chinese():
+    _language.choose_language("zh")
+    yield
+    _language.choose_language(None)
+
+
+def test_the_verdict_comes_before_the_numbers_and_the_evidence():
     page = evaluation.html(tuned_report())
-    positions = [page.index(words) for words in ("▲ 更好 better", "<img", "均值 mean", "两两比较 pairs", "用量 usage")]
-    assert positions == sorted(positions)
-    assert "+1.000" in page
+    parts = ("tuned is better than base", "on the same 20 questions", "Means with", "Pairs", "Usage and speed")
+    assert [page.index(words) for words in parts] == sorted(page.index(words) for words in parts)
 
 
 @pytest.mark.parametrize(
     ("first", "last", "lower_is_better", "words"),
     [
-        (0.0, 1.0, False, "更好 better"),
-        (0.0, 1.0, True, "更差 worse"),
-        (1.0, 0.0, False, "更差 worse"),
-        (1.0, 1.0, False, "无法判断 cannot tell"),
+        (0.0, 1.0, False, "b is better than a"),
+        (0.0, 1.0, True, "b is worse than a"),
+        (1.0, 0.0, False, "b is worse than a"),
+        (1.0, 1.0, False, "Cannot tell whether b or a is better"),
     ],
 )
 def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is_better, words):
     report = build_report(
         {"a": [first] * 20, "b": [last] * 20}, lower_is_better=frozenset({"m"} if lower_is_better else ())
     )
-    assert words in html.conclusion_html(report)[0]
-    assert words in evaluation.card_html(report.card())
+    assert f"<strong>{words}</strong>" in evaluation.html(report)
+    assert f"<strong>{words}</strong>" in evaluation.card_html(report.card())
+
+
+def test_interval_number_of_questions_and_test_stand_in_one_sentence():
+    sentence = (
+        "m is higher by 1.000 (95% interval +0.760 to +1.000) on the same 20 questions; exact McNemar test, p < 0.0001."
+    )
+    assert sentence in words_of(evaluation.card_html(tuned_report().card()))
+    assert sentence in evaluation.text(tuned_report())
+
+
+@pytest.mark.usefixtures("_chinese")
+def test_in_chinese_nothing_but_names_is_english():
+    report = build_report({"a": [0.0] * 9 + [None], "b": [1.0] * 10}, origins=SANDBOX, cost={"a": 0.1, "b": 0.2})
+    page = words_of(evaluation.html(report) + evaluation.card_html(report.card()))
+    assert "b 优于 a" in page
+    assert "本地沙盒" in page
+    allowed = "a|b|m|n|p|q\\d+|right|gone|Holm|McNemar|Wilson|qfeval|browse|save|report|html|Tokens|cost_quality|radar"
+    assert not re.findall(rf"(?<![\w-])(?!(?:{allowed})(?![\w-]))[A-Za-z]{{3,}}", page)
+
+
+def test_the_sandbox_mark_is_in_the_heading_the_caption_and_the_texts():
+    report = build_report({"a": [1.0], "b": [0.0]}, origins=SANDBOX)
+    for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
+        assert bundle["text/html"].index("qf-mark") < bundle["text/html"].index("qf-say")
+        assert "models of the local sandbox" in bundle["text/html"]
+        assert "Local sandbox" in bundle["text/plain"]
+        assert "Local sandbox" in bundle["text/markdown"]
+    assert "Local sandbox" not in evaluation.html(build_report({"a": [1.0], "b": [0.0]}))
 
 
 def test_a_report_without_difference_has_the_smallest_detectable_one():
     report = build_report({"a": [0.0, 1.0] * 10, "b": [1.0, 0.0] * 10})
-    assert "20 题能看出的最小差" in html.conclusion_html(report)[0]
-    assert "20 题能看出的最小差" in evaluation.card_html(report.card())
+    for page in (evaluation.html(report), evaluation.card_html(report.card())):
+        assert "20 questions can show a difference of 0.643 or more." in page
 
 
-def test_the_conclusion_counts_failed_rows_with_their_error():
-    lines = html.conclusion_html(build_report({"a": [1.0, None, None], "b": [1.0, 1.0, 0.0]}))
-    assert "a: 1/3 有分 scored, 2 失败 failed" in lines[1]
-    assert "2 × gone" in lines[1]
+def test_missing_answers_are_counted_with_their_commonest_error():
+    page = words_of(evaluation.html(build_report({"a": [1.0, None, None], "b": [1.0, 1.0, 0.0]})))
+    assert "a: 1 of 3 questions have a score, 2 failed; the mean would be 0.333–1.000 if the others" in page
+    assert "2 times: gone" in page
+    assert "Done, 2 failed" in page
 
 
 def test_when_every_row_failed_nothing_is_drawn_and_the_error_is_shown():
-    report = build_report({"a": [None] * 3, "b": [None] * 3})
-    page = evaluation.html(report)
-    assert "没有得分" in html.conclusion_html(report)[0]
-    assert "6 × gone" in page
-    assert "<img" not in page
+    bundle = evaluation.bundle(build_report({"a": [None] * 3, "b": [None] * 3}))
+    assert "No answer has a score." in bundle["text/html"]
+    assert "6 times: gone" in bundle["text/html"]
+    assert "<svg" not in bundle["text/html"]
+    assert "image/png" not in bundle
 
 
 def test_one_model_has_a_mean_and_no_comparison():
-    page = evaluation.html(build_report({"a": [0.0, 1.0, 1.0]}))
-    assert "m 0.667" in page
-    assert "两两比较" not in page
-    assert "regressions" not in page
+    page = words_of(evaluation.html(build_report({"a": [0.0, 1.0, 1.0]})))
+    assert "Evaluation: a" in page
+    assert "0.667 0.208–0.939 3" in page
+    assert "Pairs" not in page
+    assert "got worse" not in page
+
+
+def test_four_models_are_each_compared_with_the_first():
+    page = words_of(evaluation.html(build_report({m: [n * 0.1, 1.0 - n * 0.1] * 6 for n, m in enumerate("abcd")})))
+    assert "Evaluation of 4 models" in page
+    assert [page.count(f"whether {m} or a is better") for m in "bcd"] == [2, 2, 2]  # the verdict, and among the pairs
 
 
 def test_a_report_without_metrics_says_so():
@@ -70,96 +126,96 @@ def test_a_report_without_metrics_says_so():
     assert "no metric" in evaluation.text(report)
 
 
-def test_a_long_summary_is_folded():
-    assert "汇总 summary" not in evaluation.html(build_report({"a": [1.0], "b": [0.0]}))
-    many = build_report({f"m{n}": [1.0, 0.0] for n in range(13)})
-    assert "汇总 summary (13)" in evaluation.html(many)
+def test_no_column_is_empty():
+    page = evaluation.html(tuned_report())
+    assert "If the others" not in page
+    assert "Tokens" not in page
+    assert "Cut off" not in page
 
 
 @pytest.mark.fault("F92")
 def test_hostile_names_and_answers_are_only_text():
     report = build_report({EVIL: [0.0, 1.0], EVIL + "2": [1.0, 0.0]}, metrics=(EVIL,), texts=EVIL)
     for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
-        assert "<img src=x" not in bundle["text/html"]
-        assert "\x1b" not in bundle["text/html"] + bundle["text/plain"]
+        assert "<img" not in bundle["text/html"]
+        assert "<img" not in bundle["text/markdown"]
+        assert "\x1b" not in bundle["text/html"] + bundle["text/plain"] + bundle["text/markdown"]
 
 
-def test_a_key_in_an_answer_is_hidden():
+def test_a_key_in_an_answer_or_a_name_is_hidden():
     key = "bce-v3/ALTAK-" + "a" * 22 + "/" + "b" * 40
-    report = build_report({"a": [0.0, 1.0], "b": [1.0, 0.0]}, texts=key)
-    assert key not in evaluation.html(report) + evaluation.card_html(report.card())
+    report = build_report({"a": [0.0, 1.0], key: [1.0, 0.0]}, texts=key)
+    for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
+        assert not [kind for kind, content in bundle.items() if isinstance(content, str) and key in content]
 
 
-def test_the_bundle_is_the_same_each_time_and_drawn_once():
+def test_a_bundle_has_a_picture_and_is_the_same_each_time():
     report = tuned_report()
     assert evaluation.bundle(report) == evaluation.bundle(report)
+    for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
+        assert list(bundle) == ["text/plain", "text/markdown", "text/html", "image/png"]
+        assert bundle["image/png"].startswith(b"\x89PNG")
 
 
-def test_regressions_show_what_was_deleted_and_inserted():
-    report = build_report({"a": [1.0, 1.0], "b": [0.0, 0.0]})
-    page = evaluation.html(report)
-    assert "退步 regressions (2 / 2)" in page
-    assert '<del style="background:#d5520033">a</del> 0' in page
-    assert ">b</ins> 0" in page
+def test_answers_are_marked_against_the_reference_where_they_are_like_it():
+    assert questions.mark_difference("九点开门", "八点开门") == "<del>九</del><ins>八</ins>点开门"
+    assert "<ins>" not in questions.mark_difference("早上九点开门", "不知道您在问什么")
+    assert questions.mark_difference("", "九点") == questions.mark_difference("九点", "九点") == "九点"
 
 
-def test_long_equal_parts_of_an_answer_are_cut_around_the_difference():
-    before, after = html_tables.mark_difference(
-        (("equal", "同" * 500), ("delete", "旧"), ("insert", "新"), ("equal", "尾"))
-    )
-    assert "… (+420) …" in before
-    assert "旧</del>尾" in before
-    assert "新</ins>尾" in after
-    assert len(after) < 250
+def test_of_a_long_answer_the_parts_around_differences_are_shown():
+    marked = questions.mark_difference("同" * 700 + "旧尾", "同" * 700 + "新尾")
+    assert "… (+620) …" in marked
+    assert marked.endswith("<del>旧</del><ins>新</ins>尾")
+    assert questions.cut_text("长" * 700, 600).endswith("… (100 characters more)")
 
 
-def test_a_long_difference_is_cut_and_counted():
-    before, after = html_tables.mark_difference((("delete", "旧" * 1000), ("insert", "新" * 10)))
-    assert "… (+400)</del>" in before
-    assert after.endswith("新</ins>")
-
-
-def test_a_card_has_verdict_counts_shifts_and_guards():
+def test_a_card_has_counts_shifts_and_guards():
     samples = [
         Sample(model, n, f"q{n}", "right", text, {"m": score}, seconds=seconds, cost=0.001)
         for model, text, score, seconds in (("a", "好" * 3, 1.0, 1.0), ("b", "", 0.0, 2.0))
         for n in range(20)
     ]
-    page = evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
-    for words in ("▼ b 更差 worse", "胜 wins 0 · 负 losses 20 · 平 ties 0", "中位时延 median latency (s)", "(× 2.00)"):
-        assert words in page
-    assert "⚠ 空 empty" in page
+    page = words_of(evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card()))
+    assert "Questions: 0 better, 20 worse, 0 equal." in page
+    assert "Median latency (s) 1 2 +1 (× 2.00)" in page
+    assert "empty answers 0 20 +20" in page
 
 
 def test_a_card_says_how_many_questions_would_tell():
     page = evaluation.card_html(
         build_report({"a": [0.0, 1.0, 0.0, 1.0] * 5, "b": [1.0, 0.0, 0.0, 1.0] * 4 + [1.0] * 4}).card()
     )
-    assert "questions would show this difference" in page
-
-
-def test_the_difference_is_that_of_shared_questions_and_says_so():
-    page = evaluation.card_html(build_report({"a": [0.0, 0.0, 1.0], "b": [1.0, 1.0, None]}).card())
-    assert "<b>m +1.000</b>" in page
-    assert "共同的题 shared questions n = 2" in page
-    assert ">+0.667<" in page
+    assert "questions would show a difference of this size" in page
 
 
 def test_guards_of_many_answers_say_how_many_were_looked_at(monkeypatch):
-    monkeypatch.setattr(evaluation, "MAX_CHECKED_ANSWERS", 3)
+    monkeypatch.setattr(usage, "MAX_CHECKED_ANSWERS", 3)
     samples = [Sample(model, n, "q", "right", "", {"m": 1.0}) for model in "ab" for n in range(5)]
     page = evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
-    assert "⚠ 空 empty (前 first 3)" in page
+    assert "empty answers (of the first 3)" in page
 
 
 def test_a_card_of_failed_rows_has_no_nan_in_its_words():
     card = build_report({"a": [None] * 3, "b": [1.0] * 3}).card()
-    assert "nan" not in evaluation.card_html(card)
-    assert "无法判断" in evaluation.card_html(card)
+    page = words_of(evaluation.card_html(card))
+    assert not re.search(r"\bnan\b", page)
+    assert "No question has a score of both models." in page
     assert math.isnan(card.difference)
 
 
-def test_the_interval_method_is_a_column_of_pages_and_not_of_the_narrower_notebook():
-    report = tuned_report()
-    assert "方法 method" not in evaluation.html(report)
-    assert "方法 method" in html.render_page(report)
+def test_a_page_is_unfolded_and_has_the_answers_in_a_fold():
+    page = render_page(tuned_report(origins={"base": "sandbox"}))
+    assert "<title>Evaluation: tuned and base · Local sandbox</title>" in page
+    assert page.count("<details>") == page.count("<details open>") - 4 == 1
+
+
+def test_values_show_themselves_without_the_magics():
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell; shell = InteractiveShell.instance(); import qfnb\n"
+        "from qfnb.evaluation.report import EvaluationResult, Sample\n"
+        "report = EvaluationResult((Sample('a', 0, 'q', 'r', 'r', {'m': 1.0}),), ('a',), ('m',))\n"
+        "print(sorted(shell.display_formatter.format(report)[0]))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "['image/png', 'text/html', 'text/markdown', 'text/plain']" in shown

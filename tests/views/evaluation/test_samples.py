@@ -82,8 +82,8 @@ def test_unknown_options_are_refused(wrong):
 def test_only_one_page_is_drawn_and_a_page_beyond_the_end_is_the_last_one():
     view = browse(report_of(*[("a", 1.0, "b", 0.0)] * 34)).choose(page=9)
     bundle = sample_table.bundle(view.pages, view.selection)
-    assert "31–34 / 34" in bundle["text/plain"]
-    assert bundle["text/html"].count("<table") == 4
+    assert "Questions 31–34 of 34" in bundle["text/plain"]
+    assert bundle["text/html"].count('qf-cols">') == 4
     assert view.choose(show="failed").selection.page == 0
 
 
@@ -96,12 +96,12 @@ def test_ten_thousand_rows_are_searched_and_sorted():
 
 def test_differences_are_marked_and_a_failure_is_no_difference():
     view = browse(REPORT)
-    page = sample_table.bundle(view.pages, view.choose(search="#4").selection)["text/html"]
-    assert re.search(r"<del [^>]*>九</del>点", page)
-    assert re.search(r"<ins [^>]*>早上八</ins>点", page)
+    page = sample_table.bundle(view.pages, view.choose(search="#1").selection)["text/html"]
+    assert "<del>九</del><ins>八</ins>点" in page
+    assert '<p class="qf-text">九点</p>' in page
     failed = sample_table.bundle(view.pages, view.choose(search="#3").selection)["text/html"]
-    assert "✘ ServerError: busy" in failed
-    assert "<del" not in failed
+    assert "ServerError: busy" in failed
+    assert "<del>" not in failed.replace("<del>missing</del>", "")
 
 
 @pytest.mark.fault("F92")
@@ -111,18 +111,20 @@ def test_hostile_texts_are_inert(attack):
     report = EvaluationResult(rows, (attack, "b"), ("m",))
     view = browse(report)
     page = sample_table.bundle(view.pages, view.selection)
-    assert set(re.findall(r"<(\w+)", page["text/html"])) <= {"div", "b", "table", "tr", "th", "td"}
+    assert set(re.findall(r"<(\w+)", page["text/html"])) <= {
+        "style", "div", "section", "header", "h3", "h4", "span", "article", "small", "p", "ins", "del",
+    }  # fmt: skip
     assert "\x1b" not in page["text/plain"]
 
 
 def test_a_long_answer_is_cut_and_says_so():
     page = sample_table.bundle(*_view(report_of(("长" * 5000, 1.0, "短", 0.0))))["text/html"]
-    assert "3,000 字 more characters" in page
+    assert "(3,000 characters more)" in page
 
 
 def test_one_model_has_one_column_and_no_metric_is_no_error():
     alone = EvaluationResult((sample("only", 0, "九点", 1.0),), ("only",), ("m",))
-    assert sample_table.bundle(*_view(alone))["text/html"].count("<th") == 1
+    assert sample_table.bundle(*_view(alone))["text/html"].count('<article class="s') == 1
     failed = EvaluationResult((sample("only", 0, "", 0.0, error="Timeout"),), ("only",), ())
     assert "Timeout" in sample_table.bundle(*_view(failed))["text/plain"]
     SampleControls(browse(failed)).build()
@@ -132,18 +134,19 @@ def test_a_terminal_gets_a_page_without_controls(monkeypatch, capsys):
     monkeypatch.setattr(display, "display_mode", lambda: "text")
     before = set(_instances)
     browse(REPORT).show()
-    assert "1–6 / 6" in capsys.readouterr().out
+    assert "Questions 1–6 of 6" in capsys.readouterr().out
     assert set(_instances) == before
 
 
-def test_the_controls_are_twelve_models_and_do_what_a_person_wants():
+def test_the_controls_are_seventeen_models_and_do_what_a_person_wants():
     before = set(_instances)
     view = SampleBrowser(report_of(*[("九点", 1.0, "八点", n / 20) for n in range(15)]))
     desk = SampleControls(view)
     box = desk.build()
     desk.draw(view.selection)
-    assert len(set(_instances) - before) <= 12
-    desk._page_box.value = 2
+    assert len(set(_instances) - before) <= 17
+    assert desk._back.disabled
+    desk._next.click()
     assert view.selection.page == 1
     desk.draw(view.selection)
     desk._pick_box.value = (14,)
@@ -154,7 +157,8 @@ def test_the_controls_are_twelve_models_and_do_what_a_person_wants():
     assert view.selection.search == "#7"
     desk._filter_box.value = "improved"
     desk.draw(view.selection)
-    assert "没有符合" in desk._page_html.value
+    assert "No question matches." in desk._page.value
+    assert dict(desk._filter_box.options)["Worse 15"] == "regressed"
     assert desk._pick_box.options == ()
     display.close_widget(box)
     assert set(_instances) == before

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ...._language import tr
 from ....evaluation.report import ReportData
-from ....evaluation.report.text import to_html, to_plain
+from ....evaluation.report.text import to_markdown, to_plain
+from ... import components
+from ...components import Html
 from ...display import Bundle
-from ...text import image_html
 from .comparison import cost_quality, radar, win_rates
 from .scores import bars, distributions
 from .style import Chart, ChartNotDrawn
@@ -30,7 +32,7 @@ _CHARTS: Final[dict[int, Charts]] = {}
 
 @dataclass(frozen=True)
 class Charts:
-    """Charts of a report, by kind; can be iterated, and given to `report.save` as `pictures`.
+    """Charts of a report, by kind; can be iterated.
 
     Attributes:
         by_kind: the charts.
@@ -66,29 +68,26 @@ def all_charts(report: ReportData) -> Charts:
 
 def chart_bundle(chart: Chart) -> Bundle:
     """Return a chart in every format."""
-    return {"text/plain": to_plain(repr(chart)), "text/html": chart_html(chart)}
+    return charts_bundle(Charts({chart.title: chart}, {})) | {"text/plain": to_plain(repr(chart))}
 
 
 def charts_bundle(charts: Charts) -> Bundle:
-    """Return charts in every format."""
-    charts_html = "".join(chart_html(chart, hint=not index) for index, chart in enumerate(charts))
-    return {"text/plain": to_plain(repr(charts)), "text/html": f"<div>{charts_html}{left_out_html(charts)}</div>"}
+    """Return charts in every format; the picture is the first one."""
+    markdown = [f"**{to_markdown(chart.title)}**\n\n{to_markdown(chart.alt)}" for chart in charts]
+    drawn = {"image/png": charts[0].png} if len(charts) else {}
+    return {
+        "text/plain": to_plain(repr(charts)),
+        "text/markdown": "\n\n".join(markdown),
+        "text/html": components.output(components.panel(tr("Charts"), charts_html(charts)), parts=("CHART",)),
+        **drawn,
+    }
 
 
-def chart_html(chart: Chart, *, hint: bool = True) -> str:
-    """Return a chart with its title, the names that its letters stand for, and how to get a font."""
-    lines = (line for line in chart.captions() if hint or line != chart.hint)
-    below = "".join(f"<div>{to_html(line)}</div>" for line in lines)
-    return (
-        f'<div style="margin:8px 0"><div><b>{to_html(chart.title)}</b></div>'
-        f"{image_html(chart.png, 'image/png', to_plain(chart.alt))}{below}</div>"
-    )
-
-
-def left_out_html(charts: Charts) -> str:
-    """Return the reasons for the charts that are missing as HTML."""
-    lines = "".join(f"<div>{kind}: {to_html(reason)}</div>" for kind, reason in charts.left_out.items())
-    return f'<div style="opacity:0.75">未画 / not drawn:{lines}</div>' if lines else ""
+def charts_html(charts: Charts) -> Html:
+    """Return charts one below the other, and why others are missing."""
+    lines = [f"{kind}: {reason}" for kind, reason in charts.left_out.items()]
+    reasons = components.dim_lines(tr("Not drawn:"), *map(to_plain, lines)) if lines else Html("")
+    return components.join([*(chart.html for chart in charts), reasons])
 
 
 def _draw_all(report: ReportData) -> Charts:
@@ -96,7 +95,7 @@ def _draw_all(report: ReportData) -> Charts:
     for kind, draw in CHART_KINDS.items():
         try:
             if not report.metric_names:
-                raise ChartNotDrawn("没有指标 / the report has no metric")
+                raise ChartNotDrawn(tr("the report has no metric"))
             charts[kind] = draw(report)
         except ChartNotDrawn as reason:
             left_out[kind] = str(reason)

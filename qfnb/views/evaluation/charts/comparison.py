@@ -1,20 +1,31 @@
 """Charts that compare models: win rates, a radar of metrics, cost against quality."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
+from ...._language import tr, tr_noop
 from ....evaluation.report import ReportData
-from ....evaluation.report.text import format_score
+from ....evaluation.report.text import format_score, metric_title
 from ....evaluation.stats.aggregates import Comparison, Score, Usage
-from . import style
-from .fonts import bilingual, index_letter
-from .scores import describe_mean, scale_of, scored_metrics
-from .style import SMALL_SIZE, TEXT_COLOR, TEXT_SIZE, Chart, ChartNotDrawn
+from ...plot import LEFT, WIDTH, format_tick, linear_ticks
+from .drawing import Drawing, width_of
+from .fonts import index_letter
+from .scores import describe_score, scale_of, scored_metrics
+from .style import Chart, ChartLabels, ChartNotDrawn
 
-LOSS_COLOR, TIE_COLOR, WIN_COLOR = (213, 94, 0), (240, 240, 240), (0, 114, 178)
 MIN_RADAR_METRICS: Final = 3
 """Metrics that a radar takes."""
+
+CELL_WIDTH, CELL_HEIGHT = 118, 44
+"""Of the table of win rates at most, in pixels."""
+
+RADIUS: Final = 120
+COSTS: Final[tuple[tuple[str, str, Callable[[Usage], float]], ...]] = (
+    (tr_noop("Cost and quality"), tr_noop("CNY per 1,000 answers"), lambda usage: usage.cost_per_1000),
+    (tr_noop("Speed and quality"), tr_noop("median latency in seconds"), lambda usage: usage.latency_p50),
+)
+"""What is shown against quality, the first one that is known: title, unit, and how a model's usage gives it."""
 
 
 def win_rates(report: ReportData, metric: str | None = None) -> Chart:
@@ -34,19 +45,14 @@ def win_rates(report: ReportData, metric: str | None = None) -> Chart:
             pairs[pair.candidate, pair.baseline] = pair
             pairs[pair.baseline, pair.candidate] = pair.swapped()
     if not any(pair.test.n for pair in pairs.values()):
-        raise ChartNotDrawn("胜率需要两个有得分的模型 / win rates take two models with scores on the same questions")
-    names, size = style.chart_labels(report, [name]), len(report.models)
-    fig = style.new_figure(1.5 + size * max(0.62, 0.17 * names.models.lines))
-    axes = fig.subplots()
-    _set_up_table(axes, report, names)
-    for (row, column), pair in pairs.items():
-        _draw_cell(axes, report.models.index(row), report.models.index(column), pair, size)
-    axes.set_title(names.metrics[name], fontsize=TEXT_SIZE, color=TEXT_COLOR, loc="left")
-    rate_key = bilingual("行对列的胜率:", "row against column: wins / (wins + losses)")
-    count_key = bilingual("胜 : 负 (平);", "wins : losses (ties);   * beyond chance, Holm")
-    axes.set_xlabel(f"{rate_key}\n{count_key}", fontsize=SMALL_SIZE, color=TEXT_COLOR)
-    description = "; ".join(_describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n)
-    return names.build_chart(fig, "胜率 / win rates", f"Win rates by {name}: {description}.")
+        raise ChartNotDrawn(tr("win rates take two models with scores on the same questions"))
+
+    def draw(labels: ChartLabels) -> Drawing:
+        return _draw_table(report, pairs, labels)
+
+    words = "; ".join(_describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n)
+    title = tr("How often the row beats the column, by {metric}", metric=metric_title(name))
+    return Chart(title, tr("Win rates by {metric}: {words}.", metric=name, words=words), report, [name], draw)
 
 
 def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
@@ -60,22 +66,17 @@ def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
         InvalidArgumentError: there are fewer than three such metrics.
     """
     means = {(score.metric, score.model): score.mean for score in report.model_scores}
-    chosen, (low, high) = _comparable_metrics(report, scored_metrics(report, metrics), means)
-    names = style.chart_labels(report, chosen)
-    angles = [2 * math.pi * index / len(chosen) for index in range(len(chosen))]
-    fig = style.new_figure(4.4 + 0.2 * len(report.models))
-    axes = fig.subplots(subplot_kw={"projection": "polar"})
-    _set_up_radar(axes, angles, [names.metrics[name] for name in chosen], low, high)
-    handles = []
-    for index, model in enumerate(report.models):
-        values = [means[name, model] for name in chosen]
-        handles += axes.plot([*angles, angles[0]], [*values, values[0]], clip_on=False, **style.marker_style(index))
-    style.add_legend(fig, handles, [_one_line(names.models[model]) for model in report.models])
-    left_out = [name for name in report.metric_names if name not in chosen]
-    description = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
-    note = f" Not on it, for another scale or missing means: {', '.join(left_out)}." if left_out else ""
-    alt = f"Radar of means, {low:g} to {high:g}: {description}.{note}"
-    return names.build_chart(fig, "雷达图 / radar", alt)
+    chosen, scale = _comparable_metrics(report, scored_metrics(report, metrics), means)
+
+    def draw(labels: ChartLabels) -> Drawing:
+        return _draw_radar(report, chosen, scale, means, labels)
+
+    words = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
+    alt = tr("Means from {low} to {high}: {words}.", low=f"{scale[0]:g}", high=f"{scale[1]:g}", words=words)
+    if left_out := [name for name in report.metric_names if name not in chosen]:
+        note = tr("Not shown, for another scale or missing means: {names}.", names=", ".join(left_out))
+        alt = f"{alt} {note}"
+    return Chart(tr("Strengths of the models, by metric"), alt, report, chosen, draw)
 
 
 def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
@@ -89,75 +90,78 @@ def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
         InvalidArgumentError: fewer than two models have a known cost (or latency) and a mean.
     """
     name = report.resolve_metric(metric)
-    kinds: tuple[tuple[str, str, Callable[[Usage], float]], ...] = (
-        ("成本 cost", bilingual("元 / 千次回答,", "CNY per 1,000 answers"), lambda u: u.cost_per_1000),
-        ("时延 latency", bilingual("中位时延 (秒),", "median latency in seconds"), lambda u: u.latency_p50),
-    )
     scores = {score.model: score for score in report.model_scores if score.metric == name and score.n}
-    for kind, unit, read_usage in kinds:
-        cost_by_model = {usage.model: read_usage(usage) for usage in report.model_usage}
-        shown_models = [m for m in report.models if m in scores and math.isfinite(cost_by_model[m])]
-        if len(shown_models) > 1 and any(cost_by_model[m] > 0 for m in shown_models):
-            return _draw_scatter(
-                report, name, f"{kind} 与质量 / against quality", unit, cost_by_model, scores, shown_models
-            )
-    raise ChartNotDrawn("需要两个已知成本或时延的模型 / it takes two models whose cost or latency is known")
+    for title, unit, read_usage in COSTS:
+        costs = {usage.model: read_usage(usage) for usage in report.model_usage}
+        models = [model for model in report.models if model in scores and math.isfinite(costs[model])]
+        if len(models) > 1 and any(costs[model] > 0 for model in models):
+            return _cost_chart(report, name, (tr(title), tr(unit)), {model: costs[model] for model in models}, scores)
+    raise ChartNotDrawn(tr("it takes two models whose cost or latency is known"))
 
 
-def _set_up_table(axes: Any, report: ReportData, names: style.ChartLabels) -> None:
-    """Set up the table of pairs: names on the left, their letters on top."""
+def _cost_chart(
+    report: ReportData, metric: str, words: tuple[str, str], costs: Mapping[str, float], scores: Mapping[str, Score]
+) -> Chart:
+    title, unit = words
+    numbers = "; ".join(f"{model}: {costs[model]:.4g}, {describe_score(scores[model])}" for model in costs)
+    alt = tr("{title}, {unit} and {metric}: {words}.", title=title, unit=unit, metric=metric, words=numbers)
+    if missing := [model for model in report.models if model not in costs]:
+        note = tr("Not known for {models}.", models=", ".join(missing))
+        alt = f"{alt} {note}"
+
+    def draw(labels: ChartLabels) -> Drawing:
+        return _draw_scatter(report, metric, unit, costs, scores, labels)
+
+    return Chart(title, alt, report, [metric], draw)
+
+
+def _draw_table(report: ReportData, pairs: Mapping[tuple[str, str], Comparison], labels: ChartLabels) -> Drawing:
+    """Draw a cell for each pair: the row's model against the column's."""
     size = len(report.models)
+    names = [labels.models[model] for model in report.models]
     letters = [index_letter(index) for index in range(size)]
-    labels = [names.models[model] for model in report.models]
-    tops = labels
-    if not names.models.legend and size > 2:
-        tops, labels = letters, [f"{label}  {short}" for label, short in zip(labels, letters, strict=True)]
-    style.style_axes(axes)
-    axes.set_xlim(0, size)
-    axes.set_ylim(size, 0)
-    axes.set_xticks([index + 0.5 for index in range(size)], tops)
-    axes.set_yticks([index + 0.5 for index in range(size)], labels)
-    axes.xaxis.tick_top()
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    is_lettered = not labels.models.legend and any(width_of(name) > CELL_WIDTH - 8 for name in names)
+    rows = [f"{letter}  {name}" for letter, name in zip(letters, names, strict=True)] if is_lettered else names
+    left = 16 + max(map(width_of, rows))
+    width = min(CELL_WIDTH, (WIDTH - left) / size)
+    drawing = Drawing(34 + size * CELL_HEIGHT + 26)
+    for index, (name, short) in enumerate(zip(rows, letters if is_lettered else names, strict=True)):
+        drawing.text(0, 34 + (index + 0.5) * CELL_HEIGHT, name)
+        drawing.text(left + (index + 0.5) * width, 18, short, "middle")
+    for (row, column), pair in pairs.items():
+        x, y = left + report.models.index(column) * width, 34 + report.models.index(row) * CELL_HEIGHT
+        _draw_cell(drawing, x, y, width, pair)
+    key = tr("wins : losses (ties); * beyond chance, Holm-corrected")
+    drawing.text(left, drawing.height - 10, key)
+    return drawing
 
 
-def _draw_cell(axes: Any, row: int, column: int, pair: Comparison, size: int) -> None:
-    """Draw a cell: the row's model against the column's."""
-    from matplotlib.patches import Rectangle  # noqa: PLC0415 - a chart is being drawn
-
+def _draw_cell(drawing: Drawing, x: float, y: float, width: float, pair: Comparison) -> None:
     test = pair.test
     decided = test.wins + test.losses
-    share = test.wins / decided if decided else 0.5
-    fill = _win_rate_color(share)
-    axes.add_patch(Rectangle((column + 0.02, row + 0.02), 0.96, 0.96, facecolor=fill, edgecolor=TEXT_COLOR))
-    rate = f"{share:.0%}" if decided else ("=" if test.n else "n/a")
-    counts = f"\n{test.wins:,} : {test.losses:,} ({test.ties:,})" if test.n and size <= 7 else ""
-    dark = sum(weight * part for weight, part in zip((0.3, 0.59, 0.11), fill, strict=True)) < 0.52
-    axes.text(
-        column + 0.5,
-        row + 0.5,
-        f"{rate}{'*' if pair.is_significant else ''}{counts}",
-        ha="center",
-        va="center",
-        fontsize=max(5.5, min(TEXT_SIZE, 62 / size)),
-        color="white" if dark else "black",
-    )
-
-
-def _win_rate_color(share: float) -> tuple[float, ...]:
-    """Return the colour of a win rate: orange for none, pale for half, blue for all."""
-    end, strength = (WIN_COLOR if share > 0.5 else LOSS_COLOR), abs(share - 0.5) * 2
-    return tuple((a + (b - a) * strength) / 255 for a, b in zip(TIE_COLOR, end, strict=True))
+    share = test.wins / decided if decided else 0.0
+    drawing.box(x + 1, y + 1, width - 2, CELL_HEIGHT - 2, 1, 0.06 + 0.36 * share, _describe_pair(pair))
+    rate = f"{share:.0%}" if decided else ("=" if test.n else "–")
+    star = "*" if pair.is_significant else ""
+    has_counts = bool(test.n) and width >= 84
+    drawing.text(x + width / 2, y + CELL_HEIGHT / 2 - 9 * has_counts, f"{rate}{star}", "middle", is_strong=True)
+    if has_counts:
+        counts = f"{test.wins:,} : {test.losses:,} ({test.ties:,})"
+        drawing.text(x + width / 2, y + CELL_HEIGHT / 2 + 9, counts, "middle")
 
 
 def _describe_pair(pair: Comparison) -> str:
     test = pair.test
     decided = test.wins + test.losses
-    share = f"{test.wins / decided:.0%} of those decided" if decided else "none decided"
-    significance = ", beyond chance" if pair.is_significant else ""
-    counts = f"{test.wins} wins, {test.losses} losses, {test.ties} ties"
-    return f"{pair.candidate} vs {pair.baseline}: {counts}, {share}{significance}"
+    return tr(
+        "{tuned} against {base}: {wins} wins, {losses} losses, {ties} ties, {share}",
+        tuned=pair.candidate,
+        base=pair.baseline,
+        wins=test.wins,
+        losses=test.losses,
+        ties=test.ties,
+        share=tr("{share} of those decided", share=f"{test.wins / decided:.0%}") if decided else tr("none decided"),
+    )
 
 
 def _comparable_metrics(
@@ -171,61 +175,84 @@ def _comparable_metrics(
     common_metrics = [name for name, scale in scales.items() if scale == common]
     if len(common_metrics) < MIN_RADAR_METRICS:
         raise ChartNotDrawn(
-            f"雷达图需要 {MIN_RADAR_METRICS} 个同尺度的指标 / a radar takes {MIN_RADAR_METRICS} metrics on one "
-            "scale of which higher scores are better, with a mean for each model; "
-            f"this report has {len(common_metrics)}"
+            tr(
+                "a radar takes {n} metrics on one scale of which higher scores are better, with a mean for each model; "
+                "this report has {count}",
+                n=MIN_RADAR_METRICS,
+                count=len(common_metrics),
+            )
         )
     return common_metrics, common
 
 
-def _set_up_radar(axes: Any, angles: Sequence[float], labels: Sequence[str], low: float, high: float) -> None:
-    style.style_axes(axes, polar=True)
-    axes.set_theta_offset(math.pi / 2)
-    axes.set_theta_direction(-1)
-    axes.set_xticks(angles, labels)
-    for label, angle in zip(axes.get_xticklabels(), angles, strict=True):
-        side = math.sin(angle)
-        label.set_horizontalalignment("center" if abs(side) < 0.2 else "left" if side > 0 else "right")
-    axes.set_ylim(low, high)
-    ticks = [low + (high - low) * part for part in (0.25, 0.5, 0.75, 1)]
-    axes.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
-    axes.set_rlabel_position(180 / len(angles))
+def _draw_radar(
+    report: ReportData,
+    metrics: Sequence[str],
+    scale: tuple[float, float],
+    means: Mapping[tuple[str, str], float],
+    labels: ChartLabels,
+) -> Drawing:
+    drawing, centre = Drawing(2 * RADIUS + 84), (WIDTH * 0.34, RADIUS + 42)
+    legend = min(WIDTH - 232.0, WIDTH - 8 - max(width_of(labels.models[model]) for model in report.models))
+    low, high = scale
+
+    def point(number: int, value: float) -> tuple[float, float]:
+        angle, length = 2 * math.pi * number / len(metrics), RADIUS * (value - low) / (high - low)
+        return centre[0] + length * math.sin(angle), centre[1] - length * math.cos(angle)
+
+    ticks = [tick for tick in linear_ticks(low, high, 4) if low < tick <= high]
+    for tick in ticks:
+        drawing.line([point(number, tick) for number in (*range(len(metrics)), 0)], "g")
+        drawing.text(centre[0] + 4, point(0, tick)[1] + 8, format_tick(tick))
+    for number, metric in enumerate(metrics):
+        drawing.line([centre, point(number, high)], "g")
+        x, y = point(number, high + 0.12 * (high - low))
+        side = x - centre[0]
+        drawing.text(x, y, labels.metrics[metric], "middle" if abs(side) < 12 else "start" if side > 0 else "end")
+    for index, model in enumerate(report.models):
+        corners = [point(number, means[metric, model]) for number, metric in enumerate(metrics)]
+        drawing.curve([*corners, corners[0]], index + 1)
+        for (x, y), metric in zip(corners, metrics, strict=True):
+            drawing.dot(x, y, index + 1, f"{model}, {metric_title(metric)}: {format_score(means[metric, model])}")
+        y = 24 + 20 * index
+        drawing.dot(legend - 14, y, index + 1, model)
+        drawing.text(legend, y, labels.models[model], is_strong=True)
+    return drawing
 
 
 def _draw_scatter(
     report: ReportData,
     metric: str,
-    title: str,
     unit: str,
-    cost_by_model: dict[str, float],
-    scores: dict[str, Score],
-    shown_models: Sequence[str],
-) -> Chart:
-    """Draw the models as points with the interval of their mean."""
-    names = style.chart_labels(report, [metric])
-    fig = style.new_figure(3.8 + 0.2 * len(shown_models))
-    axes = fig.subplots()
-    style.style_axes(axes)
-    handles = []
-    for model in shown_models:
-        score, how = scores[model], style.marker_style(report.models.index(model)) | {"linestyle": "none"}
-        bounds = score.interval.low, score.interval.high
-        ends = [bound if math.isfinite(bound) else score.mean for bound in bounds]
-        axes.plot([cost_by_model[model]] * 2, ends, color=TEXT_COLOR, linewidth=1.8, marker="_", markersize=9)
-        handles += axes.plot([cost_by_model[model]], [score.mean], **how)
-    axes.set_xlim(0, 1.12 * max(cost_by_model[model] for model in shown_models))
-    axes.margins(y=0.12)
-    axes.set_xlabel(unit, fontsize=TEXT_SIZE, color=TEXT_COLOR)
-    axes.set_ylabel(names.metrics[metric], fontsize=TEXT_SIZE, color=TEXT_COLOR)
-    style.add_legend(fig, handles, [_one_line(names.models[model]) for model in shown_models])
-    description = "; ".join(
-        f"{model}: {cost_by_model[model]:.4g}, {describe_mean(scores[model])}" for model in shown_models
-    )
-    left_out = [model for model in report.models if model not in shown_models]
-    note = f" Not known for {', '.join(left_out)}." if left_out else ""
-    alt = f"{title}, {unit} and {metric} with 95 % intervals: {description}.{note}"
-    return names.build_chart(fig, title, alt)
+    costs: Mapping[str, float],
+    scores: Mapping[str, Score],
+    labels: ChartLabels,
+) -> Drawing:
+    """Draw the models as points with the interval of their mean, each with its name beside it."""
+    drawing, top, bottom, right = Drawing(300), 30, 252, WIDTH - 210
+    bounds = [v for m in costs for v in (scores[m].mean, scores[m].interval.low, scores[m].interval.high)]
+    finite = [value for value in bounds if math.isfinite(value)]
+    y_ticks, x_ticks = linear_ticks(min(finite), max(finite), 4), linear_ticks(0.0, max(costs.values()), 4)
 
+    def height(value: float) -> float:
+        return bottom - (bottom - top) * (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
 
-def _one_line(label: str) -> str:
-    return label.replace("\n", "")
+    for tick in y_ticks:
+        drawing.line([(LEFT, height(tick)), (right, height(tick))], "g")
+        drawing.text(LEFT - 8, height(tick), format_tick(tick), "end")
+    drawing.axis(LEFT, right, bottom, 0.0, x_ticks[-1], top=bottom - 4)
+    drawing.text(0, 12, labels.metrics[metric], is_strong=True)
+    drawing.text(right + 14, bottom + 12, unit)
+    names: list[float] = []
+    for model in sorted(costs, key=lambda name: -scores[name].mean):
+        score, series = scores[model], report.models.index(model) + 1
+        x, y = LEFT + (right - LEFT) * costs[model] / x_ticks[-1], height(score.mean)
+        ends = [height(end) for end in (score.interval.low, score.interval.high) if math.isfinite(end)]
+        drawing.line([(x, ends[0] if ends else y), (x, ends[-1] if ends else y)], "e", width=1.6)
+        drawing.dot(x, y, series, f"{costs[model]:.4g} · {describe_score(score)}")
+        names.append(max(y, names[-1] + 17) if names else y)
+        is_left = x + 14 + width_of(labels.models[model]) > WIDTH
+        drawing.text(
+            x + (-11 if is_left else 11), names[-1], labels.models[model], "end" if is_left else "start", is_strong=True
+        )
+    return drawing

@@ -3,21 +3,20 @@
 import functools
 import string
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ...._language import tr, tr_noop
 from ....evaluation.report.text import to_plain
 
 LATIN: Final = "DejaVu Sans"  # comes with matplotlib
-FONT_HINT: Final = (
-    "图中的汉字需要中文字体 / Chinese names need a Chinese font: `apt install fonts-noto-cjk`, "
+FONT_HINT: Final = tr_noop(
+    "Chinese names in pictures need a Chinese font: `apt install fonts-noto-cjk`, "
     "or a file such as NotoSansCJKsc-Regular.otf in ~/.fonts; then restart the kernel"
 )
-LINE_COLUMNS: Final = 18
-MAX_LINES: Final = 3
-_CLOSING_MARKS: Final = "，。、；：！？）】》」』”’),.;:!?]}"
-"""A label has at most MAX_LINES lines of LINE_COLUMNS columns (a Chinese character takes two)."""
+LABEL_COLUMNS: Final = 36
+"""Width of a label at most; a Chinese character takes two columns."""
 
 _PREFERRED_FONTS: Final = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "PingFang SC",
@@ -31,33 +30,33 @@ _PREFERRED_FONTS: Final = (
 class NameLabels:
     """Names as a chart shows them."""
 
-    labels: dict[str, str]  # {name: label}, of a few lines each
+    labels: Mapping[str, str]  # {name: label}
     legend: tuple[tuple[str, str], ...] = ()  # (letter, name), where labels are letters
     hint: str = ""  # how to install a font, when one is missing
 
     def __getitem__(self, name: str) -> str:
         return self.labels[name]
 
-    @property
-    def lines(self) -> int:
-        """Lines of the longest label."""
-        return max((label.count("\n") + 1 for label in self.labels.values()), default=1)
 
+def build_labels(titles: Mapping[str, str], prefix: str = "", *, is_picture: bool = True) -> NameLabels:
+    """Return labels for names: their titles, or a letter for each of them when one cannot be shown.
 
-def build_labels(names: Sequence[str], prefix: str = "") -> NameLabels:
-    """Return labels for names: the names, or a letter for each of them when one cannot be shown."""
-    cleaned = {name: " ".join(to_plain(name).split()) for name in names}
-    wrapped = {name: "\n".join(_wrap_label(text)) for name, text in cleaned.items()}
-    is_short_enough = all(label.strip() and label.count("\n") < MAX_LINES for label in wrapped.values())
-    is_drawable = all(map(has_glyphs, cleaned.values()))
-    if is_short_enough and is_drawable and len(set(wrapped.values())) == len(names):
-        return NameLabels(wrapped)
-    letters = {name: f"{prefix}{index + 1}" if prefix else index_letter(index) for index, name in enumerate(names)}
+    Args:
+        titles: {name: title}.
+        prefix: of numbers that are used instead of letters.
+        is_picture: whether a font of this computer must have the characters.
+    """
+    cleaned = {name: " ".join(to_plain(title).split()) for name, title in titles.items()}
+    is_short_enough = all(0 < display_width(text) <= LABEL_COLUMNS for text in cleaned.values())
+    is_drawable = not is_picture or all(map(has_glyphs, cleaned.values()))
+    if is_short_enough and is_drawable and len(set(cleaned.values())) == len(cleaned):
+        return NameLabels(cleaned)
+    letters = {name: f"{prefix}{index + 1}" if prefix else index_letter(index) for index, name in enumerate(titles)}
     has_chinese = any(_is_chinese(char) for text in cleaned.values() for char in text)
     return NameLabels(
         letters,
         tuple((letters[name], text) for name, text in cleaned.items()),
-        FONT_HINT if has_chinese and not chinese_font() else "",
+        tr(FONT_HINT) if is_picture and has_chinese and not chinese_font() else "",
     )
 
 
@@ -93,9 +92,11 @@ def display_width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def bilingual(chinese_text: str, english: str) -> str:
-    """Return a chart's text in both languages, or in English without a Chinese font."""
-    return f"{chinese_text} {english}" if chinese_font() else english
+def cut_to_width(text: str, columns: int) -> str:
+    """Return the beginning of a text that is not wider than a number of columns."""
+    while display_width(text) > columns:
+        text = f"{text[:-2]}…"
+    return text
 
 
 def _load_face(family: str) -> Any:
@@ -115,16 +116,3 @@ def _has_chinese(path: Any) -> bool:
 
 def _is_chinese(char: str) -> bool:
     return "\u2e80" <= char <= "\u9fff" or "\uf900" <= char <= "\uffef"
-
-
-def _wrap_label(text: str) -> list[str]:
-    """Return lines of at most LINE_COLUMNS columns, broken at a space or after - _ / where possible."""
-    lines, line = [], ""
-    for char in text:
-        if display_width(line + char) > LINE_COLUMNS and char not in _CLOSING_MARKS:
-            cut = max(line.rfind(mark) for mark in " -_/") + 1
-            cut = cut if cut > LINE_COLUMNS // 2 else len(line)
-            lines.append(line[:cut])
-            line = line[cut:]
-        line += char
-    return [*lines, line]

@@ -3,16 +3,20 @@
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from ...._language import tr
 from ....evaluation.report import ReportData
-from ....evaluation.report.text import format_interval, format_score
+from ....evaluation.report.text import NO_VALUE, format_interval, format_score, verdict_sentence
 from ....evaluation.stats.aggregates import Score
-from . import style
-from .fonts import bilingual
-from .style import SMALL_SIZE, TEXT_COLOR, Chart, ChartNotDrawn
+from ...plot import linear_ticks
+from .drawing import Drawing, width_of
+from .style import Chart, ChartLabels, ChartNotDrawn
 
 BINS: Final = 20
+RIGHT: Final = 540  # right end of the plots; their numbers stand behind it
+ROW, HEAD, AXIS = 26, 30, 24
+"""Heights of a model's row, of a metric's title, and of an axis, in pixels."""
 
 
 def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
@@ -25,17 +29,24 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     Raises:
         InvalidArgumentError: no answer has a score.
     """
-    chosen, names, fig, grid = _metric_panels(report, metrics)
+    chosen = scored_metrics(report, metrics)
     scores = {(score.metric, score.model): score for score in report.model_scores}
-    for axes, metric in zip(grid, chosen, strict=True):
-        rows = [scores[metric, model] for model in report.models]
-        low, high = _axis_range(report, metric, rows)
-        _set_axis_scale(axes, low, high, 0.45 if len(chosen) > 1 else 0.25)
-        for index, score in enumerate(rows):
-            _draw_bar(axes, style.row_base(index, len(rows)) + 0.4, index, score, low)
-    descriptions = "; ".join(_describe_bar(scores[metric, model]) for metric in chosen for model in report.models)
-    alt = f"Bars, means with 95 % intervals: {descriptions}."
-    return names.build_chart(fig, "均值与 95 % 区间 / means with 95 % intervals", alt)
+
+    def draw(labels: ChartLabels) -> Drawing:
+        drawing, left = Drawing(), _left_edge(labels)
+        for metric in chosen:
+            rows = [scores[metric, model] for model in report.models]
+            low, high = axis_range(report, metric, rows)
+            top = _add_title(drawing, report, metric, labels)
+            for index, score in enumerate(rows):
+                _draw_bar(drawing, top + index * ROW, index + 1, score, labels.models[score.model], left, (low, high))
+            _close(drawing, left, top + len(rows) * ROW, low, high, top)
+        return drawing
+
+    pairs = [pair for pair in report.comparisons if pair.metric == chosen[0]]
+    title = verdict_sentence(pairs[0]) if len(pairs) == 1 else tr("Means with 95% intervals")
+    words = "; ".join(describe_score(scores[metric, model]) for metric in chosen for model in report.models)
+    return Chart(title, tr("Means with 95% intervals: {words}.", words=words), report, chosen, draw)
 
 
 def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
@@ -48,15 +59,26 @@ def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> C
     Raises:
         InvalidArgumentError: no answer has a score.
     """
-    chosen, names, fig, grid = _metric_panels(report, metrics)
-    descriptions = []
-    for axes, metric in zip(grid, chosen, strict=True):
-        scores = [report.scores(model, metric) for model in report.models]
-        is_rate = {value for values in scores for value in values} <= {0.0, 1.0}
-        draw = _draw_counts if is_rate else _draw_histograms
-        descriptions += draw(axes, report, metric, scores)
-    alt = f"Score distributions: {'; '.join(descriptions)}."
-    return names.build_chart(fig, "得分分布 / score distributions", alt)
+    chosen = scored_metrics(report, metrics)
+    values = {metric: [report.scores(model, metric) for model in report.models] for metric in chosen}
+    is_rate = {metric: {v for scores in values[metric] for v in scores} <= {0.0, 1.0} for metric in chosen}
+
+    def draw(labels: ChartLabels) -> Drawing:
+        drawing, left = Drawing(), _left_edge(labels)
+        for metric in chosen:
+            top = _add_title(drawing, report, metric, labels)
+            draw_rows = _draw_counts if is_rate[metric] else _draw_histograms
+            draw_rows(drawing, report, metric, labels, left, top)
+        return drawing
+
+    words = "; ".join(
+        f"{metric}, {model}: "
+        + (_describe_counts(report, metric, model) if is_rate[metric] else describe_quartiles(scores))
+        for metric in chosen
+        for model, scores in zip(report.models, values[metric], strict=True)
+    )
+    title = tr("How the scores are distributed")
+    return Chart(title, tr("Distribution of the scores: {words}.", words=words), report, chosen, draw)
 
 
 def scored_metrics(report: ReportData, metrics: Sequence[str] | None = None) -> list[str]:
@@ -67,7 +89,7 @@ def scored_metrics(report: ReportData, metrics: Sequence[str] | None = None) -> 
     """
     chosen = [report.resolve_metric(name) for name in metrics] if metrics else list(report.metric_names)
     if not any(score.n for score in report.model_scores if score.metric in chosen):
-        raise ChartNotDrawn("没有得分 / no answer has a score")
+        raise ChartNotDrawn(tr("no answer has a score"))
     return chosen
 
 
@@ -79,112 +101,147 @@ def scale_of(report: ReportData, metric: str) -> tuple[float, float] | None:
     return (0.0, 1.0) if is_unit_scale else None
 
 
-def _axis_range(report: ReportData, metric: str, rows: Sequence[Score]) -> tuple[float, float]:
-    """Return the ends of an axis for a metric's means."""
+def axis_range(report: ReportData, metric: str, rows: Sequence[Score]) -> tuple[float, float]:
+    """Return the ends of an axis for a metric's means: its scale, else round numbers around them and 0."""
     if scale := scale_of(report, metric):
         return scale
-    ends = [v for score in rows for v in (score.mean, score.interval.low, score.interval.high)]
-    low, high = (end(0.0, *(v for v in ends if math.isfinite(v))) for end in (min, max))
-    return low, high if high > low else low + 1
+    ends = [v for score in rows for v in (score.mean, score.interval.low, score.interval.high) if math.isfinite(v)]
+    ticks = linear_ticks(min(0.0, *ends, 0.0), max(0.0, *ends, 0.0), 4)
+    return ticks[0], ticks[-1]
 
 
-def _set_axis_scale(axes: Any, low: float, high: float, margin: float) -> None:
-    """Set the range of an axis; `margin` is the room for numbers on its right, as a share of the range."""
-    axes.set_xlim(low, high + margin * (high - low))
-    ticks = [low, (low + high) / 2, high]
-    axes.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
-    axes.spines["bottom"].set_bounds(low, high)
-
-
-def _metric_panels(
-    report: ReportData, metrics: Sequence[str] | None
-) -> tuple[list[str], style.ChartLabels, Any, list[Any]]:
-    """Return metrics and labels, and a figure with a panel for each metric and a row for each model."""
-    chosen = scored_metrics(report, metrics)
-    names = style.chart_labels(report, chosen)
-    lower = f"\n({bilingual('越低越好', 'less is better')})"
-    titles = [names.metrics[metric] + (lower if metric in report.lower_is_better else "") for metric in chosen]
-    row_labels = [names.models[model] for model in report.models]
-    return chosen, names, *style.build_panels(titles, row_labels, names.models.lines)
-
-
-def _write(axes: Any, x: float, y: float, words: str) -> None:
-    axes.text(x, y, words, va="center", fontsize=SMALL_SIZE, color=TEXT_COLOR)
-
-
-def _draw_bar(axes: Any, y: float, index: int, score: Score, low: float) -> None:
+def describe_score(score: Score) -> str:
+    """Return a model's mean with interval and coverage, as text."""
+    name = f"{score.metric}, {score.model}"
     if not score.n:
-        _write(axes, low, y, f" n/a (0/{score.total})")
-        return
-    axes.barh(y, score.mean - low, 0.66, left=low, **style.bar_style(index))
-    ends = [score.interval.low, score.interval.high]
-    if all(map(math.isfinite, ends)):
-        style.draw_whisker(axes, ends[0], ends[1], y)
-    end = max(v for v in (score.mean, score.interval.high, low) if math.isfinite(v))
-    coverage = f" ({score.n}/{score.total})" if score.n < score.total else ""
-    _write(axes, end, y, f"   {format_score(score.mean)}{coverage}")
+        return tr("{name}: no score of {total}", name=name, total=score.total)
+    mean, interval = format_score(score.mean), format_interval(score.interval.low, score.interval.high)
+    return tr(
+        "{name}: {mean} ({interval}), {n} of {total} scored",
+        name=name,
+        mean=mean,
+        interval=interval,
+        n=score.n,
+        total=score.total,
+    )
 
 
-def describe_mean(score: Score) -> str:
-    """Return a mean with its interval, as text."""
-    return f"{format_score(score.mean)} {format_interval(score.interval.low, score.interval.high)}"
-
-
-def _describe_bar(score: Score) -> str:
-    mean = describe_mean(score) if score.n else "n/a"
-    return f"{score.metric}, {score.model}: {mean}, {score.n} of {score.total} scored"
-
-
-def _draw_counts(axes: Any, report: ReportData, metric: str, scores: Sequence[Sequence[float]]) -> list[str]:
-    """Draw the numbers of answers that are right, wrong and without a score; return them in words."""
-    _set_axis_scale(axes, 0, 1, 0.75)
-    axes.set_xlabel(bilingual("占比", "share of questions"), fontsize=SMALL_SIZE, color=TEXT_COLOR)
-    descriptions = []
-    for index, (model, values) in enumerate(zip(report.models, scores, strict=True)):
-        total, n_right = len(report.samples_of(model)), sum(value == 1 for value in values)
-        parts = n_right, len(values) - n_right, total - len(values)
-        y, left_edge = style.row_base(index, len(scores)) + 0.4, 0.0
-        base_style = style.bar_style(index)
-        changes: tuple[dict[str, Any], ...] = (
-            {}, {"alpha": 0.3, "hatch": ""}, {"facecolor": "none", "hatch": ".."},
-        )  # fmt: skip
-        for count, change in zip(parts, changes, strict=True):
-            axes.barh(y, count / max(total, 1), 0.6, left=left_edge, **base_style | change)
-            left_edge += count / max(total, 1)
-        words = f"  1: {parts[0]:,}   0: {parts[1]:,}" + (f"   n/a: {parts[2]:,}" if parts[2] else "")
-        _write(axes, 1, y, words)
-        counts = f"{parts[0]} score 1, {parts[1]} score 0, {parts[2]} have no score"
-        descriptions.append(f"{metric}, {model}: {counts}")
-    return descriptions
-
-
-def _draw_histograms(axes: Any, report: ReportData, metric: str, scores: Sequence[Sequence[float]]) -> list[str]:
-    """Draw a histogram and the mean of each model; return the quartiles in words."""
-    import numpy as np  # noqa: PLC0415 - matplotlib has loaded it
-
-    all_values = [value for model_values in scores for value in model_values]
-    low, high = scale_of(report, metric) or (min(all_values), max(all_values))
-    high = high if high > low else low + 1
-    _set_axis_scale(axes, low, high, 0.3)
-    axes.set_xlabel(bilingual("得分", "score"), fontsize=SMALL_SIZE, color=TEXT_COLOR)
-    histograms = [np.histogram(model_values, BINS, (low, high))[0] for model_values in scores]
-    max_count, edges = max(int(counts.max()) for counts in histograms), np.linspace(low, high, BINS + 1)
-    descriptions = []
-    for index, (model, values) in enumerate(zip(report.models, scores, strict=True)):
-        base = style.row_base(index, len(scores))
-        heights = base + 0.8 * histograms[index] / max_count
-        axes.stairs(heights, edges, baseline=base, fill=True, **style.bar_style(index))
-        axes.plot([low, high], [base, base], color=TEXT_COLOR, linewidth=0.8)
-        mean = [statistics.fmean(values)] if values else []
-        axes.plot(mean, [base] * len(mean), marker="^", markersize=8, color=TEXT_COLOR, clip_on=False)
-        _write(axes, high, base + 0.35, f"  n = {len(values):,}")
-        descriptions += [f"{metric}, {model}: {_describe_quartiles(values)}"]
-    return descriptions
-
-
-def _describe_quartiles(values: Sequence[float]) -> str:
+def describe_quartiles(values: Sequence[float]) -> str:
+    """Return the ends and the quartiles of scores, as text."""
     if len(values) < 2:
-        return f"{format_score(values[0])}, one score" if values else "no score"
-    ends = f"from {format_score(min(values))} to {format_score(max(values))}"
-    quartiles = ", ".join(map(format_score, statistics.quantiles(values, n=4, method="inclusive")))
-    return f"{ends}, quartiles {quartiles}, {len(values)} scores"
+        return format_score(values[0]) if values else tr("no score")
+    return tr(
+        "{low} to {high}, quartiles {quartiles}, {n} scores",
+        low=format_score(min(values)),
+        high=format_score(max(values)),
+        quartiles=", ".join(map(format_score, statistics.quantiles(values, n=4, method="inclusive"))),
+        n=len(values),
+    )
+
+
+def _left_edge(labels: ChartLabels) -> float:
+    return 14 + max(map(width_of, labels.models.labels.values()), default=0.0)
+
+
+def _add_title(drawing: Drawing, report: ReportData, metric: str, labels: ChartLabels) -> float:
+    """Add the title of a metric's part; return where its rows begin."""
+    less = tr(" (lower is better)") if metric in report.lower_is_better else ""
+    drawing.text(0, drawing.height + HEAD / 2, f"{labels.metrics[metric]}{less}", is_strong=True)
+    return drawing.height + HEAD
+
+
+def _close(drawing: Drawing, left: float, bottom: float, low: float, high: float, top: float) -> None:
+    """Add the axis of a metric's part; the next one begins below it."""
+    drawing.axis(left, RIGHT, bottom, low, high, top=top)
+    drawing.height = bottom + AXIS
+
+
+def _draw_bar(
+    drawing: Drawing, y: float, series: int, score: Score, label: str, left: float, ends: tuple[float, float]
+) -> None:
+    low, high = ends
+    middle = y + ROW / 2
+
+    def position(value: float) -> float:
+        return left + (RIGHT - left) * (min(max(value, low), high) - low) / (high - low)
+
+    drawing.text(0, middle, label)
+    if not score.n:
+        drawing.text(left + 6, middle, tr("no score"))
+        return
+    zero, end = sorted((position(max(low, min(0.0, high))), position(score.mean)))
+    drawing.box(zero, y + 5, max(0.5, end - zero), ROW - 10, series, words=describe_score(score))
+    interval = score.interval
+    if math.isfinite(interval.low) and math.isfinite(interval.high):
+        drawing.whisker(position(interval.low), position(interval.high), middle)
+    coverage = f"  {score.n} / {score.total}" if score.n < score.total else ""
+    bounds = format_interval(interval.low, interval.high)
+    numbers = format_score(score.mean) + (f"  {bounds}" if bounds != NO_VALUE else "") + coverage
+    drawing.text(RIGHT + 12, middle, numbers)
+
+
+def _counts(report: ReportData, metric: str, model: str) -> tuple[int, int, int]:
+    """Return the numbers of a model's answers that are right, wrong, and without a score."""
+    values, total = report.scores(model, metric), len(report.samples_of(model))
+    right = sum(value == 1 for value in values)
+    return right, len(values) - right, total - len(values)
+
+
+def _describe_counts(report: ReportData, metric: str, model: str) -> str:
+    right, wrong, missing = _counts(report, metric, model)
+    return tr("{right} right, {wrong} wrong, {missing} without a score", right=right, wrong=wrong, missing=missing)
+
+
+def _draw_counts(
+    drawing: Drawing, report: ReportData, metric: str, labels: ChartLabels, left: float, top: float
+) -> None:
+    """Draw for each model the shares of answers that are right, wrong, and without a score."""
+    for index, model in enumerate(report.models):
+        y, x = top + index * ROW, left
+        counts = _counts(report, metric, model)
+        drawing.text(0, y + ROW / 2, labels.models[model])
+        for count, opacity in zip(counts, (0.8, 0.3, 0.08), strict=True):
+            width = (RIGHT - left) * count / max(1, sum(counts))
+            if count:
+                drawing.box(x, y + 4, width, ROW - 8, index + 1, opacity, _describe_counts(report, metric, model))
+            x += width
+        right, wrong, missing = counts
+        without = tr(" · {n} no score", n=missing) if missing else ""
+        drawing.text(RIGHT + 12, y + ROW / 2, tr("{right} right · {wrong} wrong", right=right, wrong=wrong) + without)
+    _close(drawing, left, top + len(report.models) * ROW, 0.0, 1.0, top)
+
+
+def _draw_histograms(
+    drawing: Drawing, report: ReportData, metric: str, labels: ChartLabels, left: float, top: float
+) -> None:
+    """Draw for each model the histogram and the mean of its scores."""
+    height, scores = 1.7 * ROW, [report.scores(model, metric) for model in report.models]
+    everything = [value for values in scores for value in values]
+    ticks = linear_ticks(min(everything), max(everything), 4)
+    low, high = scale_of(report, metric) or (ticks[0], ticks[-1])
+    width = (RIGHT - left) / BINS
+    counts = [[0] * BINS for _ in scores]
+    for row, values in zip(counts, scores, strict=True):
+        for value in values:
+            row[min(BINS - 1, int(BINS * (value - low) / (high - low)))] += 1
+    highest = max(max(row) for row in counts)
+    for index, (model, row) in enumerate(zip(report.models, counts, strict=True)):
+        base = top + (index + 1) * height
+        drawing.text(0, base - height / 2, labels.models[model])
+        for number, count in enumerate(row):
+            bar = (height - 8) * count / highest
+            start, end = (format_score(low + (high - low) * step / BINS) for step in (number, number + 1))
+            words = tr("{low} to {high}: {n}", low=start, high=end, n=count)
+            if count:
+                drawing.box(left + number * width + 0.5, base - bar, width - 1, bar, index + 1, words=words)
+        drawing.line([(left, base), (RIGHT, base)], "g")
+        if scores[index]:
+            mean = statistics.fmean(scores[index])
+            x = left + (RIGHT - left) * (mean - low) / (high - low)
+            drawing.line([(x, base - height + 6), (x, base)], "e", width=1.4)
+            drawing.text(
+                RIGHT + 12,
+                base - height / 2,
+                tr("mean {mean} · n = {n}", mean=format_score(mean), n=len(scores[index])),
+            )
+    _close(drawing, left, top + len(scores) * height, low, high, top)

@@ -4,7 +4,7 @@ import importlib
 from functools import partial
 from typing import Any
 
-from ..views.text import inert
+from .text import inert
 
 _FORMATTERS = (
     ("qfnb.resources.inference.reply", "ChatResponse", "chat", "reply_bundle"),
@@ -39,5 +39,5 @@ def unregister(formatter: Any) -> None:
 
 def _format(view: str, function: str, value: Any) -> dict[str, Any]:
     target = getattr(value, "progress", value)  # a job is drawn by its progress
-    bundle: dict[str, Any] = getattr(importlib.import_module(f"..views.{view}", __package__), function)(target)
+    bundle: dict[str, Any] = getattr(importlib.import_module(f".{view}", __package__), function)(target)
     return inert(bundle)

@@ -1,0 +1,198 @@
+"""A chart as shapes, drawn twice: as SVG for pages, with values on hover, and as a PNG for what shows none."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ...components import Html
+from ...plot import COLOURS, WIDTH, Label, Stroke, format_tick, linear_ticks
+from ...text import escape
+from . import fonts
+
+TEXT_COLOR: Final = "#7a7a7a"
+INCHES: Final = 7.2
+DPI: Final = 110
+"""Width of a picture in inches, and dots per inch: 792 pixels; texts of 9 points are legible at 560 pixels too."""
+
+SMALL_SIZE, TEXT_SIZE = 9, 10
+COLUMN_PX: Final = 6.9  # width of a narrow character; some more than in the SVG, whose texts grow on narrow pages
+TITLE_HEIGHT: Final = 34  # pixels above a PNG for its title: some programs show nothing else of an output
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in the colour of a model, with words on hover."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    series: int  # from 1
+    opacity: float = 0.75
+    words: str = ""
+
+    def svg(self) -> str:
+        """Return the rectangle as SVG."""
+        size = f'x="{self.x:.1f}" y="{self.y:.1f}" width="{self.width:.1f}" height="{self.height:.1f}"'
+        style = f'class="f {css(self.series)}" fill="{colour(self.series)}" fill-opacity="{self.opacity:.2f}"'
+        return f"<rect {style} {size}><title>{escape(self.words)}</title></rect>"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point in the colour of a model, with words on hover."""
+
+    x: float
+    y: float
+    series: int
+    words: str = ""
+
+    def svg(self) -> str:
+        """Return the point as SVG."""
+        style = f'class="f {css(self.series)}" fill="{colour(self.series)}"'
+        return (
+            f'<circle {style} r="5.5" cx="{self.x:.1f}" cy="{self.y:.1f}"><title>{escape(self.words)}</title></circle>'
+        )
+
+
+Shape = Box | Mark | Stroke | Label
+
+
+def css(series: int) -> str:
+    """Return the class that has a model's colour in the theme."""
+    return f"s{(series - 1) % len(COLOURS) + 1}"
+
+
+def colour(series: int) -> str:
+    """Return a model's colour where there is no theme."""
+    return COLOURS[(series - 1) % len(COLOURS)]
+
+
+def width_of(text: str) -> float:
+    """Return about how many pixels a text takes."""
+    return COLUMN_PX * fonts.display_width(text)
+
+
+@dataclass
+class Drawing:
+    """Shapes on a picture of WIDTH × `height` pixels, from the back to the front."""
+
+    height: float = 0.0
+    shapes: list[Shape] = field(default_factory=list)
+
+    def line(
+        self, points: Sequence[tuple[float, float]], style: str = "x", *, width: float = 1.0, dash: str = ""
+    ) -> None:
+        """Add a line; `style` is a class of `look.css`: g grid, x axis, e interval."""
+        self.shapes.append(Stroke(points, style, {"g": "#ccc", "x": "#888", "e": "#222"}[style], width, dash))
+
+    def curve(self, points: Sequence[tuple[float, float]], series: int, *, width: float = 2.0) -> None:
+        """Add a line in the colour of a model."""
+        self.shapes.append(Stroke(points, f"l {css(series)}", colour(series), width))
+
+    def box(
+        self, x: float, y: float, width: float, height: float, series: int, opacity: float = 0.75, words: str = ""
+    ) -> None:
+        """Add a rectangle in the colour of a model, with words on hover."""
+        self.shapes.append(Box(x, y, width, height, series, opacity, words))
+
+    def dot(self, x: float, y: float, series: int, words: str = "") -> None:
+        """Add a point in the colour of a model, with words on hover."""
+        self.shapes.append(Mark(x, y, series, words))
+
+    def text(self, x: float, y: float, words: str, anchor: str = "start", *, is_strong: bool = False) -> None:
+        """Add a text; `y` is its middle."""
+        self.shapes.append(Label(x, y + 4, words, anchor, is_strong))
+
+    def axis(
+        self, left: float, right: float, y: float, low: float, high: float, *, top: float, at_most: int = 4
+    ) -> None:
+        """Add a horizontal axis from `low` to `high` with labels, and its grid up to `top`."""
+        for tick in linear_ticks(low, high, at_most):
+            if low <= tick <= high:
+                x = left + (right - left) * (tick - low) / (high - low)
+                self.line([(x, top), (x, y)], "g")
+                self.text(x, y + 12, format_tick(tick), "middle")
+        self.line([(left, y), (right, y)])
+
+    def whisker(self, low: float, high: float, y: float) -> None:
+        """Add a horizontal interval."""
+        for points in ([(low, y), (high, y)], [(low, y - 4), (low, y + 4)], [(high, y - 4), (high, y + 4)]):
+            self.line(points, "e", width=1.6)
+
+    def svg(self, finding: str) -> Html:
+        """Return the picture as SVG; `finding` is its text for those who do not see it."""
+        size = f'viewBox="0 0 {WIDTH} {self.height:.0f}" width="{WIDTH}" height="{self.height:.0f}"'
+        content = "".join(shape.svg() for shape in self.shapes)
+        fonts_ = 'font-size="12" font-family="sans-serif"'
+        label = f'role="img" aria-label="{escape(finding)}"'
+        return Html(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {fonts_} {label}>{content}</svg>')
+
+    def png(self, title: str) -> bytes:
+        """Return the picture as a PNG for white and dark pages, its title above it."""
+        height = self.height + TITLE_HEIGHT
+        figure = new_figure(INCHES * (height + 16) / (WIDTH + 16))
+        figure.set_layout_engine("none")
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(-8, WIDTH + 8), ylim=(self.height + 8, -TITLE_HEIGHT - 8))
+        axes.axis("off")
+        if fonts.has_glyphs(title):
+            bold = {"weight": "bold", "fontsize": TEXT_SIZE}
+            axes.text(0, 14 - TITLE_HEIGHT, fonts.cut_to_width(title, 100), color=TEXT_COLOR, **bold)
+        for shape in self.shapes:
+            _draw(axes, shape)
+        return render_png(figure)
+
+
+def _draw(axes: Any, shape: Shape) -> None:
+    if isinstance(shape, Label):
+        if fonts.has_glyphs(shape.text):
+            aligned = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
+            weight = "bold" if shape.is_strong else "normal"
+            axes.text(shape.x, shape.y, shape.text, fontsize=SMALL_SIZE, color=TEXT_COLOR, ha=aligned, weight=weight)
+    elif isinstance(shape, Box):
+        from matplotlib.patches import Rectangle  # noqa: PLC0415 - a chart is being drawn
+
+        style: dict[str, Any] = {"facecolor": colour(shape.series), "alpha": shape.opacity, "linewidth": 0}
+        axes.add_patch(Rectangle((shape.x, shape.y), shape.width, shape.height, **style))
+    elif isinstance(shape, Mark):
+        axes.plot([shape.x], [shape.y], marker="o", markersize=7, color=colour(shape.series))
+    else:
+        _draw_stroke(axes, shape)
+
+
+def _draw_stroke(axes: Any, stroke: Stroke) -> None:
+    """Draw a line; an interval is dark with a white rim, visible on all colours and on both pages."""
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415
+
+    style: dict[str, Any] = {"color": stroke.colour, "linewidth": 0.75 * stroke.width}
+    if stroke.css == "e":
+        style |= {"color": "#333333", "path_effects": [withStroke(linewidth=3, foreground="white")]}
+    elif stroke.css in {"g", "x"}:
+        style |= {"color": TEXT_COLOR, "alpha": 0.35 if stroke.css == "g" else 1.0}
+    axes.plot(*zip(*stroke.points, strict=True), **style)
+
+
+def new_figure(height: float) -> Any:
+    """Return an empty figure; `height` is in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.3 s that only charts pay
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    fig = Figure(figsize=(INCHES, height), dpi=DPI, layout="constrained", facecolor="none", edgecolor="none")
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def render_png(figure: Any) -> bytes:
+    """Return a figure as a PNG; texts are drawn literally, in fonts that have their characters."""
+    from matplotlib.text import Text  # noqa: PLC0415
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_usetex(False)
+        text.set_fontfamily(fonts.font_families())
+    buffer = io.BytesIO()
+    figure.canvas.print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,128 @@
+"""The means of a report as a table whose rows have bars, and the difference of two models on an axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from ..._language import tr
+from ...evaluation.report.data import ReportData
+from ...evaluation.report.text import difference_sentence, format_interval, format_score, metric_title, to_plain
+from ...evaluation.stats.aggregates import Comparison, Score
+from ..components import Html
+from ..line_chart import with_words
+from ..plot import format_tick, linear_ticks
+from ..text import escape
+from .charts.drawing import colour, css
+from .charts.scores import axis_range, describe_score
+
+WIDTH: Final = 300  # pixels of a bar's axis
+
+
+def score_table(report: ReportData, models: Sequence[str]) -> Html:
+    """Return the means of models on all metrics, with a bar and the 95 % interval of each."""
+    scores = [score for score in report.model_scores if score.model in models]
+    is_partial = any(score.n < score.total for score in scores)
+    heads = [tr("Model"), "", tr("Mean"), tr("95% interval"), tr("Questions")]
+    heads += [tr("If the others were all wrong or all right")] if is_partial else []
+    styles = ["", "", *[' class="qf-n"'] * (len(heads) - 2)]
+    head = "".join(f'<th scope="col"{css}>{escape(name)}</th>' for css, name in zip(styles, heads, strict=True))
+    body = "".join(_metric_rows(report, name, scores, is_partial=is_partial) for name in report.metric_names)
+    caption = tr("Means with 95% intervals")
+    if report.from_sandbox:
+        caption = f"{caption} · {tr('models of the local sandbox')}"
+    table = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return Html(f'<div class="qf-scroll"><table class="qf-wide qf-mid">{table}</table></div>')
+
+
+def effect_figure(comparison: Comparison) -> Html:
+    """Return the difference of two models with its interval on an axis that has zero in its middle; "" without any."""
+    test = comparison.test
+    bounds = [abs(v) for v in (test.interval.low, test.interval.high, test.difference) if math.isfinite(v)]
+    if math.isnan(test.difference) or not max(bounds):
+        return Html("")
+    end = linear_ticks(0.0, max(bounds), 2)[-1]
+
+    def x(value: float) -> float:
+        return 22 + (WIDTH - 44) * (value + end) / (2 * end)
+
+    labels = "".join(
+        f'<text x="{x(tick):.0f}" y="42" text-anchor="middle">{_signed_tick(tick)}</text>' for tick in (-end, 0.0, end)
+    )
+    series = 2 if test.difference > 0 else 1
+    axis = f'<path class="x" stroke="#888" d="M{x(-end):.1f} 26H{x(end):.1f}M{x(-end):.1f} 23v6M{x(end):.1f} 23v6"/>'
+    zero = f'<path class="z" stroke="#888" stroke-dasharray="3 3" d="M{x(0):.1f} 2V28"/>'
+    interval = ""
+    if math.isfinite(test.interval.low + test.interval.high):
+        path = f"M{x(test.interval.low):.1f} 14H{x(test.interval.high):.1f}"
+        interval = f'<path class="l {css(series)}" stroke="{colour(series)}" stroke-width="4" d="{path}"/>'
+    dot = f'<circle class="f {css(series)}" fill="{colour(series)}" cx="{x(test.difference):.1f}" cy="14" r="6"/>'
+    words = difference_sentence(comparison)
+    picture = _svg(46, words, f"{axis}{zero}{interval}{dot}{labels}<title>{escape(words)}</title>")
+    caption = tr("Difference in {metric}, with its 95% interval", metric=metric_title(comparison.metric))
+    return Html(f'<figure><p class="qf-dim">{escape(caption)}</p>{with_words(words, picture)}</figure>')
+
+
+def _metric_rows(report: ReportData, metric: str, scores: Sequence[Score], *, is_partial: bool) -> str:
+    rows = [score for score in scores if score.metric == metric]
+    low, high = axis_range(report, metric, [score for score in report.model_scores if score.metric == metric])
+    less = tr(" (lower is better)") if metric in report.lower_is_better else ""
+    title = f'<th scope="rowgroup">{escape(to_plain(metric_title(metric) + less))}</th>'
+    columns = 4 if is_partial else 3
+    group = f'<tr class="qf-group">{title}<td>{_scale(low, high)}</td><td colspan="{columns}"></td></tr>'
+    return group + "".join(_row(report, score, low, high, is_partial=is_partial) for score in rows)
+
+
+def _row(report: ReportData, score: Score, low: float, high: float, *, is_partial: bool) -> str:
+    questions = f"{score.n:,}" if score.n == score.total else f"{score.n:,} / {score.total:,}"
+    cells = [f"<b>{format_score(score.mean)}</b>", format_interval(score.interval.low, score.interval.high), questions]
+    if is_partial:
+        cells.append(format_interval(score.worst, score.best) if score.n < score.total else "")
+    numbers = "".join(f'<td class="qf-n">{cell}</td>' for cell in cells)
+    series = report.models.index(score.model) + 1
+    name = escape(to_plain(score.model))
+    return f'<tr><th scope="row">{name}</th><td>{_bar(score, series, low, high)}</td>{numbers}</tr>'
+
+
+def _bar(score: Score, series: int, low: float, high: float) -> Html:
+    """Return a bar from zero, or from the nearer end of the axis, with its interval."""
+
+    def x(value: float) -> float:
+        return 2 + (WIDTH - 4) * (min(max(value, low), high) - low) / (high - low)
+
+    words = describe_score(score)
+    ticks = "".join(f"M{x(tick):.1f} 0V18" for tick in linear_ticks(low, high, 2) if low <= tick <= high)
+    parts = f'<path class="g" stroke="#ccc" d="{ticks}"/>'
+    if score.n:
+        start, end = sorted((x(0.0), x(score.mean)))
+        style = f'class="f {css(series)}" fill="{colour(series)}" fill-opacity=".75"'
+        parts += f'<rect {style} x="{start:.1f}" y="3" width="{max(0.5, end - start):.1f}" height="12"/>'
+    left, right = score.interval.low, score.interval.high
+    if math.isfinite(left + right):
+        path = f"M{x(left):.1f} 9H{x(right):.1f}M{x(left):.1f} 5v8M{x(right):.1f} 5v8"
+        parts += f'<path class="e" stroke="#222" stroke-width="1.6" fill="none" d="{path}"/>'
+    return _svg(18, words, f"{parts}<title>{escape(words)}</title>")
+
+
+def _scale(low: float, high: float) -> Html:
+    """Return the labels of the axis that the bars below share."""
+    ticks = [tick for tick in linear_ticks(low, high, 2) if low <= tick <= high]
+    texts = []
+    for tick in ticks:
+        x, anchor = 2 + (WIDTH - 4) * (tick - low) / (high - low), "start" if tick == low else "middle"
+        anchor = "end" if tick == high else anchor
+        texts.append(f'<text x="{x:.0f}" y="12" text-anchor="{anchor}">{format_tick(tick)}</text>')
+    size = f'viewBox="0 0 {WIDTH} 14" width="{WIDTH}" height="14"'
+    return Html(f'<svg {size} aria-hidden="true" font-size="12" font-family="sans-serif">{" ".join(texts)}</svg>')
+
+
+def _svg(height: int, words: str, content: str) -> Html:
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    fonts = 'font-size="12" font-family="sans-serif"'
+    label = f'role="img" aria-label="{escape(words)}"'
+    return Html(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label} {fonts}>{content}</svg>')
+
+
+def _signed_tick(value: float) -> str:
+    return f"{value:+,.6g}".replace("-", "−") if value else "0"

@@ -1,0 +1,110 @@
+"""What answers took, and how often they are degenerate: cost, time, length, flags."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..._language import tr, tr_noop
+from ...evaluation import degenerate
+from ...evaluation.report.card import Card, Shift
+from ...evaluation.report.data import SANDBOX, ReportData
+from ...evaluation.report.text import NO_VALUE, to_plain
+from ...evaluation.samples import Sample
+from ...evaluation.stats.aggregates import Usage
+from ...wire.prices import PriceRange
+from .. import components, formats
+from ..components import Html
+
+FLAG_WORDS: Final[Mapping[degenerate.Flag, str]] = {
+    "empty": tr_noop("empty answers"),
+    "repetition": tr_noop("repetitive answers"),
+    "truncated": tr_noop("answers cut off"),
+    "refusal": tr_noop("refusals"),
+    "wrong_language": tr_noop("answers in another language"),
+}
+MAX_CHECKED_ANSWERS: Final = 2000
+"""Answers of a model that are checked for degeneration; each takes a fraction of a millisecond."""
+
+
+def usage_table(report: ReportData) -> Html:
+    """Return what the answers of each model took, without the columns that no model has."""
+    columns: list[tuple[str, Callable[[Usage], str]]] = [
+        (tr("Answered"), lambda usage: f"{usage.answered:,} / {usage.total:,}"),
+        ("Tokens", lambda usage: _number(usage.tokens)),
+        (tr("Median time"), lambda usage: _seconds(usage.latency_p50)),
+        (tr("95% within"), lambda usage: _seconds(usage.latency_p95)),
+        (tr("Mean length (characters)"), lambda usage: _number(usage.characters)),
+        (tr("Cut off"), lambda usage: _number(usage.truncated or math.nan)),
+        (tr("Empty"), lambda usage: _number(usage.empty or math.nan)),
+        (tr("1,000 answers"), lambda usage: _cost(report, usage)),
+    ]
+    values = [[read(usage) for usage in report.model_usage] for _, read in columns]
+    shown = [number for number, column in enumerate(values) if any(value != NO_VALUE for value in column)]
+    rows = [
+        (to_plain(usage.model), *(values[number][row] for number in shown))
+        for row, usage in enumerate(report.model_usage)
+    ]
+    heads = (tr("Model"), *(columns[number][0] for number in shown))
+    return components.table(heads, rows, numeric=range(1, len(heads)))
+
+
+def shift_table(card: Card[Any]) -> Html:
+    """Return what else changed from one model to the other: cost, time, length, degenerate answers; "" for nothing."""
+    rows = [_shift_row(shift) for shift in card.shifts if shift.is_known and (shift.before or shift.after)]
+    rows += _flag_rows(card)
+    if not rows:
+        return Html("")
+    heads = (tr("What else changed"), to_plain(card.base), to_plain(card.tuned), tr("Difference"))
+    return components.table(heads, rows, numeric=(1, 2, 3))
+
+
+def _shift_row(shift: Shift) -> tuple[str, str, str, str]:
+    name = tr(shift.name)
+    ratio = "" if math.isnan(shift.ratio) else f" (× {shift.ratio:.2f})"
+    change = NO_VALUE if math.isnan(shift.change) else f"{shift.change:+.4g}".replace("-", "−") + ratio
+    return (f"{name[:1].upper()}{name[1:]} ({tr(shift.unit)})", *shift.amounts(), change)
+
+
+def _flag_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
+    is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
+    limit = tr(" (of the first {n})", n=f"{MAX_CHECKED_ANSWERS:,}") if is_limited else ""
+    before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
+    return [
+        (
+            f"⚠︎ {tr(words)}{limit}",
+            f"{before[flag]:,}",
+            f"{after[flag]:,}",
+            f"{after[flag] - before[flag]:+,}".replace("-", "−"),
+        )
+        for flag, words in FLAG_WORDS.items()
+        if before[flag] or after[flag]
+    ]
+
+
+def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
+    """Return how many of the first answers are degenerate, by kind."""
+    answered = [sample for sample in samples.values() if not sample.error][:MAX_CHECKED_ANSWERS]
+    counts: Counter[str] = Counter()
+    for sample in answered:
+        texts = {"prompt": sample.prompt, "reference": sample.reference}
+        counts.update(degenerate.degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts))
+    return counts
+
+
+def _number(value: float) -> str:
+    return NO_VALUE if math.isnan(value) else f"{value:,.0f}"
+
+
+def _seconds(value: float) -> str:
+    return NO_VALUE if math.isnan(value) else formats.seconds(value)
+
+
+def _cost(report: ReportData, usage: Usage) -> str:
+    if report.origins.get(usage.model) == SANDBOX:
+        return formats.cost(None, is_free=True)
+    if math.isnan(usage.cost):
+        return NO_VALUE
+    return formats.cost(PriceRange(usage.cost_low_per_1000, usage.cost_per_1000))
