@@ -2,17 +2,21 @@
 
 Order: keywords of a constructor or call > attributes set on `get_config()` > environment `QIANFAN_*` >
 the file named by `QIANFAN_DOT_ENV_CONFIG_FILE` > defaults. A `.env` that merely lies in the working
-directory is not read: a cloned repository must not be able to send your key to another host.
+directory is not read: a cloned repository must not be able to send your key to another host. Keys that
+`%qfauth set --keep` has put into the keyring, or that are among Colab's secrets, are used where all of these
+have no key at all: the keys of two accounts are never mixed.
 """
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
+from . import kept_keys
 from ._language import LANGUAGES, choose_language, language
 from ._settings import Settings as Settings
 from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
@@ -115,6 +119,12 @@ def _read_settings() -> Settings:
 
 
 def _raw_settings() -> dict[str, Any]:
+    values = _explicit_settings()
+    return _kept_keys(values)[0] | values
+
+
+def _explicit_settings() -> dict[str, Any]:
+    """Return what is set by hand, in the environment or in the named file."""
     values: dict[str, Any] = {}
     for source in (_dotenv(), os.environ):
         values |= {
@@ -124,6 +134,44 @@ def _raw_settings() -> dict[str, Any]:
         }
     values |= _config._overrides  # noqa: SLF001 - the object is this module's own
     return values
+
+
+def _kept_keys(values: Mapping[str, Any]) -> tuple[dict[str, Secret], str]:
+    """Return the kept keys for the platform of these settings, and where they are; none where there is another key."""
+    if values.get("platform") == "sandbox" or any(values.get(name) for name in (*KEY_NAMES, "bearer_token")):
+        return {}, ""
+    return kept_keys.read(_state_path(), audience(values))
+
+
+_ADDRESSES = ("openai_base_url", "profile", "base_url", "console_api_base_url", "iam_base_url", "bos_base_url")
+
+
+def audience(values: Mapping[str, Any]) -> str:
+    """Return what keys are kept for: Qianfan, or the addresses that these settings name instead."""
+    names = (name for name in _ADDRESSES if values.get(name) not in {None, Settings.model_fields[name].default})
+    return " ".join(str(values[name]) for name in names) or "qianfan"
+
+
+def keep_keys(keys: Mapping[str, Secret]) -> str:
+    """Put keys into the system's keyring, for the present platform; return the keyring's name.
+
+    Raises:
+        CredentialsError: there is no keyring, or it refuses.
+    """
+    global _cached_settings
+    _cached_settings = None
+    return kept_keys.keep(state_dir(), audience(_explicit_settings()), keys)
+
+
+def forget_kept_keys() -> int:
+    """Delete all kept keys from the keyring; return how many there were.
+
+    Raises:
+        CredentialsError: the keyring does not delete them.
+    """
+    global _cached_settings
+    _cached_settings = None
+    return kept_keys.forget(state_dir())
 
 
 def credentials(current_settings: Settings | None = None) -> Credentials:
@@ -155,14 +203,17 @@ def validate_rate_limits(current: Settings) -> None:
 
 def state_dir() -> Path:
     """Return the folder of the user's qfnb state, or `QFNB_STATE_DIR`; created if missing, with mode 0700."""
-    if configured := os.environ.get("QFNB_STATE_DIR"):
-        path = Path(configured).expanduser().absolute()
-    else:
-        import platformdirs  # noqa: PLC0415 - only when the folder is needed
-
-        path = Path(platformdirs.user_state_dir("qfnb", appauthor=False)).absolute()
+    path = _state_path()
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
+
+
+def _state_path() -> Path:
+    if configured := os.environ.get("QFNB_STATE_DIR"):
+        return Path(configured).expanduser().absolute()
+    import platformdirs  # noqa: PLC0415 - only when the folder is needed
+
+    return Path(platformdirs.user_state_dir("qfnb", appauthor=False)).absolute()
 
 
 def sources() -> dict[str, str]:
@@ -176,6 +227,9 @@ def sources() -> dict[str, str]:
             sources_[name] = f"environment {variable}"
         elif _dotenv().get(variable):
             sources_[name] = f"file {os.environ.get(PREFIX + 'DOT_ENV_CONFIG_FILE', '')}"
+    if not sources_:
+        keys, origin = _kept_keys(_explicit_settings())
+        sources_ = dict.fromkeys(keys, origin)
     return sources_
 
 

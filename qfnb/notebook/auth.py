@@ -1,27 +1,30 @@
 """`%qfauth`: the platform, and which keys come from where; never a key itself."""
 
 import getpass
+from argparse import Namespace
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect, doctor
-from .._language import tr
-from ..errors import QianfanError
+from .._language import tr, trn
+from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
 from .parser import Parser, document_magic
 
-VERBS = ("show", "set", "model", "sandbox", "reset", "doctor")
+VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor")
 
 PARSER = Parser(
     "%qfauth",
-    "Show or set keys and default models. Verbs: show (default), set, model, sandbox, reset, doctor.",
+    "Show or set keys and default models. Verbs: show (default), set, model, sandbox, reset, forget, doctor.",
     "  %qfauth\n  %qfauth set          (asks for an API key, hidden)\n"
+    "  %qfauth set --keep   (and puts it into the system's keyring)\n  %qfauth forget       (deletes it there)\n"
     "  %qfauth set --iam    (asks for an IAM pair, hidden)\n  %qfauth sandbox      (use the local sandbox)\n"
     "  %qfauth model NAME   (the default model of NAME's kind: chat, images, embedding or rerank)\n"
     "  %qfauth reset        (forget what was typed in)\n"
     "  %qfauth doctor       (versions, keys, platform, without secrets, and what is wrong)",
 )
 PARSER.add_argument("--iam", action="store_true", help="an IAM pair instead of an API key")
+PARSER.add_argument("--keep", action="store_true", help="put the key into the system's keyring, for other kernels too")
 
 
 @magics_class
@@ -40,19 +43,28 @@ class AuthMagics(Magics):
             return
         if (verb or "show") not in VERBS or (unexpected and verb != "model"):
             PARSER.error(f"{line.strip()!r} is not understood: use {', '.join(VERBS)}")
-        if verb == "set":
-            _ask_for_keys(iam=options.iam)
-        elif verb == "model" and unexpected:
-            _set_model(unexpected)
-        elif verb == "doctor":
+        if verb == "doctor":
             print(doctor.report(doctor.examine()))  # noqa: T201 - what was asked for
             return
-        elif verb == "sandbox":
-            config.get_config().platform = "sandbox"
-        elif verb == "reset":
-            for name in (*config.KEY_NAMES, "platform", *config.MODEL_NAMES):
-                delattr(config.get_config(), name)
+        _change_settings(verb, options, unexpected)
         print(describe_credentials())  # noqa: T201 - what was asked for
+
+
+def _change_settings(verb: str, options: Namespace, model: str) -> None:
+    """Do what a verb says about keys, platform and models; `show` changes nothing."""
+    current = config.get_config()
+    if verb == "set":
+        _ask_for_keys(iam=options.iam, keeps=options.keep)
+    elif verb == "forget":
+        count = config.forget_kept_keys()
+        print(trn("{n} key was deleted from the keyring", "{n} keys were deleted from the keyring", count))  # noqa: T201
+    elif verb == "model" and model:
+        _set_model(model)
+    elif verb == "sandbox":
+        current.platform = "sandbox"
+    elif verb == "reset":
+        for name in (*config.KEY_NAMES, "platform", *config.MODEL_NAMES):
+            delattr(current, name)
 
 
 def describe_platform() -> str:
@@ -90,13 +102,31 @@ def _set_model(name: str) -> None:
     setattr(config.get_config(), DEFAULT_SETTINGS[row.kind if row else "chat"], name)
 
 
-def _ask_for_keys(*, iam: bool) -> None:
+def _ask_for_keys(*, iam: bool, keeps: bool) -> None:
     names = ("access_key", "secret_key") if iam else ("api_key",)
     keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
     config.Credentials.of(keys)
     for name, value in keys.items():
         setattr(config.get_config(), name, value)
     config.get_config().platform = ""
+    if keeps:
+        _keep(keys)
+
+
+def _keep(keys: dict[str, config.Secret]) -> None:
+    """Put keys into the system's keyring.
+
+    Raises:
+        CredentialsError: there is none, or it refuses; the keys are used in this kernel all the same.
+    """
+    try:
+        keyring_name = config.keep_keys(keys)
+    except CredentialsError as error:
+        reason = str(error)
+    else:
+        print(tr("kept in {keyring}; `%qfauth forget` deletes it", keyring=keyring_name))  # noqa: T201 - it was asked for
+        return
+    raise CredentialsError(f"{reason}\n{tr('the key is used until this kernel ends')}")
 
 
 document_magic(AuthMagics.qfauth, PARSER)
