@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
+from .._language import tr
 from ..errors import InvalidArgumentError
 from . import file_formats, file_reader, file_writer, platform, quality
 from .file_reader import MAX_BYTES
@@ -21,6 +22,10 @@ from .table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FRAME_SOURCE = "DataFrame"
+"""The `source` of a dataset that was loaded from a DataFrame."""
 
 
 class Dataset(Table):
@@ -94,7 +99,7 @@ class Dataset(Table):
         """
         if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
             raise InvalidArgumentError(
-                "give either data_file='x.jsonl', or qianfan_dataset_id='ds-...', or a DataFrame"
+                tr("Name one source: data_file='x.jsonl', qianfan_dataset_id='ds-...', or a DataFrame.")
             )
         if qianfan_dataset_id is not None:
             dataset = cls(name=name or str(qianfan_dataset_id), id=qianfan_dataset_id, schema=schema)
@@ -112,7 +117,7 @@ class Dataset(Table):
                 values = file_reader.read_path(path, format, max_bytes=max_bytes, name=source)
         else:
             assert data is not None, "one of the three was given"
-            values, source, default_name = file_reader.read_frame(data), "DataFrame", "dataset"
+            values, source, default_name = file_reader.read_frame(data), FRAME_SOURCE, "dataset"
         rows, detected_schema = parse_rows(
             file_reader.rename_columns(values, columns) if columns else values, find_schema(schema)
         )
@@ -156,7 +161,9 @@ class Dataset(Table):
             DatasetError: the format cannot hold such rows, or the platform refused them.
         """
         if (data_file is None) == (not qianfan):
-            raise InvalidArgumentError("give either data_file='x.jsonl' (or 'bos:/...'), or qianfan=True")
+            raise InvalidArgumentError(
+                tr("Name one destination: data_file='x.jsonl' (or 'bos:/...'), or qianfan=True.")
+            )
         if data_file is None:
             return self._release_rows(qianfan if isinstance(qianfan, str) else self.name, bucket, progress)
         kind = file_formats.format_of(Path(str(data_file)).name, format)
@@ -261,7 +268,7 @@ class Dataset(Table):
         self, name: str, bucket: str, progress: ProgressCallback | None, stop_event: threading.Event | None = None
     ) -> str:
         if not self.rows:
-            raise InvalidArgumentError(f"dataset {self.name!r} has no rows: load some before training")
+            raise InvalidArgumentError(tr("Dataset {name} has no rows: load some before training.", name=self.name))
         host = connect.current_platform(None).host
         if host not in self._uploaded:
             self._uploaded[host] = platform.release(

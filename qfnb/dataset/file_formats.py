@@ -9,6 +9,7 @@ from typing import IO, Any, Literal
 
 from .. import _jsonl_csv_parquet
 from .._jsonl_csv_parquet import RowError
+from .._language import tr, trn
 from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from .row_formats import LocatedValue, RowLocation
@@ -39,11 +40,16 @@ def format_of(name: str, requested: str | None = None) -> Format:
     """
     if requested is not None:
         if requested not in FORMATS:
-            raise InvalidArgumentError(f"format={requested!r}: it is one of {', '.join(FORMATS)}")
+            raise InvalidArgumentError(
+                tr("format={value}: it is one of {allowed}.", value=repr(requested), allowed=", ".join(FORMATS))
+            )
         return requested
     suffix = PurePath(name).suffix.lower()
     if suffix not in SUFFIXES:
-        raise DatasetError(f"the name ends in none of {', '.join(SUFFIXES)}: say which with format='jsonl'", path=name)
+        raise DatasetError(
+            tr("the name ends in none of {suffixes}; say which with format='jsonl'", suffixes=", ".join(SUFFIXES)),
+            path=name,
+        )
     return SUFFIXES[suffix]
 
 
@@ -67,7 +73,8 @@ def _read_json(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise DatasetError(f"not JSON ({_jsonl_csv_parquet.json_problem(error)})", path=name, line=line) from None
+        problem = _jsonl_csv_parquet.json_problem(error)
+        raise DatasetError(tr("not JSON ({problem})", problem=problem), path=name, line=line) from None
     values = value if isinstance(value, list) else [value]
     return ((RowLocation(name, row=row), item) for row, item in enumerate(values, 1))
 
@@ -81,14 +88,22 @@ def _read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[Loca
 
 def _parse_cells(heading: list[str], cells: list[str]) -> object:
     if len(cells) != len(heading):
-        return RowError(f"{len(cells)} cells where the heading has {len(heading)}")
+        return RowError(
+            trn(
+                "{n} cell where the heading has {heads}",
+                "{n} cells where the heading has {heads}",
+                len(cells),
+                heads=len(heading),
+            )
+        )
     row: dict[str, Any] = dict(zip(heading, cells, strict=True))
     for column in NESTED:
         if row.get(column):
             try:
                 row[column] = json.loads(row[column])
             except (ValueError, RecursionError):
-                return RowError(f"{column} must be JSON, found {format_value(row[column])}", column)
+                value = format_value(row[column])
+                return RowError(tr("{column} must be JSON, and is {value}", column=column, value=value), column)
         else:
             row.pop(column, None)
     return row

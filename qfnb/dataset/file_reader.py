@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from .._jsonl_csv_parquet import RowError
+from .._language import tr
 from .._text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
@@ -46,27 +47,32 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
             entries = _safe_entries(packed, name, max_bytes)
             yield {entry.filename: partial(packed.open, entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DatasetError(f"not a zip that can be read: {error}", path=name) from None
+        raise DatasetError(tr("not a zip that can be read: {error}", error=error), path=name) from None
 
 
 def _safe_entries(packed: zipfile.ZipFile, name: str, max_bytes: int) -> list[zipfile.ZipInfo]:
     entries = [entry for entry in packed.infolist() if not entry.is_dir()]
     problem = _archive_problem(entries, max_bytes) or next((text for e in entries if (text := _entry_problem(e))), "")
     if problem:
-        raise DatasetError(f"{problem}: the zip is not opened (压缩包不安全)", path=name)
+        raise DatasetError(tr("the zip is not safe and is not opened: {problem}", problem=problem), path=name)
     return sorted(entries, key=lambda entry: entry.filename)
 
 
 def _archive_problem(entries: list[zipfile.ZipInfo], max_bytes: int) -> str:
     total, packed = sum(e.file_size for e in entries), sum(e.compress_size for e in entries)
     if len(entries) > MAX_FILES:
-        return f"{len(entries):,} files, at most {MAX_FILES:,}"
+        return tr("{n} files, at most {limit} are allowed", n=f"{len(entries):,}", limit=f"{MAX_FILES:,}")
     if total > max_bytes:
-        return f"{total:,} bytes unpacked, at most {max_bytes:,}"
+        return tr("{n} bytes unpacked, at most {limit} are allowed", n=f"{total:,}", limit=f"{max_bytes:,}")
     if total > MIN_BYTES_FOR_RATIO and total > MAX_RATIO * max(packed, 1):
-        return f"{total:,} bytes packed into {packed:,}: more than {MAX_RATIO} times smaller"
+        return tr(
+            "{n} bytes are packed into {packed}: more than {ratio} times smaller",
+            n=f"{total:,}",
+            packed=f"{packed:,}",
+            ratio=MAX_RATIO,
+        )
     if len({entry.filename for entry in entries}) < len(entries):
-        return "two files have the same name"
+        return tr("two files have the same name")
     return ""
 
 
@@ -74,13 +80,15 @@ def _entry_problem(entry: zipfile.ZipInfo) -> str:
     quoted_name = f"{entry.filename[:60]!r}"
     path = PurePosixPath(entry.filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or entry.filename[1:2] == ":" or "\0" in entry.orig_filename:
-        return f"the name {quoted_name} leads out of it"
+        return tr("the name {name} leads out of it", name=quoted_name)
     mode = entry.external_attr >> 16
     if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
-        return f"{quoted_name} is a link or a device"
+        return tr("{name} is a link or a device", name=quoted_name)
     if entry.flag_bits & 1:
-        return f"{quoted_name} is encrypted"
-    return "" if entry.compress_type in _METHODS else f"{quoted_name} is packed by an unusual method"
+        return tr("{name} is encrypted", name=quoted_name)
+    if entry.compress_type in _METHODS:
+        return ""
+    return tr("{name} is packed by an unusual method", name=quoted_name)
 
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -105,14 +113,16 @@ def read_path(
         read_text = file_formats.read_exported_texts if exported else file_formats.read_whole_text
         values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
     except FileNotFoundError:
-        raise DatasetError(f"there is no such file (working directory: {Path.cwd()})", path=display_name) from None
+        reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
+        raise DatasetError(reason, path=display_name) from None
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DatasetError(f"cannot be read: {reason}", path=display_name) from None
+        raise DatasetError(tr("cannot be read: {reason}", reason=reason), path=display_name) from None
     if not values:
-        reason = 'the file is empty; expected one {"prompt": "...", "response": "..."} per line'
+        reason = tr('the file is empty; expected one {"prompt": "...", "response": "..."} per line')
         if path.is_dir() or _suffix(path.name) == ".zip":
-            reason = f"the folder or zip holds no {', '.join(file_formats.SUFFIXES)} file with rows"
+            suffixes = ", ".join(file_formats.SUFFIXES)
+            reason = tr("the folder or zip holds no file with rows: {suffixes}", suffixes=suffixes)
         raise DatasetError(reason, path=display_name)
     return values
 
@@ -125,7 +135,7 @@ def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
     """
     columns = [str(column) for column in frame.columns]
     if len(set(columns)) < len(columns):
-        raise InvalidArgumentError(f"two columns have the same name: {', '.join(columns)}")
+        raise InvalidArgumentError(tr("Two columns have the same name: {columns}.", columns=", ".join(columns)))
     values: list[LocatedValue] = []
     for number, cells in enumerate(frame.itertuples(index=False, name=None), 1):
         plain = [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells]  # of NumPy
@@ -204,7 +214,8 @@ def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
         text = content.decode("utf-8-sig")
         caption: object = json.loads(text) if suffix == ".json" else text
     except (ValueError, RecursionError):
-        return RowError(f"the caption beside the picture cannot be read: {format_value(str(content[:40]))}")
+        value = format_value(str(content[:40]))
+        return RowError(tr("the caption beside the picture cannot be read: {value}", value=value))
     while isinstance(caption, (list, dict)) and caption:
         candidates = caption if isinstance(caption, list) else (caption[key] for key in CAPTION_KEYS if key in caption)
         caption = next(iter(candidates), None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from .._jsonl_csv_parquet import import_pyarrow
+from .._language import tr
 from .._private_files import write_atomically
 from ..errors import DatasetError
 from .file_formats import Format
@@ -36,7 +37,7 @@ def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format)
         DatasetError: the format cannot hold such rows.
     """
     if schema is PICTURES and kind not in {"zip", "parquet"} and any(isinstance(r["image"], bytes) for r in rows):
-        raise DatasetError("a picture's bytes go into a .zip or .parquet file only")
+        raise DatasetError(tr("A picture's bytes go into a .zip or .parquet file only."))
     _WRITERS[kind](file, rows, schema)
 
 
@@ -52,7 +53,7 @@ def to_platform_bytes(rows: Sequence[Row], schema: Schema) -> tuple[str, bytes]:
 
 def _write_qianfan(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
     if schema is PICTURES:
-        raise DatasetError(f"the platform has {schema.title} as a zip: save it as x.zip")
+        raise DatasetError(tr("The platform has {kind} as a zip: save it as x.zip.", kind=schema.title))
     file.writelines(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows)
 
 
@@ -85,17 +86,19 @@ def _write_parquet(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None
         table = arrow.table({column: [row.get(column) for row in rows] for column in column_names(rows)})
         parquet.write_table(table, file)
     except (arrow.ArrowException, TypeError, OverflowError) as error:
-        raise DatasetError(f"a column has values of several kinds: {error}") from None
+        raise DatasetError(tr("A column has values of several kinds: {error}", error=error)) from None
 
 
 def _write_txt(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
     if schema.name not in {"text", "prompts"}:
-        raise DatasetError(f"a .txt file has one text per line, not {schema.title}: save it as .jsonl")
+        raise DatasetError(tr("A .txt file has one text per line, not {kind}: save it as .jsonl.", kind=schema.title))
     column = schema.inputs[0]
     for number, row in enumerate(rows, 1):
         text = row[column]
         if "\n" in text or "\r" in text or text.startswith("\ufeff"):
-            raise DatasetError(f"row {number} has several lines: save it as .zip (one file each) or .jsonl")
+            raise DatasetError(
+                tr("Row {number} has several lines: save it as .zip (one file each) or .jsonl.", number=number)
+            )
         file.write(f"{text}\n".encode())
 
 
@@ -128,7 +131,8 @@ def _picture_bytes(image: str | bytes) -> bytes:
     try:
         return Path(image).expanduser().read_bytes()
     except OSError as error:
-        raise DatasetError(f"the picture cannot be read: {error.strerror}", path=image) from None
+        reason = tr("the picture cannot be read: {reason}", reason=error.strerror)
+        raise DatasetError(reason, path=image) from None
 
 
 def column_names(rows: Iterable[Row]) -> list[str]:

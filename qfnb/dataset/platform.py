@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from .. import connect
+from .._language import tr
+from .._text import duration
 from ..config import settings
 from ..errors import APIError, DatasetError, InvalidArgumentError
 from ..resources.management.data import Data
@@ -75,9 +77,10 @@ def release(
     bucket = bucket or current.bucket
     if not bucket:
         raise InvalidArgumentError(
-            "a local dataset is uploaded to your own BOS bucket first, and none is set\n"
-            "设置 QIANFAN_BOS_BUCKET，或加载平台上已有的数据集 / set QIANFAN_BOS_BUCKET, or use "
-            "Dataset.load(qianfan_dataset_id='ds-...')"
+            tr(
+                "A local dataset is uploaded to your own BOS bucket first, and none is set.\n"
+                "Set QIANFAN_BOS_BUCKET, or use Dataset.load(qianfan_dataset_id='ds-...')."
+            )
         )
     report = progress or _ignore_step
     suffix, content = file_writer.to_platform_bytes(rows, schema)
@@ -132,7 +135,7 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
     exports = Data.export_records(dataset_id).data
     finished = [row for row in exports if row.status == wire.FINISHED and row.download_url]
     if not finished:
-        raise DatasetError(f"{dataset_id}: the platform names no address to download its export from")
+        raise DatasetError(tr("{id}: the platform names no address to download its export from.", id=dataset_id))
     url = max(finished, key=lambda row: row.finish_time).download_url
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:  # 0700, as mkdtemp makes it
         path = download(url, Path(folder) / "export.zip", max_bytes=max_bytes)
@@ -182,26 +185,37 @@ def _is_imported(dataset_id: str) -> bool:
 def _wait_for_status(dataset_id: int | str, status: str, interval: float, stop_event: threading.Event | None) -> None:
     interval_s = connect.polling_interval(interval)
     stop_event, deadline = stop_event or threading.Event(), time.monotonic() + STEP_TIMEOUT_S
-    step_name = status.replace("_", " ")
     while (state := getattr((answer := Data.info(dataset_id)).data.version_info, status)) != wire.FINISHED:
         if state in {wire.FAILED, wire.TERMINATED}:
-            raise DatasetError(f"{dataset_id}: {step_name} is {state}: {_reason(dataset_id, answer.body)}")
+            reason = _reason(dataset_id, answer.body)
+            raise DatasetError(_failure(status, str(dataset_id), reason))
         if time.monotonic() > deadline:
-            raise DatasetError(f"{dataset_id}: {step_name} did not finish in {STEP_TIMEOUT_S:g} s")
+            limit = duration(STEP_TIMEOUT_S)
+            raise DatasetError(
+                tr("{id}: the platform did not finish within {time}. Try again later.", id=dataset_id, time=limit)
+            )
         if clock.wait(interval_s, stop_event):
-            raise DatasetError(f"{dataset_id}: stopped while waiting for its {step_name}")
+            raise DatasetError(tr("{id}: stopped while waiting for the platform.", id=dataset_id))
 
 
 def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
     """Return the platform's reason of a failure, with the lines of the file that it names."""
     version = (body.get("result") or {}).get("versionInfo") or {}
-    message = str(version.get("importErrorInfo") or version.get("errMsg") or "the platform gives no reason")
+    message = str(version.get("importErrorInfo") or version.get("errMsg") or tr("the platform gives no reason"))
     try:
         samples = Data.import_errors(dataset_id, int(version.get("errCode") or 0)).data.content[:3]
     except APIError:
         return message
-    lines = [f"line {row.text_location}: {row.text_content[:60]!r}" for row in samples]
+    lines = [tr("line {line}: {text}", line=row.text_location, text=repr(row.text_content[:60])) for row in samples]
     return "\n".join([message, *(["; ".join(lines)] if lines else [])])
+
+
+def _failure(status: str, dataset_id: str, reason: str) -> str:
+    if status == "import_status":
+        return tr("{id}: the platform could not import the rows: {reason}", id=dataset_id, reason=reason)
+    if status == "release_status":
+        return tr("{id}: the platform could not release the dataset: {reason}", id=dataset_id, reason=reason)
+    return tr("{id}: the platform could not export the rows: {reason}", id=dataset_id, reason=reason)
 
 
 def _ignore_step(step: TransferStep) -> None:

@@ -1,12 +1,15 @@
-"""Token lengths of rows, and warnings: duplicates, conflicts, rows too long for a model."""
+"""Token lengths of rows, and warnings: duplicates, near-duplicates, conflicts, rows too long for a model."""
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from .._language import tr, trn
+from .._text import clip
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
+from .near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from .row_formats import row_key
 from .schema import Row, Schema
 
@@ -83,26 +86,57 @@ class Findings:
     limit: int | None = None  # tokens that a row may have, None when no limit is known
     too_long: tuple[int, ...] = ()  # numbers of the rows that have more, from 1; the first ten
     too_long_count: int = 0  # the number of all rows that have more
+    near_duplicates: NearDuplicates = field(
+        default_factory=NearDuplicates
+    )  # inputs that nearly repeat an earlier one, equal ones aside
 
     def __bool__(self) -> bool:
-        return bool(self.duplicates or self.conflicts or self.too_long_count)
+        return bool(self.items())
 
     def __str__(self) -> str:
-        return "\n".join(self.lines()) or f"{self.rows:,} rows, no warnings (未发现问题)"
+        return "\n".join(self.lines()) or trn("{n} row, nothing noticeable", "{n} rows, nothing noticeable", self.rows)
 
     def lines(self) -> list[str]:
-        """Return the warnings, one per line."""
-        warnings = []
+        """Return the warnings with what to do, one per line."""
+        return [f"{statement} {remedy}".replace("`", "") for statement, remedy in self.items()]
+
+    def items(self) -> list[tuple[str, str]]:
+        """Return the warnings, each with what to do; code in what to do stands between backquotes."""
+        items = []
         if self.duplicates:
-            warnings.append(f"重复 {self.duplicates:,} rows are the same as an earlier one: ds.deduplicate()")
-        if self.conflicts:
-            warnings.append(f"冲突 {self.conflicts:,} rows have an earlier row's input and another answer")
-        if self.too_long_count:
-            numbers = ", ".join(map(str, self.too_long))
-            warnings.append(
-                f"过长 {self.too_long_count:,} rows have more than {self.limit:,} tokens (估计): row {numbers}"
+            statement = trn(
+                "{n} row is the same as an earlier one.", "{n} rows are the same as an earlier one.", self.duplicates
             )
-        return warnings
+            items.append((statement, tr("Without them: `ds = ds.deduplicate()`")))
+        if self.conflicts:
+            statement = trn(
+                "{n} row has the question of an earlier one and another answer.",
+                "{n} rows have the question of an earlier one and another answer.",
+                self.conflicts,
+            )
+            items.append((statement, tr("Keep one answer to each: `ds = ds.deduplicate(by=['prompt'])`")))
+        if (pair := self.near_duplicates.pair) is not None:
+            statement = trn(
+                "{n} question nearly repeats an earlier one.",
+                "{n} questions nearly repeat an earlier one.",
+                self.near_duplicates.count,
+            )
+            remedy = tr(
+                "“{one}” and “{two}”, for example. Held-out rows should not repeat training rows: keep one of each.",
+                one=clip(pair[0], 60),
+                two=clip(pair[1], 60),
+            )
+            items.append((statement, remedy))
+        if self.too_long_count:
+            statement = trn(
+                "{n} row has more than {limit} tokens, by estimate.",
+                "{n} rows have more than {limit} tokens, by estimate.",
+                self.too_long_count,
+                limit=f"{self.limit:,}",
+            )
+            numbers = ", ".join(map(str, self.too_long)) + (", …" if self.too_long_count > len(self.too_long) else "")
+            items.append((statement, tr("Shorten or drop them (numbers from 1): {rows}", rows=numbers)))
+        return items
 
 
 def check_rows(
@@ -121,4 +155,5 @@ def check_rows(
         limit,
         tuple(long_rows[:10]),
         len(long_rows),
+        find_near_duplicates([*dict.fromkeys(input_texts(rows, schema))]),
     )

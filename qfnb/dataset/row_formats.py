@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .._jsonl_csv_parquet import RowError
+from .._language import tr
 from .._text import clip, format_value, is_missing
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
@@ -28,7 +29,7 @@ class RowLocation(NamedTuple):
     row: int | None = None  # the number of the row, from 1
 
     def __str__(self) -> str:
-        number = self.line if self.line is not None or self.row is None else f"row {self.row}"
+        number = self.line if self.line is not None or self.row is None else tr("row {row}", row=self.row)
         return ":".join(str(part) for part in (self.path, number) if part)
 
 
@@ -59,15 +60,18 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     if others:
         lines.append("; ".join(f"{_row_label(o.location)}: {clip(o.reason, _MAX_REASON_LENGTH)}" for o in others))
         lines.append(
-            f"共 {len(errors):,} 处 / {len(errors):,} problems in all; the first {len(problems)} are in the "
-            "error's .problems"
+            tr(
+                "{n} problems in all; the first {shown} are in the error's .problems",
+                n=f"{len(errors):,}",
+                shown=len(problems),
+            )
         )
     location = first.location if first.location.line is not None else RowLocation()
     raise DatasetError("\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors))
 
 
 def _row_label(location: RowLocation) -> str:
-    return str(location.line) if location.line is not None else f"row {location.row}"
+    return str(location.line) if location.line is not None else tr("row {row}", row=location.row)
 
 
 LocatedValue = tuple[RowLocation, object]
@@ -121,7 +125,7 @@ def to_row(value: object, schema: Schema | None = None) -> Row:
         if isinstance(row.get("messages"), list):
             return _from_roles(row.pop("messages"), row)
         return _flatten_answers(row)
-    raise RowError(f"expected {(schema or PAIRS).expected}, found {format_value(value)}")
+    raise RowError(_expectation((schema or PAIRS).expected, value))
 
 
 def drop_missing_fields(row: Row, schema: Schema) -> None:
@@ -207,14 +211,17 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
     """Return the row of OpenAI's messages: user and assistant alternate, after an optional system message."""
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-            raise RowError(f'a message must be {{"role": "...", "content": "..."}}, found {format_value(message)}')
+            raise RowError(_expectation('{"role": "...", "content": "..."}', message))
     turns = list(messages)
     if turns and turns[0].get("role") == "system":
         row["system"] = turns.pop(0)["content"]
     roles = [message.get("role") for message in turns]
     if not turns or roles != [("user", "assistant")[index % 2] for index in range(len(turns))]:
         raise RowError(
-            f"the roles must be user and assistant in turn, found {format_value(', '.join(map(str, roles)))}"
+            tr(
+                "the roles must be user and assistant in turn, and are {roles}",
+                roles=format_value(", ".join(map(str, roles))),
+            )
         )
     texts = [message["content"] for message in turns]
     if len(texts) % 2 == 0:
@@ -224,6 +231,10 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
         pairs = zip(texts[::2], texts[1::2], strict=True)
         row["history"] = [{"prompt": question, "response": answer} for question, answer in pairs]
     return row
+
+
+def _expectation(expected: str, value: object) -> str:
+    return tr("expected {expected}, found {value}", expected=expected, value=format_value(value))
 
 
 def _innermost(value: object) -> object:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from .._jsonl_csv_parquet import RowError
+from .._language import tr, tr_noop
 from .._text import format_value
 from ..errors import InvalidArgumentError
 from ..wire import data_v1 as wire
@@ -24,13 +25,18 @@ class Schema:
     """One kind of dataset."""
 
     name: str  # the value for `schema=`
-    title: str  # its name for people, Chinese and English
+    label: str  # its name for people, a message of the catalogue
     columns: Mapping[str, ColumnKind]  # name and kind of each; rows may have further columns
     expected: str  # an example of a row
     template_type: int  # the platform's number for it; without its last two digits the project type
     v2_format: str  # the platform's name for it (dataFormat)
     inputs: tuple[str, ...] = ("prompt",)  # the columns that are sent to a model
     reference: str = ""  # the column with the right answer, "" for a schema without one
+
+    @property
+    def title(self) -> str:
+        """Its name for people, in their language."""
+        return tr(self.label)
 
     @property
     def project_type(self) -> int:
@@ -52,10 +58,25 @@ class Schema:
             if column in row:
                 _VALIDATORS[kind](column, row[column])
             elif kind not in {"optional", "turns"}:
-                columns = ", ".join(map(str, row)) or "nothing"
-                raise RowError(f"field {column!r} is missing (found: {columns[:80]}); expected {self.expected}", column)
+                raise RowError(self._missing(column, row), column)
         if self is FEEDBACK and not (row.get("chosen") or row.get("rejected")):
-            raise RowError(f"neither chosen nor rejected has a text; expected {self.expected}", "chosen")
+            message = tr("neither chosen nor rejected has a text; expected {expected}", expected=self.expected)
+            raise RowError(message, "chosen")
+
+    def _missing(self, column: str, row: Row) -> str:
+        columns = ", ".join(map(str, row))[:80]
+        if not columns:
+            return tr(
+                "field {column} is missing: the row is empty; expected {expected}",
+                column=repr(column),
+                expected=self.expected,
+            )
+        return tr(
+            "field {column} is missing (there are {columns}); expected {expected}",
+            column=repr(column),
+            columns=columns,
+            expected=self.expected,
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -65,7 +86,7 @@ _SYSTEM_COLUMN: dict[str, ColumnKind] = {"system": "optional"}
 
 PAIRS = Schema(
     "pairs",
-    "单轮问答 prompt and response",
+    tr_noop("questions and answers"),
     {"prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "response": "..."}',
     2000,
@@ -74,7 +95,7 @@ PAIRS = Schema(
 )
 CONVERSATION = Schema(
     "conversation",
-    "多轮对话 conversation",
+    tr_noop("conversations"),
     {"history": "turns", "prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '[{"prompt": "...", "response": [["..."]]}, ...]',
     2000,
@@ -83,7 +104,7 @@ CONVERSATION = Schema(
 )
 SORTED = Schema(
     "sorted",
-    "回答排序 sorted responses, the best first",
+    tr_noop("sorted answers, the best first"),
     {"history": "turns", "prompt": "text", "responses": "texts", **_SYSTEM_COLUMN},
     '{"prompt": "...", "responses": ["best", "second", ...]}',
     2001,
@@ -91,7 +112,7 @@ SORTED = Schema(
 )
 PREFERENCE = Schema(
     "preference",
-    "偏好对 chosen and rejected",
+    tr_noop("pairs of a chosen and a rejected answer"),
     {"history": "turns", "prompt": "text", "chosen": "text", "rejected": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "chosen": "...", "rejected": "..."}',
     2002,
@@ -100,17 +121,17 @@ PREFERENCE = Schema(
 )
 FEEDBACK = Schema(
     "feedback",
-    "单条评价 chosen or rejected",
+    tr_noop("answers that were judged one by one"),
     {"history": "turns", "prompt": "text", "chosen": "optional", "rejected": "optional", **_SYSTEM_COLUMN},
     '{"prompt": "...", "chosen": "..."} or {"prompt": "...", "response": "...", "desirable": false}',
     2002,
     "KTO_PromptChosenRejected",
     reference="chosen",
 )
-TEXT = Schema("text", "泛文本 text", {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",))
+TEXT = Schema("text", tr_noop("texts"), {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",))
 PROMPTS = Schema(
     "prompts",
-    "问题集 prompts",
+    tr_noop("questions"),
     {"history": "turns", "prompt": "text", **_SYSTEM_COLUMN},
     '{"prompt": "..."}',
     40200,
@@ -118,7 +139,7 @@ PROMPTS = Schema(
 )
 PICTURES = Schema(
     "pictures",
-    "文生图 picture and prompt",
+    tr_noop("pictures with captions"),
     {"image": "picture", "prompt": "optional"},
     '{"image": "1.png", "prompt": "..."}',
     70500,
@@ -138,7 +159,9 @@ def find_schema(schema: Schema | str | None) -> Schema | None:
     if schema is None or isinstance(schema, Schema):
         return schema
     if schema not in SCHEMAS:
-        raise InvalidArgumentError(f"schema={schema!r}: it is one of {', '.join(SCHEMAS)}")
+        raise InvalidArgumentError(
+            tr("schema={value}: it is one of {allowed}.", value=repr(schema), allowed=", ".join(SCHEMAS))
+        )
     return SCHEMAS[schema]
 
 
@@ -173,7 +196,8 @@ def _schema_name(row: Row) -> str:
 def _validate_text(column: str, value: Any) -> None:
     if not isinstance(value, str) or not value or value.isspace():
         description = "NaN" if isinstance(value, float) and value != value else format_value(value)  # noqa: PLR0124
-        raise RowError(f"{column} must be a text that is not empty, found {description}", column)
+        message = tr("{column} must be a text that is not empty, and is {value}", column=column, value=description)
+        raise RowError(message, column)
     _validate_encodable(column, value)
 
 
@@ -182,36 +206,51 @@ def _validate_encodable(column: str, value: str) -> None:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise RowError(
-            f"{column} holds half a character (U+{ord(value[error.start]):04X}) at position {error.start + 1}", column
+            tr(
+                "{column} holds half a character ({code}) at position {position}",
+                column=column,
+                code=f"U+{ord(value[error.start]):04X}",
+                position=error.start + 1,
+            ),
+            column,
         ) from None
 
 
 def _validate_optional(column: str, value: Any) -> None:
     if not isinstance(value, str):
-        raise RowError(f"{column} must be a text, found {format_value(value)}", column)
+        message = tr("{column} must be a text, and is {value}", column=column, value=format_value(value))
+        raise RowError(message, column)
     _validate_encodable(column, value)
 
 
 def _validate_turns(column: str, value: Any) -> None:
     if not isinstance(value, list):
-        raise RowError(f"{column} must be a list of turns, found {format_value(value)}", column)
+        message = tr("{column} must be a list of turns, and is {value}", column=column, value=format_value(value))
+        raise RowError(message, column)
     for number, turn in enumerate(value, 1):
         if not isinstance(turn, Mapping):
-            raise RowError(f"turn {number} must be {PAIRS.expected}, found {format_value(turn)}", column)
+            message = tr("turn {number} must be {expected}", number=number, expected=PAIRS.expected)
+            raise RowError(f"{message}: {format_value(turn)}", column)
         for part in ("prompt", "response"):
-            _validate_text(f"{part} of turn {number}", turn.get(part))
+            _validate_text(tr("{part} of turn {number}", part=part, number=number), turn.get(part))
 
 
 def _validate_texts(column: str, value: Any) -> None:
     if not isinstance(value, list) or len(value) < 2:
-        raise RowError(f"{column} must be a list of two or more texts, found {format_value(value)}", column)
+        message = tr(
+            "{column} must be a list of two or more texts, and is {value}", column=column, value=format_value(value)
+        )
+        raise RowError(message, column)
     for number, text in enumerate(value, 1):
         _validate_text(f"{column}[{number}]", text)
 
 
 def _validate_picture(column: str, value: Any) -> None:
     if not (isinstance(value, (str, bytes)) and value):
-        raise RowError(f"{column} must be a path or the bytes of a picture, found {format_value(value)}", column)
+        message = tr(
+            "{column} must be a picture's path or bytes, and is {value}", column=column, value=format_value(value)
+        )
+        raise RowError(message, column)
 
 
 _VALIDATORS = {

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import builtins
 import random
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from .file_writer import column_names
-from .row_formats import deep_copy, parse_rows, row_key, to_json, with_locations
+from .row_formats import deep_copy, parse_rows, row_key, with_locations
 from .schema import Row, Schema, find_schema
+from .split import draw_positions, group_positions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +93,12 @@ class Table:
         for name, values in columns.items():
             if len(values) != len(self.rows):
                 raise InvalidArgumentError(
-                    f"column {name!r} has {len(values)} values where the dataset has {len(self.rows)} rows"
+                    tr(
+                        "Column {name} has {values} values, and the dataset {rows} rows.",
+                        name=repr(name),
+                        values=len(values),
+                        rows=len(self.rows),
+                    )
                 )
         added = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return self._from_values({**row, **new_cells} for row, new_cells in zip(self.rows, added, strict=True))
@@ -159,7 +165,9 @@ class Table:
             InvalidArgumentError: the dataset has fewer rows.
         """
         if not 0 <= n <= len(self.rows):
-            raise InvalidArgumentError(f"n={n}: must be a number from 0 to {len(self.rows)}, the number of rows")
+            raise InvalidArgumentError(
+                tr("n={n}: it is a number from 0 to {rows}, the number of rows.", n=n, rows=len(self.rows))
+            )
         positions = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
         return self._with_rows([self.rows[position] for position in positions])
 
@@ -197,14 +205,14 @@ class Table:
         size = self._part_size(part)
         if by is not None:
             self._validate_column(by)
-        positions = _draw_positions(
-            _group_positions(self.rows, self.schema.inputs, by), size / len(self.rows), size, seed
+        positions = draw_positions(
+            group_positions(self.rows, self.schema.inputs, by), size / len(self.rows), size, seed
         )
         first = [row for position, row in enumerate(self.rows) if position not in positions]
         second = [row for position, row in enumerate(self.rows) if position in positions]
         if not first or not second:
             raise InvalidArgumentError(
-                f"part={part!r}: {len(self.rows)} rows whose inputs repeat cannot be split so (无法这样划分)"
+                tr("part={part}: {rows} rows whose inputs repeat cannot be split so.", part=part, rows=len(self.rows))
             )
         return self._with_rows(first), self._with_rows(second)
 
@@ -213,9 +221,13 @@ class Table:
         is_share = isinstance(part, float) and 0 < part < 1
         size = max(1, round(part * n)) if is_share else part
         if not is_share and (not isinstance(part, int) or isinstance(part, bool)):
-            raise InvalidArgumentError(f"part={part!r}: must be a share between 0 and 1, or a number of rows")
+            raise InvalidArgumentError(
+                tr("part={part}: it is a share between 0 and 1, or a number of rows.", part=repr(part))
+            )
         if not 0 < size < n:
-            raise InvalidArgumentError(f"part={part!r}: it leaves one side of {n} rows empty (一侧为空)")
+            raise InvalidArgumentError(
+                tr("part={part}: of {rows} rows it leaves one side empty.", part=repr(part), rows=n)
+            )
         return int(size)
 
     @overload
@@ -247,7 +259,13 @@ class Table:
 
     def _validate_column(self, column: str) -> None:
         if column not in self.columns:
-            raise InvalidArgumentError(f"there is no column {column!r}: the columns are {', '.join(self.columns)}")
+            raise InvalidArgumentError(
+                tr(
+                    "There is no column {name}; there are {columns}.",
+                    name=repr(column),
+                    columns=", ".join(self.columns),
+                )
+            )
 
     def _from_values(self, rows: Iterable[object], schema: Schema | str | None = None) -> Self:
         return self._with_rows(*parse_rows(with_locations(rows), find_schema(schema)))
@@ -262,32 +280,7 @@ def _common_schema(first: Schema, second: Schema) -> Schema:
     if names == {"pairs", "conversation"}:
         return first if first.name == "conversation" else second
     if len(names) > 1:
-        raise InvalidArgumentError(f"{first.title} and {second.title} do not go together (数据类型不同)")
+        raise InvalidArgumentError(
+            tr("These kinds of rows do not go together: {one}, and {two}.", one=first.title, two=second.title)
+        )
     return first
-
-
-Groups = dict[str, builtins.list[builtins.list[int]]]
-"""For each value of a column, the positions of the rows with the same input."""
-
-
-def _group_positions(rows: Sequence[Row], inputs: Sequence[str], by: str | None) -> Groups:
-    by_input: dict[str, builtins.list[int]] = defaultdict(builtins.list)
-    for position, row in enumerate(rows):
-        by_input[" ".join(str(row.get(column)) for column in inputs).strip()].append(position)
-    groups: Groups = defaultdict(builtins.list)
-    for positions in by_input.values():
-        groups[to_json(rows[positions[0]].get(by)) if by else ""].append(positions)
-    return groups
-
-
-def _draw_positions(groups: Groups, share: float, max_size: int, seed: int) -> set[int]:
-    """Draw groups at random, from each value its share, until there are enough rows."""
-    rng, positions = random.Random(seed), set[int]()  # noqa: S311 - no secret
-    quota = 0.0
-    for key in sorted(groups):
-        rng.shuffle(groups[key])
-        quota += share * sum(map(len, groups[key]))
-        for group in groups[key]:
-            if len(positions) + len(group) <= min(round(quota), max_size):
-                positions.update(group)
-    return positions

@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython import get_ipython
 
+from .._language import tr
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError
+from ..trainer.form.inspection import is_data
 from ..views.launcher.launcher import Launcher
+from .parser import store_variable, user_variables
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
 
+TRAINER_VARIABLE = "trainer"
 UNNAMED_DATASET = "dataset"  # the name of a dataset that is not a variable of the notebook
 
 
 def launcher(
-    dataset: Dataset | str | Path | None = None, *, on_launch: Callable[[LLMFinetune], object] | None = None
+    dataset: Dataset | str | Path | None = None,
+    *,
+    variable: str | None = None,
+    on_launch: Callable[[LLMFinetune], object] | None = None,
 ) -> Launcher:
     """Return the form that starts a training; as the last value of a cell it shows itself.
 
     Args:
-        dataset: a `Dataset`, the name of a variable, a `ds-...` id, or the path of a file.
+        dataset: a `Dataset`, a DataFrame, the name of a variable, a `ds-...` id, or the path of a file.
+        variable: the variable that is to keep the trainer; default: trainer, or trainer_2 where there is one.
         on_launch: is called with the trainer that was started, to show it; default: its panel replaces the
             form, and `%qftrain wait` knows it.
 
     Raises:
         InvalidArgumentError: the dataset is of the wrong type.
     """
-    if not isinstance(dataset, (Dataset, str, Path, type(None))):
+    if not (dataset is None or isinstance(dataset, (str, Path)) or is_data(dataset)):
         kind = type(dataset).__name__
         raise InvalidArgumentError(
-            f"launcher: a {kind} is not a dataset: pass a Dataset, a 'ds-...' id, or the path of a file"
+            tr(
+                "A {kind} is not training data: pass a Dataset, a DataFrame, a ds-… id, or the path of a file.",
+                kind=kind,
+            )
         )
     shell = get_ipython()
 
-    def list_datasets() -> Mapping[str, Dataset]:
-        """Return the notebook's datasets by name, and the one that was passed."""
-        variables = list((shell.user_ns if shell else {}).items())
-        datasets = {name: value for name, value in variables if isinstance(value, Dataset) and not name.startswith("_")}
-        if isinstance(dataset, Dataset) and all(value is not dataset for value in datasets.values()):
-            datasets[UNNAMED_DATASET] = dataset
-        return datasets
+    def list_variables() -> Mapping[str, Any]:
+        """Return the notebook's variables by name, and the data that were passed."""
+        notebook = [*user_variables(shell).items()] if shell else []
+        variables = {name: value for name, value in notebook if not name.startswith("_")}
+        if is_data(dataset) and all(value is not dataset for value in variables.values()):
+            variables[UNNAMED_DATASET] = dataset
+        return variables
 
-    name = str(dataset or "") if not isinstance(dataset, Dataset) else ""
-    name = name or next((name for name, value in list_datasets().items() if value is dataset), "")
+    name = str(dataset or "") if not is_data(dataset) else ""
+    name = name or next((name for name, value in list_variables().items() if value is dataset is not None), "")
     return Launcher(
         name,
-        list_datasets=list_datasets,
+        variable=variable or _free_name(list_variables()),
+        list_variables=list_variables,
         insert_cell=(lambda code: shell.set_next_input(code, replace=False)) if shell else None,
+        keep=partial(store_variable, shell) if shell else None,
         on_launch=on_launch,
     )
+
+
+def _free_name(variables: Mapping[str, Any]) -> str:
+    names = (TRAINER_VARIABLE if n == 1 else f"{TRAINER_VARIABLE}_{n}" for n in count(1))
+    return next(name for name in names if name not in variables)

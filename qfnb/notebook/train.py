@@ -50,10 +50,7 @@ class TrainMagics(VerbMagics):
     def do_new(self, options: Namespace, target: str) -> None:
         from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
 
-        def on_launch(trainer: LLMFinetune) -> None:
-            self._open_panel(options, trainer)
-
-        launcher(target or options.dataset, on_launch=on_launch).show()
+        launcher(target or options.dataset, variable=options.out).show()
 
     def do_start(self, options: Namespace, target: str) -> None:
         trainer = self._find(target) if target else self._create_trainer(options)

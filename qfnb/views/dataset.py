@@ -1,16 +1,20 @@
-"""A dataset: its facts and first rows; and the progress of its upload."""
+"""A dataset: its facts, first rows and quality; and the progress of its upload."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from .._language import tr, tr_noop, trn
 from .._text import clip, clip_start
 from ..dataset import Dataset, TransferStep, quality
 from ..errors import UnexpectedContent
 from ..transport import file_transfer
-from . import styles
+from . import components
+from .components import Html
 from .display import Bundle, LiveOutput
-from .text import escape, image_html, strip_controls
+from .text import escape, escape_markdown, image_html, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
@@ -19,73 +23,111 @@ MAX_COLUMNS = 6
 MAX_CELL_CHARS = 96  # of a text in a table
 MAX_CHECKED_ROWS = 5_000  # rows up to which a display looks for duplicates
 MAX_IMAGE_BYTES = 256 * 1024  # bytes of a picture that is drawn
-_STEP_LABELS = {"upload": "上传 upload", "import": "导入 import", "release": "发布 release"}
+
+NOT_FETCHED: Final = tr_noop("On the platform; `ds.head()` fetches the rows.")
+_STEPS: Final = {
+    "upload": (tr_noop("Uploading"), tr_noop("Uploaded")),
+    "import": (tr_noop("The platform imports the rows"), tr_noop("Imported")),
+    "release": (tr_noop("The platform releases the dataset"), tr_noop("Released")),
+}
 
 
 def bundle(dataset: Dataset) -> Bundle:
     """Return the facts and the first rows in every format, without a request."""
-    return {"text/plain": text(dataset), "text/html": html(dataset)}
+    return {"text/plain": text(dataset), "text/markdown": to_markdown(dataset), "text/html": html(dataset)}
 
 
-def html(dataset: Dataset) -> str:
-    """Return the facts, and the first rows as a table."""
-    head = f"<b>{escape(_clip_value(dataset.name))}</b>"
+def html(dataset: Dataset) -> Html:
+    """Return the facts, the first rows as a table, and what is noticeable about all rows."""
+    head = components.header(_clip_value(dataset.name), subtitle=" · ".join(_facts(dataset)))
     if not dataset.is_fetched:
-        note = f"<div {styles.DIM}>{escape(_not_fetched_text(dataset))}</div>"
-        return f"<div {styles.BODY_COMPACT}>{head}{note}</div>"
-    head += f"<span {styles.BADGE}>{escape(dataset.schema.title)}</span>"
-    facts = f"<div {styles.DIM}>{escape(' · '.join(_facts(dataset)))}</div>"
-    problems = dataset.check().lines() if len(dataset) <= MAX_CHECKED_ROWS else []
-    lines = [*filter(None, [_more_rows_text(dataset)]), *(f"⚠ {problem}" for problem in problems)]
-    notes = "".join(f"<div {styles.DIM}>{escape(line)}</div>" for line in lines)
-    return f"<div {styles.BODY_COMPACT}><div>{head}</div>{facts}{_table(dataset)}{notes}</div>"
+        body = components.dim_lines(components.with_code(tr(NOT_FETCHED)))
+        return components.output(components.panel(_clip_value(dataset.name), head, body))
+    return components.output(components.panel(_clip_value(dataset.name), head, rows_html(dataset)))
+
+
+def rows_html(dataset: Dataset) -> Html:
+    """Return the first rows as a table, and what is noticeable about all rows."""
+    more = _more_rows_text(dataset)
+    parts = [_table(dataset), components.dim_lines(more) if more else "", _problems(dataset)]
+    return components.join(part for part in parts if part)
 
 
 def text(dataset: Dataset) -> str:
     """Return the facts, and the first rows as lines."""
+    title = " · ".join([tr("Dataset {name}", name=_clip_value(dataset.name)), *_facts(dataset)])
     if not dataset.is_fetched:
-        return strip_controls(f"Dataset {_not_fetched_text(dataset)}")
-    title = " · ".join([f"Dataset {_clip_value(dataset.name)}", dataset.schema.title, *_facts(dataset)])
+        return strip_controls(f"{title}\n{tr(NOT_FETCHED).replace('`', '')}")
     rows = [f"  {_row_line(row, dataset.schema.columns)}" for row in dataset.rows[:MAX_ROWS]]
     return "\n".join(strip_controls(line) for line in (title, *rows, _more_rows_text(dataset)) if line)
 
 
+def to_markdown(dataset: Dataset) -> str:
+    """Return the facts, and the first rows as a table."""
+    head = f"**{escape_markdown(_clip_value(dataset.name))}** {escape_markdown(' · '.join(_facts(dataset)))}"
+    if not dataset.is_fetched:
+        return f"{head}\n\n{tr(NOT_FETCHED)}"
+    columns = _visible_columns(dataset)
+    if not dataset.rows:
+        return head
+    cells = [[escape_markdown(_clip_value(row.get(name, ""))) for name in columns] for row in dataset.rows[:MAX_ROWS]]
+    lines = [[escape_markdown(_clip_value(name)) for name in columns], ["---"] * len(columns), *cells]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join(filter(None, [head, table, escape_markdown(_more_rows_text(dataset))]))
+
+
 def _facts(dataset: Dataset) -> list[str]:
+    """Return kind, size, tokens and origin; of a dataset on the platform its id, without asking for more."""
+    if not dataset.is_fetched:
+        return [str(dataset.id)]
     n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
-    rows, columns = f"{len(dataset):,} rows", ", ".join(map(_clip_value, dataset.columns))
-    facts = [rows, columns, f"{'' if exact else '≈ '}{n:,} tokens", clip_start(dataset.source, 80)]
-    return [fact for fact in facts if fact] + ([str(dataset.id)] if dataset.id is not None else [])
+    tokens = trn("{n} token", "{n} tokens", n)
+    facts = [dataset.schema.title, trn("{n} row", "{n} rows", len(dataset)), tokens if exact else f"≈ {tokens}"]
+    source = "" if dataset.source == "memory" else clip_start(dataset.source, 80)
+    return [*facts, *filter(None, [source])] + ([str(dataset.id)] if dataset.id is not None else [])
 
 
-def _not_fetched_text(dataset: Dataset) -> str:
-    return f"{dataset.id} · 平台上的数据集，查看时下载 / on the platform, fetched when looked at: ds.head()"
+def _problems(dataset: Dataset) -> Html:
+    """Return what is noticeable about all rows, and what to do about it."""
+    if len(dataset) > MAX_CHECKED_ROWS:
+        return components.dim_lines(components.with_code(tr("Too many rows to check them here: `ds.check()`")))
+    notes = [
+        components.note("warn", statement, components.with_code(remedy), sign="⚠︎")
+        for statement, remedy in dataset.check().items()
+    ]
+    return components.join(notes)
 
 
 def _more_rows_text(dataset: Dataset) -> str:
-    return f"… {len(dataset) - MAX_ROWS:,} more" if len(dataset) > MAX_ROWS else ""
+    count = len(dataset) - MAX_ROWS
+    return trn("and {n} more row", "and {n} more rows", count) if count > 0 else ""
 
 
-def _table(dataset: Dataset) -> str:
+def _visible_columns(dataset: Dataset) -> list[str]:
+    return [name for name in dataset.columns if name != "history"][:MAX_COLUMNS]
+
+
+def _table(dataset: Dataset) -> Html:
     rows = dataset.rows[:MAX_ROWS]
     if not rows:
-        return ""
-    columns = [name for name in dataset.columns if name != "history"]
-    visible = columns[:MAX_COLUMNS]
-    heads = "".join(f"<th {styles.CELL_LONG_TEXT}>{escape(_clip_value(name))}</th>" for name in visible)
-    if len(columns) > MAX_COLUMNS:
-        heads += f"<th {styles.CELL_LONG_TEXT}>… {len(columns) - MAX_COLUMNS}</th>"
-    body = "".join(f"<tr>{''.join(_cell(row, name) for name in visible)}</tr>" for row in rows)
-    return f"<table {styles.TABLE}><tr>{heads}</tr>{body}</table>"
+        return Html("")
+    visible = _visible_columns(dataset)
+    hidden = len(dataset.columns) - len(visible) - ("history" in dataset.columns)
+    heads = [
+        *map(_clip_value, visible),
+        *([trn("and {n} more column", "and {n} more columns", hidden)] if hidden else []),
+    ]
+    padding = [""] if hidden else []
+    return components.table(heads, [[*(_cell(row, name) for name in visible), *padding] for row in rows], is_wide=True)
 
 
-def _cell(row: Mapping[str, Any], name: str) -> str:
+def _cell(row: Mapping[str, Any], name: str) -> Html:
     history = row.get("history", ()) if name == "prompt" else ()
     turns = "".join(
-        f"<div {styles.EARLIER_TURN}>问 {escape(_clip_value(turn['prompt']))}</div>"
-        f"<div {styles.EARLIER_TURN}>答 {escape(_clip_value(turn['response']))}</div>"
+        f"<div><small>{escape(_clip_value(turn['prompt']))}<br>→ {escape(_clip_value(turn['response']))}</small></div>"
         for turn in history
     )
-    return f"<td {styles.CELL_LONG_TEXT}>{turns}{_value_html(row.get(name))}</td>"
+    return Html(f"{turns}{_value_html(row.get(name))}")
 
 
 def _value_html(value: Any) -> str:
@@ -104,14 +146,15 @@ def _image_html(content: bytes) -> str:
         return escape(error)
     if len(content) > MAX_IMAGE_BYTES:
         return f"{len(content) >> 10:,} KiB"
-    return image_html(content, kind, "picture")
+    return image_html(content, kind, tr("picture"))
 
 
 def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     turn_count = len(row.get("history", ()))
     values = [row[name] for name in columns if name in row and name != "history"]
     parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
-    return (f"({turn_count} 轮 turns) " if turn_count else "") + "  →  ".join(parts)
+    turns = trn("({n} earlier turn) ", "({n} earlier turns) ", turn_count) if turn_count else ""
+    return turns + "  →  ".join(parts)
 
 
 def _clip_value(value: object, limit: int = MAX_CELL_CHARS) -> str:
@@ -151,7 +194,9 @@ class UploadBar(AbstractContextManager["UploadBar"]):
 def step_bundle(step: TransferStep) -> Bundle:
     """Return a step in every format."""
     share = step.done / max(step.total, 1)
-    size = f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB" if step.kind == "upload" else ""
-    words = f"{'✔' if share >= 1 else '…'} {_STEP_LABELS[step.kind]}{size}"
-    bar = f'<progress {styles.BAR} max="1" value="{share:.3f}"></progress>'
-    return {"text/plain": words, "text/html": f"<div {styles.BODY_COMPACT}>{bar} {words}</div>"}
+    words = tr(_STEPS[step.kind][share >= 1])
+    if step.kind == "upload":
+        words += f" {step.done / 2**20:.1f} / {step.total / 2**20:.1f} MB"
+    kind: components.Kind = "ok" if share >= 1 else "run"
+    bar = components.progress_bar(share, 1, words, kind=kind)
+    return {"text/plain": f"{components.SIGNS[kind]} {words}", "text/html": components.output(bar)}

@@ -144,11 +144,11 @@ def _render_math(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _
 
 
 def _highlight(code: str, language: str, _attributes: str) -> str:
-    return _colored(code, language) if language and len(code) <= MAX_CODE_CHARS else ""
+    return color_code(code, language) if language and len(code) <= MAX_CODE_CHARS else ""
 
 
 @functools.lru_cache(maxsize=64)  # an answer that streams is drawn again and again, its finished blocks do not change
-def _colored(code: str, language: str) -> str:
+def color_code(code: str, language: str) -> str:
     """Return code as HTML in colours, "" for a language that Pygments does not know."""
     from pygments import highlight  # noqa: PLC0415 - only with code
     from pygments.lexers import get_lexer_by_name  # noqa: PLC0415

@@ -44,7 +44,7 @@ GOOD = json.dumps(PAIR, ensure_ascii=False)
     [
         (f"{GOOD}\n{{oops\n", "pairs.jsonl:2: not JSON"),
         (f"{GOOD}\n\n{{}}\n", "pairs.jsonl:3: field 'prompt' is missing"),
-        (f'{GOOD}\n{{"prompt": "x"}}\n', "pairs.jsonl:2: field 'response' is missing (found: prompt)"),
+        (f'{GOOD}\n{{"prompt": "x"}}\n', "pairs.jsonl:2: field 'response' is missing (there are prompt)"),
         (f'{GOOD}\n{{"prompt": "x", "response": ""}}\n', "response must be a text that is not empty"),
         (f'{GOOD}\n{{"prompt": 5, "response": "y"}}\n', "prompt must be a text"),
         (f"{GOOD}\n[]\n", "pairs.jsonl:2: expected"),
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 @pytest.mark.parametrize("arguments", [{}, {"data_file": "x", "qianfan_dataset_id": "ds-1"}])
 def test_exactly_one_source(arguments):
-    with pytest.raises(errors.InvalidArgumentError, match="give either"):
+    with pytest.raises(errors.InvalidArgumentError, match="Name one source"):
         Dataset.load(**arguments)
 
 

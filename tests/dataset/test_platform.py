@@ -64,7 +64,7 @@ def test_what_the_platform_says_of_a_line_is_told(sandbox):
     address = Storage.upload("bos:/sandbox/bad/bad.jsonl", b'[{"prompt": "p", "response": [["r"]]}]\n{oops\n')
     dataset_id = Data.create("坏", "sandbox", "/bad/").data.dataset_id
     Data.import_files(dataset_id, [address])
-    with pytest.raises(errors.DatasetError, match="import status is 3") as caught:
+    with pytest.raises(errors.DatasetError, match="could not import the rows") as caught:
         platform._wait_for_status(dataset_id, "import_status", 1, None)
     assert "line 2" in str(caught.value)
     assert "oops" in str(caught.value)
@@ -87,5 +87,5 @@ def test_a_download_may_have_no_more_than_is_allowed(sandbox):
 
 @pytest.mark.parametrize("arguments", [{}, {"data_file": "x.jsonl", "qianfan": True}])
 def test_a_dataset_is_saved_to_exactly_one_place(arguments):
-    with pytest.raises(errors.InvalidArgumentError, match="give either"):
+    with pytest.raises(errors.InvalidArgumentError, match="Name one destination"):
         Dataset([PAIR]).save(**arguments)

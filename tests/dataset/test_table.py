@@ -41,7 +41,7 @@ def test_rows_columns_and_slices_are_looked_up():
     assert dataset[1:3].list(0) == FOUR[1]
     assert dataset.list([0, -1]) == [FOUR[0], FOUR[3]]
     assert dataset[["prompt"]].schema.name == "prompts"
-    with pytest.raises(errors.InvalidArgumentError, match="no column 'nope': the columns are prompt"):
+    with pytest.raises(errors.InvalidArgumentError, match="no column 'nope'; there are prompt"):
         dataset["nope"]
 
 
@@ -121,7 +121,7 @@ def test_rows_that_are_too_long_for_a_model_are_told():
     dataset = Dataset([PAIR, {"prompt": "长" * 20_000, "response": "r"}])
     findings = dataset.check("ERNIE-4.0-8K")
     assert (findings.too_long, findings.limit) == ((2,), 5120)
-    assert "过长 1 rows have more than 5,120 tokens (估计): row 2" in str(findings)
+    assert "1 row has more than 5,120 tokens, by estimate. Shorten or drop them (numbers from 1): 2" in str(findings)
     assert dataset.check(max_tokens=1).too_long_count == 2
     assert not dataset.check("ernie-4.5-turbo-128k")
     assert dataset.check("qwen3-8b").limit == 32_768

@@ -10,7 +10,9 @@ from qfnb.resources.management.finetune import FineTune
 from qfnb.trainer import run_store
 from qfnb.trainer.form import code_estimate, drafts
 from qfnb.trainer.form.data import DatasetInfo, inspect_dataset, list_data_files
+from qfnb.trainer.form.inspection import compare_datasets
 from qfnb.trainer.form.launch_form import Draft, LaunchForm
+from qfnb.trainer.form.validation import describe_overlap, find_issues, find_warnings
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答" * 20} for n in range(10)])
 TEXTS = Dataset([{"text": "很长的文章" * 9}] * 10)
@@ -31,16 +33,17 @@ def with_values(form, **values):
 
 
 def test_a_model_brings_its_own_hyper_parameters_with_their_defaults(form):
-    assert form.draft.values["learningRate"] == "0.0003"
+    assert form.hyper_parameters()["learningRate"] == 0.0003
     assert [row.key for row in form.with_choice(model="ERNIE-Lite-8K-0704").parameters] == ["epoch", "learningRate"]
-    assert form.with_choice(scale="FullFineTuning").draft.values["learningRate"] == "3e-05"
-    assert not form.issues
+    assert form.with_choice(scale="FullFineTuning").hyper_parameters()["learningRate"] == 3e-05
+    assert not form.draft.values
+    assert not find_issues(form)
 
 
 def test_what_was_typed_stays_when_another_model_is_chosen(form):
     changed = with_values(form, epoch="7").with_choice(model="SQLCoder-7B")
     assert changed.draft.values["epoch"] == "7"
-    assert changed.draft.values["learningRate"] == "1e-06"
+    assert changed.hyper_parameters()["learningRate"] == 1e-06
 
 
 def test_each_model_and_parameter_scale_opens_without_issues(form):
@@ -49,77 +52,111 @@ def test_each_model_and_parameter_scale_opens_without_issues(form):
             for scale in mode.support_parameter_scale:
                 data = {"PostPretrain": "texts", "DPO": "preferences", "KTO": "preferences"}.get(mode.train_mode, "ds")
                 chosen = form.with_choice(dataset=data).with_choice(model=row.model).with_choice(mode=mode.train_mode)
-                assert not chosen.with_choice(scale=scale.parameter_scale).issues
+                method = f"{mode.train_mode} {scale.parameter_scale}"
+                assert method in chosen.methods
+                assert not find_issues(chosen.with_choice(method=method))
 
 
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("epoch", "51", "it is 1 to 50"),
-        ("epoch", "1.5", "须为整数"),
-        ("epoch", "0", "greater than or equal to 1"),
-        ("learningRate", "fast", "须为数字"),
-        ("learningRate", "nan", "finite"),
-        ("weightDecay", "inf", "it is 0.0001 to 0.1"),
-        ("maxSeqLen", 77, "is not offered"),
+        ("epoch", "51", "51 is too large: 1 to 50 is allowed."),
+        ("epoch", "1.5", "“1.5” is not a whole number."),
+        ("epoch", "0", "0 is too small"),
+        ("learningRate", "fast", "“fast” is not a number."),
+        ("learningRate", "0.5", "0.5 is too large: 0.00003 to 0.001 is allowed."),
+        ("learningRate", "nan", "nan is too small"),
+        ("weightDecay", "inf", "inf is too large: 0.0001 to 0.1"),
+        ("maxSeqLen", 77, "77 is not offered: choose one of 4096, 8192."),
     ],
 )
 def test_a_wrong_hyper_parameter_is_an_issue_of_its_field_only(form, field, value, words):
-    issues = with_values(form, **{field: value}).issues
+    wrong = with_values(form, epoch="4", **{field: value}) if field != "epoch" else with_values(form, epoch=value)
+    issues = find_issues(wrong)
     assert issues.keys() == {field}
-    assert words in issues[field]
+    assert words in issues[field].message
+    assert not find_issues(wrong.with_choice(**issues[field].fixes))
 
 
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"model": " "}, "model", "choose a model"),
-        ({"held_out": "101"}, "held_out", "less than or equal to 100"),
-        ({"held_out": "some"}, "held_out", "须为整数"),
-        ({"dataset": ""}, "dataset", "choose a dataset"),
-        ({"dataset": "elsewhere"}, "dataset", "reading"),
-        ({"dataset": "texts"}, "dataset", "SFT needs 单轮问答"),
-        ({"mode": "PostPretrain"}, "dataset", "PostPretrain needs 泛文本"),
+        ({"model": " "}, "model", "Choose a model"),
+        ({"held_out": "101"}, "held_out", "101 is too large: 0 to 100"),
+        ({"held_out": "some"}, "held_out", "not a whole number"),
+        ({"dataset": ""}, "dataset", "Choose a variable"),
+        ({"dataset": "elsewhere"}, "dataset", "Reading"),
+        (
+            {"dataset": "texts"},
+            "dataset",
+            "SFT learns from questions and answers or conversations; these rows are texts.",
+        ),
+        ({"mode": "PostPretrain"}, "dataset", "PostPretrain learns from texts"),
         ({"after": "deploy", "suffix": "No Spaces"}, "suffix", "lower-case letters"),
-        ({"after": "deploy", "replicas": "0"}, "replicas", "greater than or equal to 1"),
-        ({"after": "deploy", "hours": "999"}, "hours", "less than or equal to 720"),
-        ({"after": "evaluate"}, "eval_dataset", "choose a dataset"),
+        ({"after": "deploy", "replicas": "0"}, "replicas", "0 is too small"),
+        ({"after": "deploy", "hours": "999"}, "hours", "999 is too large: 1 to 720"),
+        ({"after": "evaluate"}, "eval_dataset", "Choose a variable"),
         ({"after": "publish", "hours": "999"}, "", ""),
     ],
 )
 def test_a_wrong_field_is_an_issue_with_the_reason(form, changes, field, words):
-    issues = form.with_choice(**changes).issues
+    issues = find_issues(form.with_choice(**changes))
     assert set(issues) == ({field} if field else set())
-    assert words in issues.get(field, "")
+    assert not field or words in issues[field].message
 
 
 def test_a_train_mode_without_a_trainer_is_an_issue(form):
     row = form.supported_models[0].model_copy(deep=True)
     row.support_train_mode[0].train_mode = "RFT"
     chosen = replace(form, supported_models=(row,)).with_choice(model=row.model, mode="RFT")
-    assert "RFT" in chosen.issues["mode"]
+    assert "RFT" in find_issues(chosen)["method"].message
 
 
 def test_an_unknown_model_is_warned_about_and_can_be_tried(form):
     chosen = form.with_choice(model="MyModel")
-    assert "tried all the same" in chosen.warnings["model"]
-    assert not chosen.issues
+    assert "tried all the same" in find_warnings(chosen)["model"]
+    assert not find_issues(chosen)
     assert code_estimate.create_trainer(chosen).train_type == "MyModel"
 
 
 def test_several_choices_are_one_value(form):
     chosen = form.with_choice(model="CodeLlama-7B").with_choice(scale="LoRA")
-    assert chosen.draft.values["loraTargetModules"] == ["self_attn.q_proj", "self_attn.v_proj"]
-    assert "is not offered" in with_values(chosen, loraTargetModules=["mlp.x"]).issues["loraTargetModules"]
+    assert chosen.hyper_parameters()["loraTargetModules"] == ["self_attn.q_proj", "self_attn.v_proj"]
+    issues = find_issues(with_values(chosen, loraTargetModules=["mlp.x"]))
+    assert "is not offered" in issues["loraTargetModules"].message
 
 
 def test_a_hyper_parameter_that_the_model_lacks_is_an_issue(form):
-    assert "has no hyper-parameter warp" in with_values(form, warp="9").issues["others"]
+    assert "warp" in find_issues(with_values(form, warp="9"))["others"].message
 
 
 def test_rows_longer_than_the_model_reads_are_a_warning(form):
     data = {**form.datasets, "ds": replace(form.datasets["ds"], lengths=(9000, 12))}
-    assert "1 rows have more" in replace(form, datasets=data).warnings["dataset"]
+    assert "1 row has more than 4,096 tokens" in find_warnings(replace(form, datasets=data))["dataset"]
+
+
+def test_a_name_that_is_taken_is_a_warning_and_no_name_at_all_an_issue(form):
+    assert "will be replaced" in find_warnings(replace(form, variable="ds", taken_names=frozenset({"ds"})))["variable"]
+    for name in ("2x", "class", "a b"):
+        assert "is not a Python name" in find_issues(form.with_choice(variable=name))["variable"].message
+
+
+def test_what_is_empty_is_a_hint_and_what_is_wrong_is_not(form):
+    assert find_issues(form.with_choice(dataset=""))["dataset"].is_hint
+    assert not find_issues(form.with_choice(dataset="texts"))["dataset"].is_hint
+
+
+def test_rows_that_nearly_repeat_others_are_counted_and_one_pair_is_named(form):
+    rows = [{"prompt": text, "response": "答"} for text in ("几点开门？", "请问几点开门", "在哪里", "可以带狗吗")]
+    data = {name: inspect_dataset(name, {name: Dataset(rows[:n])}) for name, n in (("a", 4), ("b", 1))}
+    chosen = replace(form, datasets=data).with_choice(dataset="a")
+    statement, example = describe_overlap(chosen)
+    assert statement.startswith("1 of 4 rows nearly repeats another one")
+    assert example == "For example “请问几点开门” and “几点开门？”."
+    assert describe_overlap(chosen.with_choice(held_out="0")) is None
+    tested = chosen.with_choice(after="evaluate", eval_dataset="b", held_out="0")
+    overlaps = {("a", "b"): compare_datasets(data["a"], data["b"])}
+    assert describe_overlap(replace(tested, overlaps=overlaps))[0].startswith("1 of 1 evaluation rows")
 
 
 def test_the_code_makes_the_trainer_that_a_launch_makes(form):
@@ -149,7 +186,7 @@ def test_a_train_mode_has_its_own_trainer(form, mode):
 def test_a_wrong_form_has_no_code_and_no_trainer(form):
     wrong = with_values(form, epoch="99")
     assert not code_estimate.render_code(wrong)
-    with pytest.raises(errors.InvalidArgumentError, match="epoch=99"):
+    with pytest.raises(errors.InvalidArgumentError, match="epoch: 99 is too large"):
         code_estimate.create_trainer(wrong)
 
 
@@ -164,15 +201,12 @@ def test_hostile_names_stay_texts_in_the_code(form):
 def test_an_estimate_has_rows_tokens_and_steps(form):
     estimate = code_estimate.estimate_launch(with_values(form, epoch="3", batchSize="4"))
     assert (estimate.train_rows, estimate.steps) == (8, 6)
-    assert estimate.tokens == round(form.datasets["ds"].tokens * 0.8 * 3)
+    assert estimate.tokens == round(form.datasets["ds"].tokens * 0.8)
 
 
-def test_an_unknown_quantity_has_a_reason(form):
-    lines = dict(code_estimate.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704")).lines())
-    assert lines["步数 steps"].startswith("n/a")
-    assert "ceil(train rows" in lines["步数 steps"]
-    assert lines["价格 price"].startswith("未知 unknown")
-    assert lines["时间 time"].startswith("n/a")
+def test_an_unknown_quantity_is_none(form):
+    estimate = code_estimate.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704"))
+    assert (estimate.epochs, estimate.batch, estimate.steps, estimate.seconds) == (1, None, None, None)
 
 
 def test_the_time_is_estimated_from_earlier_runs_of_the_model(form):
@@ -215,13 +249,13 @@ def test_a_past_run_can_be_cloned(form):
     draft = drafts.load(f"{trainer.id} ERNIE-Speed-8K")
     assert (draft.model, draft.scale, draft.values["epoch"]) == ("ERNIE-Speed-8K", "LoRA", 3)
     assert (draft.after, draft.suffix, draft.hours, draft.model_name) == ("deploy", "tea", "2", "m")
-    assert not replace(form, draft=draft.model_copy(update={"dataset": "ds"})).issues
+    assert not find_issues(replace(form, draft=draft.model_copy(update={"dataset": "ds"})))
 
 
 def test_a_run_started_elsewhere_cannot_be_cloned():
     run = run_store.RunRecord.begin()
     run.update(task_id="task-1")
-    with pytest.raises(errors.InvalidArgumentError, match="started elsewhere"):
+    with pytest.raises(errors.InvalidArgumentError, match="started on another computer"):
         drafts.load(run.id)
 
 
@@ -240,13 +274,32 @@ def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):
         ("nowhere.jsonl", "nowhere.jsonl"),
         ("ds-nowhere", "ds-nowhere"),
         ("x" * 5000, "too long"),
-        ("a\0b", "the name ends in none of"),
+        ("a\0b", "ends in none of"),
+        ("nosuchvar", "There is no variable nosuchvar; there are ds, texts and preferences."),
     ],
 )
 def test_a_dataset_that_is_not_found_has_a_problem_and_raises_nothing(sandbox, source, words):
-    info = inspect_dataset(source, {})
+    info = inspect_dataset(source, DATASETS)
     assert words in info.problem
     assert info.dataset is None
+
+
+def test_a_misspelt_variable_has_the_right_one_as_its_fix(form):
+    chosen = replace(form, datasets={**form.datasets, "text": inspect_dataset("text", DATASETS)}).with_choice(
+        dataset="text"
+    )
+    assert find_issues(chosen)["dataset"].fixes == {"dataset": "texts"}
+
+
+def test_a_data_frame_is_loaded_in_the_code_too(form):
+    frames = {"frame": PAIRS.to_pandas()}
+    chosen = replace(form, datasets={"frame": inspect_dataset("frame", frames)}).with_choice(
+        dataset="frame", after="train"
+    )
+    script = code_estimate.render_code(chosen, frozenset(frames))
+    namespace = dict(frames)
+    exec(compile(script.split("trainer.start()")[0], "cell", "exec"), namespace)
+    assert namespace["trainer"].ppls[0].actions[0].dataset.list() == PAIRS.list()
 
 
 def test_the_tokens_of_a_large_dataset_are_estimated(monkeypatch):
@@ -266,4 +319,4 @@ def test_files_beside_the_notebook_are_offered(tmp_path):
 
 def test_an_empty_dataset_is_an_issue(form):
     empty = {**form.datasets, "ds": DatasetInfo("ds", Dataset([]), 0, 0)}
-    assert "no rows" in replace(form, datasets=empty).issues["dataset"]
+    assert "no rows" in find_issues(replace(form, datasets=empty))["dataset"].message

@@ -2,11 +2,11 @@
 
 import struct
 import zlib
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, strategies as st
 from support.attacks import ATTACKS
+from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only
 
 from qfnb import Dataset
 from qfnb.dataset import TransferStep
@@ -15,33 +15,22 @@ from qfnb.views import dataset
 PAIR = {"prompt": "几点开门", "response": "九点"}
 
 
-class Tags(HTMLParser):
-    """The elements and attributes of some HTML."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.elements, self.attributes = set(), set()
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.add(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-
 def test_it_tells_name_kind_rows_columns_tokens_and_source(tmp_path):
     Dataset([{**PAIR, "topic": "时间"}] * 3, name="茶馆").save(tmp_path / "茶馆.jsonl")
     pairs = Dataset.load(tmp_path / "茶馆.jsonl")
-    for text in (dataset.html(pairs), dataset.text(pairs)):
-        for fact in ("茶馆", "单轮问答", "3 rows", "prompt, response, topic", "9 tokens", "茶馆.jsonl"):
+    for text in dataset.bundle(pairs).values():
+        for fact in ("茶馆", "questions and answers", "3 rows", "9 tokens", "茶馆.jsonl"):
             assert fact in text
-    assert "重复 2 rows" in dataset.html(pairs)
+    assert "2 rows are the same as an earlier one." in dataset.html(pairs)
+    assert "<code>ds = ds.deduplicate()</code>" in dataset.html(pairs)
+    assert "| prompt | response | topic |" in dataset.to_markdown(pairs)
 
 
 def test_earlier_turns_are_shown_as_turns():
     row = {"history": [PAIR], "prompt": "几点关门", "response": "十点"}
     html = dataset.html(Dataset([row]))
-    assert html.index("问 几点开门") < html.index("答 九点") < html.index("几点关门")
-    assert "(1 轮 turns) 几点关门  →  十点" in dataset.text(Dataset([row]))
+    assert html.index("几点开门") < html.index("→ 九点") < html.index("几点关门")
+    assert "(1 earlier turn) 几点关门  →  十点" in dataset.text(Dataset([row]))
 
 
 def test_sorted_answers_are_numbered_and_long_texts_cut():
@@ -53,8 +42,8 @@ def test_sorted_answers_are_numbered_and_long_texts_cut():
 def test_a_dataset_that_was_not_fetched_is_shown_without_a_call(scripted):
     server = scripted([b""])
     html = dataset.bundle(Dataset.load(qianfan_dataset_id="ds-<1>"))
-    assert "ds-&lt;1&gt; · 平台上的数据集" in html["text/html"]
-    assert "ds.head()" in html["text/plain"]
+    assert "ds-&lt;1&gt;" in html["text/html"]
+    assert all("ds.head()" in part for part in html.values())
     assert not server.requests
 
 
@@ -77,9 +66,7 @@ def test_a_picture_is_drawn_only_when_it_is_one():
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_in_a_dataset_acts(attack):
     rows = [{"history": [{"prompt": attack, "response": attack}], "prompt": attack, "response": attack, attack: attack}]
-    tags = Tags(dataset.html(Dataset(rows, name=attack)))
-    assert tags.elements <= {"div", "b", "span", "table", "tr", "th", "td"}
-    assert tags.attributes <= {"style"}
+    assert_only(dataset.html(Dataset(rows, name=attack)), {*OUTPUT_TAGS, "style"}, OUTPUT_ATTRIBUTES)
 
 
 @given(text=st.text(min_size=1).filter(lambda text: not text.isspace()))
@@ -88,7 +75,7 @@ def test_whatever_a_text_holds_it_is_one_line_and_no_element(text):
         one_row = Dataset([{"prompt": text, "response": text}])
     except ValueError:
         return
-    assert Tags(dataset.html(one_row)).elements <= {"div", "b", "span", "table", "tr", "th", "td"}
+    assert_only(dataset.html(one_row), {*OUTPUT_TAGS, "style"}, OUTPUT_ATTRIBUTES)
     assert len(dataset.text(one_row).split("\n")) == 2
 
 
@@ -97,7 +84,7 @@ def test_an_upload_shows_each_step_and_stays_at_the_last(monkeypatch, capsys):
     with dataset.UploadBar() as bar:
         bar(TransferStep("upload", 1 << 20, 3 << 20))
         bar(TransferStep("release", 1, 1))
-    assert capsys.readouterr().out == "✔ 发布 release\n"
+    assert capsys.readouterr().out == "✓ Released\n"
     assert "1.0 / 3.0 MB" in dataset.step_bundle(TransferStep("upload", 1 << 20, 3 << 20))["text/plain"]
     with pytest.raises(ValueError), dataset.UploadBar() as bar:
         raise ValueError

@@ -14,19 +14,23 @@ from qfnb.trainer.form import drafts
 from qfnb.trainer.form.launch_form import Draft
 from qfnb.views import display
 from qfnb.views.launcher import launcher, render
+from qfnb.views.launcher.fields import list_fields
 from qfnb.views.launcher.launcher import Launcher
-from qfnb.views.launcher.render import list_fields
+from qfnb.views.launcher.state import FOLDS
 from qfnb.views.launcher.widget import LauncherWidget
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])
-ATTRIBUTES = {"style", "scope", "role", "class"}
-TAGS = {"div", "b", "span", "table", "caption", "tr", "th", "td", "pre"}
+ATTRIBUTES = {"scope", "role", "class", "lang", "aria-label", "title", "aria-hidden", "open"}
+TAGS = {
+    "style", "section", "header", "h3", "footer", "details", "summary", "small", "code", "dl", "dt", "dd",
+    "div", "b", "span", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre",
+}  # fmt: skip
 
 
 @pytest.fixture
 def form(sandbox):
     """A launcher that has loaded its choices and inspected its data."""
-    return shown(Launcher("ds", list_datasets=lambda: {"ds": PAIRS}))
+    return shown(Launcher("ds", list_variables=lambda: {"ds": PAIRS}))
 
 
 def shown(launcher):
@@ -37,14 +41,22 @@ def shown(launcher):
 
 @pytest.fixture
 def live(sandbox, monkeypatch):
-    """A form that is shown live and draws at once; closed at the end."""
+    """A form that is shown live and draws at once, with everything unfolded; closed at the end."""
     monkeypatch.setenv("QFNB_DISPLAY", "live")
     monkeypatch.setattr(display, "REDRAW_S", 0.0)
-    cells, launched = [], []
-    launcher = Launcher("ds", list_datasets=lambda: {"ds": PAIRS}, insert_cell=cells.append, on_launch=launched.append)
-    launcher.cells, launcher.launched = cells, launched
+    cells, launched, variables = [], [], {"ds": PAIRS}
+    launcher = Launcher(
+        "ds",
+        list_variables=lambda: variables,
+        insert_cell=cells.append,
+        keep=variables.__setitem__,
+        on_launch=launched.append,
+    )
+    launcher.cells, launcher.launched, launcher.variables = cells, launched, variables
     launcher.show()
-    until(lambda: launcher.state.stage == "editing" and not launcher.state.form.issues)
+    until(lambda: launcher.state.stage == "editing" and not launcher.state.has_issues)
+    for key in FOLDS:
+        launcher.press(key)
     until(lambda: "epoch" in descriptions(launcher))
     yield launcher
     launcher.close()
@@ -52,29 +64,35 @@ def live(sandbox, monkeypatch):
         trainer.stop().wait(60)
 
 
+def parts(widget):
+    """Return a widget and everything within it."""
+    return [widget, *(part for child in getattr(widget, "children", ()) for part in parts(child))]
+
+
 def field(launcher, words):
-    parts = launcher.widget.root.children
-    return next(part for part in parts if words in getattr(part, "description", ""))
+    return next(part for part in parts(launcher.widget.root) if words in getattr(part, "description", ""))
 
 
 def texts(launcher):
     """Return the texts of the form outside of its fields."""
-    return "".join(part.value for part in launcher.widget.root.children if isinstance(part, ipywidgets.HTML))
+    return "".join(part.value for part in parts(launcher.widget.root) if isinstance(part, ipywidgets.HTML))
 
 
 def descriptions(launcher):
-    return "".join(getattr(part, "description", "") for part in launcher.widget.root.children)
+    return "".join(getattr(part, "description", "") for part in parts(launcher.widget.root))
 
 
-@pytest.mark.parametrize("part", ["ERNIE-Speed-8K", "LoRA", "learning_rate", "0.0003", "本地沙盒 sandbox", "steps"])
+@pytest.mark.parametrize("part", ["ERNIE-Speed-8K", "SFT · LoRA", "Local sandbox", "Steps"])
 def test_a_static_form_shows_the_values_and_the_estimate(form, part):
     assert part in render.text(form.state)
+    assert part in render.to_markdown(form.state)
     assert part in render.html(form.state)
 
 
 def test_a_static_form_shows_the_same_as_python(form):
     assert "TrainConfig(" in render.text(form.state)
-    assert "&quot;ERNIE-Speed-8K&quot;" in render.html(form.state)
+    assert "```python" in render.to_markdown(form.state)
+    assert "ERNIE-Speed-8K" in render.html(form.state).split("The same in Python")[1]
 
 
 @pytest.mark.fault("F92")
@@ -89,55 +107,79 @@ def test_hostile_texts_are_inert_in_every_field(form, attack):
         **names, after="evaluate", scale="FullFineTuning"
     )
     state = replace(form.state, form=hostile, message=attack)
-    labels = "".join(render.label(state, field) for field in list_fields(state))
-    assert_only(render.html(state) + render.summary(state) + render.preview(state) + labels, TAGS, ATTRIBUTES)
+    labels = "".join(render.label(field) for field in list_fields(hostile))
+    shown = [draw(state) for draw in (render.html, render.status, render.preview, render.warning, render.python_code)]
+    assert_only("".join(shown) + labels, TAGS, ATTRIBUTES)
     assert not set(render.text(state)) & set("\x1b\x00\u202e")
 
 
-def test_the_largest_form_has_at_most_forty_models_and_leaves_none(form):
+def test_a_form_opens_with_at_most_fifty_models_and_leaves_none(form):
     before = set(_instances)
     widget = LauncherWidget(form.choose, form.press)
-    form.choose("model", "CodeLlama-7B")
-    form.choose("scale", "LoRA")
-    form.choose("after", "evaluate")
     widget.draw(form.state)
-    assert len(set(_instances) - before) <= 40
-    smaller = form.state.form.with_choice(model="ERNIE-Lite-8K-0704", after="train")
-    widget.draw(replace(form.state, form=smaller))
-    for part in (*widget.root.children, widget.root):
-        part.close()
-        part.layout.close()
+    assert len(set(_instances) - before) <= 50
+    chosen = form.state.form.with_choice(model="CodeLlama-7B", after="evaluate").with_choice(method="SFT LoRA")
+    widget.draw(replace(form.state, form=chosen, unfolded=frozenset(FOLDS), dialog="load"))
+    assert len(set(_instances) - before) <= 75
+    widget.draw(replace(form.state, form=chosen.with_choice(model="ERNIE-Lite-8K-0704", after="train")))
     widget.close()
+    display.close_widget(widget.root)
     assert not set(_instances) - before
 
 
-def test_an_issue_is_shown_in_the_label_and_the_form_cannot_be_launched(live):
+def test_an_issue_is_shown_at_its_field_and_corrected_by_a_button(live):
     field(live, "epoch").value = "99"
-    assert "it is 1 to 50" in field(live, "epoch").description
-    assert field(live, "Launch").disabled
+    assert "99 is too large: 1 to 50 is allowed." in field(live, "epoch").description
+    assert "To correct first: Epochs." in texts(live)
+    assert "1 wrong" in field(live, "Advanced settings").description
+    assert field(live, "Start training").disabled
     live.press("launch")
     assert live.state.stage == "editing"
-    field(live, "epoch").value = "2"
-    assert not field(live, "Launch").disabled
+    field(live, "Epochs: Use 1").click()
+    assert field(live, "epoch").value == ""
+    assert not field(live, "Start training").disabled
+
+
+def test_what_is_empty_is_said_and_is_no_error(live):
+    live.choose("dataset", "")
+    assert "qf-err" not in descriptions(live)
+    assert "Still to choose: Training data." in texts(live)
+    assert field(live, "Start training").disabled
+
+
+def test_a_variable_that_does_not_exist_is_named_with_those_that_do(live):
+    live.choose("dataset", "nosuchvar")
+    until(lambda: "There is no variable nosuchvar; there is ds." in descriptions(live))
+    field(live, "Use ds").click()
+    until(lambda: not live.state.has_issues)
+
+
+def test_the_trainer_is_kept_in_the_variable_that_the_form_names(live, monkeypatch):
+    field(live, "Variable").value = "tuned"
+    monkeypatch.setattr(launcher, "DOUBLE_CLICK_S", -1.0)
+    live.press("launch")
+    live.press("launch")
+    until(lambda: live.launched == [live.trainer])
+    assert live.variables["tuned"] is live.trainer
 
 
 def test_the_same_field_stays_the_same_widget(live):
-    before = field(live, "model</b>"), field(live, "epoch")
-    field(live, "scale").value = "FullFineTuning"
-    assert (field(live, "model</b>"), field(live, "epoch")) == before
-    assert field(live, "learning_rate").value == "3e-05"
+    before = field(live, "Base model"), field(live, "epoch")
+    field(live, "Method").value = "SFT FullFineTuning"
+    assert (field(live, "Base model"), field(live, "epoch")) == before
+    assert field(live, "learning_rate").placeholder == "0.00003"
     assert "lora_rank" not in descriptions(live)
 
 
 def test_fields_of_later_steps_appear_when_the_step_is_chosen(live):
-    field(live, "afterwards").value = "deploy"
-    assert isinstance(field(live, "endpoint suffix"), ipywidgets.Text)
-    field(live, "afterwards").value = "train"
-    assert "endpoint suffix" not in descriptions(live)
+    field(live, "Afterwards").value = "deploy"
+    assert isinstance(field(live, "Endpoint suffix"), ipywidgets.Text)
+    field(live, "Afterwards").value = "train"
+    assert "Endpoint suffix" not in descriptions(live)
 
 
 def test_choices_are_dropdowns_and_several_choices_a_list(live):
-    assert [*field(live, "max_seq_len").options] == [("4096", 4096), ("8192", 8192)]
+    assert [*field(live, "max_seq_len").options] == [("default: 4096", ""), ("4096", 4096), ("8192", 8192)]
     live.choose("model", "CodeLlama-7B")
     live.choose("scale", "LoRA")
     modules = field(live, "lora_target_modules")
@@ -147,9 +189,9 @@ def test_choices_are_dropdowns_and_several_choices_a_list(live):
 
 
 def test_a_launch_takes_a_second_click_and_a_double_click_is_one(live, monkeypatch):
-    button = field(live, "Launch")
+    button = field(live, "Start training")
     button.click()
-    assert "确认启动" in button.description
+    assert button.description == "Confirm: start, free in the sandbox"
     button.click()
     assert live.state.stage == "confirming"
     monkeypatch.setattr(launcher, "DOUBLE_CLICK_S", 0.0)
@@ -162,17 +204,19 @@ def test_a_launch_takes_a_second_click_and_a_double_click_is_one(live, monkeypat
 
 
 def test_a_change_takes_the_first_click_back(live):
-    field(live, "Launch").click()
-    field(live, "epoch").value = "2"
-    assert live.state.stage == "editing"
-    assert not field(live, "启动训练 Launch").disabled
+    for take_back in (lambda: field(live, "Back").click(), lambda: setattr(field(live, "epoch"), "value", "2")):
+        field(live, "Start training").click()
+        assert live.state.stage == "confirming"
+        take_back()
+        assert live.state.stage == "editing"
+        assert not field(live, "Start training").disabled
 
 
 def test_a_launch_that_is_refused_keeps_the_form(live, monkeypatch, tmp_path):
     data = tmp_path / "pairs.jsonl"
     PAIRS.save(data)
     live.choose("dataset", str(data))
-    until(lambda: not live.state.form.issues)
+    until(lambda: not live.state.has_issues)
     data.unlink()
     monkeypatch.setattr(launcher, "DOUBLE_CLICK_S", -1.0)
     live.press("launch")
@@ -182,34 +226,15 @@ def test_a_launch_that_is_refused_keeps_the_form(live, monkeypatch, tmp_path):
     assert live.trainer is None
 
 
-def test_what_is_chosen_before_the_fields_are_there_stays_and_the_others_have_their_defaults(sandbox, monkeypatch):
+def test_what_is_chosen_before_the_fields_are_there_stays(sandbox, monkeypatch):
     monkeypatch.setenv("QFNB_DISPLAY", "live")
-    form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
+    form = Launcher("ds", list_variables=lambda: {"ds": PAIRS})
     form.choose("model", "ERNIE-4.5-Turbo-128K")
     form.choose("epoch", "7")
     form.show()
     until(lambda: form.state.stage == "editing")
-    values = form.state.form.draft.values
-    assert (values["epoch"], values["maxSeqLen"], values["earlyStopping"]) == ("7", 4096, False)
-    form.close()
-
-
-def test_a_choice_without_a_value_is_shown_as_blank(live):
-    live.choose("model", "ERNIE-4.5-Turbo-128K")
-    live.choose("maxSeqLen", "")
-    fields = {row.name: row for row in list_fields(live.state)}
-    assert fields["maxSeqLen"].choices[0] == ("—", "")
-    assert fields["earlyStopping"].choices[0] != ("—", "")
-
-
-def test_load_before_the_fields_are_there_is_a_message(monkeypatch):
-    monkeypatch.setenv("QFNB_DISPLAY", "live")
-    form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
-    monkeypatch.setattr(form, "_run_in_background", lambda task: None)  # the choices do not arrive
-    form.show()
-    for button in ("load", "save"):
-        form.press(button)
-        assert "has not loaded its fields yet" in form.state.message
+    assert form.state.form.draft.values == {"epoch": "7"}
+    assert form.state.form.draft.model == "ERNIE-4.5-Turbo-128K"
     form.close()
 
 
@@ -220,7 +245,7 @@ def test_a_platform_that_does_not_answer_is_reported_and_asked_again(sandbox, mo
     now.console_api_retry_count = 0
     monkeypatch.setenv("QFNB_DISPLAY", "live")
     monkeypatch.setattr(display, "REDRAW_S", 0.0)
-    form = Launcher("ds", list_datasets=lambda: {"ds": PAIRS})
+    form = Launcher("ds", list_variables=lambda: {"ds": PAIRS})
     form.show()
     until(lambda: "gives no answer" in texts(form))
     assert form.state.stage == "unavailable"
@@ -247,33 +272,40 @@ def test_the_cell_is_inserted_into_the_notebook(live):
 
 def test_a_configuration_is_saved_and_loaded_into_the_fields(live):
     field(live, "epoch").value = "5"
-    field(live, "configuration").value = "five"
-    field(live, "Save").click()
+    field(live, "Save settings").click()
+    field(live, "Name of the settings").value = "five"
+    live.press("dialog")
+    assert "Saved: five" in texts(live)
     field(live, "epoch").value = "6"
-    field(live, "Load").click()
+    field(live, "Load settings").click()
+    assert "five" in field(live, "Name of the settings").options
+    field(live, "Name of the settings").value = "five"
+    live.press("dialog")
     assert field(live, "epoch").value == "5"
-    assert "five" in field(live, "configuration").options
+    assert "Name of the settings" not in descriptions(live)
 
 
 def test_a_configuration_with_an_invalid_name_is_reported(live):
-    field(live, "configuration").value = "../etc"
-    field(live, "Load").click()
-    assert "is not a valid name" in texts(live)
+    field(live, "Load settings").click()
+    field(live, "Name of the settings").value = "../etc"
+    live.press("dialog")
+    assert "cannot be a name" in texts(live)
 
 
 def test_a_configuration_with_values_of_any_kind_draws(live):
     drafts.save("odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None}))
-    field(live, "configuration").value = "odd"
-    field(live, "Load").click()
-    assert field(live, "Launch").disabled
-    assert "not of this model: zz" in texts(live)
+    field(live, "Load settings").click()
+    field(live, "Name of the settings").value = "odd"
+    live.press("dialog")
+    assert field(live, "Start training").disabled
+    assert "The model has no zz; left out." in texts(live)
 
 
 def test_each_hyper_parameter_has_a_field_however_many_there_are(form):
-    chosen = form.state.form.with_choice(model="CodeLlama-7B").with_choice(scale="LoRA")
+    chosen = form.state.form.with_choice(model="CodeLlama-7B").with_choice(method="SFT LoRA")
     rows = chosen.parameters
     rows[-1:-1] = [rows[-2].model_copy(update={"key": f"extra{n}"}) for n in range(3)]
-    names = [field.name for field in list_fields(replace(form.state, form=chosen))]
+    names = [field.name for field in list_fields(chosen)]
     assert {"extra0", "extra1", "extra2", "loraTargetModules"} <= set(names)
 
 

@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ..._text import approximate_duration
+from ...dataset.dataset import FRAME_SOURCE
 from ...errors import InvalidArgumentError
 from ...evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvaluator
 from .. import run_store
 from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune
 from ..progress import TrainingProgress
-from .launch_form import LaunchForm, parse_value
+from .launch_form import LaunchForm
+from .validation import find_issues
 
 MAX_LINE_LENGTH: Final = 80
 
@@ -29,8 +30,8 @@ def create_trainer(form: LaunchForm) -> LLMFinetune:
     Raises:
         InvalidArgumentError: the form cannot be launched; names the first field and the reason.
     """
-    for key, message in form.issues.items():
-        raise InvalidArgumentError(f"{key}: {message}")
+    for key, issue in find_issues(form).items():
+        raise InvalidArgumentError(f"{key}: {issue.message}")
     arguments = _arguments(form)
     for name in {"dataset", "eval_dataset"} & arguments.keys():
         arguments[name] = form.datasets[arguments[name]].dataset
@@ -42,34 +43,34 @@ def render_code(form: LaunchForm, variables: frozenset[str] = frozenset()) -> st
 
     Args:
         form: the form.
-        variables: names of the datasets that are variables of the notebook; others are paths and ids.
+        variables: names of the notebook's variables that hold data; other names are paths and ids.
     """
-    if form.issues:
+    if find_issues(form):
         return ""
     arguments, trainer_name = _arguments(form), TRAINER_CLASSES[form.draft.mode].__name__
     texts = {name: _render(value) for name, value in arguments.items()}
     for name in {"dataset", "eval_dataset"} & arguments.keys():
-        texts[name] = _render_dataset(arguments[name], variables, loaded=name == "eval_dataset")
+        texts[name] = _render_dataset(form, arguments[name], variables, loaded=name == "eval_dataset")
     positional = ("train_type", "dataset", "train_config")
     lines = [text if name in positional else f"{name}={text}" for name, text in texts.items()]
     body = "".join(f"    {line},\n" for line in lines)
-    start = "trainer.start()\n%qftrain show trainer"
+    variable = form.variable
+    start = f"{variable}.start()\n%qftrain show {variable}"
     imports = _render_imports(trainer_name, texts)
-    return f"{imports}\n\ntrainer = {trainer_name}(\n{body})\n{start}"
+    return f"{imports}\n\n{variable} = {trainer_name}(\n{body})\n{start}"
 
 
 def _arguments(form: LaunchForm) -> dict[str, Any]:
     """Return the trainer's arguments that differ from their defaults; datasets under their names."""
     draft, model_name = form.draft, form.draft.model_name.strip()
-    held_out = parse_value(draft.held_out, "int", "held_out")
     arguments: dict[str, Any] = {
         "train_type": draft.model.strip(),
         "dataset": draft.dataset,
-        "train_config": form.train_config(form.hyper_parameters(), trainset_rate=held_out),
+        "train_config": form.train_config(form.explicit_parameters(), trainset_rate=form.count("held_out")),
     }
     if draft.after in {"deploy", "evaluate"}:
         suffix = {"endpoint_suffix": draft.suffix.strip()} if draft.suffix.strip() else {}
-        counts = {name: parse_value(getattr(draft, name), "int", name) for name in ("replicas", "hours")}
+        counts = {name: form.count(name) for name in ("replicas", "hours")}
         arguments["deploy_config"] = DeployConfig(**suffix, **counts)
     arguments |= {"name": draft.name.strip()} if draft.name.strip() else {}
     if draft.after == "train":
@@ -86,15 +87,17 @@ def _render_imports(trainer_name: str, texts: dict[str, str]) -> str:
     if "evaluators" in texts:
         names = ", ".join(sorted(kind.__name__ for kind in EVALUATORS))
         lines = [f"from qfnb.evaluation.evaluator import {names}", *lines]
-    if texts.get("eval_dataset", "").startswith("Dataset.load("):
+    if any(text.startswith("Dataset.load(") for text in texts.values()):
         lines = ["from qfnb.dataset import Dataset", *lines]
     return "\n".join(lines)
 
 
-def _render_dataset(source: str, variables: frozenset[str], *, loaded: bool) -> str:
-    """Return a dataset as Python: a variable, a path or an id; a call that loads it where `loaded`."""
-    if source in variables:
-        return source
+def _render_dataset(form: LaunchForm, source: str, variables: frozenset[str], *, loaded: bool) -> str:
+    """Return a dataset as Python: a variable, a path or an id; a call that loads it where `loaded`, or of a frame."""
+    if source.strip() in variables:
+        dataset = form.datasets[source].dataset
+        is_frame = dataset is not None and dataset.source == FRAME_SOURCE
+        return f"Dataset.load({source.strip()})" if is_frame else source.strip()
     keyword = "qianfan_dataset_id=" if source.startswith("ds-") else ""
     return f"Dataset.load({keyword}{_render(source.strip())})" if loaded else _render(source.strip())
 
@@ -119,23 +122,17 @@ def _render_call(name: str, settings: dict[str, Any]) -> str:
     return line if len(line) < MAX_LINE_LENGTH else f"{name}(\n{multi_line}    )"
 
 
-STEPS_FORMULA: Final = "steps = ceil(train rows × epochs / batch size)"
-
-NO_PRICE: Final = (
-    "未知 unknown（平台不公布微调价格，以控制台为准 the platform publishes no prices of training: see its console）"
-)
-NO_TIME: Final = "n/a（此模型在此平台还没有完成的训练 no earlier run of this model here）"
-
-
 @dataclass(frozen=True)
 class Estimate:
     """Size, time and price of a training; None where unknown.
 
     Attributes:
         train_rows: rows without those held out.
-        tokens: tokens of all epochs.
+        tokens: of the training rows, once.
         exact: whether the tokens were counted, not estimated.
-        steps: updates of the weights.
+        epochs: how often each row is used.
+        batch: rows of a step.
+        steps: updates of the weights: train rows × epochs / batch, rounded up.
         seconds: of the training step, at the speed of earlier runs.
         is_free: whether it costs nothing.
     """
@@ -143,42 +140,35 @@ class Estimate:
     train_rows: int | None = None
     tokens: int | None = None
     exact: bool = True
+    epochs: int | None = None
+    batch: int | None = None
     steps: int | None = None
     seconds: float | None = None
     is_free: bool = False
 
-    def lines(self) -> list[tuple[str, str]]:
-        """Return the name and the text of each quantity; for an unknown one the text is the reason."""
-        prefix = "" if self.exact else "≈ "
-        return [
-            ("训练行数 train rows", _format_count(self.train_rows)),
-            ("训练 tokens", f"{prefix}{_format_count(self.tokens)}"),
-            ("步数 steps", f"{_format_count(self.steps)}（{STEPS_FORMULA}）"),
-            ("时间 time", NO_TIME if self.seconds is None else f"≈ {approximate_duration(self.seconds)}"),
-            ("价格 price", "¥0（本地沙盒 sandbox）" if self.is_free else NO_PRICE),
-        ]
-
 
 def estimate_launch(form: LaunchForm) -> Estimate:
     """Return the estimate of a form; quantities that depend on invalid fields are unknown."""
-    data, invalid_fields = form.datasets.get(form.draft.dataset), form.issues.keys()
+    data, invalid_fields = form.datasets.get(form.draft.dataset), find_issues(form).keys()
     if data is None or data.problem or "held_out" in invalid_fields:
         return Estimate(is_free=form.from_sandbox)
-    held_out_percent = int(form.draft.held_out)
+    held_out_percent = form.count("held_out")
     train_rows = data.rows - data.rows * held_out_percent // 100
-    values = {} if invalid_fields & {"model", "mode", "scale"} else form.hyper_parameters()
+    values = {} if invalid_fields & {"model", "method"} else form.hyper_parameters()
     epochs = None if "epoch" in invalid_fields else values.get("epoch")
     batches = [values.get(key) for key in ("batchSize", "globalBatchSize") if key not in invalid_fields]
     batch = next((value for value in batches if value), None)
     steps = math.ceil(train_rows * epochs / batch) if epochs and batch else None
     step_seconds = form.step_seconds.get(form.draft.model)
     return Estimate(
-        train_rows,
-        round(data.tokens * (100 - held_out_percent) / 100 * epochs) if epochs and data.tokens is not None else None,
-        data.exact,
-        steps,
-        steps * step_seconds if steps is not None and step_seconds is not None else None,
-        form.from_sandbox,
+        train_rows=train_rows,
+        tokens=None if data.tokens is None else round(data.tokens * (100 - held_out_percent) / 100),
+        exact=data.exact,
+        epochs=epochs,
+        batch=batch,
+        steps=steps,
+        seconds=steps * step_seconds if steps is not None and step_seconds is not None else None,
+        is_free=form.from_sandbox,
     )
 
 
@@ -200,7 +190,3 @@ def _step_seconds(saved: Any) -> float | None:
     if not progress.points or progress.percent != 100 or end is None or progress.training_at is None:
         return None
     return max(0.0, end - progress.training_at) / max(1, progress.points[-1].step)
-
-
-def _format_count(value: int | None) -> str:
-    return "n/a" if value is None else f"{value:,}"

@@ -1,11 +1,14 @@
-"""The datasets of a form: found under a name, counted, and validated for a train mode."""
+"""The datasets of a form: looked up by name, counted, and validated for a train mode."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ..._language import tr, trn
+from ..._text import closest
 from ...dataset import Dataset, quality
+from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES
 
@@ -14,6 +17,9 @@ MAX_COUNTED_ROWS: Final = 5_000
 
 MAX_LISTED_FILES: Final = 40
 """Largest number of files that are offered."""
+
+MAX_NAMED_VARIABLES: Final = 5
+"""Largest number of variables that an error names."""
 
 SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
 """Suffixes of the files that are offered; other files can be typed."""
@@ -30,7 +36,9 @@ class DatasetInfo:
         tokens: of all rows; None where counting them would need a download.
         exact: whether the tokens were counted, not estimated.
         lengths: tokens of each row, the longest first; empty where they were not counted.
+        near_duplicates: rows that nearly repeat another one; None where they were not compared.
         problem: why the dataset cannot be used, "" where it can.
+        suggestion: a name that may be meant instead, "" for none.
     """
 
     source: str
@@ -39,26 +47,55 @@ class DatasetInfo:
     tokens: int | None = None
     exact: bool = True
     lengths: tuple[int, ...] = field(default=(), repr=False)
+    near_duplicates: NearDuplicates | None = field(default=None, repr=False)
     problem: str = ""
+    suggestion: str = ""
 
     def longer_than(self, max_tokens: int) -> int:
         """Return the number of counted rows with more tokens."""
         return sum(length > max_tokens for length in self.lengths)
 
 
-def inspect_dataset(source: str, datasets: Mapping[str, Dataset]) -> DatasetInfo:
+def inspect_dataset(source: str, variables: Mapping[str, Any]) -> DatasetInfo:
     """Look up and count a dataset; an error becomes its `problem`, nothing is raised.
 
     Args:
         source: the name of a variable, `ds-...` on the platform, or the path of a file.
-        datasets: the notebook's variables by name.
+        variables: the notebook's datasets and DataFrames by name.
     """
-    key = source.strip()
+    key, value = source.strip(), variables.get(source.strip())
     options: dict[str, Any] = {"qianfan_dataset_id": key} if key.startswith("ds-") else {"data_file": key}
     try:
-        return _measure_dataset(source, datasets.get(source) or Dataset.load(**options))
+        if value is not None:
+            return _measure_dataset(source, value if isinstance(value, Dataset) else Dataset.load(value))
+        if key.isidentifier() and not Path(key).exists():
+            return _unknown_variable(source, key, [*variables])
+        return _measure_dataset(source, Dataset.load(**options))
     except (QianfanError, OSError) as error:
         return DatasetInfo(source, problem="\n".join(str(error).splitlines()[:2]))
+
+
+def _unknown_variable(source: str, name: str, names: list[str]) -> DatasetInfo:
+    if not names:
+        problem = tr("There is no variable {name}, and no other variable holds a dataset.", name=name)
+        return DatasetInfo(source, problem=problem)
+    listed = _listing(names)
+    problem = trn(
+        "There is no variable {name}; there is {names}.", "There is no variable {name}; there are {names}.", len(names),
+        name=name, names=listed,
+    )  # fmt: skip
+    return DatasetInfo(
+        source, problem=problem, suggestion=closest(name, names) or (names[0] if len(names) == 1 else "")
+    )
+
+
+def _listing(names: list[str]) -> str:
+    """Return names in one line: `a`, `a and b`, `a, b and 3 others`."""
+    if len(names) > MAX_NAMED_VARIABLES:
+        count, shown = len(names) - MAX_NAMED_VARIABLES, tr(", ").join(names[:MAX_NAMED_VARIABLES])
+        return trn("{names} and {n} other", "{names} and {n} others", count, names=shown)
+    *first, last = names
+    return tr("{names} and {last}", names=tr(", ").join(first), last=last) if first else last
 
 
 def validate_dataset(data: DatasetInfo, mode: str) -> None:
@@ -68,11 +105,20 @@ def validate_dataset(data: DatasetInfo, mode: str) -> None:
         InvalidArgumentError: says what the dataset is and what the train mode needs.
     """
     if data.problem or data.dataset is None:
-        raise InvalidArgumentError(data.problem or "没有数据集 no dataset")
+        raise InvalidArgumentError(data.problem)
     if not data.rows:
-        raise InvalidArgumentError("没有数据 the dataset has no rows")
-    if (trainer_class := TRAINER_CLASSES.get(mode)) is not None:
-        trainer_class.validate_schema(data.dataset)
+        raise InvalidArgumentError(tr("The dataset has no rows."))
+    schemas = TRAINER_CLASSES[mode].schemas if mode in TRAINER_CLASSES else ()
+    if schemas and data.dataset.schema not in schemas:
+        kinds = tr(" or ").join(schema.title for schema in schemas)
+        raise InvalidArgumentError(
+            tr(
+                "{mode} learns from {kinds}; these rows are {kind}.",
+                mode=mode,
+                kinds=kinds,
+                kind=data.dataset.schema.title,
+            )
+        )
 
 
 def list_data_files(folder: Path) -> list[str]:
@@ -90,7 +136,9 @@ def _measure_dataset(source: str, dataset: Dataset) -> DatasetInfo:
     if not dataset.is_fetched:
         _ = dataset.schema  # asks the platform now, where an error becomes the problem
         return DatasetInfo(source, dataset, row_count)
+    similar = find_near_duplicates(input_texts(dataset.rows, dataset.schema))
     if row_count > MAX_COUNTED_ROWS:
-        return DatasetInfo(source, dataset, row_count, *quality.estimate_tokens(dataset.rows, dataset.schema))
+        tokens, is_exact = quality.estimate_tokens(dataset.rows, dataset.schema)
+        return DatasetInfo(source, dataset, row_count, tokens, is_exact, near_duplicates=similar)
     lengths = sorted((quality.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True)
-    return DatasetInfo(source, dataset, row_count, sum(lengths), lengths=tuple(lengths))
+    return DatasetInfo(source, dataset, row_count, sum(lengths), lengths=tuple(lengths), near_duplicates=similar)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..._language import tr
 from ..._private_files import write_private
 from ...config import state_dir
 from ...errors import InvalidArgumentError
@@ -25,7 +26,9 @@ def save(name: str, draft: Draft) -> None:
     try:
         write_private(path, json.dumps(draft.model_dump(), ensure_ascii=False, indent=1))
     except OSError as error:
-        raise InvalidArgumentError(f"{name!r} cannot be saved: {error.strerror}") from None
+        raise InvalidArgumentError(
+            tr("The settings “{name}” cannot be saved: {reason}.", name=name, reason=error.strerror)
+        ) from None
 
 
 def load(key: str) -> Draft:
@@ -40,16 +43,29 @@ def load(key: str) -> Draft:
     try:
         return Draft(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        saved_names = ", ".join(list_names()) or "none yet"
-        raise InvalidArgumentError(f"没有配置 no configuration is called {name!r}; saved: {saved_names}") from None
+        raise InvalidArgumentError(_unknown_settings(name)) from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
-        raise InvalidArgumentError(f"配置无法读取 {name!r} cannot be read: {reason}") from None
+        raise InvalidArgumentError(
+            tr("The settings “{name}” cannot be read: {reason}", name=name, reason=reason)
+        ) from None
+
+
+def _unknown_settings(name: str) -> str:
+    names = ", ".join(list_names())
+    if not names:
+        return tr("There are no settings “{name}”; none have been saved yet.", name=name)
+    return tr("There are no settings “{name}”; there are {names}.", name=name, names=names)
 
 
 def list_names() -> list[str]:
     """Return the names of the saved drafts."""
     return sorted(path.stem for path in _folder().glob("*.json"))
+
+
+def list_configurations() -> tuple[str, ...]:
+    """Return what `load` takes: the names of the saved drafts, and the past runs."""
+    return (*list_names(), *list_past_runs())
 
 
 def list_past_runs() -> list[str]:
@@ -67,7 +83,9 @@ def clone_run(run: run_store.RunRecord) -> Draft:
     actions = _actions_by_type(run.facts)
     train, deploy = actions.get("TrainAction"), actions.get("DeployAction", {}).get("deploy_config")
     if not train or "train_config" not in train:
-        raise InvalidArgumentError(f"{run.id} was started elsewhere: its settings are not known here (无法克隆)")
+        raise InvalidArgumentError(
+            tr("{run} was started on another computer: its settings are not stored here.", run=run.id)
+        )
     datasets = (run.facts.get("facts") or {}).get("datasets") or [{}]
     config, deploy_settings = TrainConfig(**train["train_config"]), deploy or {}
     return Draft(
@@ -80,8 +98,8 @@ def clone_run(run: run_store.RunRecord) -> Draft:
         after="deploy" if deploy else "publish" if "ModelPublishAction" in actions else "train",
         model_name=str(actions.get("ModelPublishAction", {}).get("model_name") or ""),
         suffix=str(deploy_settings.get("endpoint_suffix") or deploy_settings.get("endpoint_prefix") or ""),
-        replicas=str(deploy_settings.get("replicas") or 1),
-        hours=str(deploy_settings.get("hours") or 1),
+        replicas=str(deploy_settings.get("replicas") or ""),
+        hours=str(deploy_settings.get("hours") or ""),
     )
 
 
@@ -92,7 +110,10 @@ def _actions_by_type(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _path(name: str) -> Path:
     if not re.fullmatch(r"\w[\w\-]{0,59}", name.strip()):
         raise InvalidArgumentError(
-            f"{name!r} 不能作为名称 is not a valid name: use up to 60 letters, digits, _ and -, and do not begin with -"
+            tr(
+                "“{name}” cannot be a name: use up to 60 letters, digits, _ and -, and begin with a letter or digit.",
+                name=name,
+            )
         )
     return _folder() / f"{name.strip()}.json"
 

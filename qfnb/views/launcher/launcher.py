@@ -15,24 +15,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from ... import connect
-from ...dataset import Dataset
-from ...errors import InvalidArgumentError, QianfanError
+from ..._language import tr
+from ...errors import QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.form import drafts
 from ...trainer.form.code_estimate import create_trainer, measure_step_seconds, render_code
-from ...trainer.form.data import inspect_dataset, list_data_files
+from ...trainer.form.data import list_data_files
+from ...trainer.form.inspection import inspect_sources, is_data
 from ...trainer.form.launch_form import LaunchForm
+from ...trainer.form.validation import find_issues
 from ...trainer.offer import DEFAULT_MODEL, default_model, read_offer
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel
-from .render import LauncherState, LaunchStage, bundle
+from .render import bundle, first_fix
+from .state import FOLDS, LauncherState, LaunchStage
 from .widget import LauncherWidget
 
 DOUBLE_CLICK_S: Final = 0.4
 """Seconds within which a second click is a double click, or a key that is held down: it confirms nothing."""
-
-INSERTED_MESSAGE: Final = "已备好：运行任一单元格后出现在其下方 / ready: it appears below the next cell that runs"
 
 
 class Launcher:
@@ -40,9 +41,11 @@ class Launcher:
 
     Args:
         data: the name of the dataset to train on, "" for none yet.
-        list_datasets: returns the datasets of the notebook, by name.
+        variable: the name of the variable that is to keep the trainer.
+        list_variables: returns the variables of the notebook by name; those that hold data are offered.
         folder: where data files are looked for; default: the working directory.
         insert_cell: puts a new cell with some code into the notebook.
+        keep: keeps the trainer that was started in a variable, whose name comes first.
         on_launch: is called with the trainer that was started, to show it; default: show its panel.
 
     Attributes:
@@ -54,18 +57,20 @@ class Launcher:
         self,
         data: str = "",
         *,
-        list_datasets: Callable[[], Mapping[str, Dataset]] = dict,
+        variable: str = "trainer",
+        list_variables: Callable[[], Mapping[str, Any]] = dict,
         folder: Path | None = None,
         insert_cell: Callable[[str], object] | None = None,
+        keep: Callable[[str, LLMFinetune], object] | None = None,
         on_launch: Callable[[LLMFinetune], object] | None = None,
     ) -> None:
         self.trainer: LLMFinetune | None = None
         self.widget: LauncherWidget | None = None
-        self._list_datasets, self._folder = list_datasets, folder or Path()
-        self._insert_cell = insert_cell
+        self._list_variables, self._folder = list_variables, folder or Path()
+        self._insert_cell, self._keep = insert_cell, keep or (lambda _name, _trainer: None)
         self._on_launch = on_launch or (lambda trainer: TrainingPanel(trainer).show())
         self._lock = threading.RLock()
-        self._state = LauncherState(LaunchForm().with_choice(dataset=data))
+        self._state = LauncherState(LaunchForm(variable=variable).with_choice(dataset=data))
         self._live: LiveOutput | None = None
         self._confirming_since = 0.0
         self._context = contextvars.copy_context()
@@ -99,29 +104,40 @@ class Launcher:
         """Change a field, as typing into it does.
 
         Args:
-            name: a field of `Draft`, or the platform's key of a hyper-parameter.
+            name: a field of `Draft`, "method", "variable", or the platform's key of a hyper-parameter.
             value: text where one types, the chosen value, or several values where several are chosen.
         """
         with self._lock:
             form = self._state.form
             value = [*value] if isinstance(value, tuple) else value
-            is_parameter = name not in type(form.draft).model_fields
-            changes = {"values": {**form.draft.values, name: value}} if is_parameter else {name: value}
-            if all(getattr(form.draft, key) == new for key, new in changes.items()):
+            is_parameter = name not in {*type(form.draft).model_fields, "method", "variable"}
+            changed = form.with_choice(
+                **({"values": {**form.draft.values, name: value}} if is_parameter else {name: value})
+            )
+            if (changed.draft, changed.variable) == (form.draft, form.variable):
                 return
             stage: LaunchStage = "editing" if self._state.is_loaded else self._state.stage
-            self._update(form=form.with_choice(**changes), stage=stage, message="")
-        if name in {"dataset", "eval_dataset"}:
-            self._run_in_background(partial(self._inspect_dataset, value))
+            self._update(form=changed, stage=stage, message="")
+        if name in {"dataset", "eval_dataset", "after"}:
+            self._inspect_in_background()
 
     def press(self, button: str) -> None:
-        """Do what a button does: load, save, launch, insert or close."""
-        actions = {
-            "load": self._load,
-            "save": self._save,
+        """Do what a button does.
+
+        Args:
+            button: launch, insert (or back, while a launch waits to be confirmed), fix, load or save, which open a
+                question that dialog answers and cancel closes, close, or a part of the form to unfold or to fold.
+        """
+        actions: dict[str, Callable[[], object]] = {
             "launch": self._press_launch,
             "insert": self._insert_code,
+            "fix": self._apply_fix,
+            "load": partial(self._update, dialog="load", message=""),
+            "save": partial(self._update, dialog="save", message=""),
+            "dialog": self._answer_dialog,
+            "cancel": partial(self._update, dialog="", message=""),
             "close": self.close,
+            **{key: partial(self._update, unfolded=self._state.unfolded ^ {key}) for key in FOLDS},
         }
         with self._lock:
             if self._state.stage == "launching":
@@ -129,7 +145,7 @@ class Launcher:
             try:
                 actions[button]()
             except QianfanError as error:
-                self._update(message=_format_error(error))
+                self._update(message=_format_error(error), is_error=True)
 
     def close(self) -> None:
         """Replace the form's widget with its content."""
@@ -141,8 +157,7 @@ class Launcher:
         self.show()
 
     def __repr__(self) -> str:
-        draft = self.state.form.draft
-        return f"<Launcher {draft.model} on {draft.dataset or 'no dataset yet'}: show() opens the form>"
+        return f"<Launcher {self.state.form.draft.model}: show() opens the form>"
 
     def _build(self) -> Any:
         self.widget = LauncherWidget(self.choose, self.press)
@@ -156,6 +171,10 @@ class Launcher:
         widget, self.widget = self.widget, None
         if widget is not None:
             widget.close()
+
+    def _move_focus(self, button: str) -> None:
+        if self.widget is not None:
+            self.widget.focus(button)
 
     def _update(self, **changes: Any) -> None:
         with self._lock:
@@ -176,16 +195,14 @@ class Launcher:
     def _load_choices(self) -> None:
         """Ask the platform which models can be tuned, and inspect the data; a list is not required."""
         self._update(stage="loading", message="")
-        variables = frozenset(self._list_datasets())
         try:
             supported_models = read_offer(must_answer=True)
             platform = connect.current_platform().name
             step_seconds = measure_step_seconds(platform)
         except QianfanError as error:
-            message = _format_error(error, "平台没有应答 the platform gives no answer")
-            self._update(stage="unavailable", message=message)
+            self._update(stage="unavailable", message=_format_error(error, tr("The platform gives no answer.")))
             return
-        files, configurations = tuple(list_data_files(self._folder)), _list_configurations()
+        files = tuple(list_data_files(self._folder))
         with self._lock:
             form = replace(
                 self._state.form,
@@ -193,59 +210,68 @@ class Launcher:
                 step_seconds=step_seconds,
                 from_sandbox=platform == "sandbox",
             )
-            typed = {key: value for key, value in form.draft.values.items() if value not in ("", [], None)}
-            is_default = form.draft.model == DEFAULT_MODEL
-            model = default_model() if is_default else form.draft.model
-            form = form.with_choice(values=typed).with_choice(model=model)  # the defaults of the others
-            lists = {"variables": variables, "files": files, "configurations": configurations}
-            self._update(form=form, stage="editing", **lists)
-        for source in form.draft.sources:
-            self._inspect_dataset(source)
+            form = form.with_choice(model=default_model() if form.draft.model == DEFAULT_MODEL else form.draft.model)
+            self._update(form=form, stage="editing", files=files, configurations=drafts.list_configurations())
+        self._inspect_datasets()
 
-    def _inspect_dataset(self, source: str) -> None:
-        datasets = self._list_datasets()
-        info = inspect_dataset(source, datasets)
+    def _inspect_in_background(self) -> None:
+        self._run_in_background(self._inspect_datasets)
+
+    def _inspect_datasets(self, *, again: bool = False) -> None:
+        """Look up the data of the form that are not there yet, or all of them again, and compare them."""
+        variables = self._list_variables()
+        data = {name: value for name, value in variables.items() if is_data(value)}
+        facts = inspect_sources(self.state.form, data, again=again)
         with self._lock:
             form = self._state.form
-            form = replace(form, datasets={**form.datasets, source: info})
-            self._update(form=form, variables=frozenset(datasets))
+            facts = {name: {**getattr(form, name), **fact} for name, fact in facts.items()}
+            self._update(form=replace(form, taken_names=frozenset(variables), **facts), variables=frozenset(data))
 
-    def _load(self) -> None:
-        name = self._configuration_name()
-        draft = drafts.load(name)
+    def _apply_fix(self) -> None:
+        """Give the first wrong field a value that is allowed."""
         if self.widget is not None:
             self.widget.overwrite = True
-        form = self._state.form.with_draft(draft)
-        dropped = ", ".join(draft.values.keys() - form.draft.values.keys())
-        suffix = f"；该模型没有 not of this model: {dropped}" if dropped else ""
-        self._update(form=form, stage="editing", message=f"已载入 loaded: {name}{suffix}")
-        for source in draft.sources:
-            self._run_in_background(partial(self._inspect_dataset, source))
+        self._update(form=self._state.form.with_choice(**first_fix(self._state)[1]), message="")
+        self._inspect_in_background()
 
-    def _save(self) -> None:
-        name = self._configuration_name()
-        drafts.save(name, self._state.form.draft)
-        self._update(message=f"已保存 saved: {name}", configurations=_list_configurations())
-
-    def _configuration_name(self) -> str:
-        if not self._state.is_loaded:
-            raise InvalidArgumentError("表单还没有加载好 the form has not loaded its fields yet: try again when it has")
-        return self.widget.configuration if self.widget is not None else ""
+    def _answer_dialog(self) -> None:
+        """Load or save the settings whose name is typed."""
+        name = self.widget.configuration if self.widget is not None else ""
+        if self._state.dialog == "save":
+            drafts.save(name, self._state.form.draft)
+            message = tr("Saved: {name}", name=name.strip())
+            self._update(message=message, is_error=False, dialog="", configurations=drafts.list_configurations())
+        elif self._state.dialog == "load":
+            draft = drafts.load(name)
+            if self.widget is not None:
+                self.widget.overwrite = True
+            form = self._state.form.with_draft(draft)
+            dropped = ", ".join(draft.values.keys() - form.draft.values.keys())
+            message = tr("Loaded: {name}", name=name.strip())
+            suffix = "\n" + tr("The model has no {names}; left out.", names=dropped) if dropped else ""
+            self._update(form=form, stage="editing", message=message + suffix, is_error=False, dialog="")
+            self._inspect_in_background()
 
     def _insert_code(self) -> None:
+        """Put the cell below; while a launch waits to be confirmed, the button leads back to the form."""
+        if self._state.stage == "confirming":
+            self._update(stage="editing", message="")
+            self._move_focus("launch")
+            return
         code = render_code(self._state.form, self._state.variables)
         if code and self._insert_cell is not None:
             self._insert_cell(code)
-            self._update(message=INSERTED_MESSAGE)
+            self._update(message=tr("Ready: it appears below the next cell that runs."), is_error=False)
 
     def _press_launch(self) -> None:
         """Launch at the second click; the first one only asks for it."""
         state, now = self._state, time.monotonic()
         if state.stage == "unavailable":
             self._run_in_background(self._open_form)
-        elif state.stage == "editing" and not state.form.issues:
+        elif state.stage == "editing" and not find_issues(state.form):
             self._confirming_since = now
             self._update(stage="confirming", message="")
+            self._move_focus("insert")  # which leads back: nothing starts by a key that is held down
         elif state.stage == "confirming" and now - self._confirming_since <= DOUBLE_CLICK_S:
             self._confirming_since = now
         elif state.stage == "confirming":
@@ -255,22 +281,20 @@ class Launcher:
     def _launch(self) -> None:
         """Start the training of the form as it is, with the data as they are now."""
         try:
-            for source in self.state.form.draft.sources:
-                self._inspect_dataset(source)
-            self.trainer = trainer = create_trainer(self.state.form).start()
+            self._inspect_datasets(again=True)
+            form = self.state.form
+            self.trainer = trainer = create_trainer(form).start()
         except (QianfanError, OSError) as error:
-            self._update(stage="editing", message=_format_error(error, "未能启动 could not be started"))
+            message = _format_error(error, tr("The training could not be started."))
+            self._update(stage="editing", message=message, is_error=True)
             return
+        self._keep(form.variable, trainer)
         if self._live is not None:
             self._live.replace_with(lambda: self._on_launch(trainer))
         self._close_widget()
 
 
-def _list_configurations() -> tuple[str, ...]:
-    return (*drafts.list_names(), *drafts.list_past_runs())
-
-
-def _format_error(error: Exception, prefix: str = "") -> str:
-    """Return an error as two or three lines: what it is and what to do."""
-    first, *more = str(error).splitlines() or [type(error).__name__]
-    return "\n".join([f"✘ {prefix}: {first}" if prefix else f"✘ {first}", *more[:2]])
+def _format_error(error: Exception, statement: str = "") -> str:
+    """Return an error as two to four lines: what could not be done, what it is and what to do."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return "\n".join([*filter(None, [statement]), *lines[:3]])

@@ -1,243 +1,254 @@
-"""The launch form as HTML and as text: labels, the data, the summary."""
+"""The launch form as HTML, Markdown and text: its header, the estimate, what is wrong, the same as Python."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from __future__ import annotations
 
-from pydantic.alias_generators import to_snake
+from typing import Final
 
-from ...trainer.form.code_estimate import estimate_launch, render_code
-from ...trainer.form.launch_form import CHOICE_TYPES, Draft, LaunchForm
-from ...wire.finetune_v2 import SupportedParameter
-from .. import dataset, styles
+from ..._language import tr, tr_noop, trn
+from ..._text import approximate_duration
+from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
+from ...trainer.form.launch_form import is_blank
+from ...trainer.form.validation import describe_overlap, find_issues
+from .. import components, dataset, formats, markdown
+from ..components import Html
 from ..display import Bundle
-from ..text import NO_FORMULAS, escape, strip_controls
+from ..text import NO_FORMULAS, escape, escape_markdown, strip_controls
+from .fields import Field, field_title, fix_label, method_title
+from .labels import FINAL_STEPS
+from .state import FOLDS, LauncherState
 
-LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
-
-FIELD_LABELS: Final[Mapping[str, tuple[str, str]]] = {
-    "config": ("配置 configuration", "保存的名称，或过去的训练 a saved name, or a past run"),
-    "dataset": ("数据集 dataset", "变量、文件或 a variable, a file, or ds-..."),
-    "held_out": ("验证集比例 held out, %", "0 – 100，不参与训练的行 rows that are not trained on"),
-    "model": ("模型 model", "平台列出的，或其他名称 listed by the platform, or another name"),
-    "mode": ("训练方式 train mode", "SFT 有监督微调 · PostPretrain 续训 · DPO, KTO 偏好对齐"),
-    "scale": ("参数规模 parameter scale", "LoRA 低秩 · FullFineTuning 全量 · PromptTuning 提示"),
-    "others": ("其他超参 other hyper-parameters", ""),
-    "after": ("训练之后 afterwards", "每一步包含前面各步 each step includes those before it"),
-    "model_name": ("模型名称 model's name", "留空为 empty: m_<task_id>"),
-    "suffix": ("服务后缀 endpoint suffix", "≤ 30：a-z 0-9 _，可留空 may be empty"),
-    "replicas": ("副本数 replicas", "1 – 100"),
-    "hours": ("时长 hours", "1 – 720，预付 paid in advance"),
-    "eval_dataset": ("评估数据 evaluation data", "exact match, F1, ROUGE-L"),
-    "name": ("任务名称 job's name", "留空则自动生成 empty: made by qfnb"),
-}
-"""The title of each field and the explanation below it; `others` are hyper-parameters that the model lacks."""
-
-FINAL_STEP_LABELS: Final = {
-    "train": "仅训练 train only",
-    "publish": "发布模型 publish",
-    "deploy": "发布并部署 publish and deploy",
-    "evaluate": "发布、部署并评估 publish, deploy, evaluate",
-}
-
-_WIDGETS: Final = {
-    **dict.fromkeys(("mode", "scale", "after"), "Dropdown"),
-    **dict.fromkeys(("config", "dataset", "eval_dataset", "model"), "Combobox"),
-    "choice": "Dropdown",
-    "mult_choice": "SelectMultiple",
-}
-"""The widget of a field, and of a kind of hyper-parameter, where it is not a Text."""
-
-
-@dataclass(frozen=True)
-class LauncherState:
-    """A form and how far it is.
-
-    Attributes:
-        stage: loading the choices, unavailable without them, editing, confirming a launch, or launching.
-        message: the result of the last click.
-        variables: names of datasets that are variables of the notebook.
-        configurations: names of drafts and past runs that can be loaded.
-        files: data files beside the notebook.
-    """
-
-    form: LaunchForm = field(default_factory=LaunchForm)
-    stage: LaunchStage = "loading"
-    message: str = ""
-    variables: frozenset[str] = frozenset()
-    configurations: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the choices are there, so that the form can be filled in."""
-        return self.stage not in {"loading", "unavailable"}
-
-
-class Field(NamedTuple):
-    """One field of the form.
-
-    Attributes:
-        name: what `Launcher.choose` takes.
-        title, note: the label, and the explanation below it.
-        value: as it is typed or chosen.
-        widget: Text, Combobox, Dropdown or SelectMultiple.
-        choices: values, or pairs of a label and a value.
-        rule: the range of a hyper-parameter; a field with a different rule is a different field.
-    """
-
-    name: str
-    title: str
-    note: str
-    value: Any
-    widget: str = "Text"
-    choices: tuple[Any, ...] = ()
-    rule: str = ""
-
-
-def list_fields(state: LauncherState) -> list[Field]:
-    """Return the fields that a form needs, in their order."""
-    form, data = state.form, (*sorted(state.variables), *state.files)
-    choices: dict[str, tuple[Any, ...]] = {
-        "config": state.configurations,
-        "dataset": data,
-        "eval_dataset": data,
-        "model": tuple(row.model for row in form.supported_models),
-        "mode": tuple(form.modes),
-        "scale": tuple(form.scales),
-        "after": tuple((label, key) for key, label in FINAL_STEP_LABELS.items()),
-    }
-
-    def create_field(name: str) -> Field:
-        value, widget = getattr(form.draft, name, ""), _WIDGETS.get(name, "Text")
-        return Field(name, *FIELD_LABELS[name], value, widget, choices.get(name, ()))
-
-    return [
-        *map(create_field, ("config", "dataset", "held_out", "model", "mode", "scale")),
-        *(_parameter_field(row, form.draft.values.get(row.key, "")) for row in form.parameters),
-        *map(create_field, ("after", *_final_step_fields(form.draft), "name")),
-    ]
-
-
-def _parameter_field(row: SupportedParameter, value: Any) -> Field:
-    title = " ".join(filter(None, (row.name, to_snake(row.key))))
-    note = " · ".join(filter(None, (_range(row), row.description)))
-    rule = f"{row.check_type}{row.check_value}{row.default}"
-    if row.check_type not in CHOICE_TYPES or not row.check_value:
-        return Field(row.key, title, note, value, rule=rule)
-    is_blank = value == "" or row.default not in row.check_value
-    blank = [("—", "")] if row.check_type == "choice" and is_blank else []
-    choices = (*blank, *((str(choice), choice) for choice in row.check_value))
-    return Field(row.key, title, note, value, _WIDGETS[row.check_type], choices, rule)
-
-
-def _range(row: SupportedParameter) -> str:
-    default = "" if row.default is None else f"默认 default {row.default}"
-    if row.check_type == "range" and len(row.check_value) == 2:
-        return f"{row.check_value[0]} – {row.check_value[1]}{default and '，'}{default}"
-    return default
-
-
-def _final_step_fields(draft: Draft) -> tuple[str, ...]:
-    """Return the names of the fields that the steps after the training need."""
-    model_fields = ("model_name",) if draft.after != "train" else ()
-    service_fields = ("suffix", "replicas", "hours") if draft.after in {"deploy", "evaluate"} else ()
-    return (*model_fields, *service_fields, *(("eval_dataset",) if draft.after == "evaluate" else ()))
-
-
-TITLE: Final = "微调 fine-tuning"
-LOADING: Final = "正在询问平台可调优的模型… asking the platform what can be tuned…"
-PYTHON_HEADING: Final = "等价的 Python 单元格 the same as Python"
-READING: Final = "正在读取 reading…"
+TITLE: Final = tr_noop("New fine-tuning")
+LOADING: Final = tr_noop("Asking the platform which models can be tuned…")
+PYTHON_HEADING: Final = tr_noop("The same in Python")
 
 
 def bundle(state: LauncherState) -> Bundle:
     """Return the form in every format, to be read and not filled in."""
-    return {"text/plain": text(state), "text/html": html(state)}
+    return {"text/plain": text(state), "text/markdown": to_markdown(state), "text/html": html(state)}
 
 
 def text(state: LauncherState) -> str:
     """Return the form as lines: the values, the estimate, what is wrong, and the same as Python."""
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if state.form.from_sandbox else ""
     if not state.is_loaded:
-        return strip_controls(f"{TITLE}\n{state.message or LOADING}")
-    rows = [f"{name}: {value}" for name, value in _values(state)]
-    lines = [f"  {line}" for line in [*rows, *_estimate_lines(state)]]
+        return strip_controls(f"{tr(TITLE)}{mark}\n{state.message or tr(LOADING)}")
+    facts = [f"{title}: {value}" for title, value in _values(state)]
+    numbers = [f"{label}: {value}" + (f" ({remark})" if remark else "") for label, value, remark in _numbers(state)]
     script = render_code(state.form, state.variables)
-    code = ["", PYTHON_HEADING, script] if script else []
-    return strip_controls("\n".join([title(state), *lines, *_issue_lines(state), *code, *_message(state)]))
+    code = ["", tr(PYTHON_HEADING), script] if script else []
+    lines = [f"  {line}" for line in [*facts, *numbers]]
+    parts = [f"{tr(TITLE)}{mark}", *lines, *_overlap_lines(state), *_issue_lines(state), *code]
+    return strip_controls("\n".join([*parts, *filter(None, [state.message])]))
 
 
-def html(state: LauncherState) -> str:
+def to_markdown(state: LauncherState) -> str:
+    """Return the form as Markdown: the same as its text, with the code in a block."""
+    head, _, remainder = text(state).partition("\n")
+    body, _, script = remainder.partition(f"\n{tr(PYTHON_HEADING)}\n")
+    lines = [f"- {escape_markdown(line.strip())}" for line in body.split("\n") if line.strip()]
+    code = [f"{tr(PYTHON_HEADING)}:", f"```python\n{script}\n```"] if script else []
+    return "\n\n".join([f"**{escape_markdown(head)}**", "\n".join(lines), *code])
+
+
+def html(state: LauncherState) -> Html:
     """Return the form as HTML that needs no kernel."""
     if not state.is_loaded:
-        return summary(state)
-    rows = "".join(
-        f'<tr><th scope="row" {styles.CELL_FLUSH}>{escape(name)}</th><td {styles.CELL_FLUSH}>{escape(value)}</td></tr>'
-        for name, value in _values(state)
-    )
-    table = f"<table {styles.TABLE}>{rows}</table>"
-    return f"<div {styles.BODY_COMPACT}><div><b>{escape(title(state))}</b></div>{table}{summary(state)}</div>"
-
-
-def summary(state: LauncherState) -> str:
-    """Return what stands above the buttons: the estimate, the same as Python, what is wrong, the message."""
-    if not state.is_loaded:
-        lines = (state.message or LOADING).split("\n")
-        return f'<div {styles.BODY_COMPACT} role="status"><b>{TITLE}</b>{_divs(lines)}</div>'
+        return components.output(components.panel(tr(TITLE), header(state), waiting(state)))
+    values = "".join(f"<dt>{escape(title)}</dt><dd>{escape(value)}</dd>" for title, value in _values(state))
     script = render_code(state.form, state.variables)
-    code = f"<div {styles.DIM}>{PYTHON_HEADING}</div><pre {styles.CODE}>{escape(script)}</pre>" if script else ""
-    estimate = f"<div {styles.DIM}>{_divs(_estimate_lines(state))}</div>"
-    message = "".join(f"<div><b>{escape(line)}</b></div>" for line in _message(state))
-    issues = _divs(_issue_lines(state), styles.ERROR)
-    return f'<div {styles.BODY_COMPACT}>{estimate}{code}{issues}<div role="status">{message}</div></div>'
+    folded = components.folds((tr(PYTHON_HEADING), "", python_code(state))) if script else ""
+    issues = components.join(
+        components.note("idle" if issue.is_hint else "bad", f"{field_title(state.form, name)}{tr(': ')}", issue.message)
+        for name, issue in find_issues(state.form).items()
+    )
+    parts = [header(state), Html(f'<dl class="qf-list">{values}</dl>'), warning(state), issues, folded]
+    body = components.panel(tr(TITLE), *parts, numbers(state), message(state))
+    return components.output(body, parts=("CHAT", "FORM", "OTHERS"))
 
 
-def preview(state: LauncherState) -> str:
-    """Return the chosen dataset: its first rows, how many they are, and their tokens."""
-    source = state.form.draft.dataset
-    if not source.strip():
-        return ""
-    if (info := state.form.datasets.get(source)) is None:
-        return f"<div {styles.DIM}>{READING}</div>"
-    if info.dataset is None:
-        return ""
-    counts = f"<div {styles.DIM}>{info.rows:,} 行 rows · tokens n/a</div>" if info.tokens is None else ""
-    return f"{counts}{dataset.html(info.dataset)}"
+def header(state: LauncherState) -> Html:
+    """Return what the form is, where it would train, and the state while nothing can be filled in."""
+    pills = {
+        "loading": ("idle", tr("Loading")),
+        "unavailable": ("bad", tr("No answer")),
+        "launching": ("run", tr("Starting")),
+    }
+    pill = components.pill(*pills[state.stage]) if state.stage in pills else ""  # type: ignore[arg-type]
+    where = (
+        tr("on this computer, with the data as they are") if state.form.from_sandbox else tr("on the Qianfan platform")
+    )
+    return components.header(tr(TITLE), pill=pill, subtitle=where, is_sandbox=state.form.from_sandbox)
 
 
-def label(state: LauncherState, field: Field) -> str:
-    """Return a field's title with its explanation below, and what is wrong with its value."""
-    issue, warning = state.form.issues.get(field.name, ""), state.form.warnings.get(field.name, "")
-    content = f"<b>{escape(field.title)}</b><span {styles.DIM_BLOCK}>{escape(field.note)}</span>"
-    content += f"<span {styles.ERROR}>✘ {escape(issue)}</span>" if issue else ""
-    content += f"<span {styles.WARNING}>⚠ {escape(warning)}</span>" if warning else ""
-    return f"<span {styles.LABEL} {NO_FORMULAS}>{content}</span>"
+def waiting(state: LauncherState) -> Html:
+    """Return what is shown while there are no choices: that they are asked for, or why there are none."""
+    if state.stage == "loading":
+        return components.dim_lines(tr(LOADING))
+    first, _, remainder = state.message.partition("\n")
+    return components.note("bad", first, remainder, sign="✕", is_alert=True)
 
 
-def title(state: LauncherState) -> str:
-    """Return what the form is, and where it would train."""
-    return f"{TITLE} · {styles.SANDBOX_LABEL}" if state.form.from_sandbox else TITLE
+def warning(state: LauncherState) -> Html:
+    """Return the note about rows for validation that repeat training rows, "" without any."""
+    lines = _overlap(state)
+    return components.note("warn", lines[0], lines[1], sign="⚠︎") if lines else Html("")
 
 
-def _values(state: LauncherState) -> list[tuple[str, Any]]:
+def numbers(state: LauncherState) -> Html:
+    """Return the estimate: rows, steps, time and price."""
+    return components.key_numbers(*_numbers(state))
+
+
+def python_code(state: LauncherState) -> Html:
+    """Return the cell that does the same as a launch, in colours; why there is none where there is none."""
+    script = render_code(state.form, state.variables)
+    if not script:
+        return components.dim_lines(tr("Here it is when nothing is missing and nothing is wrong."))
+    return Html(f"<pre><code>{markdown.color_code(script, 'python')}</code></pre>")
+
+
+def preview(state: LauncherState) -> Html:
+    """Return the first rows of the chosen dataset and what is noticeable about them."""
+    info = state.form.datasets.get(state.form.draft.dataset)
+    if info is None or info.dataset is None:
+        return components.dim_lines(tr("Choose training data first."))
+    return dataset.rows_html(info.dataset)
+
+
+def label(item: Field) -> str:
+    """Return a field's title, and below the field its hint, or what is wrong with its value."""
+    code = f" <code>{escape(item.parameter)}</code>" if item.parameter else ""
+    below = escape(item.issue.message if item.issue is not None else item.hint)
+    if item.is_wrong:
+        below = f'<span class="qf-err"><b>✕</b> {below}</span>'
+    elif item.warning:
+        below = f'<span class="qf-hint qf-warn"><b>⚠︎</b> {escape(item.warning)}</span>'
+    else:
+        below = f'<span class="qf-hint">{below}</span>' if below else ""
+    return f'<span {NO_FORMULAS}><span class="qf-label">{escape(item.title)}{code}</span>{below}</span>'
+
+
+def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
+    """Return the words on the button that folds a part of the form."""
+    sign = "▾" if is_unfolded(state, key, fields) else "▸"
+    if key != "advanced":
+        return f"{sign} {tr(FOLDS[key])}"
+    folded = [item for item in fields if item.is_advanced]
+    draft = state.form.draft
+    typed = [draft.values.get(item.name, getattr(draft, item.name, "")) for item in folded]
+    wrong, changed = sum(item.is_wrong for item in folded), sum(not is_blank(value) for value in typed)
+    counts = [trn("{n} setting", "{n} settings", len(folded))]
+    counts += [trn("{n} changed", "{n} changed", changed) if changed else tr("all at their defaults")]
+    counts += [trn("{n} wrong", "{n} wrong", wrong)] if wrong else []
+    return f"{sign} {tr(FOLDS[key])} · {tr(', ').join(counts)}"
+
+
+def is_unfolded(state: LauncherState, key: str, fields: list[Field]) -> bool:
+    """Return whether a part is open; one with a wrong value always is."""
+    return key in state.unfolded or (key == "advanced" and any(item.is_wrong for item in fields if item.is_advanced))
+
+
+def launch_label(state: LauncherState) -> str:
+    """Return the words on the button that starts the training."""
+    if state.stage == "unavailable":
+        return tr("Try again")
+    if state.stage == "launching":
+        return tr("Starting…")
+    if state.stage != "confirming":
+        return tr("Start training…")
+    return tr("Confirm: start, free in the sandbox") if state.form.from_sandbox else tr("Confirm: start, price unknown")
+
+
+def status(state: LauncherState) -> Html:
+    """Return the line above the buttons: what to correct or to fill in, what a confirmation means, the last result."""
+    if state.message:
+        return message(state)
+    if state.stage == "confirming":
+        words = tr("It goes on when the notebook is closed.")
+        if not state.form.from_sandbox:
+            words = tr(
+                "It costs money, and goes on when the notebook is closed. The price is on the platform's console."
+            )
+        return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>')
+    issues = find_issues(state.form)
+    wrong = [name for name, issue in issues.items() if not issue.is_hint]
+    titles = tr(", ").join(field_title(state.form, name) for name in wrong or issues)
+    if not titles:
+        return Html("")
+    words = (
+        tr("To correct first: {fields}.", fields=titles) if wrong else tr("Still to choose: {fields}.", fields=titles)
+    )
+    return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>')
+
+
+def first_fix(state: LauncherState) -> tuple[str, dict[str, object]]:
+    """Return the words on the button that corrects the first wrong field, and the values; "" without one."""
+    for name, issue in find_issues(state.form).items():
+        if not issue.is_hint and (words := fix_label(state.form, name, issue)):
+            return f"{field_title(state.form, name)}{tr(': ')}{words}", issue.fixes
+    return "", {}
+
+
+def message(state: LauncherState) -> Html:
+    """Return the result of the last click, "" without one."""
+    if not state.message:
+        return Html("")
+    first, _, remainder = state.message.partition("\n")
+    kind: components.Kind = "bad" if state.is_error else "ok"
+    return components.note(kind, first, remainder, sign="✕" if state.is_error else "✓", is_alert=state.is_error)
+
+
+def _values(state: LauncherState) -> list[tuple[str, str]]:
     """Return the titles and values of the fields that are filled in."""
-    rows = {field.title: field.value for field in list_fields(state) if field.name != "config"}
-    rows[FIELD_LABELS["after"][0]] = FINAL_STEP_LABELS[state.form.draft.after]
-    return [(name, value) for name, value in rows.items() if value not in ("", None, [])]
+    rows = []
+    for item in state.fields:
+        value = item.value
+        if item.name == "method":
+            value = method_title(value)
+        if item.name == "after":
+            value = tr(FINAL_STEPS[value])
+        title = f"{item.title} ({item.parameter})" if item.parameter else item.title
+        rows.append((title, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    return [(title, value) for title, value in rows if value.strip()]
 
 
-def _estimate_lines(state: LauncherState) -> list[str]:
-    return [f"{name}: {value}" for name, value in estimate_launch(state.form).lines()]
+def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
+    estimate = estimate_launch(state.form)
+    cells = []
+    if estimate.train_rows is not None:
+        cells.append((tr("Trains on"), trn("{n} row", "{n} rows", estimate.train_rows), _token_remark(estimate)))
+    if estimate.steps is not None:
+        formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
+        cells.append((tr("Steps"), f"{estimate.steps:,}", formula))
+    if estimate.seconds is not None:
+        time_text = f"≈ {approximate_duration(estimate.seconds)}"
+        cells.append((tr("Time"), time_text, tr("at the speed of earlier runs")))
+    elif estimate.steps is not None:
+        cells.append((tr("Time"), tr("unknown"), tr("no earlier run of this model here")))
+    price_remark = tr("local sandbox") if estimate.is_free else tr("see the platform's console")
+    return [*cells, (tr("Price"), formats.cost(None, is_free=estimate.is_free), price_remark)]
+
+
+def _token_remark(estimate: Estimate) -> str:
+    if estimate.tokens is None:
+        return ""
+    tokens = trn("{n} token", "{n} tokens", estimate.tokens)
+    tokens = tokens if estimate.exact else f"≈ {tokens}"
+    return f"{tokens} × {estimate.epochs}" if estimate.epochs is not None else tokens
+
+
+def _overlap(state: LauncherState) -> tuple[str, str] | None:
+    return describe_overlap(state.form)
+
+
+def _overlap_lines(state: LauncherState) -> list[str]:
+    lines = _overlap(state)
+    return [f"⚠ {lines[0]} {lines[1]}"] if lines else []
 
 
 def _issue_lines(state: LauncherState) -> list[str]:
-    titles = {key: FIELD_LABELS[key][0] if key in FIELD_LABELS else to_snake(key) for key in state.form.issues}
-    return [f"✘ {titles[key]}: {message}" for key, message in state.form.issues.items()]
-
-
-def _message(state: LauncherState) -> list[str]:
-    return state.message.split("\n") if state.message else []
-
-
-def _divs(lines: list[str], style: str = "") -> str:
-    return "".join(f"<div {style}>{escape(line)}</div>" for line in lines)
+    issues = find_issues(state.form)
+    return [
+        f"{'○' if issue.is_hint else '✕'} {field_title(state.form, name)}{tr(': ')}{issue.message}"
+        for name, issue in issues.items()
+    ]

@@ -1,28 +1,28 @@
-"""The launch form as one widget: a card for each field, the preview, the summary and the buttons."""
+"""The launch form as one widget: fields, what is folded, the estimate, and the buttons."""
+
+from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache, partial
+from importlib.resources import files
 from typing import Any, Final
 
+from ..._language import tr
+from ..controls import PanelWidgets
 from ..display import accept_clicks
-from .render import Field, LauncherState, label, list_fields, preview, summary, title
-
-BUTTON_LABELS: Final = {
-    "load": "载入 Load",
-    "save": "保存 Save",
-    "launch": "启动训练 Launch",
-    "insert": "插入单元格 Insert cell",
-    "close": "关闭 Close",
-}
-LAUNCH_LABELS: Final = {"unavailable": "重试 Try again", "launching": "正在启动 launching…"}
-CONFIRM_PAID: Final = "确认启动？将产生费用 Confirm: it costs money"
-CONFIRM_FREE: Final = "确认启动？沙盒免费 Confirm: free in the sandbox"
+from . import render
+from .fields import Field
+from .state import FOLDS, LauncherState
 
 _CHANGED_ON_BLUR = {"dataset", "eval_dataset", "model"}
 """Fields that are read when the focus leaves them, not at each letter."""
 
-_FIXED_CHOICES = {"mode", "scale", "after"}
-"""Fields that cannot keep their value when their choices change."""
+_FIXED_CHOICES = {"Dropdown", "SelectMultiple"}
+"""Widgets that cannot keep their value when their choices change."""
+
+SETTINGS: Final = "settings"
+"""The field for the name of settings that are loaded or saved."""
 
 
 class LauncherWidget:
@@ -42,114 +42,190 @@ class LauncherWidget:
 
     def __init__(self, on_change: Callable[[str, Any], None], on_press: Callable[[str], None]) -> None:
         import ipywidgets  # noqa: PLC0415 - only for a widget
-        from ipywidgets.widgets.widget_string import HTMLStyle, TextStyle  # noqa: PLC0415
+        from ipywidgets.widgets.widget_string import TextStyle  # noqa: PLC0415
 
         self._ipywidgets, self._on_change = ipywidgets, on_change
-        self._drawing_thread, self.overwrite = 0, False
+        self._drawing_thread, self.overwrite, self._stage = 0, False, ""
         self._fields: dict[tuple[str, str], Any] = {}
-        self._card = {
-            "style": TextStyle(description_width="100%"),
-            "layout": ipywidgets.Layout(flex_flow="row wrap", height="auto", width="19em", margin="4px 14px 4px 0"),
-        }
-        text_settings = {"style": HTMLStyle(), "layout": ipywidgets.Layout(width="100%")}
-        button_settings = {
-            "style": ipywidgets.ButtonStyle(),
-            "layout": ipywidgets.Layout(width="auto", align_self="flex-end"),
-        }
-        self._title, self._preview, self._summary = (ipywidgets.HTML(**text_settings) for _ in range(3))
+        panel = PanelWidgets()
+        self._field_settings = {"style": TextStyle(), "layout": ipywidgets.Layout(width="auto", height="auto")}
+        self._texts = {key: panel.html() for key in ("head", "warning", "preview", "python", "numbers", "status")}
         self._buttons = {
-            key: ipywidgets.Button(description=words, **button_settings) for key, words in BUTTON_LABELS.items()
+            key: panel.button("", partial(_press, on_press, key))
+            for key in ("launch", "insert", "load", "save", "close", "fix", "dialog", "cancel", *FOLDS)
         }
-        for key, widget in self._buttons.items():
-            widget.on_click(lambda _, key=key: on_press(key))
-        self._shared_models = (*self._card.values(), *text_settings.values(), *button_settings.values())
-        self.root = ipywidgets.Box(
-            layout=ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start", width="100%")
-        )
+        for key in FOLDS:
+            self._buttons[key].remove_class("qf-btn").add_class("qf-fold")
+        self._grids = {key: self._box("qf-form") for key in ("first", "advanced")}
+        self._rows = {key: panel.row([]) for key in ("dialog", "status", "buttons")}
+        self._more = self._box("qf-more")
+        self._keyboard = self._box("qf-hide", [_keyboard_class()()])  # hidden, with what is shown in its stead
+        self._frame = panel.panel([], parts=("TABLE", "CHAT", "FORM"))
+        self._stylesheet = self._frame.children
+        self.root = ipywidgets.Box([self._frame], layout=ipywidgets.Layout(width="100%", display="block"))
 
     @property
     def configuration(self) -> str:
-        """The text in the field of configurations."""
-        return str(self._fields["config", ""].value)
+        """The text in the field of settings."""
+        widget = self._fields.get((SETTINGS, ""))
+        return "" if widget is None else str(widget.value)
 
     def draw(self, state: LauncherState) -> None:
         """Show a state; what has not changed is not sent."""
         self._drawing_thread = threading.get_ident()
         try:
-            fields = self._draw_fields(state) if state.is_loaded else []
-            self._title.value = f"<b>{title(state)}</b>"
-            self._preview.value, self._summary.value = preview(state), summary(state)
+            self._texts["head"].value = render.header(state)
+            if state.is_loaded:
+                self._draw_form(state)
+            else:
+                self._texts["status"].value = render.waiting(state)
             self._draw_buttons(state)
-            children = self._visible_parts(state, fields)
-            if self.root.children != children:
-                self.root.children = children
+            self._set_children(self._frame, [*self._visible_parts(state), self._keyboard, *self._stylesheet])
         finally:
             self._drawing_thread = 0
 
+    def focus(self, button: str) -> None:
+        """Move the keyboard's focus to a button."""
+        self._buttons[button].focus()
+
     def close(self) -> None:
         """Close everything but the form's own widget, which may hold something else by now."""
-        fields = [*self._fields.values()]  # one that is not visible has no parent that closes it
-        texts = (self._title, self._preview, self._summary)
-        for widget in (*fields, *self._buttons.values(), *texts, *self._shared_models):
+        boxes = (*self._grids.values(), *self._rows.values(), self._more, self._keyboard)
+        parts = (*self._fields.values(), *self._buttons.values(), *self._texts.values(), *self._stylesheet)
+        shared = (self._frame.layout, self._texts["head"].style, self._buttons["launch"].style)
+        for widget in (*self._keyboard.children, *parts, *boxes, self._frame, *shared, *self._field_settings.values()):
             widget.close()
 
-    def _draw_fields(self, state: LauncherState) -> list[tuple[str, Any]]:
-        """Return the name and the widget of each field, with the values, choices and labels of a state."""
-        overwrite, self.overwrite = self.overwrite, False
-        fields = {(field.name, field.rule): field for field in list_fields(state)}
-        for key in self._fields.keys() - fields.keys():
-            self._fields.pop(key).close()
-        for key, field in fields.items():
-            is_new = key not in self._fields
-            widget = self._fields.get(key) or self._fields.setdefault(key, self._create_widget(field))
-            self._fill(widget, field, write=is_new or overwrite)
-            widget.description = label(state, field)
-            accept_clicks(widget)
-        return [(name, self._fields[name, rule]) for name, rule in fields]
+    def _box(self, name: str, children: Any = ()) -> Any:
+        box = self._ipywidgets.Box(children, layout=self._field_settings["layout"])
+        box.add_class(name)
+        return box
 
-    def _create_widget(self, field: Field) -> Any:
-        options = {"continuous_update": False} if field.name in _CHANGED_ON_BLUR else {}
-        widget_class = getattr(self._ipywidgets, field.widget)
-        widget = widget_class(description_allow_html=True, **options, **self._card)
-        widget.observe(lambda change: self._forward_change(field.name, change["new"]), "value")
+    def _draw_form(self, state: LauncherState) -> None:
+        overwrite, self.overwrite = self.overwrite, False
+        fields = state.fields
+        is_open = {key: render.is_unfolded(state, key, fields) for key in FOLDS}
+        visible = [item for item in fields if is_open["advanced"] or not item.is_advanced]
+        if state.dialog:
+            visible.append(
+                Field(SETTINGS, tr("Name of the settings"), "", "", widget="Combobox", choices=state.configurations)
+            )
+        for field_key in self._fields.keys() - {(item.name, item.rule) for item in (*fields, *visible)}:
+            self._fields.pop(field_key).close()
+        widgets = {item.name: self._draw_field(item, overwrite=overwrite) for item in visible}
+        for key, grid in self._grids.items():
+            names = [item.name for item in fields if item.is_advanced == (key == "advanced") and item.name in widgets]
+            self._set_children(grid, [widgets[name] for name in names])
+        if state.dialog:
+            buttons = [self._buttons[key] for key in ("dialog", "cancel")]
+            self._set_children(self._rows["dialog"], [widgets[SETTINGS], *buttons])
+        texts = {"warning": render.warning, "numbers": render.numbers, "status": render.status}
+        texts |= {"preview": render.preview} if is_open["preview"] else {}
+        texts |= {"python": render.python_code} if is_open["python"] else {}
+        for key, draw in texts.items():
+            self._texts[key].value = draw(state)
+        self._draw_folds(state, fields, is_open)
+
+    def _draw_folds(self, state: LauncherState, fields: list[Field], is_open: dict[str, bool]) -> None:
+        contents = {"advanced": self._grids["advanced"], **{key: self._texts[key] for key in ("preview", "python")}}
+        parts = []
+        for key, content in contents.items():
+            button = self._buttons[key]
+            button.description = render.fold_label(state, key, fields)
+            (button.add_class if is_open[key] else button.remove_class)("qf-open")
+            parts += [button, content] if is_open[key] else [button]
+        self._set_children(self._more, parts)
+
+    def _draw_field(self, item: Field, *, overwrite: bool) -> Any:
+        """Return the widget of a field, with its value, choices and label."""
+        key = item.name, item.rule
+        is_new = key not in self._fields
+        widget = self._fields.get(key) or self._fields.setdefault(key, self._create_widget(item))
+        if item.name != SETTINGS:
+            self._fill(widget, item, write=is_new or overwrite)
+        elif tuple(widget.options) != item.choices:
+            widget.options = item.choices
+        widget.description = render.label(item)
+        accept_clicks(widget)
+        return widget
+
+    def _create_widget(self, item: Field) -> Any:
+        options: dict[str, Any] = {"continuous_update": False} if item.name in _CHANGED_ON_BLUR else {}
+        if item.widget in {"Text", "Combobox"}:
+            options["placeholder"] = item.placeholder
+        if item.description:
+            options["tooltip"] = item.description
+        widget_class = getattr(self._ipywidgets, item.widget)
+        widget = widget_class(description_allow_html=True, **options, **self._field_settings)
+        widget.add_class("qf-f")
+        widget.observe(lambda change: self._forward_change(item.name, change["new"]), "value")
         return widget
 
     def _forward_change(self, name: str, value: Any) -> None:
-        if self._drawing_thread != threading.get_ident():
+        if self._drawing_thread != threading.get_ident() and name != SETTINGS:
             self._on_change(name, value)
 
-    def _fill(self, widget: Any, field: Field, *, write: bool) -> None:
+    def _fill(self, widget: Any, item: Field, *, write: bool) -> None:
         """Set a field's choices, and its value; one that is not among its choices leaves it at the first."""
-        if field.choices and tuple(widget.options) != field.choices:
-            widget.options = field.choices
-            write = write or field.name in _FIXED_CHOICES
-        if not write or field.name == "config":
+        if item.choices and tuple(widget.options) != item.choices:
+            widget.options = item.choices
+            write = write or item.widget in _FIXED_CHOICES
+        if not write:
             return
-        values = [choice[1] if isinstance(choice, tuple) else choice for choice in field.choices]
-        if field.widget == "SelectMultiple":
-            widget.value = [item for item in field.value or () if item in values]
-        elif field.widget == "Dropdown":
-            widget.value = field.value if field.value in values else next(iter(values), None)
+        values = [choice[1] if isinstance(choice, tuple) else choice for choice in item.choices]
+        if item.widget == "SelectMultiple":
+            chosen = item.value if isinstance(item.value, (list, tuple)) else ()
+            widget.value = [value for value in chosen if value in values]
+        elif item.widget == "Dropdown":
+            widget.value = item.value if item.value in values else next(iter(values), None)
         else:
-            widget.value = str(field.value)
+            widget.value = str(item.value)
 
-    def _visible_parts(self, state: LauncherState, fields: list[tuple[str, Any]]) -> tuple[Any, ...]:
+    def _visible_parts(self, state: LauncherState) -> list[Any]:
         """Return what is shown, in the order of the tab key."""
-        buttons = self._buttons
-        if state.stage == "loading":
-            return (self._summary, buttons["close"])
-        if state.stage == "unavailable":
-            return (self._summary, buttons["launch"], buttons["close"])
-        attached = {"config": (buttons["load"], buttons["save"], self._title), "held_out": (self._preview,)}
-        parts = [part for name, widget in fields for part in (widget, *attached.get(name, ()))]
-        return (*parts, self._summary, buttons["launch"], buttons["insert"], buttons["close"])
+        head, buttons = self._texts["head"], self._rows["buttons"]
+        if not state.is_loaded:
+            return [head, self._rows["status"], buttons]
+        dialog = [self._rows["dialog"]] if state.dialog else []
+        texts = self._texts
+        return [
+            head, self._grids["first"], texts["warning"], self._more, texts["numbers"],
+            self._rows["status"], buttons, *dialog,
+        ]  # fmt: skip
 
     def _draw_buttons(self, state: LauncherState) -> None:
         """Label the buttons with what they do now."""
-        confirm = CONFIRM_FREE if state.form.from_sandbox else CONFIRM_PAID
-        has_issues = bool(state.form.issues) and state.stage != "unavailable"
-        launch = self._buttons["launch"]
-        launch.description = {**LAUNCH_LABELS, "confirming": confirm}.get(state.stage, BUTTON_LABELS["launch"])
-        launch.disabled = has_issues or state.stage == "launching"
-        launch.button_style = "warning" if state.stage == "confirming" else "primary"
-        self._buttons["insert"].disabled = has_issues
+        buttons, fix = self._buttons, render.first_fix(state)[0] if state.is_loaded else ""
+        is_confirming, has_issues = state.stage == "confirming", state.has_issues
+        buttons["launch"].description = render.launch_label(state)
+        buttons["launch"].disabled = state.stage == "launching" or (has_issues and state.stage != "unavailable")
+        buttons["launch"].add_class("qf-main")
+        buttons["insert"].description = tr("Back to the form") if is_confirming else tr("Insert as a cell")
+        buttons["insert"].disabled = has_issues or state.stage == "launching"
+        buttons["load"].description, buttons["save"].description = tr("Load settings…"), tr("Save settings…")
+        buttons["dialog"].description = tr("Save") if state.dialog == "save" else tr("Load")
+        buttons["cancel"].description, buttons["close"].description = tr("Cancel"), tr("Close")
+        buttons["fix"].description = fix
+        keys = ["launch", "insert"] if is_confirming else ["launch", "insert", "load", "save", "close"]
+        keys = {"loading": ["close"], "unavailable": ["launch", "close"]}.get(state.stage, keys)
+        self._set_children(self._rows["buttons"], [buttons[key] for key in keys])
+        self._set_children(self._rows["status"], [self._texts["status"], *([buttons["fix"]] if fix else [])])
+        for button in buttons.values():
+            accept_clicks(button)
+
+    @staticmethod
+    def _set_children(box: Any, children: list[Any]) -> None:
+        if box.children != tuple(children):
+            box.children = tuple(children)
+
+
+def _press(on_press: Callable[[str], None], key: str, _button: Any) -> None:
+    on_press(key)
+
+
+@cache
+def _keyboard_class() -> type[Any]:
+    import anywidget  # noqa: PLC0415 - only for a widget
+
+    script = files(__package__).joinpath("keyboard.js").read_text(encoding="utf-8")
+    return type("FormKeyboard", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__})

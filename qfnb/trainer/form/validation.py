@@ -1,0 +1,206 @@
+"""What is wrong with a launch form, what is still missing, and what may be wrong: for each field, with a remedy.
+
+The rules are those of `TrainConfig`, `DeployConfig` and the platform's offer, applied to one field at a time.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._language import tr, trn
+from ..._text import clip
+from ...errors import InvalidArgumentError
+from ...wire import finetune_v2 as wire
+from .. import configs
+from ..finetune import TRAINER_CLASSES
+from .data import validate_dataset
+from .launch_form import COUNTS, LaunchForm, is_blank
+
+
+@dataclass(frozen=True)
+class Issue:
+    """What keeps a form from being launched.
+
+    Attributes:
+        message: what is wrong and what is allowed, or what is still to be chosen.
+        fixes: a value that is allowed, by the name of the field; empty where there is none to suggest.
+        is_hint: nothing is wrong yet: the field is empty, or its data are being read.
+    """
+
+    message: str
+    fixes: dict[str, Any] = field(default_factory=dict)
+    is_hint: bool = False
+
+
+def find_issues(form: LaunchForm) -> dict[str, Issue]:
+    """Return what keeps a form from being launched, by field."""
+    draft = form.draft
+    issues = {
+        "dataset": _dataset_issue(form, "dataset", draft.mode),
+        "model": None if draft.model.strip() else Issue(tr("Choose a model."), is_hint=True),
+        "method": _method_issue(form),
+        "variable": _variable_issue(form.variable),
+        "held_out": _count_issue(form, "held_out"),
+    }
+    if draft.after in {"deploy", "evaluate"}:
+        check = lambda: configs.DeployConfig(endpoint_suffix=draft.suffix.strip())  # noqa: E731 - one expression
+        issues["suffix"] = _raised(check, tr("Up to 30 lower-case letters, digits and _ are allowed."))
+        issues |= {name: _count_issue(form, name) for name in ("replicas", "hours")}
+    if draft.after == "evaluate":
+        issues["eval_dataset"] = _dataset_issue(form, "eval_dataset", wire.SFT)
+    if not issues["model"] and not issues["method"]:
+        issues |= {row.key: _parameter_issue(form, row) for row in form.parameters}
+        unknown = {key: value for key, value in draft.values.items() if key not in issues and not is_blank(value)}
+        issues["others"] = _raised(lambda: _validate_values(form, unknown))
+    return {name: issue for name, issue in issues.items() if issue is not None}
+
+
+def find_warnings(form: LaunchForm) -> dict[str, str]:
+    """Return what may be wrong, by field; a form with warnings can be launched."""
+    draft, messages = form.draft, {}
+    if form.supported_models and not form.supported_model and draft.model.strip():
+        messages["model"] = tr("The platform does not list this model; it is tried all the same.")
+    length, data = form.hyper_parameters().get("maxSeqLen"), form.datasets.get(draft.dataset)
+    if data and isinstance(length, int) and (too_long := data.longer_than(length)):
+        messages["dataset"] = trn(
+            "{n} row has more than {limit} tokens and is cut off: raise the maximum length.",
+            "{n} rows have more than {limit} tokens and are cut off: raise the maximum length.",
+            too_long,
+            limit=f"{length:,}",
+        )
+    if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
+        messages["eval_dataset"] = tr("These are the rows of the training: the score will say little.")
+    if form.variable in form.taken_names:
+        messages["variable"] = tr("There is a variable {name} already; it will be replaced.", name=form.variable)
+    return messages
+
+
+def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
+    """Return a statement about rows for evaluation that nearly repeat training rows, and an example; None without."""
+    draft, data = form.draft, form.datasets.get(form.draft.dataset)
+    overlap = form.overlaps.get((draft.dataset, draft.eval_dataset)) if draft.after == "evaluate" else None
+    if overlap is not None and overlap.pair:
+        statement = trn(
+            "{n} of {compared} evaluation rows nearly repeats a training row: scores will look too good.",
+            "{n} of {compared} evaluation rows nearly repeat training rows: scores will look too good.",
+            overlap.count,
+            compared=f"{overlap.compared:,}",
+        )
+        return statement, _example(overlap.pair)
+    overlap = data.near_duplicates if data is not None and _holds_rows_out(form) else None
+    if overlap is None or not overlap.pair:
+        return None
+    statement = trn(
+        "{n} of {compared} rows nearly repeats another one: the validation loss will look too good.",
+        "{n} of {compared} rows nearly repeat another one: the validation loss will look too good.",
+        overlap.count,
+        compared=f"{overlap.compared:,}",
+    )
+    return statement, _example(overlap.pair)
+
+
+def _example(pair: tuple[str, str]) -> str:
+    return tr("For example “{one}” and “{two}”.", one=clip(pair[0], 80), two=clip(pair[1], 80))
+
+
+def _holds_rows_out(form: LaunchForm) -> bool:
+    try:
+        return form.count("held_out") > 0
+    except InvalidArgumentError:
+        return False
+
+
+def plain_number(value: object) -> str:
+    """Return a number without an exponent: 0.00003."""
+    return f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+
+
+def count_limits(name: str) -> tuple[int, int]:
+    """Return the smallest and the largest value of one of `COUNTS`."""
+    config, setting = COUNTS[name]
+    limits = config.model_fields[setting].metadata
+    low, high = (next(getattr(limit, key) for limit in limits if hasattr(limit, key)) for key in ("ge", "le"))
+    return low, high
+
+
+def _count_issue(form: LaunchForm, name: str) -> Issue | None:
+    low, high = count_limits(name)
+    issue = _raised(lambda: form.count(name), fixes={name: ""})
+    return issue or _range_issue(form.count(name), low, high, {name: ""})
+
+
+def _range_issue(value: float, low: float, high: float, fixes: dict[str, Any]) -> Issue | None:
+    """Return what is wrong with a number; NaN is below everything."""
+    allowed = {"value": plain_number(value), "low": plain_number(low), "high": plain_number(high)}
+    if value > high:
+        return Issue(tr("{value} is too large: {low} to {high} is allowed.", **allowed), fixes)
+    if not value >= low:
+        return Issue(tr("{value} is too small: {low} to {high} is allowed.", **allowed), fixes)
+    return None
+
+
+def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | None:
+    fixes = {"values": {key: value for key, value in form.draft.values.items() if key != row.key}}
+    if issue := _raised(lambda: form.parse_parameter(row), fixes=fixes):
+        return issue
+    value = form.parse_parameter(row).get(row.key)
+    if (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and row.check_type == "range"
+        and len(row.check_value) == 2
+    ):
+        low, high = row.check_value
+        return _range_issue(value, low, high, fixes)
+    if row.check_type == "choice" and value is not None and row.check_value and value not in row.check_value:
+        allowed = ", ".join(map(plain_number, row.check_value))
+        return Issue(
+            tr("{value} is not offered: choose one of {allowed}.", value=clip(str(value), 40), allowed=allowed), fixes
+        )
+    return _raised(lambda: _validate_values(form, form.parse_parameter(row)), fixes=fixes)
+
+
+def _method_issue(form: LaunchForm) -> Issue | None:
+    mode = form.draft.mode
+    if mode not in TRAINER_CLASSES:
+        modes = ", ".join(TRAINER_CLASSES)
+        return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
+    return _raised(lambda: _validate_values(form, {}))
+
+
+def _validate_values(form: LaunchForm, values: dict[str, Any]) -> None:
+    """Raise unless some hyper-parameters are valid, without regard to the others."""
+    config = form.train_config(values)
+    if form.supported_model:
+        configs.validate_train_config(form.draft.model.strip(), config, form.supported_models, form.draft.mode)
+
+
+def _variable_issue(name: str) -> Issue | None:
+    if name.isidentifier() and not keyword.iskeyword(name):
+        return None
+    message = tr(
+        "“{name}” is not a Python name: use letters, digits and _, and begin with a letter.", name=clip(name, 40)
+    )
+    return Issue(message, {"variable": "trainer"}, is_hint=not name.strip())
+
+
+def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
+    source = getattr(form.draft, name)
+    if not source.strip():
+        return Issue(tr("Choose a variable, a file, or a dataset of the platform (ds-…)."), is_hint=True)
+    if (data := form.datasets.get(source)) is None:
+        return Issue(tr("Reading…"), is_hint=True)
+    fixes = {name: data.suggestion} if data.suggestion else {}
+    return _raised(lambda: validate_dataset(data, mode), fixes=fixes)
+
+
+def _raised(check: Callable[[], object], message: str = "", fixes: dict[str, Any] | None = None) -> Issue | None:
+    """Return the error of a check as an issue, with its first line or another message; None where it raises none."""
+    try:
+        check()
+    except InvalidArgumentError as error:
+        return Issue(message or str(error).split("\n")[0], fixes or {})
+    return None

@@ -1,0 +1,240 @@
+"""The fields of the launch form: their titles, hints, choices, and what is wrong with their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from pydantic.alias_generators import to_snake
+
+from ..._language import language, tr, trn
+from ...trainer.form.data import DatasetInfo
+from ...trainer.form.launch_form import CHOICE_TYPES, LaunchForm, default_count, is_blank
+from ...trainer.form.validation import Issue, count_limits, find_issues, find_warnings, plain_number
+from ...wire.finetune_v2 import SupportedParameter
+from .labels import FINAL_STEP_HINTS, FINAL_STEPS, MODE_HINTS, PARAMETER_TITLES, SCALE_HINTS, SCALES, TITLES
+
+WidgetName = Literal["Text", "Combobox", "Dropdown", "SelectMultiple"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the form, as it is drawn.
+
+    Attributes:
+        name: what `Launcher.choose` takes.
+        title: the label.
+        value: as it is typed or chosen; "" for the default.
+        parameter: the name of a hyper-parameter, shown after the title; "" for others.
+        hint: a line below the field.
+        placeholder: what applies while it is empty.
+        description: the platform's explanation, shown when the pointer rests on it.
+        widget: the kind of the widget.
+        choices: values, or pairs of a label and a value.
+        rule: the range of a hyper-parameter; a field with a different rule is a different field.
+        is_advanced: whether it is folded.
+        issue: what keeps the form from being launched.
+        warning: what may be wrong.
+    """
+
+    name: str
+    title: str
+    value: Any
+    parameter: str = ""
+    hint: str = ""
+    placeholder: str = ""
+    description: str = ""
+    widget: WidgetName = "Text"
+    choices: tuple[Any, ...] = ()
+    rule: str = ""
+    is_advanced: bool = False
+    issue: Issue | None = field(default=None, compare=False)
+    warning: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether its value is wrong, not only missing."""
+        return self.issue is not None and not self.issue.is_hint
+
+
+def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
+    """Return the fields that a form needs, in their order.
+
+    Args:
+        form: the form.
+        data: names of variables and files that are offered as data.
+    """
+    issues, warnings = find_issues(form), find_warnings(form)
+    facts = {name: {"issue": issues.get(name), "warning": warnings.get(name, "")} for name in (*TITLES, *issues)}
+    first = ["dataset", "model", "method", "name", "after", "variable", *_final_step_fields(form)]
+    later = ["held_out", *_folded_step_fields(form)]
+    return [
+        *(_create_field(form, name, data, facts[name]) for name in first),
+        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[:1]),
+        *(_parameter_field(form, row, issues.get(row.key)) for row in form.parameters),
+        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[1:]),
+    ]
+
+
+def field_title(form: LaunchForm, name: str) -> str:
+    """Return the title of a field or a hyper-parameter."""
+    if name in TITLES:
+        return tr(TITLES[name])
+    row = next((row for row in form.parameters if row.key == name), None)
+    return _parameter_title(row) if row is not None else to_snake(name)
+
+
+def fix_label(form: LaunchForm, name: str, issue: Issue) -> str:
+    """Return the words on the button that corrects a field, "" where there is nothing to suggest."""
+    if not issue.fixes:
+        return ""
+    value = next(iter(issue.fixes.values()))
+    if isinstance(value, dict):  # the hyper-parameters without this one
+        value = next((row.default for row in form.parameters if row.key == name), "")
+    elif value == "":
+        value = default_count(name)
+    return tr("Use the default") if is_blank(value) else tr("Use {value}", value=plain_number(value))
+
+
+def _create_field(
+    form: LaunchForm, name: str, data: tuple[str, ...], facts: dict[str, Any], *, is_advanced: bool = False
+) -> Field:
+    value = form.variable if name == "variable" else form.method if name == "method" else getattr(form.draft, name)
+    create = _FIELDS.get(name, lambda _form, _data: {})
+    return Field(name, tr(TITLES[name]), value, is_advanced=is_advanced, **create(form, data), **facts)
+
+
+def _dataset_field(name: str, form: LaunchForm, data: tuple[str, ...]) -> dict[str, Any]:
+    info = form.datasets.get(getattr(form.draft, name))
+    hint = _describe_data(info) if info is not None and not info.problem else ""
+    return {"widget": "Combobox", "choices": data, "hint": hint, "placeholder": tr("a variable, a file, or ds-…")}
+
+
+def _describe_data(info: DatasetInfo) -> str:
+    rows = trn("{n} row", "{n} rows", info.rows)
+    if info.tokens is None:
+        return tr("{rows} · on the platform", rows=rows)
+    tokens = trn("{n} token", "{n} tokens", info.tokens)
+    return f"{rows} · {tokens}" if info.exact else tr("{rows} · about {tokens}", rows=rows, tokens=tokens)
+
+
+def _model_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
+    models = tuple(row.model for row in form.supported_models)
+    return {
+        "widget": "Combobox",
+        "choices": models,
+        "hint": trn("{n} to choose from", "{n} to choose from", len(models)),
+    }
+
+
+def _method_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
+    mode, scale = form.draft.mode, form.draft.scale
+    hints = [tr(table[name]) for table, name in ((MODE_HINTS, mode), (SCALE_HINTS, scale)) if name in table]
+    methods = form.methods if form.method in form.methods else [form.method, *form.methods]
+    return {
+        "widget": "Dropdown",
+        "choices": tuple((method_title(method), method) for method in methods),
+        "hint": tr("; ").join(hints),
+    }
+
+
+def method_title(method: str) -> str:
+    """Return a method in words: `SFT · LoRA`."""
+    mode, _, scale = method.partition(" ")
+    return f"{mode} · {tr(SCALES[scale]) if scale in SCALES else scale}"
+
+
+def _after_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
+    choices = tuple((tr(label), key) for key, label in FINAL_STEPS.items())
+    return {"widget": "Dropdown", "choices": choices, "hint": tr(FINAL_STEP_HINTS[form.draft.after])}
+
+
+def _name_field(_form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
+    return {"placeholder": tr("automatic"), "hint": tr("how the platform's console shows it")}
+
+
+def _variable_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
+    return {"hint": tr("keeps the training: {code}", code=f"{form.variable}.progress")}
+
+
+def _count_field(name: str, form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
+    low, high = count_limits(name)
+    hint = tr("{low} to {high}", low=low, high=high)
+    if name == "held_out":
+        hint = tr("{low} to {high}; rows that are not trained on", low=low, high=high)
+    return {"placeholder": str(default_count(name)), "hint": hint}
+
+
+_FIELDS: Final[Mapping[str, Any]] = {
+    "dataset": lambda form, data: _dataset_field("dataset", form, data),
+    "eval_dataset": lambda form, data: _dataset_field("eval_dataset", form, data),
+    "model": _model_field,
+    "method": _method_field,
+    "after": _after_field,
+    "name": _name_field,
+    "variable": _variable_field,
+    "held_out": lambda form, data: _count_field("held_out", form, data),
+    "replicas": lambda form, data: _count_field("replicas", form, data),
+    "hours": lambda form, data: _count_field("hours", form, data),
+    "model_name": lambda _form, _data: {"placeholder": "m_<task_id>"},
+    "suffix": lambda _form, _data: {"placeholder": tr("automatic"), "hint": tr("the readable part of its address")},
+}
+"""What is special about a field."""
+
+
+def _parameter_field(form: LaunchForm, row: SupportedParameter, issue: Issue | None) -> Field:
+    value = form.draft.values.get(row.key, "")
+    default = "" if is_blank(row.default) else plain_number(row.default)
+    choices: tuple[Any, ...] = ()
+    widget: WidgetName = "Text"
+    if row.check_type in CHOICE_TYPES and row.check_value:
+        widget = "SelectMultiple" if row.check_type == "mult_choice" else "Dropdown"
+        blank = [(tr("default: {value}", value=default) if default else "—", "")] if widget == "Dropdown" else []
+        choices = (*blank, *((plain_number(choice), choice) for choice in row.check_value))
+        value = row.default if widget == "SelectMultiple" and is_blank(value) else value
+    return Field(
+        row.key,
+        _parameter_title(row),
+        value,
+        parameter=to_snake(row.key),
+        hint=_range_hint(row, default),
+        placeholder=default,
+        description=row.description if row.description and _is_readable(row.description) else "",
+        widget=widget,
+        choices=choices,
+        rule=f"{row.check_type}{row.check_value}{row.default}",
+        is_advanced=True,
+        issue=issue,
+    )
+
+
+def _parameter_title(row: SupportedParameter) -> str:
+    if row.key in PARAMETER_TITLES:
+        return tr(PARAMETER_TITLES[row.key])
+    return row.name if row.name and _is_readable(row.name) else to_snake(row.key).replace("_", " ").capitalize()
+
+
+def _is_readable(text: str) -> bool:
+    """Return whether a text of the platform, which speaks Chinese, goes with the language of the form."""
+    return language() == "zh" or text.isascii()
+
+
+def _range_hint(row: SupportedParameter, default: str) -> str:
+    if row.check_type != "range" or len(row.check_value) != 2:
+        return ""
+    low, high = map(plain_number, row.check_value)
+    if not default:
+        return tr("{low} to {high}", low=low, high=high)
+    return tr("{low} to {high}, default {default}", low=low, high=high, default=default)
+
+
+def _final_step_fields(form: LaunchForm) -> tuple[str, ...]:
+    """Return the fields of the first screen that the steps after the training need."""
+    service = ("hours", "replicas") if form.draft.after in {"deploy", "evaluate"} else ()
+    return (*(("eval_dataset",) if form.draft.after == "evaluate" else ()), *service)
+
+
+def _folded_step_fields(form: LaunchForm) -> tuple[str, ...]:
+    suffix = ("suffix",) if form.draft.after in {"deploy", "evaluate"} else ()
+    return (*(("model_name",) if form.draft.after != "train" else ()), *suffix)
