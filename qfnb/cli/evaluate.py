@@ -107,9 +107,7 @@ def _work(running: BackgroundEvaluation, out: Path | None, fail_on: str | None, 
             time.sleep(POLL_S)
     report = running.report()  # raises the error that ended the evaluation
     if out is not None:
-        from ..views.evaluation.charts import all_charts  # noqa: PLC0415
-
-        say(tr("report: {path}", path=report.save(out, pictures=[*all_charts(report)])))
+        say(tr("report: {path}", path=report.save(out)))
     if as_json:
         print_json(_summary(report))
     else:

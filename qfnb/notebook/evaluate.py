@@ -167,10 +167,7 @@ class EvalMagics(VerbMagics):
     def do_save(self, options: Namespace, words: list[str]) -> None:
         if not words:
             PARSER.error(tr("save needs a file: %qfeval save REPORT report.html"))
-        from ..views.evaluation.charts import all_charts  # noqa: PLC0415
-
-        report = self._find_report(words[:-1])
-        path = report.save(words[-1], pictures=[*all_charts(report)])
+        path = self._find_report(words[:-1]).save(words[-1])
         print(tr("Saved: {path}", path=path))  # noqa: T201 - where it is
 
     def do_load(self, options: Namespace, words: list[str]) -> Any:

@@ -161,14 +161,14 @@ class EvaluationResult(ReportData):
         """
         return cls(**files.from_json(text))
 
-    def save(self, path: str | Path, *, pictures: Sequence[files.Picture] = ()) -> Path:
+    def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
         """Write the report to a .html, .md, .csv, .xlsx or .json file; return its path.
 
         HTML is one file that needs no network; CSV has the samples; JSON is what `load` reads.
 
         Args:
             path: the file; its suffix chooses the format.
-            pictures: charts for the HTML file.
+            pictures: more of them for the HTML file; the charts are on it anyway.
 
         Raises:
             InvalidArgumentError: the suffix is unknown, or the file cannot be written.

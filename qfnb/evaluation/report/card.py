@@ -1,7 +1,7 @@
 """Two models on one card: better, worse or cannot tell; by how much; what got worse; what it costs."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -102,7 +102,7 @@ class Card(Generic[Report]):
         ]
         return [line for line in lines if line]
 
-    def save(self, path: str | Path, *, pictures: Sequence[files.Picture] = ()) -> Path:
+    def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
         """Write the card and its report to a .html, .md, .csv, .xlsx or .json file; return its path."""
         return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..._language import tr, tr_noop
 from ..._private_files import write_atomically
@@ -48,6 +48,24 @@ PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
 _PAGE: Final = "qfnb.views.evaluation.page"  # by name: what draws is a layer above
 
 
+class HasPicture(Protocol):
+    """A picture for an HTML report, such as a chart."""
+
+    @property
+    def png(self) -> bytes:
+        """The picture."""
+        ...
+
+    @property
+    def alt(self) -> str:
+        """What it shows in words."""
+        ...
+
+    def captions(self) -> list[str]:
+        """Return the lines below it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture for an HTML report: a PNG, and what it shows in words."""
@@ -60,7 +78,7 @@ class Picture:
         return []
 
 
-def save_report(report: ReportData, path: Path, pictures: Sequence[Picture] = (), lead: Sequence[str] = ()) -> Path:
+def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] = (), lead: Sequence[str] = ()) -> Path:
     """Write a report in the format of the path's suffix; return the path.
 
     Raises:

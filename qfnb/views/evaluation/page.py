@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..._language import html_lang, tr
 from ...evaluation.report import ReportData
-from ...evaluation.report.files import Picture
+from ...evaluation.report.files import HasPicture
 from ...evaluation.report.text import format_cell, redact_text, title, to_plain
 from .. import components
 from ..components import Html
@@ -21,7 +21,7 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE: Final = "body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1rem; color-scheme: light dark }"
 
 
-def render_page(report: ReportData, pictures: Iterable[Picture | Chart] = (), lead: Sequence[str] = ()) -> str:
+def render_page(report: ReportData, pictures: Iterable[HasPicture] = (), lead: Sequence[str] = ()) -> str:
     """Return a whole page: what a notebook shows, unfolded, the lines of a card, and the first samples.
 
     Args:
@@ -59,7 +59,7 @@ def _samples_html(report: ReportData) -> Html:
     return components.folds((tr("Answers"), remark, components.table([*map(to_plain, columns)], rows, numeric=numeric)))
 
 
-def _picture_html(picture: Picture) -> Html:
+def _picture_html(picture: HasPicture) -> Html:
     encoded = base64.b64encode(picture.png).decode("ascii")
     captions = components.dim_lines(*map(to_plain, picture.captions()))
     alt = escape(to_plain(picture.alt))
