@@ -16,12 +16,12 @@ MIN_SECRET_CHARS: Final = 8  # shorter secrets, like "ollama", are words and not
 _in_use: frozenset[str] = frozenset()
 _by_value: re.Pattern[str] | None = None
 
-_SECRETS = (
-    (re.compile(r"bce-v3/[\w.\-]+/[\w.\-]+"), "bce-v3/***"),
+_SECRETS = (  # "*": a part may be hidden by value already
+    (re.compile(r"bce-v3/(?:[\w.\-*]+/|[\w.\-]*\*)[\w.\-*]+"), "bce-v3/***"),
     (re.compile(r"bce-auth-v1/[^\s'\"]+"), "bce-auth-v1/***"),
-    (re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-]{8,}"), "sk-***"),
-    (re.compile(r"\bALTAK[\w\-]{4,}"), "ALTAK***"),
-    (re.compile(r"(?i)\b(bearer|accesscode)\s+[\w.\-/+=]+"), r"\1 ***"),
+    (re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-*]{8,}"), "sk-***"),
+    (re.compile(r"\bALTAK[\w\-*]{4,}"), "ALTAK***"),
+    (re.compile(r"(?i)\b(bearer|accesscode)\s+[\w.\-/+=*]+"), r"\1 ***"),
     (
         re.compile(
             r"(?i)\b(access_token|refresh_token|client_id|client_secret|authorization|api_key|secret_key|access_key"

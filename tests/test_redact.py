@@ -72,6 +72,11 @@ def test_the_longest_key_is_replaced_first():
     assert redact.redact("abcdef-1-and-more abcdef-1") == "*** ***"
 
 
+def test_a_key_of_which_a_part_is_in_use_is_hidden_whole():
+    redact.register_secret("abcdefgh/0123456789abcdef")
+    assert redact.redact("bce-v3/ALTAK-abcdefgh/0123456789abcdef0123") == "bce-v3/***"
+
+
 def test_short_texts_are_not_secrets():
     redact.register_secret("none")
     redact.register_secret("ollama")
