@@ -98,12 +98,14 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
 async def _close_servers(servers: list[asyncio.Server]) -> None:
     for server in servers:
         server.close()
-    await _pass_turns()  # a connection that was accepted just now has a task that closes it, once that has begun
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await _pass_turns()  # a closed connection goes away in the next one
+    begun: set[asyncio.Task[object]] = set()
+    while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        if tasks <= begun:  # only a task that has begun closes its connection when it is cancelled
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        begun = tasks
+        await _pass_turns()  # what is accepted now has a task in the next turns
 
 
 async def _pass_turns() -> None:
