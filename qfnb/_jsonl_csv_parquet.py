@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
+from ._language import tr, tr_noop
 from ._text import clip
 from .errors import DatasetError, InvalidArgumentError
 
 MAX_CELL_CHARACTERS = 2**31 - 1
 """Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in it."""
 
-NOT_UTF8 = "not UTF-8 text (保存为 UTF-8 / save it as UTF-8)"
+NOT_UTF8 = tr_noop("not UTF-8 text: save the file as UTF-8")
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -62,7 +63,7 @@ def read_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError
         try:
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
-            yield number, RowError(NOT_UTF8)
+            yield number, RowError(tr(NOT_UTF8))
 
 
 def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
@@ -118,9 +119,7 @@ def import_pyarrow() -> Any:
     try:
         import pyarrow as pa  # noqa: PLC0415 - 40 MB that only Parquet needs
     except ImportError:
-        raise InvalidArgumentError(
-            "Parquet files need pyarrow: pip install 'qfnb[parquet]' (需要安装 pyarrow)"
-        ) from None
+        raise InvalidArgumentError(tr("Parquet files need pyarrow: pip install 'qfnb[parquet]'")) from None
     return pa
 
 
@@ -136,7 +135,7 @@ def read_text(file: IO[bytes], name: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise DatasetError(NOT_UTF8, path=name, line=line) from None
+        raise DatasetError(tr(NOT_UTF8), path=name, line=line) from None
 
 
 def json_problem(error: ValueError | RecursionError) -> str:
@@ -144,17 +143,27 @@ def json_problem(error: ValueError | RecursionError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return error.msg
     if isinstance(error, RecursionError):
-        return "too deeply nested"
-    return f"a number has more than {sys.get_int_max_str_digits()} digits"  # all else that Python refuses
+        return tr("too deeply nested")
+    return tr(
+        "a number has more than {limit} digits", limit=sys.get_int_max_str_digits()
+    )  # all else that Python refuses
 
 
 def _parse_json(text: str, expected: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        hint = f"; expected {expected}" if expected else ""
-        return RowError(f"not JSON ({json_problem(error)}{column}): {clip(text.strip(), 61)!r}{hint}")
+        column = tr(" at column {column}", column=error.colno) if isinstance(error, json.JSONDecodeError) else ""
+        hint = tr("; expected {expected}", expected=expected) if expected else ""
+        return RowError(
+            tr(
+                "not JSON ({problem}{column}): {text!r}{hint}",
+                problem=json_problem(error),
+                column=column,
+                text=clip(text.strip(), 61),
+                hint=hint,
+            )
+        )
 
 
 def _decoded_lines(file: IO[bytes], name: str) -> Iterator[str]:
@@ -162,7 +171,7 @@ def _decoded_lines(file: IO[bytes], name: str) -> Iterator[str]:
     try:
         yield from text
     except UnicodeDecodeError:
-        raise DatasetError(NOT_UTF8, path=name, line=_undecodable_line(file, name)) from None
+        raise DatasetError(tr(NOT_UTF8), path=name, line=_undecodable_line(file, name)) from None
     finally:
         with contextlib.suppress(ValueError):  # closed by now: the reader was given up
             text.detach()
@@ -178,10 +187,10 @@ def _undecodable_line(file: IO[bytes], name: str) -> int | None:
 
 def _raise_if_utf16(beginning: bytes, name: str) -> None:
     if beginning.startswith(_UTF16):
-        raise DatasetError(f"the file is UTF-16, {NOT_UTF8}", path=name, line=1)
+        raise DatasetError(tr("the file is UTF-16, {remedy}", remedy=tr(NOT_UTF8)), path=name, line=1)
 
 
 def _validate_heading(columns: list[str], name: str) -> None:
     for index, column in enumerate(columns):
         if column in columns[:index]:
-            raise DatasetError(f"two columns are called {column!r}", path=name, line=1)
+            raise DatasetError(tr("two columns are called {column!r}", column=column), path=name, line=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from . import errors
+from ._language import tr
 
 
 def write_private(path: Path, content: str | bytes, *, durable: bool = False) -> None:
@@ -43,6 +44,8 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     except (TimeoutError, ConnectionError):  # the network's, not the disk's
         raise
     except OSError as error:
-        raise errors.InvalidArgumentError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise errors.InvalidArgumentError(
+            tr("{path} cannot be written: {reason}", path=path, reason=error.strerror or error)
+        ) from None
     finally:
         part_path.unlink(missing_ok=True)

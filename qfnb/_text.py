@@ -30,7 +30,7 @@ def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> 
         template: how a candidate is written in the message: `{{{}}}` puts it into braces.
     """
     match = closest(name, candidates)
-    return f"; did you mean {template.format(match)}?" if match else ""
+    return tr("; did you mean {match}?", match=template.format(match)) if match else ""
 
 
 def clip(text: str, limit: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from . import kept_keys
-from ._language import LANGUAGES, choose_language, language
+from ._language import LANGUAGES, choose_language, language, tr
 from ._settings import Settings as Settings
 from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
 from .errors import InvalidArgumentError
@@ -39,14 +39,20 @@ class Config:
         if name.lower() == "lang":
             return language()
         if name.lower() not in Settings.model_fields:
-            raise AttributeError(f"there is no setting {name!r}")
+            raise AttributeError(tr("there is no setting {name!r}", name=name))
         return getattr(settings(), name.lower())
 
     def __setattr__(self, name: str, value: object) -> None:
         if name.lower() == "lang":
             return _set_language(value)
         if name.lower() not in Settings.model_fields:
-            raise InvalidArgumentError(f"there is no setting {name!r}; settings are {', '.join(Settings.model_fields)}")
+            raise InvalidArgumentError(
+                tr(
+                    "there is no setting {name!r}; the settings are {names}",
+                    name=name,
+                    names=", ".join(Settings.model_fields),
+                )
+            )
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         is_secret = Settings.model_fields[name.lower()].annotation is Secret
         self._overrides[name.lower()] = Secret(text) if is_secret and isinstance(text, str) else text
@@ -68,7 +74,9 @@ _config = Config()
 def _set_language(value: object) -> None:
     if value is not None and value not in LANGUAGES:
         names = " or ".join(map(repr, LANGUAGES))
-        raise InvalidArgumentError(f"lang={value!r}: it is {names}, or None for the default")
+        raise InvalidArgumentError(
+            tr("lang={value!r}: must be {names}, or None for the default", value=value, names=names)
+        )
     choose_language(str(value) if value else None)
 
 
@@ -196,9 +204,11 @@ def validate_rate_limits(current: Settings) -> None:
     """
     for name in ("qps_limit", "rpm_limit", "tpm_limit"):
         if not math.isfinite(value := getattr(current, name)) or value < 0:
-            raise InvalidArgumentError(f"QIANFAN_{name.upper()}={value!r}: it is a number, 0 for no limit")
+            raise InvalidArgumentError(
+                tr("QIANFAN_{name}={value!r}: must be a number, 0 for no limit", name=name.upper(), value=value)
+            )
     if current.qps_limit and current.rpm_limit:
-        raise InvalidArgumentError("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one (二者只能设一个)")
+        raise InvalidArgumentError(tr("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one"))
 
 
 def state_dir() -> Path:
@@ -224,9 +234,9 @@ def sources() -> dict[str, str]:
         if name in _config._overrides:  # noqa: SLF001
             sources_[name] = "get_config()"
         elif os.environ.get(variable):
-            sources_[name] = f"environment {variable}"
+            sources_[name] = tr("environment {variable}", variable=variable)
         elif _dotenv().get(variable):
-            sources_[name] = f"file {os.environ.get(PREFIX + 'DOT_ENV_CONFIG_FILE', '')}"
+            sources_[name] = tr("file {name}", name=_dotenv_name())
     if not sources_:
         keys, origin = _kept_keys(_explicit_settings())
         sources_ = dict.fromkeys(keys, origin)
@@ -245,7 +255,12 @@ def _dotenv() -> dict[str, str]:
         lines = Path(name).expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError(
-            f"{PREFIX}DOT_ENV_CONFIG_FILE={name}: cannot be read: {type(error).__name__}"
+            tr(
+                "{prefix}DOT_ENV_CONFIG_FILE={name}: the file cannot be read: {kind}",
+                prefix=PREFIX,
+                name=name,
+                kind=type(error).__name__,
+            )
         ) from None
     pairs = (line.removeprefix("export ").split("=", 1) for line in map(str.strip, lines) if "=" in line)
     return {key.strip(): value.strip().strip("\"'") for key, value in pairs if not key.startswith("#")}
@@ -254,4 +269,10 @@ def _dotenv() -> dict[str, str]:
 def _format_error(error: ValidationError) -> str:
     first_error = error.errors(include_input=False, include_url=False)[0]
     name = str(first_error["loc"][0])
-    return f"{PREFIX}{name.upper()} (or get_config().{name}): {first_error['msg']}"
+    return tr(
+        "{prefix}{variable} (or get_config().{name}): {reason}",
+        prefix=PREFIX,
+        variable=name.upper(),
+        name=name,
+        reason=first_error["msg"],
+    )

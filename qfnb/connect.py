@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import config
+from ._language import tr
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
 from .transport import fork_and_exit, model_list
@@ -119,9 +120,10 @@ def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
         return _start_sandbox(settings)
     if not credentials and not platform.openai:
         raise CredentialsError(
-            "QIANFAN_PLATFORM=qianfan and no key is set\n"
-            "设置 QIANFAN_API_KEY，或用 %qfauth set 输入 / set the variable QIANFAN_API_KEY, type the key into "
-            "%qfauth set, or assign qfnb.get_config().api_key"
+            tr(
+                "QIANFAN_PLATFORM=qianfan and no key is set\nset the variable QIANFAN_API_KEY, type the key "
+                "into %qfauth set, or assign qfnb.get_config().api_key"
+            )
         )
     return platform
 
@@ -164,7 +166,9 @@ def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
         InvalidArgumentError: QIANFAN_PLATFORM is unknown.
     """
     if settings.platform not in {"", "qianfan", "sandbox"}:
-        raise InvalidArgumentError(f"QIANFAN_PLATFORM={settings.platform!r}: must be 'qianfan', 'sandbox' or unset")
+        raise InvalidArgumentError(
+            tr("QIANFAN_PLATFORM={platform!r}: must be 'qianfan', 'sandbox' or unset", platform=settings.platform)
+        )
     return settings.platform == "sandbox" or (not settings.platform and not credentials)
 
 
@@ -177,7 +181,13 @@ def _openai_base_url(settings: Settings) -> str:
     if settings.openai_base_url or not settings.profile:
         return settings.openai_base_url
     if settings.profile not in PROFILES:
-        raise InvalidArgumentError(f"QIANFAN_PROFILE={settings.profile!r}: it is one of {', '.join(PROFILES)}")
+        raise InvalidArgumentError(
+            tr(
+                "QIANFAN_PROFILE={profile!r}: must be one of {profiles}",
+                profile=settings.profile,
+                profiles=", ".join(PROFILES),
+            )
+        )
     return PROFILES[settings.profile]
 
 
@@ -185,8 +195,11 @@ def _openai_platform(settings: Settings, base_url: str, credentials: Credentials
     """Return the platform of a server with OpenAI's API; a server without keys is sent the word "none"."""
     if base_url.rstrip("/") in PROFILES.values() and not credentials.get("api_key"):
         raise CredentialsError(
-            f"{base_url} takes an API key of its own plan or site, and not {credentials.kinds() or 'none'}: "
-            "set QIANFAN_API_KEY (套餐与国际站使用各自的 API Key)"
+            tr(
+                "{base_url} takes an API key of its own plan or site, and not {kinds}: set QIANFAN_API_KEY",
+                base_url=base_url,
+                kinds=", ".join(credentials.kinds()) or tr("none"),
+            )
         )
     keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})
     urls = (settings.base_url, settings.console_api_base_url, settings.iam_base_url, settings.bos_base_url)

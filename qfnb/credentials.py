@@ -6,6 +6,7 @@ from typing import Any, Final, Self
 
 from pydantic import SecretStr
 
+from ._language import tr, tr_noop
 from .errors import CredentialsError
 
 PREFIX = "QIANFAN_"
@@ -16,9 +17,7 @@ class Secret(SecretStr):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self:
-            raise TypeError(
-                "keys are not pickled: set QIANFAN_API_KEY, or the keys in use, in the other process (密钥不会被序列化)"
-            )
+            raise TypeError(tr("keys are not pickled: set QIANFAN_API_KEY, or the keys in use, in the other process"))
         return type(self), ("",)
 
     def __copy__(self) -> Self:
@@ -54,17 +53,28 @@ class Credentials:
             if bool(self.get(first)) != bool(self.get(second)):
                 present, absent = (first, second) if self.get(first) else (second, first)
                 raise CredentialsError(
-                    f"{present} is set and {absent} is not: set both, e.g. {PREFIX}{absent.upper()} (两者须成对设置)"
+                    tr(
+                        "{present} is set and {absent} is not: set both, e.g. {prefix}{upper}",
+                        present=present,
+                        absent=absent,
+                        prefix=PREFIX,
+                        upper=absent.upper(),
+                    )
                 )
 
         if self.api_key.get_secret_value().startswith("ALTAK"):
             raise CredentialsError(
-                "api_key holds the access key of an IAM pair (ALTAK...): an API key begins with bce-v3/ALTAK-; set "
-                f"{PREFIX}ACCESS_KEY and {PREFIX}SECRET_KEY, or create an API key (密钥种类不对)"
+                tr(
+                    "api_key holds the access key of an IAM pair (ALTAK...): an API key begins with "
+                    "bce-v3/ALTAK-; set {prefix}ACCESS_KEY and {prefix}SECRET_KEY, or create an API key",
+                    prefix=PREFIX,
+                )
             )
         for name in ("access_key", "ak", "access_token"):
             if self.get(name).startswith("bce-v3/"):
-                raise CredentialsError(f"{name} holds an API key (bce-v3/...): set {PREFIX}API_KEY (密钥种类不对)")
+                raise CredentialsError(
+                    tr("{name} holds an API key (bce-v3/...): set {prefix}API_KEY", name=name, prefix=PREFIX)
+                )
 
     @classmethod
     def of(cls, values: Mapping[str, str | SecretStr | None]) -> Self:
@@ -78,8 +88,13 @@ class Credentials:
 
     def kinds(self) -> tuple[str, ...]:
         """Return which kinds of key are present, without the keys."""
-        names = {"api_key": "API key", "access_key": "IAM pair", "ak": "AK/SK", "access_token": "access token"}
-        return tuple(text for name, text in names.items() if self.get(name))
+        names = {
+            "api_key": tr_noop("API key"),
+            "access_key": tr_noop("IAM pair"),
+            "ak": "AK/SK",
+            "access_token": tr_noop("access token"),
+        }
+        return tuple(tr(text) for name, text in names.items() if self.get(name))
 
     def __bool__(self) -> bool:
         return bool(self.kinds())
@@ -91,13 +106,15 @@ class Credentials:
 
 def _parse_key(name: str, value: str | SecretStr) -> Secret:
     if not isinstance(value, str | SecretStr):
-        raise CredentialsError(f"{name} is a {type(value).__name__}: must be a text")
+        raise CredentialsError(tr("{name} is a {kind}: it must be a string", name=name, kind=type(value).__name__))
     secret = _strip_key(value if isinstance(value, str) else value.get_secret_value())
     del value
     if not _is_key(secret.get_secret_value()):
         raise CredentialsError(
-            f"{name} contains characters that no key has (blank, line break or non-ASCII): copy it again "
-            f"(密钥中有多余字符，请重新复制)"
+            tr(
+                "{name} contains characters that no key has (a blank, a line break or non-ASCII): copy the key again",
+                name=name,
+            )
         )
     return secret
 

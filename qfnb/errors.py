@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from ._language import tr
 from ._text import strip_controls
 from .redact import redact
 
@@ -114,7 +115,7 @@ class UnexpectedContent(RequestError):
 
     def __str__(self) -> str:
         summary, *details = super().__str__().split("\n")
-        request = f" (request {self.request_id})" if self.request_id else ""
+        request = tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
         return "\n".join([f"{summary}{request}", *details])
 
 
@@ -142,7 +143,7 @@ class APIError(QianfanError):
         error_code: the platform's code, an int (v1, console) or a word (v2).
         error_msg: the platform's own text.
         request_id: for the platform's support; "" if the response had none.
-        hint: what it means and what to do, Chinese and English.
+        hint: what it means and what to do.
         status: the HTTP status.
         retry_after: seconds that the server asked to wait, None if it did not.
         partial: the text that had arrived when a stream ended with this error.
@@ -165,8 +166,8 @@ class APIError(QianfanError):
         super().__init__(error_code, error_msg, request_id)
 
     def __str__(self) -> str:
-        request = f" (request {self.request_id})" if self.request_id else ""
-        retry = f" (retry after {self.retry_after:.0f} s)" if self.retry_after else ""
+        request = tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
+        retry = tr(" (retry after {retry_after:.0f} s)", retry_after=self.retry_after) if self.retry_after else ""
         summary = f"[{self.error_code}] {self.error_msg}{retry}{request}"
         return f"{summary}\n{self.hint}" if self.hint else summary
 
@@ -231,5 +232,5 @@ def _cell_line(trace: TracebackType | None) -> str:
         source = linecache.getline(frame.filename, frame.lineno or 0).strip() if in_cell else ""
         if source and "run_cell_magic" not in source and "run_line_magic" not in source:
             excerpt = redact(source)[:80]  # redacted before it is cut: half a key is not recognised
-            return f"   ← cell line {frame.lineno}: {excerpt}"
+            return tr("   ← cell line {lineno}: {excerpt}", lineno=frame.lineno, excerpt=excerpt)
     return ""

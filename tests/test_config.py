@@ -92,5 +92,5 @@ def test_a_platform_that_does_not_exist_is_refused(monkeypatch):
 
 
 def test_a_key_that_is_no_text_is_refused_without_its_value():
-    with pytest.raises(errors.CredentialsError, match="api_key is a int: must be a text"):
+    with pytest.raises(errors.CredentialsError, match="api_key is a int: it must be a string"):
         Credentials.of({"api_key": 57})

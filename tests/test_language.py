@@ -1,3 +1,4 @@
+import re
 import string
 
 import pytest
@@ -56,6 +57,31 @@ def test_every_message_has_a_chinese_translation():
     assert not missing, (
         f"{len(missing)} without a translation; `make messages` adds them to the catalogue: {missing[:5]}"
     )
+
+
+CJK = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
+
+
+def test_a_message_is_english():
+    assert not [message.id for message in extract_template() if CJK.search(str(message.id))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("the punctuation between Chinese words is full-width", r"[\u4e00-\u9fff][,;:?!(]|[),;:?!][\u4e00-\u9fff]"),
+        ("no space stands beside full-width punctuation", r"\S [，。：；？！（）、]|[，。：；？！（）、] (?![ ·%{])"),
+        ("no English sentence is left", r"(?<![%`.\w-])\b[a-z]{2,} [a-z]{2,} [a-z]{2,} [a-z]{2,}"),
+    ],
+)
+def test_a_translation_is_written_as_chinese_is(rule, wrong):
+    without_code = (re.sub(r"`[^`]*`|%+qf[^（\n]*", "`", text) for text in _translations())
+    assert not [text for text in without_code if re.search(wrong, text)], rule
+
+
+def _translations() -> list[str]:
+    strings = (message.string for message in read_catalogue("zh") if message.id)
+    return [text for each in strings for text in (each if isinstance(each, tuple | list) else [each])]
 
 
 def _placeholders(text: str) -> set[str]:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
+from .._language import tr
 from ..errors import InternalError
 from ..transport import event_loop
 from ..transport.fork_and_exit import FORKED
@@ -95,7 +96,7 @@ class BackgroundJob(ABC):
             InternalError: this is a forked child, and the work is its parent's.
         """
         if os.getpid() != self._process_id and self.is_running:
-            raise InternalError(FORKED)
+            raise InternalError(tr(FORKED))
 
     def _raise_if_failed(self) -> None:
         if self._future is not None and self._future.done() and not self._future.cancelled():

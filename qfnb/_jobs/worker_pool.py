@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Self, TypeVar
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from ..transport.fork_and_exit import register_child_reset
 from ..transport.request import WireState, wire_state
@@ -147,7 +148,9 @@ def validate_worker_count(name: str, value: int | None) -> int:
     """
     count = DEFAULT_WORKERS if value is None else value
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_WORKERS:
-        raise InvalidArgumentError(f"{name}={value!r}: must be an integer from 1 to {MAX_WORKERS}")
+        raise InvalidArgumentError(
+            tr("{name}={value!r}: must be an integer from 1 to {limit}", name=name, value=value, limit=MAX_WORKERS)
+        )
     return count
 
 

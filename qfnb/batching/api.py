@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
+from .._language import tr, tr_noop
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..transport.request import CallOptions
@@ -22,7 +23,7 @@ Rows = Any
 """A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or
 dictionaries."""
 
-INPUT_NOT_READ = "输入尚未读完，重新运行原单元格 / the input was not read to its end: run its cell for the rest"
+INPUT_NOT_READ = tr_noop("the input was not read to its end: run its cell again for the remaining rows")
 
 
 def batch(
@@ -209,8 +210,13 @@ def resume(
     platform = platform_name(chat.platform_info())
     if request.platform != platform:
         raise JournalError(
-            f"the answers of batch {name!r} are from {request.platform}, and calls go to {platform} now "
-            "(平台不同，不能混用答案)"
+            tr(
+                "the answers of batch {name!r} are from {earlier}, and calls go to {platform} now: answers "
+                "of the two are not mixed",
+                name=name,
+                earlier=request.platform,
+                platform=platform,
+            )
         )
     worker_count = validate_worker_count("workers", workers)
     budget = None if budget is None else validation.validate_budget(budget, request)
@@ -239,7 +245,7 @@ def resume(
             budget_tokens=budget_tokens,
             notes=(
                 *filter(None, [journal.damage]),
-                *(() if journal.get_fact("complete") == "1" else (INPUT_NOT_READ,)),
+                *(() if journal.get_fact("complete") == "1" else (tr(INPUT_NOT_READ),)),
             ),
             offline_via=offline_via,
             response_format=request.response_format,

@@ -9,6 +9,7 @@ from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import is_transient, summarize_error
+from .._language import tr
 from ..transport import clock
 
 OUTAGE_FAILURES: Final = 10
@@ -56,7 +57,7 @@ class CanaryRows:
         if self.remaining:
             return
         if fault is not None:
-            reason = f"前几行全部失败 / the first rows all failed: {summarize_error(fault)}"
+            reason = tr("the first rows all failed: {error}", error=summarize_error(fault))
             self._control.finish("stopped", reason)
         self._settled.set()
 
@@ -121,10 +122,12 @@ class CircuitBreaker:
         started_at, delay = clock.now(), FIRST_DELAY_S
         while pool is not None and self.is_down and pool is control.worker_pool and not pool.is_stopping:
             if clock.now() - started_at > MAX_OUTAGE_S:
-                control.finish("stopped", f"平台持续不可用 / no answer for {MAX_OUTAGE_S:g} s: {reason}")
+                control.finish(
+                    "stopped", tr("no answer for {seconds:g} s: {reason}", seconds=MAX_OUTAGE_S, reason=reason)
+                )
                 return
             pool.pause()
-            control.update("waiting", reason=f"平台暂时不可用，稍后再试 / waiting for the platform: {reason}")
+            control.update("waiting", reason=tr("waiting for the platform: {reason}", reason=reason))
             await control.sleep(delay)
             pool.resize(1)
             if not control.is_paused:

@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from .._jobs import row_result
 from .._jobs.row_result import RESULT_COLUMNS
 from .._jsonl_csv_parquet import import_pyarrow
+from .._language import tr
 from .._text import replace_surrogates
 from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
@@ -114,13 +115,21 @@ def validate_output_path(path: str | Path) -> Path:
         InvalidArgumentError: its kind is not known, or its folder cannot be written.
     """
     if not isinstance(path, (str, Path)):
-        raise InvalidArgumentError(f"out={path!r}: must be the path of a file that ends in {', '.join(_WRITERS)}")
+        raise InvalidArgumentError(
+            tr(
+                "out={path!r}: must be the path of a file that ends in {suffixes}",
+                path=path,
+                suffixes=", ".join(_WRITERS),
+            )
+        )
     output_path = Path(path).expanduser()
     if output_path.suffix.lower() not in _WRITERS:
-        raise InvalidArgumentError(f"out={str(path)!r}: the file must end in {', '.join(_WRITERS)}")
+        raise InvalidArgumentError(
+            tr("out={path!r}: the file must end in {suffixes}", path=str(path), suffixes=", ".join(_WRITERS))
+        )
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
-        raise InvalidArgumentError(f"out={str(path)!r}: no file can be written there (无法写入)")
+        raise InvalidArgumentError(tr("out={path!r}: no file can be written there", path=str(path)))
     return output_path
 
 
@@ -137,7 +146,7 @@ def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) ->
         _WRITERS[path.suffix.lower()](answers, temporary, fields)
         temporary.replace(path)
     except OSError as error:
-        raise InvalidArgumentError(f"{path}: cannot be written: {error.strerror}") from None
+        raise InvalidArgumentError(tr("{path} cannot be written: {reason}", path=path, reason=error.strerror)) from None
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -220,7 +229,7 @@ def _write_parquet(answers: Iterable[BatchRow], path: Path, fields: Sequence[str
         table.to_parquet(path)
     except (ValueError, TypeError) as error:  # pyarrow's own are these
         reason = str(error).splitlines()[0]
-        raise InvalidArgumentError(f"Parquet cannot hold this: {reason}; use .jsonl") from None
+        raise InvalidArgumentError(tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)) from None
 
 
 _WRITERS: dict[str, Callable[[Iterable[BatchRow], Path, Sequence[str]], None]] = {

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
@@ -66,12 +67,20 @@ class InputScan:
         """
         if not self.invalid:
             return
-        named = "; ".join(f"row {number}: {problem}" for number, problem in self.problems)
-        suffix = f" and {self.invalid - len(self.problems)} more" if self.invalid > len(self.problems) else ""
+        named = tr("; ").join(
+            tr("row {number}: {problem}", number=number, problem=problem) for number, problem in self.problems
+        )
+        unnamed = self.invalid - len(self.problems)
+        suffix = tr(" and {n} more", n=unnamed) if unnamed else ""
         raise InvalidArgumentError(
-            f"{self.invalid} of {self.rows} rows cannot be sent: {named}{suffix}\n"
-            "补全或删去这些行，或记为失败 / fix or drop them, or count them as failed: "
-            "invalid_rows='fail' (--keep-wrong-rows)"
+            tr(
+                "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or count them as "
+                "failed: invalid_rows='fail' (--keep-wrong-rows)",
+                invalid=self.invalid,
+                rows=self.rows,
+                named=named,
+                suffix=suffix,
+            )
         )
 
 
@@ -87,7 +96,7 @@ def scan_input(request: RequestSpec, source: RowSource) -> tuple[InputScan, Iter
         scan = scan_rows(request, first, is_complete=is_complete)
         stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
     if not scan.rows:
-        raise InvalidArgumentError(f"the input has no rows ({source.description})")
+        raise InvalidArgumentError(tr("the input has no rows ({description})", description=source.description))
     return scan, stream
 
 

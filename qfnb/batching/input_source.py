@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
+from .._language import tr
 from ..errors import DatasetError, InvalidArgumentError
 
 Item = str | Mapping[str, Any] | list[Any]
@@ -56,12 +57,18 @@ def open_source(rows: Any) -> RowSource:
         if isinstance(rows, pandas.Series):
             snapshot = _take_snapshot(rows)
             return RowSource(
-                f"Series of {len(rows)}", lambda: iter(snapshot.tolist()), total=len(snapshot), frame=snapshot
+                tr("Series of {count}", count=len(rows)),
+                lambda: iter(snapshot.tolist()),
+                total=len(snapshot),
+                frame=snapshot,
             )
     if isinstance(rows, (Mapping, bytes)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            f"rows is a {type(rows).__name__}: it must be a DataFrame, a .jsonl, .csv or .parquet path, "
-            "or an iterable of prompts, conversations or dictionaries"
+            tr(
+                "rows is a {kind}: must be a DataFrame, a .jsonl, .csv or .parquet path, or an iterable of "
+                "prompts, conversations or dictionaries",
+                kind=type(rows).__name__,
+            )
         )
     if isinstance(rows, Sequence) or (isinstance(rows, Sized) and not isinstance(rows, Iterator)):
         return RowSource(f"{type(rows).__name__} of {len(rows)}", lambda: iter(rows), total=len(rows))
@@ -71,7 +78,7 @@ def open_source(rows: Any) -> RowSource:
 def _frame_source(frame: Any) -> RowSource:
     columns = tuple(map(str, frame.columns))
     if len(set(columns)) < len(columns):
-        raise InvalidArgumentError(f"two columns have the same name: {', '.join(columns)}")
+        raise InvalidArgumentError(tr("two columns have the same name: {columns}", columns=", ".join(columns)))
 
     snapshot = _take_snapshot(frame)
 
@@ -94,17 +101,17 @@ def _file_source(name: str | Path) -> RowSource:
     path = Path(name).expanduser()
     suffix = path.suffix.lower()
     if suffix not in _READERS:
-        raise DatasetError(f"the file ends in none of {', '.join(_READERS)}", path=str(name))
+        raise DatasetError(tr("the file name must end in {suffixes}", suffixes=", ".join(_READERS)), path=str(name))
     if not path.is_file():
-        reason = "this is a folder" if path.is_dir() else "there is no such file"
-        raise DatasetError(f"{reason} (working directory: {Path.cwd()})", path=str(name))
+        reason = tr("this is a folder") if path.is_dir() else tr("there is no such file")
+        raise DatasetError(tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=str(name))
     try:
         first_row = next(_read_file(path, suffix), None)
         size = path.stat().st_size
     except OSError as error:
-        raise DatasetError(f"cannot be read: {error.strerror}", path=str(name)) from None
+        raise DatasetError(tr("it cannot be read: {reason}", reason=error.strerror), path=str(name)) from None
     if first_row is None:
-        raise DatasetError("the file has no rows", path=str(name))
+        raise DatasetError(tr("the file has no rows"), path=str(name))
     columns = tuple(first_row) if suffix != ".jsonl" and isinstance(first_row, Mapping) else None
     is_rereadable = size <= STREAM_ABOVE_BYTES
     return RowSource(
@@ -122,7 +129,7 @@ def _read_jsonl(file: IO[bytes], name: str) -> Iterator[Item]:
         if isinstance(value, _jsonl_csv_parquet.RowError):
             raise DatasetError(value.reason, path=name, line=line)
         if not isinstance(value, (str, dict, list)):
-            raise DatasetError(f"expected an object, found {value!r:.60}", path=name, line=line)
+            raise DatasetError(tr("must be an object, and is {value!r:.60}", value=value), path=name, line=line)
         yield value
 
 
@@ -131,7 +138,7 @@ def _read_csv(file: IO[bytes], name: str) -> Iterator[Item]:
     _, heading = next(records, (1, []))
     for line, cells in records:
         if len(cells) > len(heading):
-            raise DatasetError("more cells than the heading has", path=name, line=line)
+            raise DatasetError(tr("more cells than the heading has"), path=name, line=line)
         yield dict(zip_longest(heading, cells))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
+from .._language import tr, tr_noop
 from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum
 from .journal_reader import (
@@ -37,7 +38,7 @@ from .request_spec import InputRow
 LOCK_TIMEOUT_S = 0.5
 """Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
 
-EMPTIED = "日志文件是空的 / the journal was an empty file: if it had answers, they are lost and asked again"
+EMPTIED = tr_noop("the journal was an empty file: if it had answers, they are lost and asked again")
 
 HEADER_BYTES = 100
 """Bytes of the shortest database that is none of SQLite's empty ones."""
@@ -89,7 +90,7 @@ class Journal:
                 path.is_file() and path.stat().st_size < HEADER_BYTES and not path.with_suffix(".db-wal").is_file()
             )
             self.database = connect(path)
-            self.damage = EMPTIED if is_emptied else self._drop_damaged()
+            self.damage = tr(EMPTIED) if is_emptied else self._drop_damaged()
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
             with self.transaction():
@@ -214,7 +215,7 @@ class Journal:
             numbers = [str(number) for (number,) in self.database.execute(query, keys)]
         named = ", ".join(["row " + ", ".join(numbers[:MAX_NAMED_ROWS])] if numbers else names)
         count = len(places)
-        text = f"{count} 个答案已损坏，将重新提问 / {count} answers have changed on the disk: asked again ({named})"
+        text = tr("{n} answers have changed on the disk: asked again ({named})", n=count, named=named)
         logging.getLogger("qfnb").warning("%s: %s", self.path, text)
         return text
 
@@ -242,8 +243,12 @@ class Journal:
         for number, *facts, written in records:
             if written != checksum((number, *facts)):
                 raise JournalError(
-                    f"row {number} of the journal {self.path.stem!r} has changed on the disk and is not sent: run the "
-                    "batch again with its input, which writes it anew (日志中的输入行已损坏，请用原输入重新运行)"
+                    tr(
+                        "row {number} of the journal {name!r} has changed on the disk and is not sent: run the batch "
+                        "again with its input, which writes it anew",
+                        number=number,
+                        name=self.path.stem,
+                    )
                 )
         return [InputRow(number, key, json.loads(item)) for number, key, _, item, _ in records]
 
@@ -268,14 +273,17 @@ def acquire_lock(path: Path) -> FileLock:
         lock.acquire(timeout=LOCK_TIMEOUT_S)
         owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8")
     except Timeout:
-        owner_text = "another process"
+        owner_text = tr("another process")
         with contextlib.suppress(OSError):
             owner_text = owner.read_text(encoding="utf-8")
         raise JournalInUse(path.stem, owner_text) from None
     except OSError as error:
         raise JournalError(
-            f"the journal {path} cannot be written: {error.strerror}\n"
-            "设置 QFNB_STATE_DIR 换一个文件夹 / set QFNB_STATE_DIR to a writable folder"
+            tr(
+                "the journal {path} cannot be written: {reason}\nset QFNB_STATE_DIR to a writable folder",
+                path=path,
+                reason=error.strerror,
+            )
         ) from None
     return lock
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
+from .._language import tr
 from ..errors import QianfanError
 from .fork_safe_sqlite import open_database
 from .input_source import Item
@@ -40,8 +41,11 @@ class JournalInUse(JournalError):
 
     def __init__(self, name: str, owner: str) -> None:
         super().__init__(
-            f"the batch {name!r} is running in {owner}: wait for it, cancel it there, or give this one "
-            "another name (该批次正在别处运行)"
+            tr(
+                "the batch {name!r} is running in {owner}: wait for it, cancel it there, or give this one another name",
+                name=name,
+                owner=owner,
+            )
         )
         self.name = name
 
@@ -153,9 +157,7 @@ def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
         records = database.execute(query).fetchall()
         damaged = {fact[0] for *fact, written in records if written not in {UNCHECKED, checksum(fact)}}
         if "plan" in damaged:
-            raise JournalError(
-                f"the journal {path} is broken: its fact `plan` has changed on the disk (日志内容已损坏)"
-            )
+            raise JournalError(tr("the journal {path} is broken: its fact `plan` has changed on the disk", path=path))
         facts = {name: value for name, value, _ in records if name not in damaged}
         return facts, count_rows(database)
 
@@ -170,15 +172,13 @@ def _parse_row(record: Sequence[Any], parse: ParseAnswer | None) -> BatchRow:
     facts, row_sum, answer_sum = record[:4], record[4], record[-1]
     (number, _, _, text), (key, *result) = facts, record[5:-1]
     if row_sum not in {UNCHECKED, checksum(facts)}:
-        message = "the row has changed on the disk: run the batch again with its input (日志中的输入行已损坏)"
+        message = tr("the row has changed on the disk: run the batch again with its input")
         return BatchRow(number=number, input=str(text), error=JournalError.__name__, message=message)
     item = json.loads(text)
     if key is None:
         return BatchRow(number=number, input=item, error=NOT_ASKED, attempts=0)
     if answer_sum not in {UNCHECKED, checksum((key, *result))}:
-        message = (
-            "the answer has changed on the disk: run the batch again, and it is asked again (答案已损坏，将重新提问)"
-        )
+        message = tr("the answer has changed on the disk: run the batch again, and it is asked again")
         return BatchRow(number=number, input=item, error=JournalError.__name__, message=message)
     row = BatchRow(number=number, input=item, **dict(zip(RESULT_COLUMNS, result, strict=True)))
     if parse is None or not row.ok:
@@ -248,15 +248,11 @@ def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, f
 def explain_error(error: Exception, path: Path) -> str:
     """Return what an error means for the user of a journal."""
     if isinstance(error, sqlite3.Error) and not path.exists():
-        return (
-            f"the journal {path} is gone: it was deleted or moved; run the batch again, or put it back "
-            "(日志文件已被删除)"
-        )
+        return tr("the journal {path} is gone: it was deleted or moved; run the batch again, or put it back", path=path)
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-        return f"the disk is full: the journal {path} cannot be written (磁盘已满)"
+        return tr("the disk is full: the journal {path} cannot be written", path=path)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return (
-            f"the journal {path} is broken ({error}): it is left as it is; use another name= "
-            "(日志文件已损坏，请换一个 name)"
+        return tr(
+            "the journal {path} is broken ({error}): it is left as it is; use another name=", path=path, error=error
         )
-    return f"the journal {path} cannot be used: {error}"
+    return tr("the journal {path} cannot be used: {error}", path=path, error=error)

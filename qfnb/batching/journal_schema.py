@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS
+from .._language import tr
 from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum
 from .journal_reader import JournalError, decode_text, explain_error
@@ -46,7 +47,13 @@ def connect(path: Path) -> sqlite3.Connection:
         database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
         version = database.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            raise JournalError(f"{path} was written by another version of qfnb ({version}): use another name=")
+            raise JournalError(
+                tr(
+                    "{path} was written by another version of qfnb ({version}): use another name=",
+                    path=path,
+                    version=version,
+                )
+            )
         if version < SCHEMA_VERSION:
             _migrate(database, version)
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # of a message about a name in a broken file
@@ -86,7 +93,7 @@ def find_damage(database: sqlite3.Connection) -> tuple[list[int], list[bytes], l
     for table, columns in _COLUMNS.items():
         definition = {(name, type_.lower(), pk) for _, name, type_, _, _, pk in _definition_of(database, table)}
         if {*columns, "checksum"} - {name for name, _, _ in definition} or (*_PRIMARY_KEYS[table], 1) not in definition:
-            raise sqlite3.DatabaseError(f"the table {table} is not defined as it was")
+            raise sqlite3.DatabaseError(tr("the table {table} is not defined as it was", table=table))
     answers = [(place, key) for place, key, *_ in _damaged(database, "answer", "place")]
     names = [name for _, name, *_ in _damaged(database, "fact", "name")]
     return [place for place, _ in answers], [key for _, key in answers], names

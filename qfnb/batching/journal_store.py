@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from .. import config
+from .._language import tr
 from ..errors import InvalidArgumentError
 from . import journal_reader
 from .journal import acquire_lock, lock_path
@@ -94,8 +95,11 @@ def load_request_spec(path: Path, text: str) -> RequestSpec:
         return RequestSpec.from_json(text)
     except (ValueError, TypeError) as error:
         raise JournalError(
-            f"the journal {path} is broken: its fact `plan` cannot be read ({error}); use another name= "
-            "(日志内容无法读取)"
+            tr(
+                "the journal {path} is broken: its fact `plan` cannot be read ({error}); use another name=",
+                path=path,
+                error=error,
+            )
         ) from None
 
 
@@ -117,11 +121,15 @@ def journal_path(name: str) -> Path:
         InvalidArgumentError: the name cannot be a file's.
     """
     if not isinstance(name, str) or not _NAME_PATTERN.fullmatch(name) or name.startswith("."):
-        raise InvalidArgumentError(f"name={name!r}: letters, digits, '.', '_' and '-', at most 100")
+        raise InvalidArgumentError(
+            tr("name={name!r}: must be at most 100 letters, digits, '.', '_' and '-'", name=name)
+        )
     try:
         return _journals_dir() / f"{name}.db"
     except OSError as error:
-        raise JournalError(f"journals cannot be written: {error.strerror}: {error.filename}") from None
+        raise JournalError(
+            tr("journals cannot be written: {reason}: {filename}", reason=error.strerror, filename=error.filename)
+        ) from None
 
 
 def existing_journal_path(name: str) -> Path:
@@ -134,8 +142,15 @@ def existing_journal_path(name: str) -> Path:
     if not path.is_file():
         names = [journal.stem for journal in _journals_dir().glob("*.db")]
         nearest = difflib.get_close_matches(name, names)
-        hint = f"; did you mean {', '.join(nearest)}?" if nearest else ""
-        raise InvalidArgumentError(f"there is no batch {name!r}{hint} (qfnb.batches(), `%qfbatch list`: {len(names)})")
+        hint = tr("; did you mean {nearest}?", nearest=", ".join(nearest)) if nearest else ""
+        raise InvalidArgumentError(
+            tr(
+                "there is no batch {name!r}{hint} (`%qfbatch list` or qfnb.batches() shows all {count})",
+                name=name,
+                hint=hint,
+                count=len(names),
+            )
+        )
     return path
 
 

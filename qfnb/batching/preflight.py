@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import config
 from .._jobs.batch_progress import BatchProgress, ProgressCounter
+from .._language import tr, tr_noop
 from .._text import approximate_duration
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import ResponseFormat
@@ -20,8 +21,8 @@ from .request_spec import InputRow, OfflineVia, RequestSpec
 ASSUMED_ANSWER_TOKENS = 150
 """Tokens of an answer, before there is one."""
 
-PICTURE_NOTE = "offline pictures: the platform names neither a batch price nor limits for them (批量价格与限制未公布)"
-NO_COLUMN_NOTE = "the prompt names no column: every row asks the same (模板中没有 {列名}，每行问的都一样)"
+PICTURE_NOTE = tr_noop("offline pictures: the platform publishes neither a batch price nor limits for them")
+NO_COLUMN_NOTE = tr_noop("the prompt names no column: every row asks the same")
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,28 @@ class Preflight:
     def lines(self) -> list[str]:
         """Return it as a few lines of text."""
         rows = "?" if self.rows is None else f"{self.rows:,}"
-        parts = [f"{rows} rows, {self.requests:,} to send"]
-        parts += [f"{self.cached:,} answered before"] if self.cached else []
-        parts += [f"{self.duplicates:,} repeated"] if self.duplicates else []
-        parts += [f"{self.invalid:,} cannot be sent"] if self.invalid else []
-        tokens = f"≈ {self.prompt_tokens:,} + {self.completion_tokens:,} tokens" if self.tokens else "tokens not known"
-        cost = "price not known" if self.cost_range is None else f"≈ {self.cost_range} CNY"
+        parts = [tr("{rows} rows, {n:,} to send", rows=rows, n=self.requests)]
+        parts += [tr("{cached:,} answered before", cached=self.cached)] if self.cached else []
+        parts += [tr("{duplicates:,} repeated", duplicates=self.duplicates)] if self.duplicates else []
+        parts += [tr("{invalid:,} cannot be sent", invalid=self.invalid)] if self.invalid else []
+        tokens = tr("≈ {sent:,} + {received:,} tokens", sent=self.prompt_tokens, received=self.completion_tokens)
+        tokens = tokens if self.tokens else tr("tokens unknown")
+        cost = tr("price unknown") if self.cost_range is None else tr("≈ {cost} CNY", cost=self.cost_range)
         lines = [" · ".join(parts), f"{tokens if self.requests else '0 tokens'} · {cost}"]
         if self.seconds is not None:
-            lines[1] += f" · at least {approximate_duration(self.seconds)} at the present limits"
+            lines[1] += tr(" · at least {time} at the present limits", time=approximate_duration(self.seconds))
         if self.too_long:
             named = ", ".join(map(str, self.too_long_rows))
-            lines.append(f"⚠ {self.too_long:,} rows are longer than {self.model} takes: {named}…")
-        budgets = ((self.budget, self.cost, "CNY"), (self.budget_tokens, self.tokens, "tokens"))
+            text = tr("{n:,} longer than {model} takes: {rows}…", n=self.too_long, model=self.model, rows=named)
+            lines.append(f"⚠ {text}")
+        budgets = (
+            (format_amount(self.budget or 0, "CNY"), self.budget, self.cost),
+            (format_amount(self.budget_tokens or 0, "tokens"), self.budget_tokens, self.tokens),
+        )
         lines += [
-            f"⚠ the budget of {format_amount(budget, unit)} is enough for about {budget / expected:.0%} of it"
-            for budget, expected, unit in budgets
-            if budget is not None and expected is not None and expected > budget
+            f"⚠ {tr('the budget of {limit} is enough for about {share:.0%} of it', limit=limit, share=budget / cost)}"
+            for limit, budget, cost in budgets
+            if budget is not None and cost is not None and cost > budget
         ]
         return lines + [f"⚠ {note}" for note in self.notes]
 
@@ -132,8 +138,8 @@ def build_preflight(
     answer_tokens = assumed_tokens if answer_tokens is None else answer_tokens
     completion_tokens = int(requests * answer_tokens)
     cost = scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
-    notes = [NO_COLUMN_NOTE] if request.template is not None and not request.template.names else []
-    notes += [PICTURE_NOTE] if request.draws else []
+    notes = [tr(NO_COLUMN_NOTE)] if request.template is not None and not request.template.names else []
+    notes += [tr(PICTURE_NOTE)] if request.draws else []
     return Preflight(
         rows=rows,
         requests=requests,
@@ -262,11 +268,11 @@ class JobSpec:
             if budget is None:
                 continue
             if used is None:
-                return f"预算无法核对 / the budget cannot be kept: the {unit} of an answered row are not known"
+                return tr("the budget cannot be kept: the {unit} of an answered row are not known", unit=unit)
             mean = used / answered if answered else (estimate or 0) / max(self.preflight.requests, 1)
             if used + mean * rows > budget:
                 limit, spent = format_amount(budget, unit), format_amount(used, unit)
-                return f"预算已到 / the budget of {limit} allows no more: {spent} are spent"
+                return tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
         return ""
 
     def initial_progress(self) -> BatchProgress:

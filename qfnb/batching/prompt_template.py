@@ -4,6 +4,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._language import tr, tr_noop
 from .._text import clip, did_you_mean, is_missing
 from ..errors import InvalidArgumentError
 
@@ -19,7 +20,9 @@ class PromptTemplate:
         try:
             self._parts = self._parse(text)
         except ValueError as error:
-            raise InvalidArgumentError(f"prompt={clip(text, 61)!r}: {error}; {_BRACES}") from None
+            raise InvalidArgumentError(
+                tr("prompt={text!r}: {error}; {remedy}", text=clip(text, 61), error=error, remedy=tr(_BRACES))
+            ) from None
         self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
 
     def validate_columns(self, columns: Sequence[str]) -> None:
@@ -32,8 +35,13 @@ class PromptTemplate:
             if name not in columns:
                 hint = did_you_mean(name, columns, "{{{}}}")
                 raise InvalidArgumentError(
-                    f"prompt has {{{name}}}, which is not a column{hint} "
-                    f"(columns are: {', '.join(columns) or 'none'}); {_BRACES}"
+                    tr(
+                        "prompt has {{{name}}}, which is not a column{hint} (the columns are: {columns}); {remedy}",
+                        name=name,
+                        hint=hint,
+                        columns=", ".join(columns) or tr("none"),
+                        remedy=tr(_BRACES),
+                    )
                 )
 
     def fill(self, row: Mapping[str, Any]) -> str:
@@ -49,12 +57,12 @@ class PromptTemplate:
         parts: list[tuple[str, str | None]] = []
         for literal, name, spec, conversion in string.Formatter().parse(text):
             if spec or conversion or name == "":
-                raise ValueError(f"{{{name or ''}...}} is not a column's name")
+                raise ValueError(tr("{{{name}...}} is not a column's name", name=name or ""))
             parts.append((literal, name))
         return parts
 
 
-_BRACES = "write {{ and }} for braces that are text (花括号要写两遍)"
+_BRACES = tr_noop("write {{ and }} for braces that are text")
 
 
 def cell_text(row: Mapping[str, Any], name: str) -> str:
@@ -64,12 +72,14 @@ def cell_text(row: Mapping[str, Any], name: str) -> str:
         InvalidArgumentError: the cell is missing or empty (None, NaN, blank).
     """
     if name not in row:
-        raise InvalidArgumentError(f"it has no {name!r}")
+        raise InvalidArgumentError(tr("it has no {name!r}", name=name))
     value = row[name]
     if isinstance(value, str):
         return validate_text(name, value)
     if is_missing(value):
-        raise InvalidArgumentError(f"{name} is {'empty' if value is None else 'NaN'}")
+        raise InvalidArgumentError(
+            tr("{name} is empty", name=name) if value is None else tr("{name} is NaN", name=name)
+        )
     return str(value)
 
 
@@ -80,5 +90,5 @@ def validate_text(name: str, text: str) -> str:
         InvalidArgumentError: it is blank.
     """
     if not text.strip():
-        raise InvalidArgumentError(f"{name} is empty")
+        raise InvalidArgumentError(tr("{name} is empty", name=name))
     return text

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from .. import config
 from .._jobs.row_result import RowResult
+from .._language import tr
 from ..connect import PlatformInfo
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
@@ -101,11 +102,14 @@ class RequestSpec:
         if self.template is not None and source.columns is not None:
             self.template.validate_columns(source.columns)
         elif source.columns == ():
-            raise InvalidArgumentError(f"the input has no columns ({source.description})")
+            raise InvalidArgumentError(tr("the input has no columns ({description})", description=source.description))
         elif source.columns is not None and not {"prompt", "messages"} & set(source.columns):
             raise InvalidArgumentError(
-                f"which column is the prompt? The columns are {', '.join(source.columns)}: "
-                f"say prompt='...{{{source.columns[0]}}}...' (用 prompt= 指定模板)"
+                tr(
+                    "which column is the prompt? The columns are {columns}: write prompt='...{{{first}}}...'",
+                    columns=", ".join(source.columns),
+                    first=source.columns[0],
+                )
             )
 
     def build_conversation(self, item: Item) -> Conversation:
@@ -119,7 +123,11 @@ class RequestSpec:
             return _edit_turn(item, {}) if self.kind == "image2image" else item
         for name in item if isinstance(item, Mapping) else ():
             if not isinstance(name, str):
-                reason = f"it has the column {name!r}, a {type(name).__name__}: column names must be texts"
+                reason = tr(
+                    "it has the column {name!r}, a {kind}: column names must be strings",
+                    name=name,
+                    kind=type(name).__name__,
+                )
                 raise InvalidArgumentError(reason)
         if self.template is not None:
             text = self.template.fill(item if isinstance(item, Mapping) else {"prompt": item})
@@ -173,7 +181,7 @@ class RequestSpec:
         """Return the fields in which a stored one differs, a line each."""
         new_fields, stored_fields = asdict(self), asdict(stored)
         return [
-            f"{name}: {stored_fields[name]!r}, now {new_fields[name]!r}"
+            tr("{name}: {earlier!r}, now {new!r}", name=name, earlier=stored_fields[name], new=new_fields[name])
             for name in new_fields
             if new_fields[name] != stored_fields[name]
         ]
@@ -200,8 +208,12 @@ def _validate_length(conversation: Conversation, limit_mb: float) -> None:
     text, limit = text_of(conversation), limit_mb * 1e6
     if 4 * len(text) > limit and (size := len(text.encode("utf-8", "replace"))) > limit:
         raise InvalidArgumentError(
-            f"it has {size / 1e6:,.1f} MB of text, and no model reads as much: at most {limit_mb:g} MB are sent "
-            "(QIANFAN_MAX_ROW_MB)"
+            tr(
+                "it has {size:,.1f} MB of text, and no model reads as much: at most {limit_mb:g} MB are sent "
+                "(QIANFAN_MAX_ROW_MB)",
+                size=size / 1000000.0,
+                limit_mb=limit_mb,
+            )
         )
 
 
@@ -210,7 +222,9 @@ def _edit_turn(text: str, item: Item) -> list[dict[str, Any]]:
     value = item.get("image") if isinstance(item, Mapping) else None
     pictures = value if isinstance(value, list) else [value]
     if not all(isinstance(picture, (str, Path)) and str(picture) for picture in pictures):
-        raise InvalidArgumentError("an edit needs a column image: a path or an address, or a list of 1 to 3 of them")
+        raise InvalidArgumentError(
+            tr("an edit needs a column image: a path or an address, or a list of 1 to 3 of them")
+        )
     parts = [{"type": "image_url", "image_url": {"url": str(picture)}} for picture in pictures]
     return [{"role": "user", "content": [{"type": "text", "text": text}, *parts]}]
 
@@ -221,7 +235,7 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise InvalidArgumentError("messages is not a JSON list of {'role', 'content'}") from None
+            raise InvalidArgumentError(tr("messages is not a JSON list of {'role', 'content'}")) from None
     validate_messages(value)
     return [dict(message) for message in value]
 

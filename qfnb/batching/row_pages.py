@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
+from .._language import tr
 from . import journal_store
 from .input_scan import InputScan
 from .input_source import Item, Prefetcher, RowSource
@@ -165,9 +166,12 @@ def load_input(
             pages, foreign_rows = None, _count_foreign_rows(journal, scan.first_rows) if stored else 0
         if foreign_rows and not allow_changed_input:
             raise JournalError(
-                f"the journal {journal.path.stem!r} has answers to {foreign_rows} rows that are not in this "
-                "input: give this one another name (--name), or drop them (allow_changed_input=True, "
-                "--update) (输入与日志不符)"
+                tr(
+                    "the journal {name!r} has answers to {count} rows that are not in this input: give this one "
+                    "another name (--name), or drop them (allow_changed_input=True, --update)",
+                    name=journal.path.stem,
+                    count=foreign_rows,
+                )
             )
     facts = {"plan": request.to_json(), "input": source.description, "complete": int(source.is_rereadable)}
     journal.set_facts(**facts, created=journal.get_fact("created") or time.time())
@@ -177,8 +181,11 @@ def load_input(
 def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> None:
     if differences := request.differences(journal_store.load_request_spec(path, stored)):
         raise JournalError(
-            f"the rows of journal {path.stem!r} were sent otherwise ({'; '.join(differences)[:200]}): "
-            "give this one another name= (该日志属于另一批次)"
+            tr(
+                "the rows of journal {name!r} were sent otherwise ({differences}): give this one another name=",
+                name=path.stem,
+                differences="; ".join(differences)[:200],
+            )
         )
 
 

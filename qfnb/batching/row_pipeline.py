@@ -19,6 +19,7 @@ from .._jobs.background_job import complete_future
 from .._jobs.batch_progress import RowFailure
 from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
+from .._language import tr
 from ..errors import CredentialsError, QianfanError
 from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse
@@ -152,7 +153,8 @@ class RowPipeline:
             chat, spec = self._job.chat, self._job.request
             client = await chat.resolve_client()
             if (platform := platform_name(client.platform)) != spec.platform:
-                raise CredentialsError(f"calls go to {platform} now, and this batch is of {spec.platform} (平台已改变)")
+                names = {"platform": platform, "expected": spec.platform}
+                raise CredentialsError(tr("calls go to {platform} now, and this batch is of {expected}", **names))
             options = dict(spec.options) | ({} if self._format is None else {"response_format": self._format})
             requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, options)
             self.limiter = get_limiter(client.platform, requests.model)
@@ -183,9 +185,8 @@ class RowPipeline:
 
     def on_input_error(self, error: Exception) -> None:
         """Remember that the input cannot be read further; the rows that were read are sent."""
-        is_known = isinstance(error, QianfanError)
-        reason = summarize_error(error) if is_known else f"{type(error).__name__}: {error}"
-        self.input_error = f"输入读到一半出错 / the input broke off: {reason}"
+        reason = summarize_error(error) if isinstance(error, QianfanError) else f"{type(error).__name__}: {error}"
+        self.input_error = tr("the input broke off: {reason}", reason=reason)
 
 
 class GroupCommitWriter:
@@ -230,7 +231,7 @@ class GroupCommitWriter:
         except JournalError as exception:
             error = exception
         except Exception as exception:  # noqa: BLE001 - the rows are counted in any case, and the batch ends
-            error = JournalError(f"an answer cannot be written: {type(exception).__name__}: {exception}")
+            error = JournalError(tr("an answer cannot be written: {error!r}", error=exception))
         self._on_written(rows, error)
 
 

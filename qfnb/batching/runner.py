@@ -9,6 +9,7 @@ from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import summarize_error
+from .._language import tr, trn
 from ..errors import QianfanError
 from . import export, journal_reader
 from .circuit_breaker import CircuitBreaker
@@ -123,7 +124,11 @@ class BatchRunner:
     def _end_pictures(self) -> None:
         """End a batch of pictures, which only the offline service draws."""
         if not self._control.is_ending and (missing := self._journal.count_missing()):
-            reason = f"{missing} 行没有图片 / {missing} rows have no picture: resume() hands them over again"
+            reason = trn(
+                "{n} row has no picture: resume() hands it over again",
+                "{n} rows have no picture: resume() hands them over again",
+                missing,
+            )
             self._control.update("stopped", reason=reason)
 
     async def _retry_rounds(self) -> None:
@@ -135,7 +140,11 @@ class BatchRunner:
             if control.is_ending or not remaining or fruitless_rounds == MAX_FRUITLESS_ROUNDS:
                 return
             previous = remaining
-            reason = f"{remaining} 行因平台或网络失败，稍后重问 / {remaining} rows are sent again soon"
+            reason = trn(
+                "{n} row failed because of the platform or the network and is sent again soon",
+                "{n} rows failed because of the platform or the network and are sent again soon",
+                remaining,
+            )
             control.update("waiting", reason=reason)
             control.counter.retract_failures(remaining)
             await control.sleep(min(2.0**number, 30))
@@ -159,8 +168,8 @@ class BatchRunner:
             if job.output_path is not None and not self.pipeline.unwritten:
                 export.save(journal_reader.read_rows(job.path, parse=job.parse), job.output_path, job.fields)
         except QianfanError as error:
-            elsewhere = "`.save(...)` 可另存 / `.save(path)` writes them elsewhere"
-            reason = f"结果文件未写成 / no results file: {summarize_error(error)}; {elsewhere}"
+            elsewhere = tr("`.save(path)` writes them to a file")
+            reason = tr("no results file: {error}; {elsewhere}", error=summarize_error(error), elsewhere=elsewhere)
             self._control.call_on_loop(lambda: self._control.update(reason=reason))
         finally:
             journal.close()
@@ -172,6 +181,6 @@ async def sync_periodically(journal: Journal, on_deleted: Callable[[str], None])
     while True:
         await asyncio.sleep(SYNC_INTERVAL_S)
         if not journal.path.exists():
-            on_deleted(f"日志被删除 / the journal was deleted: {journal.path}")
+            on_deleted(tr("the journal was deleted: {path}", path=journal.path))
             return
         await asyncio.to_thread(journal.checkpoint)

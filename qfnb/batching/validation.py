@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from .. import config
 from .._jobs.worker_pool import validate_worker_count
+from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
@@ -25,7 +26,7 @@ from .request_spec import OfflineVia, RequestSpec, platform_name
 FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})
 """Values of `type` in the platform's own form of `response_format`, which is stored as it is."""
 
-_OFFLINE_VIA = "'files' or 'bos', and for mode='offline'"
+_OFFLINE_VIA = tr_noop("'files' or 'bos', and for mode='offline'")
 
 
 class EstimateOptions(ChatOptions, total=False):
@@ -67,20 +68,20 @@ def _is_a(kind: type) -> Callable[[Any], bool]:
 
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (_is_a(str), "must be the name of a model"),
-    "endpoint": (_is_a(str), "must be the name of a service of yours"),
-    "name": (_is_a(str), "must be a text, the name of the journal"),
-    "dedupe": (_is_a(bool), "must be True or False"),
-    "allow_changed_input": (_is_a(bool), "must be True or False"),
-    "allow_same_prompt": (_is_a(bool), "must be True or False"),
-    "client": (_is_a(ChatCompletion), "must be a qfnb.ChatCompletion"),
-    "budget_tokens": (lambda value: _is_count(value, 1), "must be a number of tokens, 1 or more"),
-    "canary": (lambda value: _is_count(value, 0), "must be a number of rows, 0 for none"),
-    "invalid_rows": (_is_one_of("raise", "fail"), "must be 'raise' or 'fail'"),
-    "mode": (_is_one_of("online", "offline"), "must be 'online' or 'offline'"),
-    "offline_via": (_is_one_of("files", "bos"), f"must be {_OFFLINE_VIA}"),
-    "request_timeout": (_is_positive_number, "must be a number of seconds above 0"),
-    "retry_count": (lambda value: _is_count(value, 1), "must be a number of tries, 1 or more"),
+    "model": (_is_a(str), tr_noop("must be the name of a model")),
+    "endpoint": (_is_a(str), tr_noop("must be the name of a service of yours")),
+    "name": (_is_a(str), tr_noop("must be a string, the name of the journal")),
+    "dedupe": (_is_a(bool), tr_noop("must be True or False")),
+    "allow_changed_input": (_is_a(bool), tr_noop("must be True or False")),
+    "allow_same_prompt": (_is_a(bool), tr_noop("must be True or False")),
+    "client": (_is_a(ChatCompletion), tr_noop("must be a qfnb.ChatCompletion")),
+    "budget_tokens": (lambda value: _is_count(value, 1), tr_noop("must be a number of tokens, 1 or more")),
+    "canary": (lambda value: _is_count(value, 0), tr_noop("must be a number of rows, 0 for none")),
+    "invalid_rows": (_is_one_of("raise", "fail"), tr_noop("must be 'raise' or 'fail'")),
+    "mode": (_is_one_of("online", "offline"), tr_noop("must be 'online' or 'offline'")),
+    "offline_via": (_is_one_of("files", "bos"), tr_noop("must be 'files' or 'bos', and for mode='offline'")),
+    "request_timeout": (_is_positive_number, tr_noop("must be a number of seconds above 0")),
+    "retry_count": (lambda value: _is_count(value, 1), tr_noop("must be a number of tries, 1 or more")),
 }
 
 _MAY_BE_NONE = {"model", "endpoint", "name", "client", "offline_via", "budget_tokens", "request_timeout", "retry_count"}
@@ -95,7 +96,7 @@ def validate_arguments(**arguments: object) -> None:
     for name, value in arguments.items():
         is_valid, allowed = _RULES[name]
         if not is_valid(value) and (value is not None or name not in _MAY_BE_NONE):
-            raise InvalidArgumentError(f"{name}={value!r}: {allowed}")
+            raise InvalidArgumentError(tr("{name}={value!r}: {allowed}", name=name, value=value, allowed=tr(allowed)))
 
 
 def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +108,9 @@ def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in arguments.items():
         if name not in _BATCH_ARGUMENTS:
             hint = did_you_mean(name, _BATCH_ARGUMENTS)
-            raise InvalidArgumentError(f"{name}={value!r}: `batch` has no such argument{hint} (没有此参数)")
+            raise InvalidArgumentError(
+                tr("{name}={value!r}: `batch` has no such argument{hint}", name=name, value=value, hint=hint)
+            )
     chat_options = {name: arguments[name] for name in arguments if name in ChatOptions.__optional_keys__}
     others = {name: arguments[name] for name in arguments if name not in chat_options}
     validate_worker_count("workers", others.pop("workers", None))
@@ -126,7 +129,7 @@ def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
         InvalidArgumentError: names the option, its value and what is allowed.
     """
     if options.get("stream"):
-        raise InvalidArgumentError("stream=True: a batch has no streams, its rows are answered as wholes")
+        raise InvalidArgumentError(tr("stream=True: the rows of a batch cannot be streamed"))
     checked = validate_chat_options(options)
     if (response_format := checked.get("response_format")) is not None:
         value = options["response_format"]
@@ -149,7 +152,9 @@ def build_request(
         InvalidArgumentError: the prompt or an option is wrong.
     """
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
-        raise InvalidArgumentError(f"prompt={prompt!r}: a template with {{column}} in it, or left out")
+        raise InvalidArgumentError(
+            tr("prompt={prompt!r}: must be a template with {{column}} in it, or left out", prompt=prompt)
+        )
     _refuse_misspelt(options)
     chat_options, chat = storable_options(options), client or ChatCompletion()
     model, endpoint = chat.resolve_target(model, endpoint)
@@ -176,10 +181,13 @@ def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prom
     template, is_edit = request.template, request.kind == "image2image"
     if allow_same_prompt or template is None or template.names or is_edit or request.dedupe or rows == 1:
         return
-    count = "every row" if rows is None else f"all {rows:,} rows"
+    count = tr("every row") if rows is None else tr("all {rows:,} rows", rows=rows)
     raise InvalidArgumentError(
-        f"the prompt names no column, so {count} would send the same request (模板中没有 {{列名}}，每行问的都一样): "
-        "write {column} where the row's text belongs, or say allow_same_prompt=True (--same-prompt)"
+        tr(
+            "the prompt names no column, so {count} would send the same request: write {{column}} where "
+            "the row's text belongs, or set allow_same_prompt=True (--same-prompt)",
+            count=count,
+        )
     )
 
 
@@ -189,7 +197,12 @@ def _refuse_misspelt(options: Mapping[str, Any]) -> None:
     for name in options.keys() - ChatOptions.__optional_keys__:
         if match := difflib.get_close_matches(name, own, 1, 0.8):
             raise InvalidArgumentError(
-                f"{name}={options[name]!r}: `batch` has no such argument; did you mean {match[0]}?"
+                tr(
+                    "{name}={value!r}: `batch` has no such argument; did you mean {match}?",
+                    name=name,
+                    value=options[name],
+                    match=match[0],
+                )
             )
 
 
@@ -206,7 +219,7 @@ def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
     """
     path = None if out is None else export.validate_output_path(out)
     if path is not None and source.path is not None and path.exists() and path.samefile(source.path):
-        raise InvalidArgumentError(f"out={str(out)!r}: this is the input: name another file (不能覆盖输入文件)")
+        raise InvalidArgumentError(tr("out={out!r}: this is the input: name another file", out=str(out)))
     return path
 
 
@@ -222,11 +235,13 @@ def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatComp
         InvalidArgumentError: a service is requested without the mode, or the client has keys of its own.
     """
     if requested and mode == "online":
-        raise InvalidArgumentError(f"offline_via={requested!r}: must be {_OFFLINE_VIA}")
+        raise InvalidArgumentError(
+            tr("offline_via={requested!r}: must be {allowed}", requested=requested, allowed=tr(_OFFLINE_VIA))
+        )
     if mode == "online":
         return None
     if client is not None and client.has_own_keys:
-        raise InvalidArgumentError("mode='offline' works with the settings' keys, not with those of client=")
+        raise InvalidArgumentError(tr("mode='offline' works with the keys of the settings, not with those of client="))
     keys = config.credentials()
     has_only_iam = keys.get("access_key") and not keys.get("api_key")
     return requested or ("bos" if has_only_iam else "files")
@@ -239,11 +254,14 @@ def validate_budget(budget: float, request: RequestSpec) -> float:
         InvalidArgumentError: it is not a number above 0, or the price of the model is not known.
     """
     if not _is_positive_number(budget):
-        raise InvalidArgumentError(f"budget={budget!r}: must be a number of CNY above 0")
+        raise InvalidArgumentError(tr("budget={budget!r}: must be a number of CNY above 0", budget=budget))
     if row_cost(request, 1, 1) is None:
         raise InvalidArgumentError(
-            f"budget={budget:g}: the price of {request.endpoint or request.model} is not known, so a budget in CNY "
-            "cannot be kept: set budget_tokens= (--budget-tokens), or name a file of your own prices in QIANFAN_PRICES "
-            "(价格未知，请改用 token 预算)"
+            tr(
+                "budget={budget:g}: the price of {model} is not known, so a budget in CNY cannot be kept: "
+                "set budget_tokens= (--budget-tokens), or name a file of your own prices in QIANFAN_PRICES",
+                budget=budget,
+                model=request.endpoint or request.model,
+            )
         )
     return float(budget)

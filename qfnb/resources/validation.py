@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from ..wire.base import Record
 
@@ -40,7 +41,7 @@ def validate_positive(name: str, value: int) -> int:
         InvalidArgumentError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(f"{name}={value!r}: must be an integer from 1 (须为正整数)")
+        raise InvalidArgumentError(tr("{name}={value!r}: must be an integer from 1", name=name, value=value))
     return value
 
 
@@ -57,7 +58,9 @@ def validate_range(name: str, value: float, low: float, high: float) -> None:
         InvalidArgumentError: it is less than `low` or more than `high`.
     """
     if not low <= value <= high:
-        raise InvalidArgumentError(f"{name}={value}: must be {low} to {high}")
+        raise InvalidArgumentError(
+            tr("{name}={value}: must be {low} to {high}", name=name, value=value, low=low, high=high)
+        )
 
 
 def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | int]) -> Any:
@@ -73,7 +76,14 @@ def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | 
     """
     choice, allowed = value.value if isinstance(value, Enum) else value, list(choices)
     if choice not in allowed:
-        raise InvalidArgumentError(f"{name}={choice!r}: must be one of {', '.join(map(str, allowed))}")
+        raise InvalidArgumentError(
+            tr(
+                "{name}={choice!r}: must be one of {allowed}",
+                name=name,
+                choice=choice,
+                allowed=", ".join(map(str, allowed)),
+            )
+        )
     return choice
 
 
@@ -90,7 +100,7 @@ def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
     """
     if value not in set(members):
         allowed = ", ".join(f"{member.value} ({member.name})" for member in members)
-        raise InvalidArgumentError(f"{name}={value!r}: must be {allowed}")
+        raise InvalidArgumentError(tr("{name}={value!r}: must be {allowed}", name=name, value=value, allowed=allowed))
     return int(value)
 
 

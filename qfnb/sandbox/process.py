@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import config
+from .._language import tr
 from ..errors import SandboxError
 from .engines import config as engine_configs
 
@@ -68,8 +69,11 @@ def ensure(
     if (running := find(folder)) is not None:
         if engine and engine_configs.resolve_config(folder, engine) != engine_configs.load_config(folder):
             raise SandboxError(
-                f"the sandbox runs with engine {engine_configs.load_config(folder).engine} already\n"
-                "先停止它再换引擎 / stop it before you change its engine: qfnb sandbox stop"
+                tr(
+                    "the sandbox runs with engine {engine} already\nstop it before you change its engine: qfnb "
+                    "sandbox stop",
+                    engine=engine_configs.load_config(folder).engine,
+                )
             )
         return running
     engine_config = engine_configs.resolve_config(folder, engine)
@@ -80,9 +84,9 @@ def ensure(
         if (running := find(folder)) is not None:
             return running
         if process.poll() not in {None, EXIT_LOCKED}:
-            raise SandboxError(_failure_message(folder, "did not start"))
+            raise SandboxError(_failure_message(folder, tr("did not start")))
         time.sleep(0.01)
-    raise SandboxError(_failure_message(folder, f"did not answer within {wait:g} s"))
+    raise SandboxError(_failure_message(folder, tr("did not answer within {wait:g} s", wait=wait)))
 
 
 def find(home: Path | None = None) -> Address | None:
@@ -173,8 +177,12 @@ def _prepare_folder(folder: Path) -> None:
         log_path(folder).touch(mode=0o600)
     except OSError as error:
         raise SandboxError(
-            f"the sandbox cannot write its folder {folder}: {error.strerror}\n"
-            "设置 QFNB_STATE_DIR 换一个文件夹，或设置密钥 / set QFNB_STATE_DIR to a writable folder, or a key"
+            tr(
+                "the sandbox cannot write its folder {folder}: {reason}\nset QFNB_STATE_DIR to a writable "
+                "folder, or set a key",
+                folder=folder,
+                reason=error.strerror,
+            )
         ) from None
 
 
@@ -200,8 +208,9 @@ def _failure_message(folder: Path, event: str) -> str:
         lines = log_path(folder).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    reason = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
-    return (
-        f"the sandbox {event}: {reason[:400]}\n"
-        "看日志：qfnb sandbox logs；或设置千帆密钥（%qfauth set）/ see `qfnb sandbox logs`, or set a key"
+    reason = next((line.strip() for line in reversed(lines) if line.strip()), tr("its log is empty"))
+    return tr(
+        "the sandbox {event}: {reason}\nsee `qfnb sandbox logs`, or set a key: %qfauth set",
+        event=event,
+        reason=reason[:400],
     )

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import ValidationError
 
+from .._language import tr, tr_noop
 from ..config import NO_SECRET, Secret, settings
 from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
@@ -33,11 +34,14 @@ _GENERATION = "token_generation"
 
 _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
     "v1": (
-        "v1 inference (ended on the cloud on 2026-08-31; v2 is the default)",
-        "an application's AK/SK or an IAM pair",
+        tr_noop("v1 inference (ended on the cloud on 2026-08-31; v2 is the default)"),
+        tr_noop("an application's AK/SK or an IAM pair"),
     ),
-    "v2": ("v2 inference", "an API key (bce-v3/ALTAK-...) or an IAM pair"),
-    "console": ("management (datasets, training, services)", "an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
+    "v2": (tr_noop("v2 inference"), tr_noop("an API key (bce-v3/ALTAK-...) or an IAM pair")),
+    "console": (
+        tr_noop("management (datasets, training, services)"),
+        tr_noop("an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
+    ),
 }
 """Plane -> its purpose and its keys."""
 
@@ -120,7 +124,7 @@ class TokenAuth:
     def _parse_token(self, body: dict[str, Any]) -> tuple[Secret, float]:
         with contextlib.suppress(ValidationError):  # it quotes the token
             return self._parse(body)
-        raise UnexpectedContent("the response to the request for a token is not as documented (令牌响应格式不符)")
+        raise UnexpectedContent(tr("the answer to the request for a token is not as documented"))
 
 
 Auth = StaticAuth | SignedAuth | TokenAuth
@@ -152,8 +156,12 @@ class AuthByPlane(dict[Plane, Auth]):
             return SignedAuth(partial(_sign, platform))
         purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
         raise CredentialsError(
-            f"{purpose} needs {required_key}; what is set: {', '.join(keys.kinds()) or 'nothing'}\n"
-            "用 %qfauth 查看或设置密钥 / see or set keys with %qfauth"
+            tr(
+                "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with %qfauth",
+                purpose=tr(purpose),
+                required_key=tr(required_key),
+                kinds=", ".join(keys.kinds()) or tr("nothing"),
+            )
         )
 
 

@@ -1,5 +1,6 @@
 """The client of one platform: sends records, returns replies, raises typed errors."""
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 
 from .. import errors
+from .._language import tr
 from ..config import settings
 from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
@@ -142,7 +144,12 @@ class Client:
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
                 self.is_connection_lost = isinstance(error, httpx.RequestError)
                 failure = errors.StreamInterrupted(
-                    f"{self._host(endpoint)} stopped mid-answer: {http.error_text(error)}", events=n_events
+                    tr(
+                        "{host} stopped in the middle of the answer: {error}",
+                        host=self._host(endpoint),
+                        error=http.error_text(error),
+                    ),
+                    events=n_events,
                 )
             except errors.QianfanError as error:
                 failure = hide_secrets_in(error)
@@ -154,7 +161,7 @@ class Client:
             raise failure
         if not complete:
             raise errors.StreamInterrupted(
-                f"{self._host(endpoint)} ended the answer before its end mark", events=n_events
+                tr("{host} ended the answer before its end mark", host=self._host(endpoint)), events=n_events
             )
 
     async def request(
@@ -195,14 +202,15 @@ class Client:
     async def _send_within(
         self, call: Call, read: ReadResponse[T], timeout_s: float | None
     ) -> tuple[httpx.Response, T]:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with Deadline(timeout_s) as deadline:
                 call.deadline = deadline if call.options.rate_limit_wait_s else None
                 return await self._send_with_retries(call, read)
-        except TimeoutError:
-            within = f"within {timeout_s:g} s" if timeout_s else "in time"
         # here, and not in the handler: the frames of the network library, with the keys, are not its context
-        raise errors.RequestTimeoutError(f"{self._host(call.endpoint)} did not answer {within}")
+        host = self._host(call.endpoint)
+        if not timeout_s:
+            raise errors.RequestTimeoutError(tr("{host} did not answer in time", host=host))
+        raise errors.RequestTimeoutError(tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s))
 
     async def _send_with_retries(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send until `read` accepts the response; return the response and the result of `read`."""

@@ -9,6 +9,7 @@ import aiohttp
 import httpx
 import yarl
 
+from .._language import tr, tr_noop
 from ..config import Secret
 from ..redact import hide_secrets_in
 from .public_addresses import PrivateAddressError, PublicResolver
@@ -17,7 +18,7 @@ from .request import PUBLIC_ONLY, URL_TO_SEND, BytesStream, CertificateError, No
 IDLE_TIMEOUT_S: Final = 30.0
 """Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or more."""
 
-_NOT_SENT_MESSAGE: Final = "the connection was closed before the whole request was sent (请求未发完，连接已关闭)"
+_NOT_SENT_MESSAGE: Final = tr_noop("the connection was closed before the whole request was sent")
 
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
@@ -40,9 +41,9 @@ def _translate_error(error: aiohttp.ClientError | PrivateAddressError) -> httpx.
     if isinstance(error, aiohttp.ClientConnectionResetError) or isinstance(
         error.__cause__, aiohttp.ClientConnectionResetError
     ):
-        return httpx.WriteError(_NOT_SENT_MESSAGE)
+        return httpx.WriteError(tr(_NOT_SENT_MESSAGE))
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return httpx.ConnectTimeout("the connection could not be established in time (连接超时)")
+        return httpx.ConnectTimeout(tr("the connection could not be established in time"))
     certificate = getattr(error, "certificate_error", None)
     tls_message = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
     message = str(tls_message or getattr(error, "message", "") or error)  # not the URL: it may hold a token
@@ -117,7 +118,7 @@ class Connections(httpx.AsyncBaseTransport):
             failure = hide_secrets_in(error)
         if failure is not None:  # raised here, where aiohttp's frames with the keys are not its context
             is_cut = isinstance(content, _UploadStream) and content.is_cut
-            raise httpx.WriteError(_NOT_SENT_MESSAGE) if type(failure) is httpx.ReadError and is_cut else failure
+            raise httpx.WriteError(tr(_NOT_SENT_MESSAGE)) if type(failure) is httpx.ReadError and is_cut else failure
         headers, stream = response.raw_headers, _ResponseStream(response)
         return httpx.Response(response.status, headers=headers, stream=stream, request=request)
 

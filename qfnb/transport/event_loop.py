@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
+from .._language import tr
 from ..errors import InternalError
 from .fork_and_exit import FORKED, exit_explained, expected, register_child_reset
 
@@ -77,7 +78,7 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     """
     if is_on_io_thread():
         coro.close()
-        raise RuntimeError("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
+        raise RuntimeError(tr("a blocking qfnb call was made on qfnb's own I/O thread; await the async form"))
     future = concurrent.futures.Future[T]()
     try:
         with exit_explained():
@@ -147,7 +148,7 @@ class CrossLoopQueue:
         """
         while not self._items:
             if self._io_loop is not _loop:
-                raise InternalError(FORKED)
+                raise InternalError(tr(FORKED))
             with self._lock:
                 if self._items:
                     break
@@ -267,7 +268,7 @@ def _get_interruptibly(inbox: queue.SimpleQueue[Any], forwarding: _Forwarding) -
             return inbox.get(timeout=INTERRUPT_SLICE_S)
         except queue.Empty:
             if not forwarding.has_loop:
-                raise InternalError(FORKED) from None
+                raise InternalError(tr(FORKED)) from None
 
 
 def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import errors
+from .._language import tr
 from .._private_files import write_atomically
 from ..config import Secret, Settings, settings
 from ..wire import batches as wire
@@ -50,7 +51,12 @@ async def upload(
     with open_source(source) as (content, size):
         if not 0 < size <= wire.MAX_FILE_BYTES:
             raise errors.InvalidArgumentError(
-                f"{name} has {size:,} bytes: a file has 1 to {wire.MAX_FILE_BYTES:,} (1 字节到 1 GB)"
+                tr(
+                    "{name} has {size:,} bytes: a file has 1 to {limit:,}",
+                    name=name,
+                    size=size,
+                    limit=wire.MAX_FILE_BYTES,
+                )
             )
 
         def build() -> httpx.Request:
@@ -112,7 +118,9 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
             async for chunk in iter_bytes(response):
                 file.write(chunk)
                 if max_bytes is not None and file.tell() > max_bytes:
-                    raise errors.ResponseTooLarge(f"the file has more than {max_bytes:,} bytes: not saved")
+                    raise errors.ResponseTooLarge(
+                        tr("the file has more than {max_bytes:,} bytes: not saved", max_bytes=max_bytes)
+                    )
             _validate_size(response, file.tell())
         return b""
 
@@ -123,7 +131,11 @@ def _validate_size(response: httpx.Response, size: int) -> None:
     """Raise unless a file has the announced length; the length of a compressed one is not comparable."""
     length, host = response.headers.get("content-length", ""), response.url.host
     if length.isdigit() and "content-encoding" not in response.headers and int(length) != size:
-        raise errors.ConnectionFailed(f"{host} sent {size:,} of {int(length):,} bytes", host=host, sent=True)
+        raise errors.ConnectionFailed(
+            tr("{host} sent {size:,} of {length:,} bytes", host=host, size=size, length=int(length)),
+            host=host,
+            sent=True,
+        )
 
 
 @contextmanager
@@ -139,7 +151,9 @@ def open_source(source: Path | bytes) -> Iterator[tuple[BinaryIO | bytes, int]]:
     try:
         file = source.open("rb")
     except OSError as error:
-        raise errors.InvalidArgumentError(f"{source} cannot be read: {error.strerror}") from None
+        raise errors.InvalidArgumentError(
+            tr("{source} cannot be read: {reason}", source=source, reason=error.strerror)
+        ) from None
     with file:
         yield file, os.fstat(file.fileno()).st_size
 
@@ -160,16 +174,16 @@ async def download_image(url: str, settings: Settings, *, trusted_host: str) -> 
         UnexpectedContent: the URL is not allowed, or its content is not an image.
         ConnectionFailed: the image cannot be fetched.
     """
-    request = _download_request(Secret(url), "the picture", trusted_hosts={trusted_host})
+    request = _download_request(Secret(url), tr("the picture"), trusted_hosts={trusted_host})
     del url
     reason = ""
     try:
         async with asyncio.timeout(settings.llm_api_retry_timeout):
             content = await _fetch_image(request, settings)
     except (httpx.HTTPError, TimeoutError) as error:
-        reason = _reason_of(error, "the picture")
+        reason = _reason_of(error, tr("the picture"))
     if reason:
-        raise errors.ConnectionFailed(f"the picture cannot be fetched: {reason}")
+        raise errors.ConnectionFailed(tr("the picture cannot be fetched: {reason}", reason=reason))
     validate_image(content)
     return content
 
@@ -181,22 +195,26 @@ def validate_image(content: bytes) -> None:
         UnexpectedContent: says which of these rules is broken.
     """
     if not content.startswith(IMAGE_SIGNATURES):
-        raise errors.UnexpectedContent("the picture is not a PNG, JPEG or WebP file")
+        raise errors.UnexpectedContent(tr("the picture is not a PNG, JPEG or WebP file"))
     from PIL import Image  # noqa: PLC0415 - only when there is a picture
 
     try:
         with Image.open(io.BytesIO(content)) as image:
             pixels = image.width * image.height
     except (OSError, ValueError, Image.DecompressionBombError):
-        raise errors.UnexpectedContent("the picture cannot be read") from None
+        raise errors.UnexpectedContent(tr("the picture cannot be read")) from None
     if pixels > MAX_IMAGE_PIXELS:
-        raise errors.UnexpectedContent(f"the picture has {pixels:,} pixels: at most {MAX_IMAGE_PIXELS:,} are shown")
+        raise errors.UnexpectedContent(
+            tr("the picture has {pixels:,} pixels: at most {limit:,} are shown", pixels=pixels, limit=MAX_IMAGE_PIXELS)
+        )
 
 
 async def _fetch_image(request: httpx.Request, settings: Settings) -> bytes:
     async with aclosing(await http.exchange(request, settings)) as response:
         if response.status_code != 200:
-            raise errors.UnexpectedContent(f"the picture's address answers HTTP {response.status_code}")
+            raise errors.UnexpectedContent(
+                tr("the picture's address answers HTTP {status}", status=response.status_code)
+            )
         return await read_bytes(response, MAX_IMAGE_BYTES)
 
 
@@ -218,7 +236,7 @@ def _download_request(url: Secret, label: str, *, trusted_hosts: Collection[str]
     host = parts.netloc.decode("ascii")
     is_trusted = bool(host) and host in trusted_hosts and parts.scheme in {"http", "https"}
     if not is_trusted and (parts.scheme != "https" or not host):
-        raise errors.UnexpectedContent(f"{label}'s address is not https")
+        raise errors.UnexpectedContent(tr("the address of {label} is not https", label=label))
     request = httpx.Request("GET", f"{parts.scheme}://{host}", extensions={PUBLIC_ONLY: not is_trusted})
     set_secret_url(request, parts)
     return request
@@ -231,7 +249,9 @@ def _reason_of(error: Exception, label: str) -> str:
         UnexpectedContent: its address is not public.
     """
     if isinstance(error, NotPublicError):
-        raise errors.UnexpectedContent(f"{label}'s address is on a private network: it is not fetched") from None
+        raise errors.UnexpectedContent(
+            tr("the address of {label} is on a private network: it is not fetched", label=label)
+        ) from None
     return type(error).__name__
 
 
@@ -250,7 +270,7 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
         ConnectionFailed: the file cannot be fetched.
     """
     platform_hosts = {urlsplit(address).netloc for address in (client.platform.console_url, client.platform.bos_url)}
-    request = _download_request(Secret(url), "the download", trusted_hosts=platform_hosts)
+    request = _download_request(Secret(url), tr("the download"), trusted_hosts=platform_hosts)
     del url
     current, host = settings(), request.url.netloc.decode("ascii")
     timeouts = {"connect": current.connect_timeout, "read": current.idle_timeout, "write": 60.0, "pool": None}
@@ -260,10 +280,14 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
             response.request = request
             if response.status_code != 200:
                 raise errors.UnexpectedContent(
-                    f"{host} answers the download with HTTP {response.status_code} (下载地址已失效?)"
+                    tr(
+                        "{host} answers the download with HTTP {status}: the address may have expired",
+                        host=host,
+                        status=response.status_code,
+                    )
                 )
             await read_bytes_to(path, max_bytes)(response)
             return
     except (httpx.HTTPError, TimeoutError) as error:
-        reason = _reason_of(error, "the download")
-    raise errors.ConnectionFailed(f"{host}: the download broke off: {reason}", host=host)
+        reason = _reason_of(error, tr("the download"))
+    raise errors.ConnectionFailed(tr("{host}: the download broke off: {reason}", host=host, reason=reason), host=host)

@@ -8,12 +8,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
+from .._language import tr, tr_noop
 from ..errors import InternalError
 
 T = TypeVar("T")
 
 
-FORKED: Final = "this call belongs to the process that forked this one; call again here (请在子进程中重新调用)"
+FORKED: Final = tr_noop("this call belongs to the process that forked this one; call again here")
 
 _expected: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
 
@@ -55,15 +56,17 @@ def exit_explained() -> Iterator[None]:
         if "shutdown" not in str(error):
             raise
         raise InternalError(
-            f"Python is ending, and this call needs a thread ({error}): call before the end of the script "
-            "(Python 正在退出，请在脚本结束前调用)"
+            tr(
+                "Python is ending, and this call needs a thread ({error}): call before the end of the script",
+                error=error,
+            )
         ) from None
 
 
 def _fail_in_child() -> None:
     for future in _expected:
         if not future.done():
-            future.set_exception(InternalError(FORKED))
+            future.set_exception(InternalError(tr(FORKED)))
 
 
 register_child_reset(_fail_in_child)

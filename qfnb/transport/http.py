@@ -22,6 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from .. import config, errors
+from .._language import tr
 from ..config import NO_SECRET, Secret, Settings
 from ..redact import hide_secrets_in, install_log_filter, redact
 from ..wire.endpoints import Plane
@@ -101,11 +102,14 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
         except OSError as error:  # SSL's own among them
             ca_settings = " or ".join(f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ)
             raise errors.InvalidArgumentError(
-                f"the certificates of {ca_settings or 'certifi'} cannot be read: {error.strerror or error} "
-                "(证书文件无法读取)"
+                tr(
+                    "the certificates of {path} cannot be read: {reason}",
+                    path=ca_settings or "certifi",
+                    reason=error.strerror or error,
+                )
             ) from None
         if url.scheme == "https" and not settings.ssl_verification_enabled:
-            log.warning("certificates are not checked: QIANFAN_SSL_VERIFICATION_ENABLED is off (未校验服务器证书)")
+            log.warning(tr("certificates are not checked: QIANFAN_SSL_VERIFICATION_ENABLED is off"))
         fork_and_exit.keep_forever(connections)  # `_close_all` may come before the last call of other handlers
     return _transports[key]
 
@@ -157,8 +161,12 @@ def _parse_proxy(name: str, address: Secret) -> Secret:
         url = httpx.URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise errors.InvalidArgumentError(
-            f"{name}={redact(address.get_secret_value())!r}: a proxy is http://host:port; SOCKS is not supported, "
-            "and such a proxy mostly has an HTTP port too (不支持 SOCKS 代理，请改用其 HTTP 端口)"
+            tr(
+                "{name}={value!r}: must be http://host:port; SOCKS is not supported, but such a proxy mostly "
+                "has an HTTP port too",
+                name=name,
+                value=redact(address.get_secret_value()),
+            )
         )
     return address
 
@@ -168,23 +176,33 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
     if isinstance(error, errors.QianfanError):
         return hide_secrets_in(error)
     host, proxy = url.netloc.decode("ascii"), proxy_for(url, config.settings().proxy)
-    proxy_text = f" through the proxy {without_password(proxy)}" if proxy else ""
+    proxy_text = tr(" through the proxy {proxy}", proxy=without_password(proxy)) if proxy else ""
     if isinstance(error, CertificateError):
         return errors.TLSError(
-            f"{host} cannot be reached securely{proxy_text}: {error_text(error)}\n若公司代理替换了证书，"
-            "请把其 CA 文件设为 SSL_CERT_FILE / set SSL_CERT_FILE to the CA of a proxy that has its own",
+            tr(
+                "{host} cannot be reached securely{proxy_text}: {error}\nif a proxy has a certificate of its "
+                "own, set SSL_CERT_FILE to the file of its CA",
+                host=host,
+                proxy_text=proxy_text,
+                error=error_text(error),
+            ),
             host=host,
         )
     if isinstance(error, httpx.ReadTimeout):
-        return errors.RequestTimeoutError(f"{host} did not answer in time")
+        return errors.RequestTimeoutError(tr("{host} did not answer in time", host=host))
     if isinstance(error, (httpx.RemoteProtocolError, httpx.DecodingError)):
         return errors.UnexpectedContent(
-            f"{host} did not answer in valid HTTP: {error_text(error)} (返回的不是合法的 HTTP 响应)"
+            tr("{host} did not answer in valid HTTP: {error}", host=host, error=error_text(error))
         )
     was_sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError))
     return errors.ConnectionFailed(
-        f"{host} cannot be reached{proxy_text}: {error_text(error)}\n"
-        f"检查网络、代理和 base_url / check the network, the proxy and base_url{_unused_proxy_note(url, proxy)}",
+        tr(
+            "{host} cannot be reached{proxy_text}: {error}\ncheck the network, the proxy and base_url{note}",
+            host=host,
+            proxy_text=proxy_text,
+            error=error_text(error),
+            note=_unused_proxy_note(url, proxy),
+        ),
         host=host,
         sent=was_sent,
     )
@@ -194,13 +212,13 @@ def _unused_proxy_note(url: httpx.URL, proxy: Secret) -> str:
     """Return that the environment's SOCKS proxy is not used, "" where there is none."""
     if proxy or is_loopback_host(url.host) or not getproxies().get("all", "").lower().startswith("socks"):
         return ""
-    return "\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port (不支持 SOCKS 代理)"
+    return tr("\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port")
 
 
 def error_text(error: BaseException) -> str:
     """Return a network error's message on one line, without secrets."""
     if isinstance(error, TimeoutError):
-        return "no data arrived in time"
+        return tr("no data arrived in time")
     return redact(" ".join(str(error).split())) or type(error).__name__
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from .._language import tr
 from . import clock
 
 try:
@@ -63,7 +64,7 @@ class LockedFile:
         self._durations_s.append(self._timer() - started_at)
         if len(self._durations_s) == MEASURED_CHANGES:
             if (fastest_s := min(self._durations_s)) > MAX_CHANGE_S:
-                self.give_up(f"the folder is slow ({fastest_s * 1000:.0f} ms for each call)")
+                self.give_up(tr("the folder is slow ({ms:.0f} ms for each call)", ms=fastest_s * 1000))
             self._durations_s.clear()
 
     def give_up(self, reason: str) -> None:
@@ -92,7 +93,7 @@ class LockedFile:
         now = clock.now()
         self._busy_since = now if self._busy_since is None else self._busy_since
         if now - self._busy_since > MAX_BUSY_S:
-            self.give_up("another process does not unlock it")
+            self.give_up(tr("another process does not unlock it"))
 
     def _read(self, descriptor: int) -> dict[str, Any] | None:
         try:
@@ -116,4 +117,7 @@ class LockedFile:
 @functools.cache
 def log_once(folder: str, reason: str) -> None:
     """Log that limits are not shared, once for each process."""
-    log.warning("rate limits are not shared with your other processes: %s: %s", folder, reason)
+    log.warning(
+        "%s",
+        tr("rate limits are not shared with your other processes: {folder}: {reason}", folder=folder, reason=reason),
+    )

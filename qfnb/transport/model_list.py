@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .. import config
+from .._language import tr
 from .._private_files import write_private
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog, model_list as wire
@@ -56,7 +57,7 @@ async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:
     """
     platform = client.platform
     if _PLAN_URL.search(platform.openai):
-        raise InvalidArgumentError(f"{platform.openai}: a plan's address has no list of models")
+        raise InvalidArgumentError(tr("{url}: a plan's address has no list of models", url=platform.openai))
     response = await client.send(wire.MODELS_V2, EmptyBody(), options=REFRESH_OPTIONS)
     table = () if platform.openai else catalog.built_in_models()
     served = response.data

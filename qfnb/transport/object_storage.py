@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from .. import errors
+from .._language import tr
 from ..wire import storage as wire
 from .client import Client
 from .file_transfer import CHUNK_BYTES, open_source, read_bytes_to, read_record, upload_options
@@ -52,7 +53,9 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wi
         objects_ += page.contents
         next_marker = page.next_marker or (page.contents[-1].key if page.contents else "")
         if page.is_truncated and next_marker <= marker:
-            raise errors.UnexpectedContent(f"the bucket's list goes round in circles at {next_marker!r} (分页循环)")
+            raise errors.UnexpectedContent(
+                tr("the bucket's list goes round in circles at {next_marker!r}", next_marker=next_marker)
+            )
         has_more, marker = page.is_truncated, next_marker
     return objects_
 
@@ -227,5 +230,5 @@ def _bucket_url(client: Client, bucket: str) -> str:
 
 def _object_url(client: Client, bucket: str, key: str) -> str:
     if not key or key.startswith("/") or {".", ".."} & set(key.split("/")):
-        raise errors.InvalidArgumentError(f"{key!r} is not an object's key: it would lead to another one")
+        raise errors.InvalidArgumentError(tr("{key!r} is not an object's key: it would lead to another one", key=key))
     return f"{_bucket_url(client, bucket)}/{quote(key)}"

@@ -7,6 +7,7 @@ congestion control: a refusal lowers it by 20 %, a stable period without refusal
 import math
 from typing import Any, Final, Literal, cast
 
+from .._language import tr
 from .recent_counts import RecentCounts
 
 SPACING_MARGIN: Final = 1.02
@@ -216,8 +217,10 @@ class Pacer:
 
     def describe(self, unit: str) -> str:
         """Return the rate and where it comes from, "" without one."""
-        labels = {"settings": "设置 set", "headers": "平台 platform", "refusals": "限流后 after refusals"}
-        return "" if self.rate is None else f"{self.rate:,.0f} {unit}/min ({labels.get(self.source, '')})"
+        labels = {"settings": tr("set by you"), "headers": tr("of the platform"), "refusals": tr("after refusals")}
+        if self.rate is None:
+            return ""
+        return tr("{n:,.0f} {unit}/min ({source})", n=self.rate, unit=unit, source=labels.get(self.source, ""))
 
     def to_stored(self) -> dict[str, Any]:
         """Return what was learned from headers and refusals as JSON."""

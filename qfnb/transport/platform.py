@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+from .._language import tr
 from ..config import Credentials
 from ..errors import InvalidArgumentError
 from ..wire.endpoints import Endpoint, Plane
@@ -64,8 +65,11 @@ class Platform:
             return self.base_url_of(endpoint.plane) + endpoint_path
         if endpoint.plane != "v2":
             raise InvalidArgumentError(
-                f"{self.host} speaks OpenAI's API only: {endpoint.name} is Qianfan's own call "
-                "(该服务仅兼容 OpenAI 接口)"
+                tr(
+                    "{host} speaks OpenAI's API only: {endpoint} is Qianfan's own call",
+                    host=self.host,
+                    endpoint=endpoint.name,
+                )
             )
         return self.openai.rstrip("/") + endpoint_path.removeprefix("/v2")
 
@@ -80,12 +84,12 @@ class Platform:
         if not self.is_qianfan or self.name == "sandbox":
             return ""
         if self.host.endswith("baiduqianfan.ai"):
-            return "the international site has accounts and keys of its own (国际站的密钥与国内站不通用)"
+            return tr("the international site has accounts and keys of its own")
         if "/v2/coding" in self.openai or "/v2/tokenplan" in self.openai:
-            return "this address takes the key of its own plan, not an ordinary API key (此地址只接受套餐密钥)"
-        return (
-            "a key of a plan or of the international site works at its own address only: QIANFAN_PROFILE=coding, "
-            "tokenplan, tokenplan-team or intl (套餐密钥须用其地址)"
+            return tr("this address takes the key of its own plan, not an ordinary API key")
+        return tr(
+            "a key of a plan or of the international site works at its own address only: "
+            "QIANFAN_PROFILE=coding, tokenplan, tokenplan-team or intl"
         )
 
     @cached_property
@@ -112,12 +116,21 @@ def _validate_url(field: str, url: str) -> None:
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
         raise InvalidArgumentError(
-            f"{field} at {parts.hostname}: a user name or password in an address is not used; pass the key as api_key "
-            "(地址中不能含用户名或密码)"
+            tr(
+                "{field} at {hostname}: a user name or password in an address is not used; pass the key as api_key",
+                field=field,
+                hostname=parts.hostname,
+            )
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidArgumentError(f"{field}={url!r} is not an address: it must start with https://")
+        raise InvalidArgumentError(
+            tr("{field}={url!r} is not an address: it must start with https://", field=field, url=url)
+        )
     if parts.scheme == "http" and not is_loopback(url):
         raise InvalidArgumentError(
-            f"{field}={url!r}: keys are sent over https only; plain http is for this computer's own addresses"
+            tr(
+                "{field}={url!r}: keys are sent over https only; plain http is for this computer's own addresses",
+                field=field,
+                url=url,
+            )
         )

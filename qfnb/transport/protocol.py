@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from .. import errors
+from .._language import tr
 from .._text import clip, duration
 from ..redact import redact
 from ..wire import error_codes
@@ -47,10 +48,14 @@ def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> 
         UnexpectedContent: the response is not a JSON object (a proxy's page, an empty body).
     """
     if 300 <= status < 400:
-        target = urlsplit(headers.get("location", "")).netloc or "another page"
+        target = urlsplit(headers.get("location", "")).netloc or tr("another page")
         raise errors.UnexpectedContent(
-            f"HTTP {status} redirects to {target}: keys are not sent there\n"
-            "检查 base_url，或是否被登录页拦截 / check base_url, or a login page in between"
+            tr(
+                "HTTP {status} redirects to {target}: keys are not sent there\ncheck base_url; or is a login "
+                "page in between?",
+                status=status,
+                target=target,
+            )
         )
     body = _parse_json_object(content)
     if body is not None:
@@ -98,7 +103,7 @@ def build_api_error(
         code,
         redact(message),
         request_id or _header_request_id(headers),
-        hint="\n".join(filter(None, (row.hint, _clock_note(headers) if row.kind == "auth" else ""))),
+        hint="\n".join(filter(None, (row.hint and tr(row.hint), _clock_note(headers) if row.kind == "auth" else ""))),
         status=status,
         retry_after=parse_retry_after(headers),
     )
@@ -109,8 +114,13 @@ def _clock_note(headers: Mapping[str, str]) -> str:
     ahead_s = -_seconds_until(headers.get("date", ""), datetime.now(UTC))
     if not abs(ahead_s) > MAX_CLOCK_SKEW_S:  # NaN without a date
         return ""
-    direction = "ahead (偏快)" if ahead_s > 0 else "behind (偏慢)"
-    return f"this computer's clock is {duration(abs(ahead_s))} {direction}: signatures of an IAM pair last minutes only"
+    if ahead_s > 0:
+        return tr(
+            "this computer's clock is {time} ahead: signatures of an IAM pair last minutes only", time=duration(ahead_s)
+        )
+    return tr(
+        "this computer's clock is {time} behind: signatures of an IAM pair last minutes only", time=duration(-ahead_s)
+    )
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -137,7 +147,9 @@ def decode_stream_event(data: str) -> dict[str, Any]:
     """
     body = _parse_json_object(data.encode())
     if body is None:
-        raise errors.UnexpectedContent(f"the stream sent something that is not JSON: {quote_excerpt(data.encode())}")
+        raise errors.UnexpectedContent(
+            tr("the stream sent something that is not JSON: {excerpt}", excerpt=quote_excerpt(data.encode()))
+        )
     raise_for_error(body)
     return body
 
@@ -152,7 +164,7 @@ def decode_utf8(content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError:
         if not _is_invalid_utf8_logged:
-            log.warning("a response has bytes that are not UTF-8: shown as \ufffd (响应含非 UTF-8 字节)")
+            log.warning(tr("a response has bytes that are not UTF-8: shown as �"))
         _is_invalid_utf8_logged = True
         return content.decode("utf-8", "replace")
 
@@ -181,10 +193,15 @@ def _gateway_error(status: int, headers: Mapping[str, str], content: bytes) -> e
 
 
 def _unexpected_content(status: int, headers: Mapping[str, str], content: bytes) -> errors.UnexpectedContent:
-    kind = headers.get("content-type", "no content type")
+    kind = headers.get("content-type", tr("no content type"))
     return errors.UnexpectedContent(
-        f"HTTP {status}, {kind}: the response is not a JSON object: {quote_excerpt(content)}\n"
-        "是否被代理或登录页拦截？/ is a proxy or a login page in between?",
+        tr(
+            "HTTP {status}, {kind}: the response is not a JSON object: {excerpt}\nis a proxy or a login "
+            "page in between?",
+            status=status,
+            kind=kind,
+            excerpt=quote_excerpt(content),
+        ),
         request_id=_header_request_id(headers),
     )
 

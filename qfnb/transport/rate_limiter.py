@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from .._language import tr, trn
 from ..config import Settings, validate_rate_limits
 from ..errors import RateLimitError
 from . import clock
@@ -221,19 +222,19 @@ class RateLimiter:
 
     def describe(self) -> str:
         """Return the present limits with their sources, and the present wait; "" without limits."""
-        parts = [self.requests.describe("requests"), self.tokens.describe("tokens")]
+        parts = [self.requests.describe(tr("requests")), self.tokens.describe("tokens")]
         if self.max_in_flight < math.inf:
-            parts.append(f"{int(self.max_in_flight)} at once")
+            parts.append(tr("{n} at once", n=int(self.max_in_flight)))
         return " · ".join(filter(None, parts + self._describe_wait()))
 
     def _describe_wait(self) -> list[str]:
         """Return the present wait in words: without them a batch that waits looks like one that hangs."""
         seconds, refusals = self._paused_until - self._now(), self._consecutive_refusals
         if seconds <= 0.5:
-            return [f"平台限流 / refused {_format_times(refusals)}"] if refusals else []
+            return [trn("refused once", "refused {n} times", refusals)] if refusals else []
         if not refusals:
-            return [f"waiting {seconds:.0f} s"]
-        return [f"平台限流，等待 {seconds:.0f} s / refused {_format_times(refusals)}, waiting {seconds:.0f} s"]
+            return [tr("waiting {seconds:.0f} s", seconds=seconds)]
+        return [trn("refused once, waiting {s:.0f} s", "refused {n} times, waiting {s:.0f} s", refusals, s=seconds)]
 
     async def _wait_until_available(self) -> None:
         while True:
@@ -294,7 +295,3 @@ class RateLimiter:
                 reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
                 pause_s = min(max(60 / limit, 1.0) if reset_s is None else reset_s, MAX_PAUSE_S)
                 self._paused_until = max(self._paused_until, sent_at + pause_s)
-
-
-def _format_times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import httpx
 
 from .. import errors
+from .._language import tr
 from ..config import Secret, Settings
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint
@@ -97,11 +98,11 @@ class CallOptions:
         """
         if self.timeout is not None and not _is_positive(self.timeout, Real):
             raise errors.InvalidArgumentError(
-                f"request_timeout={self.timeout!r}: must be a number of seconds above 0 (须为正数)"
+                tr("request_timeout={value!r}: must be a number of seconds above 0", value=self.timeout)
             )
         if self.attempts is not None and not _is_positive(self.attempts, Integral):
             raise errors.InvalidArgumentError(
-                f"retry_count={self.attempts!r}: must be an integer from 1 (attempts in all) (须为正整数)"
+                tr("retry_count={value!r}: must be an integer from 1 (attempts in all)", value=self.attempts)
             )
 
 
@@ -248,7 +249,7 @@ def path_values(endpoint: Endpoint[Any, Any], body: Sendable) -> dict[str, str]:
     values = {name: str(getattr(body, name)) for name in _placeholders(endpoint.path)}
     for name, value in values.items():
         if not value.strip(" .") or "/" in value:
-            raise errors.InvalidArgumentError(f"{name}={value!r} is not an id")
+            raise errors.InvalidArgumentError(tr("{name}={value!r} is not an id", name=name, value=value))
     return values
 
 
@@ -269,7 +270,9 @@ def encode_json(body: Sendable) -> bytes:
             json.dumps(body.to_wire(), allow_nan=False)
     except (UnicodeEncodeError, ValueError) as error:
         raise errors.InvalidArgumentError(
-            f"the request cannot be written as JSON: {type(error).__name__} "
-            "(文本含非法字符或 NaN / a lone surrogate or NaN in it)"
+            tr(
+                "the request cannot be written as JSON ({kind}): it holds a lone surrogate or NaN",
+                kind=type(error).__name__,
+            )
         ) from None
     return content

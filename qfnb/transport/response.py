@@ -16,6 +16,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from .. import errors
+from .._language import tr
 from ..config import Settings
 from ..redact import redact
 from . import protocol, sse
@@ -59,7 +60,11 @@ class Response(Mapping[str, Any], Generic[R]):
             first_error = error.errors(include_input=False, include_url=False)[0]
             location = ".".join(map(str, first_error["loc"])) or self.unwrap or "body"
             raise errors.UnexpectedContent(
-                f"the response's {location!r} is not as documented: {first_error['msg']}"
+                tr(
+                    "the response's {location!r} is not as documented: {reason}",
+                    location=location,
+                    reason=first_error["msg"],
+                )
             ) from None
 
     @property
@@ -107,7 +112,7 @@ async def read_bytes(response: httpx.Response, max_bytes: int = MAX_REPLY_BYTES)
     async for chunk in iter_bytes(response):
         size += len(chunk)
         if size > max_bytes:
-            raise errors.ResponseTooLarge(f"the response is larger than {max_bytes >> 20} MiB")
+            raise errors.ResponseTooLarge(tr("the response is larger than {limit} MiB", limit=max_bytes >> 20))
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -137,7 +142,7 @@ async def _unpack(packed: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
             remaining, is_full = unpacker.unconsumed_tail, len(content) == MAX_UNPACKED_BYTES
         is_complete = unpacker.eof
     if not is_complete:
-        raise httpx.DecodingError("the compressed body is incomplete")
+        raise httpx.DecodingError(tr("the compressed body is incomplete"))
 
 
 async def read_json(response: httpx.Response) -> dict[str, Any]:
@@ -159,7 +164,7 @@ async def require_stream(response: httpx.Response) -> None:
     if response.status_code < 300 and "event-stream" in response.headers.get("content-type", ""):
         return
     await read_json(response)
-    raise errors.UnexpectedContent("a stream was requested, and the response is a single answer")
+    raise errors.UnexpectedContent(tr("a stream was requested, and the response is a single answer"))
 
 
 async def iter_events(

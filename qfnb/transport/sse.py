@@ -8,6 +8,7 @@ in the middle of a stream as bare JSON.
 import re
 from dataclasses import dataclass, field
 
+from .._language import tr
 from ..errors import ResponseTooLarge
 from .protocol import decode_utf8
 
@@ -54,7 +55,9 @@ class EventParser:
         self._ends_with_cr = chunk.endswith(b"\r")
         events = [event for line in lines if (event := self._parse_line(line)) is not None]
         if len(self._buffer) + self._size > MAX_EVENT_BYTES:
-            raise ResponseTooLarge(f"one event of the stream is larger than {MAX_EVENT_BYTES >> 20} MiB")
+            raise ResponseTooLarge(
+                tr("one event of the stream is larger than {limit} MiB", limit=MAX_EVENT_BYTES >> 20)
+            )
         return events
 
     def close(self) -> list[Event]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import config, errors
+from .._language import tr
 from ..config import Secret
 from . import event_loop
 from .http import exchange
@@ -28,7 +29,9 @@ def validate_webhook(url: Secret) -> None:
     scheme, host = _scheme_and_host(url)
     is_allowed = scheme == "https" or (scheme == "http" and is_loopback_host(host))
     if not is_allowed or not host:
-        raise errors.InvalidArgumentError(f"{scheme}://{host}: a webhook is an https address (须为 https 地址)")
+        raise errors.InvalidArgumentError(
+            tr("{scheme}://{host}: a webhook is an https address", scheme=scheme, host=host)
+        )
 
 
 def post_webhook(url: Secret, message: Mapping[str, Any]) -> None:
@@ -51,11 +54,13 @@ async def _post_json(url: Secret, content: bytes) -> None:
     try:
         async with asyncio.timeout(TIMEOUT_S), aclosing(await exchange(request, config.settings())) as response:
             if response.status_code >= 300:
-                raise errors.ConnectionFailed(f"{host} answers with HTTP {response.status_code}", host=host)
+                raise errors.ConnectionFailed(
+                    tr("{host} answers with HTTP {status}", host=host, status=response.status_code), host=host
+                )
             return
     except (httpx.HTTPError, TimeoutError) as error:
         reason = type(error).__name__
-    raise errors.ConnectionFailed(f"{host} cannot be reached: {reason}", host=host)
+    raise errors.ConnectionFailed(tr("{host} cannot be reached: {reason}", host=host, reason=reason), host=host)
 
 
 def _scheme_and_host(url: Secret) -> tuple[str, str]:

@@ -262,7 +262,7 @@ def _remarks(progress: BatchProgress) -> list[str]:
     """Return the rate limit while it is in force, and what was noticed before the start."""
     limit = progress.rate_limits if not progress.is_finished else ""
     lines = [tr("Rate limit: {limit}", limit=limit)] if limit else []
-    notes = tr("Before the start: {notes}", notes="; ".join(progress.notes)) if progress.notes else ""
+    notes = tr("Before the start: {notes}", notes=tr("; ").join(progress.notes)) if progress.notes else ""
     return [*lines, *filter(None, [notes])]
 
 

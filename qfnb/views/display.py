@@ -46,7 +46,7 @@ def display_mode() -> DisplayMode:
         return replaced.mode  # it takes the place of this output, whatever message came from the page
     if setting := os.environ.get("QFNB_DISPLAY", ""):
         if setting not in {"live", "static", "text"}:
-            raise InvalidArgumentError(f"QFNB_DISPLAY={setting!r}: it is live, static or text")
+            raise InvalidArgumentError(tr("QFNB_DISPLAY={setting!r}: must be live, static or text", setting=setting))
         return setting  # type: ignore[return-value]
     shell = _shell()
     if shell is None or not hasattr(shell, "kernel"):

@@ -1,7 +1,6 @@
 """Inference other than chat: embedding, reranking, completion, token counts, plugins, images."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from .base import Record
 from .chat import V1_PREFIX, ChatReply, Message, Usage
@@ -251,48 +250,3 @@ IMAGE_EDIT_V2 = Endpoint("image_edit.v2", "/v2/images/edits", ImageEditRequest, 
 MUSESTEAMER_IMAGE_V2 = Endpoint(
     "text2image.musesteamer.v2", "/v2/musesteamer/images/generations", ImageRequestV2, ImageReply, plane="v2"
 )
-
-
-class ImageRules(NamedTuple):
-    """What the page of an image model says; the platform decides."""
-
-    max_chars: int
-    max_n: int
-    sizes: frozenset[str] = frozenset()  # others become 1024x1024; empty: any with sides of 512 to 2048 pixels
-
-
-AIR_IMAGE_SIZES = frozenset(
-    f"{width}x{height}"
-    for a, b in ((1024, 1024), (1280, 720), (1152, 864), (1328, 1328), (1664, 928), (1472, 1104))
-    for width, height in ((a, b), (b, a))
-)
-
-IMAGE_RULES: dict[str, ImageRules] = {
-    "qwen-image": ImageRules(800, 1),
-    "qwen-image-edit": ImageRules(800, 1),
-    "musesteamer-air-image": ImageRules(1000, 1, AIR_IMAGE_SIZES),
-}
-"""API pages of 2026-04-21 and 2025-12."""
-
-_V1_OPTIONS = ("negative_prompt", "steps", "sampler_index", "cfg_scale", "style", "seed")
-
-
-def image_warnings(model: str, prompt: str, options: Mapping[str, Any]) -> list[str]:
-    """Return what the page of a model does not allow in a request, each as one line.
-
-    Args:
-        model: its v2 id; of others nothing is known.
-        prompt: the description.
-        options: of the call, e.g. size.
-    """
-    rules, size = IMAGE_RULES.get(model), str(options.get("size") or "")
-    if rules is None:
-        return []
-    texts = [f"{name}: not on the page of {model}, it may be ignored" for name in _V1_OPTIONS if options.get(name)]
-    if len(prompt) > rules.max_chars:
-        texts.append(f"prompt has {len(prompt):,} characters: {model} takes {rules.max_chars:,} by its page")
-    if rules.sizes and size not in {"", *rules.sizes}:
-        texts.append(f"size={size}: {model} draws 1024x1024 instead; its sizes are {', '.join(sorted(rules.sizes))}")
-    elif not rules.sizes and any(side.isdigit() and not 512 <= int(side) <= 2048 for side in size.split("x")):
-        texts.append(f"size={size}: by the page of {model} each side has 512 to 2048 pixels")
-    return texts

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from .prices import ModelPrices, parse_steps
 
@@ -33,16 +34,18 @@ def own_prices(path: str) -> Mapping[str, ModelPrices]:
     try:
         return _read_file(file, file.stat().st_mtime_ns)
     except OSError as error:
-        raise InvalidArgumentError(f"QIANFAN_PRICES={path}: {error.strerror or error} (无法读取价格文件)") from None
+        raise InvalidArgumentError(
+            tr("QIANFAN_PRICES={path}: the file cannot be read: {reason}", path=path, reason=error.strerror or error)
+        ) from None
 
 
 @lru_cache(maxsize=4)
 def _read_file(file: Path, changed_at: int) -> Mapping[str, ModelPrices]:
-    name = f"price file {file.name}"
+    name = tr("price file {file}", file=file.name)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except ValueError as error:
-        raise InvalidArgumentError(f"{name}: {error} (价格文件有误)") from None
+        raise InvalidArgumentError(tr("{name}: {error}", name=name, error=error)) from None
     return _parse_prices(name, text)
 
 
@@ -51,21 +54,28 @@ def _parse_prices(name: str, text: str) -> Mapping[str, ModelPrices]:
     try:
         rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
     except ValueError as error:
-        raise InvalidArgumentError(f"{name}: {error} (价格文件有误)") from None
-    return {model.strip().lower(): _parse_model_prices(f"{name}, model {model!r}", row) for model, row in rows.items()}
+        raise InvalidArgumentError(tr("{name}: {error}", name=name, error=error)) from None
+    return {
+        model.strip().lower(): _parse_model_prices(tr("{name}, model {model!r}", name=name, model=model), row)
+        for model, row in rows.items()
+    }
 
 
 def _json_rows(text: str) -> dict[str, Mapping[str, Any]]:
     rows = json.loads(text)
-    if wrong := [f"model {model!r} is {row!r}" for model, row in rows.items() if not isinstance(row, dict)]:
-        raise ValueError(f"{wrong[0]}: must be an object with {', '.join(FIELDS)}")
+    if wrong := [
+        tr("model {model!r} is {row!r}", model=model, row=row)
+        for model, row in rows.items()
+        if not isinstance(row, dict)
+    ]:
+        raise ValueError(tr("{wrong}: must be an object with {fields}", wrong=wrong[0], fields=", ".join(FIELDS)))
     return dict(rows)
 
 
 def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
     reader = csv.DictReader(text.splitlines(), restkey="")
     if "model" not in (reader.fieldnames or ()):
-        raise ValueError(f"the first line must name the columns: model, {', '.join(FIELDS)}")
+        raise ValueError(tr("the first line must name the columns: model, {fields}", fields=", ".join(FIELDS)))
     return {row.pop("model"): row for row in reader}
 
 
@@ -78,12 +88,21 @@ def _to_text(value: Any) -> str:
 def _parse_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:
     values = {key: _to_text(value) for key, value in row.items()}
     if unknown := [key for key in values if key not in FIELDS]:
-        raise InvalidArgumentError(f"{where}: there is no field {unknown[0]!r}; fields are {', '.join(FIELDS)}")
+        raise InvalidArgumentError(
+            tr(
+                "{where}: there is no field {name!r}; the fields are {fields}",
+                where=where,
+                name=unknown[0],
+                fields=", ".join(FIELDS),
+            )
+        )
     numbers: dict[str, float | None] = {}
     for key in ("batch", "image"):
         text = values.get(key, "")
         if text and not re.fullmatch(r"\d+(\.\d+)?", text):
-            raise InvalidArgumentError(f"{where}: {key}={text}: must be a number of 0 or more")
+            raise InvalidArgumentError(
+                tr("{where}: {key}={text}: must be a number of 0 or more", where=where, key=key, text=text)
+            )
         numbers[key] = float(text) if text else None
     try:
         steps = {key: parse_steps(values.get(key, "")) for key in ("input", "output", "cached")}

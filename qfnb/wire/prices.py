@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
 
 BATCH_SHARE = 0.4
@@ -122,11 +123,18 @@ def token_cost(
     """
     if min(prompt_tokens, completion_tokens, cached_tokens) < 0:
         raise InvalidArgumentError(
-            f"prompt_tokens={prompt_tokens}, completion_tokens={completion_tokens}, cached_tokens={cached_tokens}: "
-            "token counts are 0 or more"
+            tr(
+                "prompt_tokens={prompt_tokens}, completion_tokens={completion_tokens}, "
+                "cached_tokens={cached_tokens}: token counts are 0 or more",
+                prompt_tokens=prompt_tokens,
+                completion_tokens=completion_tokens,
+                cached_tokens=cached_tokens,
+            )
         )
     if hour is not None and not 0 <= hour <= 23:
-        raise InvalidArgumentError(f"hour={hour}: must be an hour in China from 0 to 23, or None where it is open")
+        raise InvalidArgumentError(
+            tr("hour={hour}: must be an hour in China from 0 to 23, or None if it is not known", hour=hour)
+        )
     if prices is None or not prices.input or (completion_tokens and not prices.output):
         return None
     cached_tokens = min(cached_tokens, prompt_tokens)
@@ -197,7 +205,7 @@ def _show_condition(step: PriceStep) -> str:
 
 
 _STEP = re.compile(r"(?:(?P<sign><=|<)(?P<tier>\d+)k:|(?P<start>\d\d)-(?P<end>\d\d)h:)?(?P<price>\d+(?:\.\d+)?)")
-PRICE_FORMS = (
+PRICE_FORMS = tr_noop(
     "a number of CNY per 1,000 tokens, tiers such as <=32k:0.004|<=128k:0.006, or hours 08-22h:0.008|22-08h:0.004"
 )
 
@@ -214,9 +222,9 @@ def parse_steps(text: str) -> tuple[PriceStep, ...]:
 def _parse_step(text: str) -> PriceStep:
     match = _STEP.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not {PRICE_FORMS}")
+        raise ValueError(tr("{text!r} is not {forms}", text=text, forms=tr(PRICE_FORMS)))
     max_input = int(match["tier"]) * 1024 - (match["sign"] == "<") if match["tier"] else None
     hours = (int(match["start"]), int(match["end"])) if match["start"] else None
     if hours and (hours[0] > 24 or hours[1] > 24 or hours[0] % 24 == hours[1] % 24):
-        raise ValueError(f"{text!r}: hours are 00 to 24 and differ")
+        raise ValueError(tr("{text!r}: hours are 00 to 24 and differ", text=text))
     return PriceStep(float(match["price"]), max_input, hours)

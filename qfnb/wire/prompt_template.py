@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 
 IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")  # the pairs of brackets that can mark a variable
@@ -48,7 +49,7 @@ class PromptTemplate:
             InvalidArgumentError: names the variables that have no value.
         """
         if missing := [name for name in self.names if name not in values]:
-            raise InvalidArgumentError(f"the template needs a value for {', '.join(missing)} (缺少变量的值)")
+            raise InvalidArgumentError(tr("the template needs a value for {missing}", missing=", ".join(missing)))
         return self.fill(values)
 
     def fill(self, values: Mapping[str, object]) -> str:
@@ -68,7 +69,13 @@ def validate_identifier(identifier: str) -> None:
         InvalidArgumentError: names the pairs that can.
     """
     if identifier not in IDENTIFIERS:
-        raise InvalidArgumentError(f"identifier={identifier!r}: it is one of {' '.join(IDENTIFIERS)}")
+        raise InvalidArgumentError(
+            tr(
+                "identifier={identifier!r}: must be one of {identifiers}",
+                identifier=identifier,
+                identifiers=" ".join(IDENTIFIERS),
+            )
+        )
 
 
 def validate_names(names: Iterable[str]) -> None:
@@ -80,8 +87,7 @@ def validate_names(names: Iterable[str]) -> None:
     for name in names:
         if not _VARIABLE_NAME.fullmatch(name):
             raise InvalidArgumentError(
-                f"variable {name!r}: 2 to 30 letters, digits and _, not a digit first "
-                "(变量名须为 2–30 个字母、数字或下划线，不能以数字开头)"
+                tr("variable {name!r}: must be 2 to 30 letters, digits and _, not a digit first", name=name)
             )
 
 

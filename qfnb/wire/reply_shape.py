@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from .._language import tr
+
 
 class _Function(BaseModel):
     name: str | None = None
@@ -127,13 +129,13 @@ def find_chat_defect(body: Mapping[str, Any]) -> str:
     if defect := find_event_defect(body):
         return defect
     if not has_answer(body):
-        return "there are neither choices nor a result"
+        return tr("there are neither choices nor a result")
     if not body.get("choices") or body.get("result") is not None:
         return ""
     choice = body["choices"][0]
     is_text = choice.get("text") is not None or bool(_MESSAGE_FIELDS & (choice.get("message") or {}).keys())
     is_withheld = choice.get("finish_reason") not in (None, "stop")  # content_filter: there is nothing to show
-    return "" if is_text or is_withheld else "choices.0: there is no message with a content"
+    return "" if is_text or is_withheld else tr("choices.0: there is no message with a content")
 
 
 def find_picture_defect(body: Mapping[str, Any]) -> str:
@@ -141,7 +143,7 @@ def find_picture_defect(body: Mapping[str, Any]) -> str:
     if defect := _find_file_defect(body):
         return defect
     indexes = [index for index, row in enumerate(body["data"]) if not any(map(row.get, _Picture.model_fields))]
-    return f"data.{indexes[0]}: there is neither a file nor an address" if indexes else ""
+    return tr("data.{index}: there is neither a file nor an address", index=indexes[0]) if indexes else ""
 
 
 def find_response_defect(body: Mapping[str, Any]) -> str:

@@ -88,7 +88,7 @@ def test_files_are_read_by_their_ending(tmp_path):
     ("name", "content", "message"),
     [
         ("a.jsonl", b'{"prompt": "x"}\n{"prompt": ', r"a\.jsonl:2: not JSON"),
-        ("a.jsonl", b"1\n", r"a\.jsonl:1: expected an object"),
+        ("a.jsonl", b"1\n", r"a\.jsonl:1: must be an object"),
         ("a.jsonl", b'{"prompt": "x"}\n\xff\n', r"a\.jsonl:2: not UTF-8"),
         ("a.jsonl", b"[" * 100_000, r"a\.jsonl:1: not JSON"),
         ("a.jsonl", b"\n", r"a\.jsonl: the file has no rows"),
@@ -97,7 +97,7 @@ def test_files_are_read_by_their_ending(tmp_path):
         ("a.csv", b"prompt,b,prompt\n1,2,3\n", r"a\.csv:1: two columns are called 'prompt'"),
         ("a.csv", "a\n\u4f60".encode("gb18030"), r"a\.csv:2: not UTF-8"),
         ("a.parquet", b"nonsense", r"a\.parquet: not Parquet"),
-        ("a.xlsx", b"", r"ends in none of"),
+        ("a.xlsx", b"", r"must end in"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(tmp_path, name, content, message):
@@ -215,7 +215,7 @@ def test_an_estimate_is_a_range_where_the_hour_decides_and_unknown_where_there_i
     assert f"≈ {by_hour.cost_range} CNY" in str(by_hour)
     unknown = qfnb.estimate(["你好"], model="my-own", budget_tokens=10)
     assert unknown.cost is None
-    assert "price not known" in str(unknown)
+    assert "price unknown" in str(unknown)
     assert "the budget of 10 tokens is enough for about" in str(unknown)
 
 

@@ -251,7 +251,7 @@ def test_a_job_that_takes_long_to_stop_is_joined_by_the_next_run(clock, count_re
         ({"mode": "later"}, "mode='later'"),
         ({"offline_via": "files"}, "offline_via='files'"),
         ({"mode": "offline", "offline_via": "ftp"}, "offline_via='ftp'"),
-        ({"mode": "offline", "client": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")}, "settings' keys"),
+        ({"mode": "offline", "client": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")}, "keys of the settings"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):

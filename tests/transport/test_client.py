@@ -77,7 +77,7 @@ def test_a_refusal_is_not_repeated(scripted, status):
 
 def test_a_login_page_is_unexpected_content(scripted):
     scripted([http_answer(b"<html>login</html>", kind="text/html")])
-    with pytest.raises(errors.UnexpectedContent, match="代理"):
+    with pytest.raises(errors.UnexpectedContent, match="is a proxy or a login page in between"):
         ask()
 
 

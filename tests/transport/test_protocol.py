@@ -74,7 +74,7 @@ def test_an_error_has_the_request_id_and_a_hint():
     with pytest.raises(errors.APIError) as caught:
         protocol.decode_response(200, {}, b'{"error_code":17,"error_msg":"limit","id":"as-9"}')
     assert "as-9" in str(caught.value)
-    assert "欠费" in str(caught.value)
+    assert "in arrears" in str(caught.value)
     (text,) = caught.value._render_traceback_()
     assert len(text.splitlines()) <= 3
 

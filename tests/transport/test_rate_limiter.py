@@ -63,7 +63,7 @@ def test_limits_are_learned_from_headers():
 
     limiter = run_in_virtual_time(act)
     assert (limiter.requests.rate, limiter.tokens.rate) == (120, 90000)
-    assert limiter.describe().startswith("120 requests/min (平台 platform) · 90,000 tokens/min")
+    assert limiter.describe().startswith("120 requests/min (of the platform) · 90,000 tokens/min")
 
 
 def test_settings_win_when_they_are_lower():
@@ -286,8 +286,8 @@ def test_the_description_has_the_refusals_and_the_wait():
         return descriptions, limiter.describe()
 
     descriptions, at_its_end = run_in_virtual_time(act)
-    assert "平台限流，等待 42 s / refused 3 times, waiting 42 s" in descriptions
-    assert "平台限流 / refused 3 times" in at_its_end
+    assert "refused 3 times, waiting 42 s" in descriptions
+    assert at_its_end.endswith("refused 3 times")
 
 
 def test_one_refusal_at_the_start_costs_a_batch_seconds_not_minutes(control, fault):

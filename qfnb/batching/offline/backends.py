@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ... import connect
 from ..._jsonl_csv_parquet import RowError, read_jsonl
+from ..._language import tr
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...resources.inference.chat import ChatCompletion
 from ...resources.management.batches import Batches, BatchInference, Files
@@ -81,7 +82,9 @@ class FilesBackend:
         info = (await Batches.info.aio(job)).data
         counts = info.request_counts or wire.RequestCounts()
         errors = info.errors.data if info.errors else []
-        message = "; ".join(f"line {error.line}: {error.message}" for error in errors[:3])
+        message = "; ".join(
+            tr("line {line}: {message}", line=error.line, message=error.message) for error in errors[:3]
+        )
         return JobStatus(info.is_finished, counts.completed + counts.failed, info.status, message)
 
     async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
@@ -114,13 +117,12 @@ class BosBackend:
         """Upload rows; return what `start` needs."""
         if any(not isinstance(prompt, str) for _, prompt in rows):
             raise InvalidArgumentError(
-                "offline_via='bos' takes single prompts, and a row is a conversation: use offline_via='files'"
+                tr("offline_via='bos' takes single prompts, and a row is a conversation: use offline_via='files'")
             )
         bucket = (await connect.aclient()).platform.bucket
         if not bucket:
             raise InvalidArgumentError(
-                "rows are uploaded to your own BOS bucket first, and none is set: set QIANFAN_BOS_BUCKET "
-                "(请设置 QIANFAN_BOS_BUCKET)"
+                tr("rows are uploaded to your own BOS bucket first, and none is set: set QIANFAN_BOS_BUCKET")
             )
         folder = f"bos:/{bucket}/qfnb/{name}/"
         lines = "".join(_json_line({"id": key, "query": prompt}) for key, prompt in rows)
@@ -184,7 +186,7 @@ def _parse_answer(row: Mapping[str, Any]) -> JobAnswer:
 
 def _reason(error: Any) -> str:
     if not isinstance(error, Mapping):
-        return "the platform gives no reason"
+        return tr("the platform gives no reason")
     code = error.get("code", error.get("error_code", ""))
     return f"[{code}] {error.get('message', error.get('error_msg', ''))}"
 
@@ -197,6 +199,6 @@ def _read_answers(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open("rb") as file:
         for line, value in read_jsonl(file, path.name):
             if isinstance(value, RowError):
-                raise UnexpectedContent(f"line {line} of an answer file: {value.reason}")
+                raise UnexpectedContent(tr("line {line} of an answer file: {reason}", line=line, reason=value.reason))
             if isinstance(value, Mapping):
                 yield value

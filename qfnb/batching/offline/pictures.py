@@ -10,6 +10,7 @@ from typing import Any
 
 from ... import connect
 from ..._jobs.row_result import RowResult, summarize_error
+from ..._language import tr
 from ...errors import InvalidArgumentError, QianfanError
 from ...resources.inference.image_edit import ImageEdit
 from ...resources.inference.image_reply import ImageResponse
@@ -31,14 +32,21 @@ def validate_pictures(request: RequestSpec, via: OfflineVia | None, budget_token
     """
     if via != "files":
         raise InvalidArgumentError(
-            f"{request.model} answers with pictures: batches of these are offline only (mode='offline', "
-            "offline_via='files'); online use Text2Image().batch_do(prompts) or ImageEdit().batch_do(items) "
-            "(图片批量仅支持离线)"
+            tr(
+                "{model} answers with pictures: batches of these are offline only (mode='offline', "
+                "offline_via='files'); online use Text2Image().batch_do(prompts) or "
+                "ImageEdit().batch_do(items)",
+                model=request.model,
+            )
         )
     if request.model and request.model.lower().startswith("musesteamer"):
-        raise InvalidArgumentError(f"model={request.model!r}: the platform's batches have no endpoint for it")
+        raise InvalidArgumentError(
+            tr("model={model!r}: the platform's batches have no endpoint for it", model=request.model)
+        )
     if budget_tokens is not None:
-        raise InvalidArgumentError(f"budget_tokens={budget_tokens}: pictures have no tokens; use budget= (CNY)")
+        raise InvalidArgumentError(
+            tr("budget_tokens={budget_tokens}: pictures have no tokens; use budget= (CNY)", budget_tokens=budget_tokens)
+        )
     if request.kind == "text2image":
         Text2Image(version=2).prepare("x", request.model, **request.options)
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ... import connect, errors
 from ..._jobs.background_batch import BatchControl
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
+from ..._language import tr, trn
 from ...config import settings
 from ...resources.inference.reply import ChatResponse, create_reply, refuse_defect
 from ...resources.inference.reply_row import failed_result, row_result_of
@@ -89,7 +90,13 @@ class OfflineRun:
                 return
             await clock.sleep(interval)
         if count := len(self._jobs.open()):
-            self._report(f"{count} 个任务尚未停止 / {count} jobs are still stopping: resume() joins their answers")
+            self._report(
+                trn(
+                    "{n} job is still stopping: resume() fetches its answers",
+                    "{n} jobs are still stopping: resume() fetches their answers",
+                    count,
+                )
+            )
 
     async def _join_finished(self) -> None:
         for job in self._jobs.open():
@@ -117,7 +124,7 @@ class OfflineRun:
         if not rows:
             return False
         name = self._name(number := self._jobs.next_number)
-        self._report(f"正在上传 {len(rows)} 行 / uploading {len(rows)} rows")
+        self._report(trn("uploading {n} row", "uploading {n} rows", len(rows)))
         named_rows = [(row.key.hex(), self._job.request.build_conversation(row.item)) for row in rows]
         uploaded = await self._backend.upload(name, named_rows)
         await self._start(self._jobs.add(OfflineJob(number, self._via, uploaded), rows))
@@ -153,7 +160,7 @@ class OfflineRun:
         except errors.QianfanError as error:
             if not is_transient(error):
                 raise
-            self._report(f"{job.id}: {summarize_error(error)}; 稍后再试 / trying again")
+            self._report(tr("{job_id}: {error}; trying again", job_id=job.id, error=summarize_error(error)))
             return False
         return status.is_over
 
@@ -196,11 +203,18 @@ class OfflineRun:
         waiting = sum(not job.id for job in jobs) + math.ceil(rows_left / self._backend.max_rows)
         if len(jobs) == 1 and jobs[0].id and not waiting:
             state = next((status.state for status in statuses.values()), "")
-            return f"离线任务 {jobs[0].id}: {state}, {rows_done} 行 / offline job: {rows_done} rows done"
+            return trn(
+                "offline job {id}: {state}, {n} row done",
+                "offline job {id}: {state}, {n} rows done",
+                rows_done,
+                id=jobs[0].id,
+                state=state,
+            )
         states = Counter(status.state for status in statuses.values())
         running = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        queue = f"，{waiting} 个文件等待 / {waiting} files wait" if waiting else ""
-        return f"离线任务 offline jobs: {running or 0}{queue}; {rows_done:,} 行 rows done"
+        parts = [tr("offline jobs: {running}", running=running or 0)]
+        parts += [trn("{n} file waits", "{n} files wait", waiting)] if waiting else []
+        return tr("; ").join([*parts, trn("{n} row done", "{n} rows done", rows_done)])
 
     def _name(self, number: int) -> str:
         return f"{self._job.name}-{number}"

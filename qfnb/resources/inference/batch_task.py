@@ -14,6 +14,7 @@ from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import BatchProgress, RowFailure
 from ..._jobs.row_result import results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from .reply import ReplyT
 from .reply_row import failed_result, row_result_of
@@ -128,7 +129,9 @@ def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
         InvalidArgumentError: it is not a list or another iterable.
     """
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
-        raise InvalidArgumentError(f"{field}={rows!r:.60}: must be a list of {label}, one for each row (须为列表)")
+        raise InvalidArgumentError(
+            tr("{field}={rows!r:.60}: must be a list of {label}, one for each row", field=field, rows=rows, label=label)
+        )
     return rows
 
 
@@ -139,7 +142,13 @@ def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
         InvalidArgumentError: the options ask for a stream.
     """
     if options.get("stream"):
-        raise InvalidArgumentError(f"{prefix}stream={options['stream']!r}: the rows of a batch cannot be streamed")
+        raise InvalidArgumentError(
+            tr(
+                "{prefix}stream={value!r}: the rows of a batch cannot be streamed",
+                prefix=prefix,
+                value=options["stream"],
+            )
+        )
 
 
 def prepare_row(field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]) -> T:

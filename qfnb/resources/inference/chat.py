@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from ..._jobs.worker_pool import validate_worker_count
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
@@ -152,11 +153,11 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
         """
         worker_count = validate_worker_count("worker_num", worker_num)
         if (messages_list is None) == (body_list is None):
-            raise InvalidArgumentError("give either messages_list or body_list (二者选一)")
+            raise InvalidArgumentError(tr("messages_list and body_list: only one of them can be used"))
         if body_list is None:
-            rows = validate_rows("messages_list", messages_list, "conversations")
+            rows = validate_rows("messages_list", messages_list, tr("conversations"))
             return super().batch_do(rows, worker_count, **options_)
-        rows = validate_rows("body_list", body_list, "mappings with 'messages'")
+        rows = validate_rows("body_list", body_list, tr("mappings with 'messages'"))
         return self._start_batch(
             [self._prepare_body(index, row, options_) for index, row in enumerate(rows)], worker_count
         )
@@ -177,7 +178,9 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
         self, index: int, row: Mapping[str, Any], options_: Mapping[str, Any]
     ) -> PreparedCall[ChatResponse]:
         if not isinstance(row, Mapping) or "messages" not in row:
-            raise InvalidArgumentError(f"body_list[{index}] is {row!r:.60}: it needs at least 'messages'")
+            raise InvalidArgumentError(
+                tr("body_list[{index}]={row!r:.60}: must be a mapping with at least 'messages'", index=index, row=row)
+            )
         validate_no_stream({**options_, **row}, f"body_list[{index}]: ")
         own_options = {name: value for name, value in row.items() if name not in {"messages", "stream"}}
         options = {**options_, **own_options, "stream": False}

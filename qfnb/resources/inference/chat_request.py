@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
@@ -49,7 +50,7 @@ def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     set_options = {name: value for name, value in options.items() if value is not None}
     for name, value in set_options.items():
         if problem := _option_problem(name, value):
-            raise InvalidArgumentError(f"{name}={value!r:.60}: {problem}")
+            raise InvalidArgumentError(tr("{name}={value!r:.60}: {problem}", name=name, value=value, problem=problem))
     return set_options
 
 
@@ -57,14 +58,15 @@ def _option_problem(name: str, value: Any) -> str:
     """Return what is wrong with an option for every model, "" for nothing."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if name in _NUMBERS:
-        return "" if is_number else "must be a number"
+        return "" if is_number else tr("must be a number")
     if name in _COUNTS:
-        return "" if type(value) is int and value > 0 else "must be an integer from 1"
+        return "" if type(value) is int and value > 0 else tr("must be an integer from 1")
     if name == "seed":
-        return "" if type(value) is int and value >= 0 else "must be an integer from 0"
+        return "" if type(value) is int and value >= 0 else tr("must be an integer from 0")
     if name == "stop" and not isinstance(value, str):
         is_list = isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
-        return "" if is_list and len(value) <= MAX_STOP_TEXTS else f"must be a list of at most {MAX_STOP_TEXTS} texts"
+        if not is_list or len(value) > MAX_STOP_TEXTS:
+            return tr("must be a list of at most {limit} strings", limit=MAX_STOP_TEXTS)
     return ""
 
 
@@ -148,17 +150,19 @@ def validate_messages(messages: Iterable[Turn | wire.Message] | Messages | str) 
     """
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidArgumentError(
-            f"messages={messages!r:.60}: must be a text, a Messages or a list of turns "
-            "[{'role': 'user', 'content': ...}]"
+            tr(
+                "messages={messages!r:.60}: must be a string, a Messages or a list of turns [{{'role': "
+                "'user', 'content': ...}}]",
+                messages=messages,
+            )
         )
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
     if not turns:
-        raise InvalidArgumentError("messages is empty: it needs at least one {'role': 'user', 'content': ...}")
+        raise InvalidArgumentError(tr("messages is empty: it needs at least one {'role': 'user', 'content': ...}"))
     records = [_to_record(index, turn) for index, turn in enumerate(turns)]
     if records[-1].role not in {"user", "tool", "function"}:
         raise InvalidArgumentError(
-            f"messages[{len(turns) - 1}].role is {records[-1].role!r}: the last turn must be the user's "
-            "(or a tool's result)"
+            tr("the last turn has role={role!r}: it must be the user's, or a tool's result", role=records[-1].role)
         )
     return records
 
@@ -168,12 +172,12 @@ def _to_record(index: int, turn: object) -> wire.Message:
         message = wire.Message.model_validate(turn)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"][:1])
+        name = f"messages[{index}].{'.'.join(map(str, first['loc'][:1])) or 'turn'}"
         raise InvalidArgumentError(
-            f"messages[{index}].{field or 'turn'}: {first['msg']}; got {str(first['input'])[:60]!r}"
+            tr("{field}: {reason}; got {value!r}", field=name, reason=first["msg"], value=str(first["input"])[:60])
         ) from None
     if message.role == "user" and not message.content:
-        raise InvalidArgumentError(f"messages[{index}].content is empty: it needs a text to answer")
+        raise InvalidArgumentError(tr("messages[{index}].content is empty: it needs a question", index=index))
     if isinstance(message.content, str):
         validate_encodable(f"messages[{index}].content", message.content)
     return message
@@ -190,8 +194,13 @@ def validate_encodable(field: str, text: str) -> None:
     for position, char in enumerate(text):
         if "\ud800" <= char <= "\udfff":
             raise InvalidArgumentError(
-                f"{field} has a lone surrogate at character {position} (U+{ord(char):04X}): "
-                "it cannot be encoded as UTF-8; replace it"
+                tr(
+                    "{field} has a lone surrogate at character {position} (U+{char:04X}): it cannot be encoded "
+                    "as UTF-8; replace it",
+                    field=field,
+                    position=position,
+                    char=ord(char),
+                )
             )
 
 
@@ -263,7 +272,7 @@ def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[li
     """
     options_v1, first = dict(options_), messages[0]
     if options_v1.pop("think", None) is not None:
-        warn_once("v1 of the API has no thinking: think= is not sent")
+        warn_once(tr("v1 of the API has no thinking: think= is not sent"))
     if "response_format" in options_v1:
         options_v1["response_format"] = options_v1["response_format"]["type"]
     if tools := options_v1.pop("tools", None):
@@ -275,7 +284,12 @@ def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[li
         if (message.role == "assistant") != bool(index % 2) or message.role in {"system", "tool"}:
             expected_role = "assistant" if index % 2 else "user (or function)"
             raise InvalidArgumentError(
-                f"messages: turn {index + 1} is {message.role!r}, v1 requires {expected_role} there: "
-                "user and assistant take turns (须交替出现)"
+                tr(
+                    "messages: turn {index} is {role!r}, v1 requires {expected_role} there: user and assistant "
+                    "take turns",
+                    index=index + 1,
+                    role=message.role,
+                    expected_role=expected_role,
+                )
             )
     return messages, options_v1

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Unpack, overload
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
@@ -114,7 +115,7 @@ class Completion(InferenceModel[ChatResponse]):
     ) -> PreparedCall[ChatResponse]:
         """Return the validated call for one prompt."""
         if not isinstance(item, str) or not item.strip():
-            raise InvalidArgumentError(f"prompt={item!r}: must be a text that is not empty")
+            raise InvalidArgumentError(tr("prompt={item!r}: must be a string that is not empty", item=item))
         validate_encodable("prompt", item)
         valid_options = validate_options(options)
         is_completion = choice.endpoint or catalog.find_model(
@@ -233,7 +234,7 @@ class Plugin(InferenceModel[PluginResponse]):
         """Return the validated call for one prompt."""
         prompt = options.get("query") if item is None else item
         if prompt is None:
-            raise InvalidArgumentError("prompt is missing: it needs a text to answer")
+            raise InvalidArgumentError(tr("prompt is missing: write the question"))
         plugins = options.get("plugins")
         valid_options = validate_options({name: options[name] for name in options if name not in {"query", "plugins"}})
         valid_options["stream"] = stream
@@ -241,7 +242,7 @@ class Plugin(InferenceModel[PluginResponse]):
             request = _application_request(prompt, choice.endpoint, plugins, valid_options)
         else:
             request = _platform_plugin_request(prompt, plugins, valid_options)
-        use = "ChatCompletion takes tools= and web_search="
+        use = tr("ChatCompletion takes tools= and web_search=")
         return PreparedCall(v1_only(request, "Plugin", use), call_options)
 
 
@@ -250,7 +251,7 @@ def _application_request(
 ) -> InferenceRequest:
     if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MAX_PLUGIN_QUERY_CHARS:
         raise InvalidArgumentError(
-            f"prompt: an application takes a text of 1 to {wire.MAX_PLUGIN_QUERY_CHARS:,} characters"
+            tr("prompt: an application takes 1 to {limit:,} characters", limit=wire.MAX_PLUGIN_QUERY_CHARS)
         )
     record = wire.AppPluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
     return InferenceRequest(wire.PLUGIN_V1, record, endpoint)
@@ -262,6 +263,12 @@ def _platform_plugin_request(
     names = list(plugins or ("eChart",))
     unknown = next((name for name in names if name not in wire.BUILTIN_PLUGINS), None)
     if unknown is not None:
-        raise InvalidArgumentError(f"plugins has {unknown!r}: must be some of {', '.join(wire.BUILTIN_PLUGINS)}")
+        raise InvalidArgumentError(
+            tr(
+                "plugins has {unknown!r}: must be some of {names}",
+                unknown=unknown,
+                names=", ".join(wire.BUILTIN_PLUGINS),
+            )
+        )
     record = wire.BuiltinPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
     return InferenceRequest(wire.BUILTIN_PLUGIN_V1, record, "EBPlugin")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from ..._language import tr
 from ..._text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
@@ -78,7 +79,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     ) -> PreparedCall[EmbeddingResponse]:
         """Return the validated call for one list of texts."""
         if stream:
-            raise InvalidArgumentError("stream=True: an embedding cannot be streamed")
+            raise InvalidArgumentError(tr("stream=True: an embedding cannot be streamed"))
         texts = _validate_texts(item)
         row = _preset_model(choice)
         if row and row.max_chars:
@@ -93,7 +94,9 @@ class Embedding(InferenceModel[EmbeddingResponse]):
 
         def check(reply: EmbeddingResponse, _text: str) -> None:
             if (count := len(reply.body["data"])) != len(texts):
-                refuse_defect(reply, f"data: there are {count} vectors for {len(texts)} texts")
+                refuse_defect(
+                    reply, tr("data: there are {count} vectors for {expected} texts", count=count, expected=len(texts))
+                )
 
         return PreparedCall(build_request, call_options, check)
 
@@ -107,17 +110,30 @@ def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int
     """Warn of the first text that is longer than the page of a model says; the platform decides."""
     for index, text in enumerate(texts):
         if len(text) > max_chars:
-            warn_once(f"{name}[{index}] has {len(text):,} characters: {model} takes {max_chars:,} by its page")
+            warn_once(
+                tr(
+                    "{name}[{index}] has {count:,} characters: {model} takes {limit:,} by its page",
+                    name=name,
+                    index=index,
+                    count=len(text),
+                    model=model,
+                    limit=max_chars,
+                )
+            )
             return
 
 
 def _validate_texts(texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str) or not 1 <= len(texts) <= wire.MAX_TEXTS:
-        actual = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
-        raise InvalidArgumentError(f"texts is {actual}: must be a list of 1 to {wire.MAX_TEXTS} texts")
+        actual = tr("one string") if isinstance(texts, str) else tr("{count} strings", count=len(texts))
+        raise InvalidArgumentError(
+            tr("texts is {actual}: must be a list of 1 to {limit} strings", actual=actual, limit=wire.MAX_TEXTS)
+        )
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            raise InvalidArgumentError(f"texts[{index}]={text!r}: must be a text that is not empty")
+            raise InvalidArgumentError(
+                tr("texts[{index}]={text!r}: must be a string that is not empty", index=index, text=text)
+            )
         validate_encodable(f"texts[{index}]", text)
     return list(texts)
 
@@ -216,12 +232,14 @@ class Reranker(InferenceModel[RerankResponse]):
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
     if not isinstance(query, str) or not query.strip():
-        raise InvalidArgumentError(f"query={query!r:.60}: must be a text that is not empty")
+        raise InvalidArgumentError(tr("query={query!r:.60}: must be a string that is not empty", query=query))
     if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
-        raise InvalidArgumentError(f"documents: must be a list of 1 to {wire.MAX_DOCUMENTS} texts")
+        raise InvalidArgumentError(tr("documents: must be a list of 1 to {limit} strings", limit=wire.MAX_DOCUMENTS))
     for index, document in enumerate(documents):
         if not isinstance(document, str):
-            raise InvalidArgumentError(f"documents[{index}]={document!r:.60}: must be a text")
+            raise InvalidArgumentError(
+                tr("documents[{index}]={document!r:.60}: must be a string", index=index, document=document)
+            )
     if top_n is not None:
         validate_positive("top_n", top_n)
 
@@ -258,7 +276,7 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
         if mode == "local":
             return count_tokens(text)
         if mode != "remote":
-            raise InvalidArgumentError(f"mode={mode!r}: must be 'local' or 'remote'")
+            raise InvalidArgumentError(tr("mode={mode!r}: must be 'local' or 'remote'", mode=mode))
         return self._run(self.prepare(text, model)).usage.total_tokens or 0
 
     def prepare_call(
@@ -267,4 +285,4 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
         """Return the validated call for one text."""
         record = wire.TokenizerRequest(prompt=item, model=(choice.model or _COUNTED_MODEL).lower(), **options)
         request = InferenceRequest(wire.TOKENIZER, record, record.model)
-        return PreparedCall(v1_only(request, "Tokenizer", "mode='local' counts without a call"), call_options)
+        return PreparedCall(v1_only(request, "Tokenizer", tr("mode='local' counts without a call")), call_options)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
@@ -82,7 +83,7 @@ class Image2Text(InferenceModel[ChatResponse]):
         """Return the validated call for one (prompt, image)."""
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
-            raise InvalidArgumentError("prompt is empty: it needs a question about the image")
+            raise InvalidArgumentError(tr("prompt is empty: ask a question about the image"))
         content, valid_options = read_image(image), validate_options(options)
 
         def build_request(platform: Platform) -> InferenceRequest:
@@ -107,9 +108,15 @@ def read_image(image: str | bytes | Path) -> bytes:
     """
     content = image if isinstance(image, bytes) else _read_path_or_base64(image)
     if len(content) > wire.MAX_IMAGE_BYTES:
-        raise InvalidArgumentError(f"image has {len(content):,} bytes: at most {wire.MAX_IMAGE_BYTES:,} are allowed")
+        raise InvalidArgumentError(
+            tr(
+                "image has {count:,} bytes: at most {limit:,} are allowed",
+                count=len(content),
+                limit=wire.MAX_IMAGE_BYTES,
+            )
+        )
     if not content.startswith(tuple(MEDIA_TYPES)):
-        raise InvalidArgumentError("image is not an image file: must be JPEG, PNG, BMP or WebP")
+        raise InvalidArgumentError(tr("image is not an image file: must be JPEG, PNG, BMP or WebP"))
     return content
 
 
@@ -126,4 +133,4 @@ def _read_path_or_base64(image: str | Path) -> bytes:
     try:
         return base64.b64decode(str(image), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidArgumentError(f"image={str(image)[:60]!r}: there is no such file") from None
+        raise InvalidArgumentError(tr("image={image!r}: there is no such file", image=str(image)[:60])) from None

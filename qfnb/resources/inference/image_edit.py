@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Unpack
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
@@ -87,10 +88,10 @@ class ImageEdit(ImageModel):
         """Return the validated call for one (prompt, pictures)."""
         prompt, pictures = item
         if not isinstance(prompt, str) or not prompt.strip():
-            raise InvalidArgumentError("prompt is empty: it needs a description of the change")
+            raise InvalidArgumentError(tr("prompt is empty: describe the change"))
         validate_encodable("prompt", prompt)
         if stream:
-            raise InvalidArgumentError("stream=True: images cannot be streamed")
+            raise InvalidArgumentError(tr("stream=True: images cannot be streamed"))
         self.warn_by_page(choice, prompt, options)
         fields = {"prompt": prompt, "image": encode_pictures(pictures), **validate_options(options)}
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ... import connect
+from ..._language import tr
 from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in
 from ...transport import event_loop, file_transfer
-from ...wire import catalog, inference as wire, reply_shape
+from ...wire import catalog, image_rules, inference as wire, reply_shape
 from .inference_model import InferenceModel, PreparedCall
 from .model_choice import ModelChoice
 from .reply import Reply
@@ -65,7 +66,7 @@ class ImageResponse(Reply[wire.ImageReply]):
             contents = [await file_transfer.download_image(url, settings(), trusted_host=host) for url in urls]
             self.downloaded_images, self.download_error = tuple(contents), None
         except QianfanError as error:
-            hint = "the picture is drawn and paid for: reply.download() tries again, its address is valid for 24 h"
+            hint = tr("the picture is drawn and paid for: reply.download() tries again, its address is valid for 24 h")
             error.args = (f"{error}\n{hint}",)
             self.download_error = hide_secrets_in(error)
 
@@ -92,14 +93,18 @@ class ImageResponse(Reply[wire.ImageReply]):
         file_name = ""
         if target.suffix.lower() == ".png" and not target.is_dir() and len(self.images) == 1:
             if target.exists():
-                raise InvalidArgumentError(f"{target}: the file exists and is not overwritten; save under another name")
+                raise InvalidArgumentError(
+                    tr("{target}: the file exists and is not overwritten; save under another name", target=target)
+                )
             target, file_name = target.parent, target.name
         stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
         try:
             target.mkdir(parents=True, exist_ok=True)
             return [self._save_image(target, stem, index, file_name) for index in range(len(self.images))]
         except OSError as error:
-            raise InvalidArgumentError(f"{target}: images cannot be written there: {error.strerror}") from None
+            raise InvalidArgumentError(
+                tr("{target}: images cannot be written there: {reason}", target=target, reason=error.strerror)
+            ) from None
 
     def seeds(self) -> list[int | None]:
         """Return each image's seed, None where it is unknown."""
@@ -166,7 +171,7 @@ class ImageModel(InferenceModel[ImageResponse]):
         row = None if choice.endpoint else catalog.asked_model(self.kind, name)
         model = choice.endpoint or (row.id if row else name)
         if self.platform_info().name != "sandbox":
-            for text in wire.image_warnings(model, prompt, options):
+            for text in image_rules.image_warnings(model, prompt, options):
                 warn_once(text)
         return model
 
@@ -178,7 +183,7 @@ def validate_with_decode(with_decode: str | None) -> bool:
         InvalidArgumentError: it is neither "base64" nor None.
     """
     if with_decode not in {None, "base64"}:
-        raise InvalidArgumentError(f"with_decode={with_decode!r}: must be 'base64' or None")
+        raise InvalidArgumentError(tr("with_decode={with_decode!r}: must be 'base64' or None", with_decode=with_decode))
     return with_decode is not None
 
 
@@ -189,7 +194,14 @@ def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageRes
     if not replies or any(not isinstance(error, QianfanError) for error in errors):
         raise errors[0]
     if errors:
-        warn_once(f"{len(errors)} of {len(outcomes)} images were not drawn: {errors[0]}")
+        warn_once(
+            tr(
+                "{count} of {total} images were not drawn: {error}",
+                count=len(errors),
+                total=len(outcomes),
+                error=errors[0],
+            )
+        )
     replies[0].body["data"] = [row for reply in replies for row in reply.body.get("data") or ()]
     return replies[0]
 
@@ -198,6 +210,6 @@ def _decode_image(text: str) -> bytes:
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise UnexpectedContent("an image of the reply is not base64") from None
+        raise UnexpectedContent(tr("an image of the reply is not base64")) from None
     file_transfer.validate_image(content)
     return content

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar, Unpack
 
 from ... import config, connect
 from ..._jobs import worker_pool
+from ..._language import tr
 from ...config import Secret
 from ...errors import APIError, InvalidArgumentError, RequestError, UnexpectedContent, UnreadableAnswer
 from ...transport import event_loop
@@ -107,10 +108,10 @@ class InferenceModel(Generic[ReplyT]):
         }
         keys = {}  # IPython prints the variables of a frame that raises
         if version not in {None, 1, 2, "1", "2"}:
-            raise InvalidArgumentError(f"version={version!r}: must be 1 or 2")
+            raise InvalidArgumentError(tr("version={version!r}: must be 1 or 2", version=version))
         if unknown := sorted(set(self._keys) - set(AccountKeys.__annotations__)):
             allowed = ", ".join(AccountKeys.__annotations__)
-            raise InvalidArgumentError(f"{unknown[0]!r} is not an account key; they are {allowed}")
+            raise InvalidArgumentError(tr("{name!r} is none of {allowed}", name=unknown[0], allowed=allowed))
         self.model, self.endpoint, self.version = model, endpoint, version
 
     def prepare(
@@ -173,7 +174,7 @@ class InferenceModel(Generic[ReplyT]):
         Source: seed 003 (批量推理).
         """
         worker_count = worker_pool.validate_worker_count("worker_num", worker_num)
-        rows = batch_task.validate_rows("items", items, "inputs")
+        rows = batch_task.validate_rows("items", items, tr("inputs"))
         batch_task.validate_no_stream(options)
         prepare_row = partial(batch_task.prepare_row, "items", prepare=self.prepare, options=options)
         return self._start_batch([prepare_row(index, row) for index, row in enumerate(rows)], worker_count)
@@ -202,7 +203,7 @@ class InferenceModel(Generic[ReplyT]):
         endpoint, model = endpoint or (None if model else self.endpoint), model or self.model
         for field, name in (("model", model), ("endpoint", endpoint)):
             if name is not None and not isinstance(name, str):
-                raise InvalidArgumentError(f"{field}={name!r:.60}: must be a name")
+                raise InvalidArgumentError(tr("{field}={name!r:.60}: must be a name", field=field, name=name))
         current = config.settings()
         if model is None and endpoint is None:
             model = getattr(current, DEFAULT_SETTINGS.get(self.kind, ""), None) or None
@@ -285,7 +286,7 @@ class InferenceModel(Generic[ReplyT]):
                         call.check(reply, text)
                 yield reply
             if last is None or not has_answer:
-                raise UnexpectedContent("the stream ended without an answer", request_id=entry.request_id)
+                raise UnexpectedContent(tr("the stream ended without an answer"), request_id=entry.request_id)
             call.check(last, text)
         except BaseException as error:
             entry.error = type(error).__name__

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
+from ..._language import tr, tr_noop
 from ...errors import APIError, CredentialsError, InvalidArgumentError
 from ...transport.platform import Platform
 from ...wire import catalog
@@ -15,10 +16,10 @@ T = TypeVar("T")
 V1_ENDED = "2026-08-31"
 """The day on which the v1 inference API went off line on the cloud."""
 
-NO_V1 = (
-    f"an AK/SK pair or access token alone is for the v1 inference API, which ended on {V1_ENDED}: create an API key "
+NO_V1 = tr_noop(
+    "an AK/SK pair or access token alone is for the v1 inference API, which ended on 2026-08-31: create an API key "
     "(bce-v3/ALTAK-...) in the console and set QIANFAN_API_KEY, or set an IAM pair (QIANFAN_ACCESS_KEY and "
-    "QIANFAN_SECRET_KEY)\nv1 推理接口已下线，请在控制台创建 API Key"
+    "QIANFAN_SECRET_KEY)"
 )
 
 DEFAULT_SETTINGS: dict[catalog.ModelKind, str] = {
@@ -107,12 +108,17 @@ def find_living_model(kind: catalog.ModelKind, name: str, *, is_strict: bool = F
         return None
     if row.status != "retired" or (replacement := catalog.living_replacement(kind, name)) is None:
         return row
-    ended = f"{name} ended {row.ended}" if row.ended else f"{name} has ended"
+    ended = tr("{name} ended {ended}", name=name, ended=row.ended) if row.ended else tr("{name} has ended", name=name)
     if is_strict:
         raise InvalidArgumentError(
-            f"model={name!r}: {ended}; ask {replacement.id} (该模型已下线; QIANFAN_STRICT_MODELS=1)"
+            tr(
+                "model={name!r}: {ended}; ask {replacement} instead (QIANFAN_STRICT_MODELS=1)",
+                name=name,
+                ended=ended,
+                replacement=replacement.id,
+            )
         )
-    warn_once(f"{ended}; asking {replacement.id}")
+    warn_once(tr("{ended}; asking {replacement} instead", ended=ended, replacement=replacement.id))
     return replacement
 
 
@@ -127,7 +133,14 @@ def v1_only(request: T, label: str, instead: str) -> Callable[[Platform], T]:
 
     def for_platform(platform: Platform) -> T:
         if platform.name == "qianfan":
-            raise InvalidArgumentError(f"{label} is of the v1 inference API, which ended on {V1_ENDED}: {instead}")
+            raise InvalidArgumentError(
+                tr(
+                    "{label} is of the v1 inference API, which ended on {date}: {instead}",
+                    label=label,
+                    date=V1_ENDED,
+                    instead=instead,
+                )
+            )
         return request
 
     return for_platform
@@ -146,7 +159,9 @@ def name_living_models(error: BaseException, kind: catalog.ModelKind, name: str)
         and error.error_code == "invalid_model"
         and (nearest := catalog.nearest_models(kind, name))
     ):
-        error.hint = f"{error.hint}\n在用的相近模型 / living models: {', '.join(nearest)}".strip()
+        error.hint = tr(
+            "{hint}\nsimilar models that are served: {names}", hint=error.hint, names=", ".join(nearest)
+        ).strip()
 
 
 def refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
@@ -162,7 +177,13 @@ def refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
     row = catalog.find_model(None, name)
     if row is not None and row.is_living and kind in _CLASSES and row.kind in _CLASSES:
         raise InvalidArgumentError(
-            f"model={name!r} is of the kind {row.kind}, not {kind}: {_CLASSES[row.kind]}(model={name!r}) asks it"
+            tr(
+                "model={name!r} is of the kind {kind}, not {expected}: {class_}(model={name!r}) asks it",
+                name=name,
+                kind=row.kind,
+                expected=kind,
+                class_=_CLASSES[row.kind],
+            )
         )
 
 
@@ -175,5 +196,5 @@ def _default_version(choice: ModelChoice, platform: Platform) -> int:
     if platform.openai or choice.kind in {"text2image", "image2image"} or keys.api_key or keys.access_key:
         return 2
     if platform.name == "qianfan":
-        raise CredentialsError(NO_V1)
+        raise CredentialsError(tr(NO_V1))
     return 1

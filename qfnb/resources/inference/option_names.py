@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..._language import tr
 from ..._text import did_you_mean
 from .arguments import ChatOptions
 from .thinking import SPELLINGS, warn_once
@@ -25,4 +26,10 @@ def warn_unknown_options(options: Mapping[str, Any], *, is_qianfan: bool) -> Non
     for name in options.keys() - V2_CHAT_OPTIONS:
         suggestion = did_you_mean(name, V2_CHAT_OPTIONS)
         if suggestion or is_qianfan:
-            warn_once(f"{name}= is not an option of v2 chat and is sent as it is (未知参数，原样发送){suggestion}")
+            warn_once(
+                tr(
+                    "{name}= is not an option of v2 chat and is sent as it is{suggestion}",
+                    name=name,
+                    suggestion=suggestion,
+                )
+            )

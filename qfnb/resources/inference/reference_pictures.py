@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from ..._language import tr
 from ..._text import format_value
 from ...errors import InvalidArgumentError
 
@@ -36,10 +37,17 @@ def encode_pictures(pictures: ReferencePicture | Iterable[ReferencePicture]) -> 
     """
     is_one = isinstance(pictures, (str, bytes, Path))
     if not isinstance(pictures, Iterable | Path):
-        raise InvalidArgumentError(f"pictures={format_value(pictures)}: must be a path, an address or bytes, or 1 to 3")
+        raise InvalidArgumentError(
+            tr(
+                "pictures={pictures}: must be a path, an address or bytes, or a list of 1 to 3 of them",
+                pictures=format_value(pictures),
+            )
+        )
     rows: list[ReferencePicture] = [pictures] if is_one else list(pictures)  # type: ignore[list-item, arg-type]
     if not 1 <= len(rows) <= MAX_PICTURES:
-        raise InvalidArgumentError(f"pictures: {len(rows)} are given, 1 to {MAX_PICTURES} are allowed")
+        raise InvalidArgumentError(
+            tr("pictures: there are {count}, and 1 to {limit} are allowed", count=len(rows), limit=MAX_PICTURES)
+        )
     encoded = [_encode(f"pictures[{index}]", picture) for index, picture in enumerate(rows)]
     return encoded[0] if is_one else encoded
 
@@ -62,14 +70,27 @@ def picture_size(content: bytes) -> tuple[int, int] | None:
 def _encode(name: str, picture: ReferencePicture) -> str:
     if isinstance(picture, str) and urlsplit(picture).scheme in {"http", "https"}:
         if len(picture.encode()) > MAX_URL_BYTES:
-            raise InvalidArgumentError(f"{name}: an address has at most {MAX_URL_BYTES:,} bytes; pass the file itself")
+            raise InvalidArgumentError(
+                tr(
+                    "{name}: an address has at most {limit:,} bytes; pass the file itself",
+                    name=name,
+                    limit=MAX_URL_BYTES,
+                )
+            )
         return picture
     content = _read(name, picture)
     media_type = next((kind for magic, kind in _SIGNATURES.items() if content.startswith(magic)), None)
     if media_type is None:
-        raise InvalidArgumentError(f"{name} is not a picture file: must be PNG, JPEG, WebP, BMP or ICO")
+        raise InvalidArgumentError(tr("{name} is not a picture file: must be PNG, JPEG, WebP, BMP or ICO", name=name))
     if len(content) >= MAX_BYTES:
-        raise InvalidArgumentError(f"{name} has {len(content):,} bytes: less than {MAX_BYTES:,} are allowed")
+        raise InvalidArgumentError(
+            tr(
+                "{name} has {count:,} bytes: less than {limit:,} are allowed",
+                name=name,
+                count=len(content),
+                limit=MAX_BYTES,
+            )
+        )
     if size := picture_size(content):
         _validate_size(name, *size)
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
@@ -77,10 +98,24 @@ def _encode(name: str, picture: ReferencePicture) -> str:
 
 def _validate_size(name: str, width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
-        raise InvalidArgumentError(f"{name} has {width}x{height} pixels: each side must have at least {MIN_SIDE}")
+        raise InvalidArgumentError(
+            tr(
+                "{name} has {width}x{height} pixels: each side must have at least {limit}",
+                name=name,
+                width=width,
+                height=height,
+                limit=MIN_SIDE,
+            )
+        )
     if max(width, height) > MAX_RATIO * min(width, height):
         raise InvalidArgumentError(
-            f"{name} has {width}x{height} pixels: one side may have at most {MAX_RATIO} times the other"
+            tr(
+                "{name} has {width}x{height} pixels: one side may have at most {limit} times the other",
+                name=name,
+                width=width,
+                height=height,
+                limit=MAX_RATIO,
+            )
         )
 
 
@@ -91,16 +126,22 @@ def _read(name: str, picture: ReferencePicture) -> bytes:
         try:
             return base64.b64decode(picture.partition(",")[2], validate=True)
         except binascii.Error:
-            raise InvalidArgumentError(f"{name} is a data URL whose content is not base64") from None
+            raise InvalidArgumentError(tr("{name} is a data URL whose content is not base64", name=name)) from None
     if not isinstance(picture, (str, Path)):
         raise InvalidArgumentError(
-            f"{name} is a {type(picture).__name__}: must be a path, bytes, a data URL or an http(s) address"
+            tr(
+                "{name} is a {kind}: must be a path, bytes, a data URL or an http(s) address",
+                name=name,
+                kind=type(picture).__name__,
+            )
         )
     try:
         return Path(picture).expanduser().read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InvalidArgumentError(f"{name}={str(picture)[:80]!r} cannot be read: {reason}") from None
+        raise InvalidArgumentError(
+            tr("{name}={picture!r} cannot be read: {reason}", name=name, picture=str(picture)[:80], reason=reason)
+        ) from None
 
 
 def _unpack(form: str, content: bytes, offset: int) -> tuple[int, int]:

@@ -85,7 +85,7 @@ class Reply(Response[R]):
                 images=len(data) if isinstance(data, list) else 0,
             )
         except InvalidArgumentError as error:  # a broken file of prices loses no answer
-            warn_once(f"the cost is not known: {error}")
+            warn_once(tr("the cost is not known: {error}", error=error))
             return None
 
     @property
@@ -197,7 +197,7 @@ class ChatResponse(Reply[Any]):
         try:
             return json.loads(text)
         except RecursionError:
-            raise ValueError("the JSON of the answer is nested too deeply") from None
+            raise ValueError(tr("the JSON of the answer is nested too deeply")) from None
 
     def __repr__(self) -> str:
         return f"[{tr(CUT_WHILE_THINKING)}]" if self.is_cut_while_thinking else self.text
@@ -230,7 +230,13 @@ def refuse_defect(response: Response[Any], defect: str) -> None:
     if defect:
         content = json.dumps(response.body, ensure_ascii=False, default=str).encode("utf-8", "replace")
         raise UnexpectedContent(
-            f"HTTP {response.code}, but no answer: {defect}: {quote_excerpt(content)}", request_id=response.request_id
+            tr(
+                "HTTP {code}, but no answer: {defect}: {excerpt}",
+                code=response.code,
+                defect=defect,
+                excerpt=quote_excerpt(content),
+            ),
+            request_id=response.request_id,
         )
 
 

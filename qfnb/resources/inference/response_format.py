@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_origin
 
-from ..._language import tr
+from ..._language import tr, tr_noop
 from ..._text import clip, format_value
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
@@ -100,7 +100,7 @@ class ResponseFormat:
         try:
             return self.load(parse_json(text))
         except RecursionError:
-            raise ValueError("the JSON is nested too deeply") from None
+            raise ValueError(tr("the JSON is nested too deeply")) from None
 
     def check(self, reply: ChatResponse, text: str, *, retry: bool = True) -> list[dict[str, Any]]:
         """Set the parsed value of a reply; return the turns that ask once more, none for an answer that matches.
@@ -121,12 +121,12 @@ class ResponseFormat:
         except ValueError as error:
             if retry and not is_cut_off:
                 return self.correction(text, error)
-            hint = "its text is in `.answer` of this error (答案在 .answer 中)"
+            hint = tr("the text is in `.answer` of this error")
             if reply.is_cut_while_thinking:
                 hint = tr(CUT_WHILE_THINKING)
             elif is_cut_off:
-                hint = "it was cut off at its longest length: set a larger max_completion_tokens (回答被截断)"
-            message = f"the answer is not {self.name}: {error}\n{hint}"
+                hint = tr("it was cut off at its longest length: set a larger max_completion_tokens")
+            message = tr("the answer is not {name}: {error}\n{hint}", name=self.name, error=error, hint=hint)
             raise UnreadableAnswer(message, answer=text, reply=reply) from None
         return []
 
@@ -156,7 +156,7 @@ def parse_response_format(value: Any) -> ResponseFormat:
         return _from_type(value)
     if isinstance(value, str) or not SCHEMA_KEYWORDS & set(value):
         raise InvalidArgumentError(
-            f"response_format={format_value(value)}: must be 'text', 'json_object', a pydantic class or a JSON Schema"
+            tr("{name}={value}: {allowed}", name="response_format", value=format_value(value), allowed=tr(_ALLOWED))
         )
     kind = value.get("type")
     if kind in _NAMES and len(value) == 1:
@@ -167,6 +167,8 @@ def parse_response_format(value: Any) -> ResponseFormat:
 
 
 _NAMES = ("text", "json_object")
+_FIELDS = tr_noop("use fields of JSON's types: str, int, float, bool, list, dict, Literal, Optional, other models")
+_ALLOWED = tr_noop("must be 'text', 'json_object', a pydantic class (not an instance) or a JSON Schema")
 
 
 def extract_code(text: str) -> str:
@@ -185,12 +187,12 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(answer)
     except RecursionError:
-        raise ValueError("its JSON is nested too deeply") from None
+        raise ValueError(tr("its JSON is nested too deeply")) from None
     except ValueError as error:
         values = list(_json_values(answer))
         if not values:
-            reason = f"it ends inside the JSON: {error}" if answer[:1] in {"{", "["} else "it holds no JSON"
-            raise ValueError(reason if answer else "it is empty") from None
+            reason = tr("it ends inside the JSON") if answer[:1] in {"{", "["} else tr("it has no JSON")
+            raise ValueError(f"{reason} ({error})" if answer else tr("it is empty")) from None
         return max(values, key=lambda item: item[1])[0]
 
 
@@ -216,10 +218,7 @@ def _json_values(text: str) -> Iterator[tuple[Any, int]]:
 def _from_platform(value: Any) -> ResponseFormat:
     schema = value.get("schema") if isinstance(value, Mapping) else None
     if not isinstance(schema, Mapping):
-        raise InvalidArgumentError(
-            "response_format: {'type': 'json_schema'} needs 'json_schema': {'name': ..., 'schema': {...}}; "
-            "a pydantic class or the schema alone will do, too"
-        )
+        raise InvalidArgumentError(tr("response_format: 'json_schema' must be {'name': ..., 'schema': {...}}"))
     return _from_schema(schema, str(value.get("name") or "answer"), value.get("strict"))
 
 
@@ -236,15 +235,15 @@ def _from_schema(schema: Mapping[str, Any], name: str, is_strict: bool | None = 
         json.dumps(schema)
     except (SchemaError, TypeError, ValueError, RecursionError) as error:
         reason = error.message if isinstance(error, SchemaError) else error
-        raise InvalidArgumentError(f"response_format is not a valid JSON Schema: {clip(str(reason), 200)}") from None
+        text = tr("response_format is not a valid JSON Schema: {reason}", reason=clip(str(reason), 200))
+        raise InvalidArgumentError(text) from None
     resolver = Registry().with_resource("", Resource.from_contents(schema, DRAFT202012)).resolver()
     for reference in _references(schema):
         try:
             resolver.lookup(reference)
         except Unresolvable:
-            raise InvalidArgumentError(
-                f"response_format: $ref {format_value(reference)} is not in the schema: put its definition into $defs"
-            ) from None
+            text = tr("response_format: $ref {name} is not in the schema", name=format_value(reference))
+            raise InvalidArgumentError(text) from None
     validator = kind(schema, registry=Registry())  # an empty registry: the default one would fetch addresses
 
     def load(value: Any) -> Any:
@@ -262,17 +261,15 @@ def _from_type(kind: Any) -> ResponseFormat:
     name = getattr(kind, "__name__", str(kind))
     if not isinstance(kind, type) and get_origin(kind) is None:
         raise InvalidArgumentError(
-            f"response_format is a {type(kind).__name__} object: "
-            "pass 'text', 'json_object', a pydantic class (not an instance) or a JSON Schema"
+            tr("response_format is a {kind} object: {allowed}", kind=type(kind).__name__, allowed=tr(_ALLOWED))
         )
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
         schema = adapter.json_schema()
     except (PydanticUserError, NameError, TypeError) as error:  # NameError: an annotation that is not defined
-        raise InvalidArgumentError(
-            f"response_format={name}: cannot be expressed as JSON Schema: {clip(str(error).splitlines()[0], 200)}\n"
-            "use fields of JSON's types: str, int, float, bool, list, dict, Literal, Optional, other models"
-        ) from None
+        reason = clip(str(error).splitlines()[0], 200)
+        text = tr("response_format={name}: cannot be expressed as JSON Schema: {reason}", name=name, reason=reason)
+        raise InvalidArgumentError(f"{text}\n{tr(_FIELDS)}") from None
 
     def load(value: Any) -> Any:
         try:

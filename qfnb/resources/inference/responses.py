@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from ... import config, connect
+from ..._language import tr
 from ...errors import APIError, InvalidArgumentError, RequestError
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
@@ -191,7 +192,7 @@ def _build_request(
     fields = {name: value for name, value in options.items() if value is not None}
     call_options = CallOptions(fields.pop("request_timeout", None), fields.pop("retry_count", None))
     if fields.pop("stream", False):
-        raise InvalidArgumentError("stream=True: events come from Responses.stream(...)")
+        raise InvalidArgumentError(tr("stream=True: use Responses.stream(...), which returns the events"))
     validate_think(fields)
     fields = {"model": wire.DEFAULT_MODEL, **fields, "input": _validate_input(input_)}
     return validate_record("Responses.create", wire.CreateResponse, fields | ({"stream": True} if stream else {})), (
@@ -202,17 +203,19 @@ def _build_request(
 def _validate_input(input_: str | Sequence[Item]) -> str | list[dict[str, Any]]:
     if isinstance(input_, str):
         if not input_.strip():
-            raise InvalidArgumentError("input is empty: it needs a text or a list of items")
+            raise InvalidArgumentError(tr("input is empty: it needs a string or a list of items"))
         validate_encodable("input", input_)
         return input_
     if isinstance(input_, Mapping) or not isinstance(input_, Sequence) or not input_:
-        raise InvalidArgumentError(f"input={input_!r:.60}: must be a text or a list of items, e.g. {_EXAMPLE}")
+        allowed = tr("must be a string or a list of items, e.g. {example}", example=_EXAMPLE)
+        raise InvalidArgumentError(tr("{name}={value!r:.60}: {problem}", name="input", value=input_, problem=allowed))
     items: Sequence[Any] = input_
     for index, item in enumerate(items):
         if not isinstance(item, Mapping) or not ("role" in item or "type" in item):
-            raise InvalidArgumentError(f"input[{index}]={item!r:.60}: must be an item, e.g. {_EXAMPLE}")
+            allowed, name = tr("must be an item, e.g. {example}", example=_EXAMPLE), f"input[{index}]"
+            raise InvalidArgumentError(tr("{name}={value!r:.60}: {problem}", name=name, value=item, problem=allowed))
         if item.get("type") == "function_call_output" and not item.get("call_id"):
-            raise InvalidArgumentError(f"input[{index}].call_id is missing: the output names the call that it answers")
+            raise InvalidArgumentError(tr("input[{index}].call_id is missing: it names the call", index=index))
     return [dict(item) for item in items]
 
 
@@ -229,8 +232,12 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
     model = row.id if row else record.model
     if is_qianfan and not wire.has_responses(model):
         warn_once(
-            f"{model} is not among the models of the Responses API ({', '.join(wire.MODELS)}, qwen3...): "
-            "the platform decides; ChatCompletion has every model"
+            tr(
+                "{model} is not among the models of the Responses API ({models}, qwen3...): the platform "
+                "decides; ChatCompletion has every model",
+                model=model,
+                models=", ".join(wire.MODELS),
+            )
         )
     fields = with_thinking(options, model, row, is_qianfan=is_qianfan)
     if effort := fields.pop("reasoning_effort", options.get("reasoning_effort")):
@@ -271,9 +278,10 @@ def _logged_call(record: wire.CreateResponse, client: Client) -> Iterator[UsageE
         entry.error = type(error).__name__
         name_living_models(error, "chat", record.model)
         if isinstance(error, APIError) and error.status == 404 and record.previous_response_id:
-            error.hint = (
-                f"the platform does not keep {record.previous_response_id} any more: send the whole conversation again "
-                "as `input`, without previous_response_id (对话已不在平台上，请把全部内容重新发送)"
+            error.hint = tr(
+                "the platform does not keep {id} any more: send the whole conversation again as `input`, "
+                "without previous_response_id",
+                id=record.previous_response_id,
             )
         raise
     finally:

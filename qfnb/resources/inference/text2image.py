@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, Unpack
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import inference as wire
+from ...wire import image_rules, inference as wire
 from ..validation import validate_positive
 from .arguments import ImageOptions
 from .chat_request import validate_encodable, validate_options
@@ -88,13 +89,19 @@ class Text2Image(ImageModel):
         if choice.version == 1:
             return [whole]
         name = self.warn_by_page(choice, prompt, options)
-        rules, seed, count = wire.IMAGE_RULES.get(name), options.get("seed"), options.get("n") or 1
+        rules, seed, count = image_rules.IMAGE_RULES.get(name), options.get("seed"), options.get("n") or 1
         if rules is None or count <= rules.max_n:
             return [whole]
         if count > wire.MAX_IMAGES:
             raise InvalidArgumentError(
-                f"n={count}: {name} draws {rules.max_n} a call, each image is a paid call, {wire.MAX_IMAGES} at most; "
-                f"for more: Text2Image().batch_do([prompt] * {count}) (n 最多为 {wire.MAX_IMAGES})"
+                tr(
+                    "n={count}: one call of {name} draws {per_call}; each image is a paid call, {limit} at most; "
+                    "for more: Text2Image().batch_do([prompt] * {count})",
+                    count=count,
+                    name=name,
+                    per_call=rules.max_n,
+                    limit=wire.MAX_IMAGES,
+                )
             )
         single = {key: value for key, value in options.items() if key not in {"n", "seed"}}
         calls = [
@@ -110,7 +117,7 @@ class Text2Image(ImageModel):
     ) -> PreparedCall[ImageResponse]:
         """Return the validated call for one prompt."""
         if stream:
-            raise InvalidArgumentError("stream=True: images cannot be streamed")
+            raise InvalidArgumentError(tr("stream=True: images cannot be streamed"))
         valid_options = _validate_arguments(item, options)
 
         def build_request(platform: Platform) -> InferenceRequest:
@@ -126,12 +133,12 @@ class Text2Image(ImageModel):
 def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are set; what only some models allow is left to the platform."""
     if not isinstance(prompt, str) or not prompt.strip():
-        raise InvalidArgumentError("prompt is empty: it needs a description of the image")
+        raise InvalidArgumentError(tr("prompt is empty: describe the image"))
     validate_encodable("prompt", prompt)
     valid_options = validate_options(options_)
     if "n" in valid_options:
         validate_positive("n", valid_options["n"])
     size = valid_options.get("size")
     if size is not None and not (isinstance(size, str) and re.fullmatch(r"\d+x\d+", size)):
-        raise InvalidArgumentError(f"size={size!r}: must be WIDTHxHEIGHT in pixels, e.g. 1024x1024")
+        raise InvalidArgumentError(tr("size={size!r}: must be WIDTHxHEIGHT in pixels, e.g. 1024x1024", size=size))
     return valid_options

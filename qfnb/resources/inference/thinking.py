@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..._language import tr_noop
+from ..._language import tr, tr_noop
 from ..._text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...wire.catalog import CatalogModel
@@ -37,13 +37,20 @@ def validate_think(options: Mapping[str, Any]) -> Think | None:
     if think is None:
         return None
     if spelling := next((name for name in SPELLINGS if options.get(name) is not None), None):
-        raise InvalidArgumentError(f"think= and {spelling}=: set one of them; think= becomes what the model takes")
+        raise InvalidArgumentError(
+            tr("think= and {spelling}=: set one of them; think= becomes what the model takes", spelling=spelling)
+        )
     is_valid = think in EFFORTS if isinstance(think, str) else isinstance(think, int) and think >= 0
     if not is_valid:
         value = think if isinstance(think, (int, float)) else format_value(think)
         suggestion = did_you_mean(think, EFFORTS, "'{}'") if isinstance(think, str) else ""
         raise InvalidArgumentError(
-            f"think={value}: must be True, False, a number of tokens from 1 or one of {', '.join(EFFORTS)}{suggestion}"
+            tr(
+                "think={value}: must be True, False, a number of tokens from 1 or one of {efforts}{suggestion}",
+                value=value,
+                efforts=", ".join(EFFORTS),
+                suggestion=suggestion,
+            )
         )
     return bool(think) if think == 0 else think
 
@@ -58,7 +65,11 @@ def parse_think(text: str) -> Think:
         return text
     if not is_think_level(text):
         raise InvalidArgumentError(
-            f"--think {text}: must be on, off, a number of tokens or one of {', '.join(EFFORTS)}"
+            tr(
+                "--think {text}: must be on, off, a number of tokens or one of {efforts}",
+                text=text,
+                efforts=", ".join(EFFORTS),
+            )
             + did_you_mean(text, ("on", "off", *EFFORTS))
         )
     return {"on": True, "off": False}[text] if text in {"on", "off"} else int(text)
@@ -96,26 +107,39 @@ def with_thinking(
 def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, Any]:
     ability, efforts = (model.thinking, model.efforts) if model else ("", ())
     if ability == "no":
-        return _send_nothing(f"{name} does not think" if think is not False else "")
+        return _send_nothing(tr("{name} does not think", name=name) if think is not False else "")
     if isinstance(think, str) and efforts:
         return {"reasoning_effort": think}
     if ability == "always":
-        return _send_nothing("" if think is True else f"{name} always thinks, and takes no switch, level or budget")
+        return _send_nothing(
+            "" if think is True else tr("{name} always thinks, and takes no switch, level or budget", name=name)
+        )
     if model is None and not isinstance(think, bool) and not _takes_enable_thinking(name, model):
         warn_once(
-            f"nothing is known about the thinking of {name}: it is switched on, and {format_value(think)} is not sent; "
-            "where it takes reasoning_effort= or thinking_budget=, set that instead of think="
+            tr(
+                "nothing is known about the thinking of {name}: it is switched on, and {think} is not sent; "
+                "if the model takes reasoning_effort= or thinking_budget=, set that instead of think=",
+                name=name,
+                think=format_value(think),
+            )
         )
         think = True
     if _takes_enable_thinking(name, model):
         if isinstance(think, str):
-            warn_once(f"{name} has no levels of thinking: it just thinks; think=2000 would limit it to 2000 tokens")
+            warn_once(
+                tr(
+                    "{name} has no levels of thinking: it just thinks; think=2000 would limit it to 2000 tokens",
+                    name=name,
+                )
+            )
         budget = {"thinking_budget": think} if type(think) is int else {}
         return {"enable_thinking": think is not False, **budget}
     if not isinstance(think, bool):
-        kind = "levels" if isinstance(think, str) else "budget"
-        limit = "max_completion_tokens limits thinking and answer together"
-        warn_once(f"{name} has no {kind} of thinking: it just thinks; {limit}")
+        limit = tr("max_completion_tokens limits thinking and answer together")
+        if isinstance(think, str):
+            warn_once(tr("{name} has no levels of thinking: it just thinks; {limit}", name=name, limit=limit))
+        else:
+            warn_once(tr("{name} has no budget of thinking: it just thinks; {limit}", name=name, limit=limit))
     return {"thinking": {"type": "disabled" if think is False else "enabled"}}
 
 
@@ -128,13 +152,18 @@ def _takes_enable_thinking(name: str, model: CatalogModel | None) -> bool:
 
 def _openai_fields(think: Think, name: str) -> dict[str, Any]:
     if type(think) is int:
-        warn_once(f"{name} is not on Qianfan, where think= is a number of tokens: sending reasoning_effort='medium'")
+        warn_once(
+            tr(
+                "{name} is not on Qianfan, where think= is a number of tokens: sending reasoning_effort='medium'",
+                name=name,
+            )
+        )
     return {"reasoning_effort": think if isinstance(think, str) else "medium" if think else "none"}
 
 
 def _send_nothing(reason: str) -> dict[str, Any]:
     if reason:
-        warn_once(f"{reason}: think= is not sent")
+        warn_once(tr("{reason}: think= is not sent", reason=reason))
     return {}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..._language import tr
 from ..._text import format_value
 from ...errors import InvalidArgumentError, ToolLoopError
 from ...transport import event_loop
@@ -66,8 +67,12 @@ class ToolLoop:
                 return reply
             if len(self.replies) >= self.max_rounds:
                 raise ToolLoopError(
-                    f"the model still calls functions after {self.max_rounds} rounds (max_rounds): "
-                    f"last {reply.tool_calls[0].name}\n.steps of this error has all calls (工具调用轮数已达上限)",
+                    tr(
+                        "the model still calls functions after {n} rounds (max_rounds): last {name}\n.steps of this "
+                        "error has all calls",
+                        n=self.max_rounds,
+                        name=reply.tool_calls[0].name,
+                    ),
                     steps=tuple(self.steps),
                 )
             self.replies += [*reply.earlier, reply]
@@ -148,7 +153,9 @@ def _create_loop(
 ) -> ToolLoop:
     for name, value in {"on_step": on_step, "confirm": confirm}.items():
         if value is not None and not callable(value):
-            raise InvalidArgumentError(f"{name}={format_value(value)}: must be a function, or None for the default")
+            raise InvalidArgumentError(
+                tr("{name}={value}: must be a function, or None for the default", name=name, value=format_value(value))
+            )
     loop = ToolLoop(to_tools(tools), validate_positive("max_rounds", max_rounds))
     loop.on_step, loop.is_allowed = on_step or loop.on_step, confirm or ask_user
     return loop
@@ -162,5 +169,5 @@ def _to_turns(messages: Iterable[Turn] | str) -> Iterable[Turn]:
 
 def _validate(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("stream"):
-        raise InvalidArgumentError("stream: run() returns the final reply; on_step= tells of each call before it")
+        raise InvalidArgumentError(tr("stream: run() returns the final reply; on_step= tells of each call before it"))
     return {name: value for name, value in options.items() if name != "stream"}

@@ -16,6 +16,7 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import to_json
 
+from ..._language import tr
 from ..._text import clip, did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...redact import hide_secrets, redact
@@ -79,7 +80,7 @@ def tool(
         InvalidArgumentError: the time-out is not positive.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise InvalidArgumentError(f"timeout={timeout!r}: must be a positive number of seconds")
+        raise InvalidArgumentError(tr("timeout={timeout!r}: must be a number of seconds above 0", timeout=timeout))
 
     def mark(marked: F) -> F:
         setattr(marked, _OPTIONS, {"name": name, "confirm": confirm, "timeout_s": timeout})
@@ -96,13 +97,15 @@ def to_tools(functions: Any) -> list[Tool]:
     """
     if callable(functions) or isinstance(functions, (Mapping, str, bytes)) or not isinstance(functions, Iterable):
         value = getattr(functions, "__name__", None) or format_value(functions)
-        raise InvalidArgumentError(f"tools={value}: must be a list of functions, e.g. tools=[weather]")
+        raise InvalidArgumentError(tr("tools={value}: must be a list of functions, e.g. tools=[weather]", value=value))
     tools = [function if isinstance(function, Tool) else to_tool(function) for function in functions]
     if not tools:
-        raise InvalidArgumentError("tools is empty: it needs at least one function")
+        raise InvalidArgumentError(tr("tools is empty: it needs at least one function"))
     names = [each.name for each in tools]
     if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidArgumentError(f"tools: two are named {repeated!r}; @qfnb.tool(name=...) renames one")
+        raise InvalidArgumentError(
+            tr("tools: two are named {repeated!r}; @qfnb.tool(name=...) renames one", repeated=repeated)
+        )
     return tools
 
 
@@ -115,12 +118,17 @@ def to_tool(function: Any) -> Tool:
     options = dict(getattr(function, _OPTIONS, {}))
     name = options.pop("name", None) or getattr(function, "__name__", "")
     if not callable(function):
-        hint = "; a described tool cannot be run: pass the function" if isinstance(function, Mapping) else ""
-        raise InvalidArgumentError(f"tools: {format_value(function)} is not a function{hint}")
+        hint = tr("; a described tool cannot be run: pass the function") if isinstance(function, Mapping) else ""
+        raise InvalidArgumentError(
+            tr("tools: {function} is not a function{hint}", function=format_value(function), hint=hint)
+        )
     if not _NAME.fullmatch(name):
         raise InvalidArgumentError(
-            f"tools: {name or format_value(function)!r} is not a name that models take (letters, digits, _ and -): "
-            "name it by @qfnb.tool(name=...)"
+            tr(
+                "tools: {name!r} is not a name that models take (letters, digits, _ and -): name it by "
+                "@qfnb.tool(name=...)",
+                name=name or format_value(function),
+            )
         )
     adapter = _arguments_adapter(function, name)
     document = docstring_parser.parse(inspect.getdoc(function) or "")
@@ -134,11 +142,18 @@ def _arguments_adapter(function: Callable[..., Any], name: str) -> TypeAdapter[A
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        raise InvalidArgumentError(f"tools: {name} has no signature to describe") from None
+        raise InvalidArgumentError(
+            tr("tools: {name} has no signature, so its arguments cannot be described", name=name)
+        ) from None
     for parameter in signature.parameters.values():
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL}:
             raise InvalidArgumentError(
-                f"tools: {name}({parameter}): models pass arguments by name; make {parameter.name!r} a named argument"
+                tr(
+                    "tools: {name}({parameter}): models pass arguments by name; make {argument!r} a named argument",
+                    name=name,
+                    parameter=parameter,
+                    argument=parameter.name,
+                )
             )
 
     def capture(*arguments: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -166,7 +181,9 @@ class _ArgumentsSchema(GenerateJsonSchema):
 
 def _inexpressible(name: str, error: Exception) -> InvalidArgumentError:
     reason = clip(str(error).splitlines()[0], 200)
-    return InvalidArgumentError(f"tools: the arguments of {name} cannot be expressed as JSON Schema: {reason}")
+    return InvalidArgumentError(
+        tr("tools: the arguments of {name} cannot be expressed as JSON Schema: {reason}", name=name, reason=reason)
+    )
 
 
 def _describe(schema: dict[str, Any], document: docstring_parser.Docstring) -> dict[str, Any]:
@@ -226,7 +243,7 @@ async def _run(tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[Tool
 def ask_user(call: ToolCall) -> bool:
     """Return whether the user allows a call, asked by `input()`; False where nobody can be asked."""
     try:
-        answer = input(f"允许调用 / allow {describe_call(call)} ? [y/N] ")
+        answer = input(tr("allow {call}? [y/N] ", call=describe_call(call)))
     except (EOFError, OSError, NotImplementedError):  # no terminal, or a notebook that runs without a user
         return False
     return answer.strip().lower() in {"y", "yes", "是", "好"}

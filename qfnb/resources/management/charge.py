@@ -6,6 +6,7 @@ On the platform these calls cost money; those that create are never repeated aut
 from collections.abc import Mapping
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import charge as wire
 from ...wire.service_v2 import Billing
@@ -113,7 +114,7 @@ class Charge:
         """
         validate_choice("instance_type", instance_type, wire.UNIT_TYPES)
         if (auto_renew_time_unit is None) != (auto_renew_time is None):
-            raise InvalidArgumentError("give auto_renew_time_unit and auto_renew_time together")
+            raise InvalidArgumentError(tr("auto_renew_time_unit and auto_renew_time: set both or neither"))
         return wire.AutoRenew(
             instance_id=instance_id,
             instance_type=instance_type,

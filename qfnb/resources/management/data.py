@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...transport.response import Response
 from ...wire import data_v1 as wire
@@ -72,7 +73,9 @@ class Data(Cleaning, Entities):
         """
         files = [file_url] if isinstance(file_url, str) else list(file_url)
         if not files or not all(files):
-            raise InvalidArgumentError(f"file_url={file_url!r}: give the address of at least one file")
+            raise InvalidArgumentError(
+                tr("file_url={file_url!r}: must hold the address of at least one file", file_url=file_url)
+            )
         return wire.ImportDataset(
             dataset_id=dataset_id, annotated=is_annotated, import_from=int(import_source), files=files
         )
@@ -109,7 +112,7 @@ class Data(Cleaning, Entities):
             InvalidArgumentError: the export goes to your own bucket and its name is missing.
         """
         if int(export_destination_type) == 1 and not storage_id:
-            raise InvalidArgumentError("storage_id: an export to your own bucket needs the bucket's name")
+            raise InvalidArgumentError(tr("storage_id: an export to your own bucket needs the bucket's name"))
         return wire.ExportDataset(
             dataset_id=dataset_id,
             export_type=1 if is_export_with_annotation else 2,
@@ -158,14 +161,30 @@ class Data(Cleaning, Entities):
 def _validate_types(data: int, project: int, template: int) -> None:
     validate_choice("template_type", template, wire.TEMPLATES)
     if template // 100 != project:
-        raise InvalidArgumentError(f"project_type={project}: template {template} belongs to {template // 100}")
+        raise InvalidArgumentError(
+            tr(
+                "project_type={project}: template {template} belongs to {expected}",
+                project=project,
+                template=template,
+                expected=template // 100,
+            )
+        )
     expected = wire.PICTURE_DATA if project == wire.PICTURE_PROJECT else wire.TEXT_DATA
     if data != expected:
-        raise InvalidArgumentError(f"data_set_type={data}: project {project} takes {expected}")
+        raise InvalidArgumentError(
+            tr(
+                "data_set_type={data}: project {project} takes {expected}",
+                data=data,
+                project=project,
+                expected=expected,
+            )
+        )
 
 
 def _own_bucket(bucket: str | None, path: str | None) -> dict[str, str]:
     if not bucket or not path:
         missing = "storage_path" if bucket else "storage_id"
-        raise InvalidArgumentError(f"{missing}: a dataset in your own bucket needs bucket and folder")
+        raise InvalidArgumentError(
+            tr("{missing}: a dataset in your own bucket needs bucket and folder", missing=missing)
+        )
     return {"storage_id": bucket, "raw_storage_path": path if path.endswith("/") else f"{path}/"}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import cleaning as wire, data_v1
 from ..validation import validate_choice, validate_range
@@ -146,7 +147,7 @@ class Entities:
             InvalidArgumentError: neither or both of content and labels are given.
         """
         if bool(content) == bool(labels):
-            raise InvalidArgumentError("content, labels: give one of them")
+            raise InvalidArgumentError(tr("content, labels: one of them is needed"))
         return data_v1.AnnotateEntity(
             id=entity_id,
             dataset_id=dataset_id,
@@ -184,7 +185,9 @@ class Entities:
             InvalidArgumentError: the page is too large, or a time is not a pair.
         """
         if not 1 <= page_size <= data_v1.MAX_ENTITIES:
-            raise InvalidArgumentError(f"page_size={page_size}: a page has 1 to {data_v1.MAX_ENTITIES} rows")
+            raise InvalidArgumentError(
+                tr("page_size={page_size}: must be 1 to {limit}", page_size=page_size, limit=data_v1.MAX_ENTITIES)
+            )
         return data_v1.ListEntities(
             dataset_id=dataset_id,
             offset=offset,
@@ -198,5 +201,5 @@ class Entities:
 
 def _validate_time_range(name: str, times: Sequence[float] | None) -> list[float] | None:
     if times and len(times) != 2:
-        raise InvalidArgumentError(f"{name}={list(times)}: must be two times, from and to")
+        raise InvalidArgumentError(tr("{name}={times}: must be two times, from and to", name=name, times=list(times)))
     return list(times) if times else None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import data_v2 as wire
 from ..validation import validate_choice
@@ -117,5 +118,5 @@ class DataV2:
 def _validate_folder(storage_type: str, path: str | None) -> str | None:
     validate_choice("storage_type", storage_type, (wire.PLATFORM, wire.BOS))
     if storage_type == wire.BOS and not path:
-        raise InvalidArgumentError("storage_path: your own bucket needs a folder, bos:/bucket/folder/")
+        raise InvalidArgumentError(tr("storage_path: your own bucket needs a folder, bos:/bucket/folder/"))
     return path if not path or path.endswith("/") else f"{path}/"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import evaluation_v1 as wire, evaluation_v2 as v2
 from ..validation import list_or_none, validate_choice, validate_record
@@ -46,7 +47,7 @@ class EvaluationTasks:
             InvalidArgumentError: there is no version, or the config lacks a field that its mode needs.
         """
         if not version_info:
-            raise InvalidArgumentError("version_info=[]: must name at least one model version")
+            raise InvalidArgumentError(tr("version_info=[]: must name at least one model version"))
         versions = [validate_record("version_info", wire.EvaluatedVersion, row) for row in version_info]
         machine = validate_record("compute_resource_conf", wire.ComputeResource, compute_resource_conf or {})
         return wire.CreateTask(
@@ -105,9 +106,9 @@ class EvaluationTasks:
         part = validate_choice("export_range", export_range, (wire.TOTAL, wire.PART))
         fields = export_field or wire.EXPORT_CONTENT
         if target == wire.STORAGE and not bos_bucket_id:
-            raise InvalidArgumentError("bos_bucket_id is missing: must name the bucket to export to")
+            raise InvalidArgumentError(tr("bos_bucket_id is missing: name the bucket to export to"))
         if part == wire.PART and not result_ids:
-            raise InvalidArgumentError("result_ids is missing: must list the rows to export")
+            raise InvalidArgumentError(tr("result_ids is missing: list the rows to export"))
         return wire.CreateExport(
             id=eval_id,
             export_type=target,
@@ -261,11 +262,15 @@ def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
     modes = [validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
     if wire.RULE in modes:
         if not standard.score_modes:
-            raise InvalidArgumentError(f"scoreModes is missing: rule takes {', '.join(wire.SCORE_MODES)}")
+            raise InvalidArgumentError(
+                tr("scoreModes is missing: rule takes {modes}", modes=", ".join(wire.SCORE_MODES))
+            )
         for word in standard.score_modes:
             validate_choice("scoreModes", word, wire.SCORE_MODES)
     if wire.MANUAL in modes and not standard.evaluation_dimension:
-        raise InvalidArgumentError("evaluationDimension is missing: name what people judge, [{'dimension': '满意度'}]")
+        raise InvalidArgumentError(
+            tr("evaluationDimension is missing: name what people judge, e.g. [{'dimension': 'helpfulness'}]")
+        )
     if wire.MODEL in modes and (standard.app_id is None or standard.prompt is None):
-        raise InvalidArgumentError("appId or prompt is missing: the judge model needs both")
+        raise InvalidArgumentError(tr("appId or prompt is missing: a judge model needs both"))
     return standard

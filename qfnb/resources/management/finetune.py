@@ -6,6 +6,7 @@ In v2 a job is a folder of runs and a task is one run; v1 uses the two words the
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v1 as wire_v1, finetune_v2 as wire
 from ..validation import dict_or_none, validate_record
@@ -28,7 +29,7 @@ class FineTune:
             description: a note for people.
         """
         if not name:
-            raise InvalidArgumentError("create_task: name is empty; 任务名称不能为空 / a task needs a name")
+            raise InvalidArgumentError(tr("create_task: name is empty: write the name of the task"))
         return wire_v1.CreateTask(
             name=name, base_train_type=base_train_type, train_type=train_type, description=description
         )
@@ -120,12 +121,9 @@ class FineTune:
                 InvalidArgumentError: there is no data, or a value is out of range.
             """
             if (dataset_config is None) == (not datasets):
-                raise InvalidArgumentError(
-                    "create_task: give datasets=['ds-...'] or dataset_config={...}, one of them "
-                    "(datasets 与 dataset_config 二选一)"
-                )
+                raise InvalidArgumentError(tr("create_task: pass either datasets=['ds-...'] or dataset_config={...}"))
             if increment_checkpoint_step is not None and increment_task_id is None:
-                raise InvalidArgumentError("create_task: increment_checkpoint_step needs increment_task_id")
+                raise InvalidArgumentError(tr("create_task: increment_checkpoint_step needs increment_task_id"))
             data_source = dataset_config or {
                 "versions": [{"versionId": dataset} for dataset in datasets],
                 "splitRatio": split_ratio,

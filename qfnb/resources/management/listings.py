@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from ... import connect
+from ..._language import tr
 from ..._text import replace_surrogates
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...transport import model_list
@@ -130,7 +131,7 @@ def newest_rows(fetch_page: Callable[[str | None, int], Response[Any]], list_fie
             return
         if page_info.next_marker in markers:
             raise UnexpectedContent(
-                f"the platform's list goes round in circles at {page_info.next_marker!r} (分页循环)"
+                tr("the platform's list goes round in circles at {next_marker!r}", next_marker=page_info.next_marker)
             )
         markers.append(page_info.next_marker)
 
@@ -191,14 +192,20 @@ async def _list_models(
     """
     kinds = get_args(catalog.ModelKind)
     if kind is not None and kind not in kinds:
-        raise InvalidArgumentError(f"kind={kind!r}: must be one of {', '.join(kinds)}, or None for all")
+        raise InvalidArgumentError(
+            tr("kind={kind!r}: must be one of {kinds}, or None for all", kind=kind, kinds=", ".join(kinds))
+        )
     rows = catalog.load_models()
     if refresh:
         try:
             rows = await model_list.fetch_models(await connect.aclient())
         except QianfanError as error:
             warnings.warn(
-                f"the platform's list of models cannot be read, the table of {catalog.TABLE_DATE} holds: {error}",
+                tr(
+                    "the platform's list of models cannot be read, the table of {date} is used: {error}",
+                    date=catalog.TABLE_DATE,
+                    error=error,
+                ),
                 stacklevel=2,
             )
     elif connect.platform_info().name == "qianfan":

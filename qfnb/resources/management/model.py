@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import model_v1 as wire
 from ..validation import list_or_none, validate_choice, validate_record
@@ -37,7 +38,7 @@ class Model(EvaluationTasks):
             InvalidArgumentError: an id is missing.
         """
         if not is_new and model_id is None:
-            raise InvalidArgumentError("publish: is_new=False needs model_id, the model that gets a version")
+            raise InvalidArgumentError(tr("publish: is_new=False needs model_id, the model that gets the new version"))
         return wire.PublishModel(
             is_new_model=is_new,
             version_meta=validate_record("version_meta", wire.VersionMeta, version_meta),
@@ -132,5 +133,5 @@ def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:
 def _validate_ids(ids: Sequence[int | str], name: str) -> list[int | str]:
     """Return the ids as a list; a single text is rejected, it would be split into letters."""
     if isinstance(ids, str) or not ids:
-        raise InvalidArgumentError(f"{name}={ids!r}: must be a list of at least one id (至少一个 ID 的列表)")
+        raise InvalidArgumentError(tr("{name}={ids!r}: must be a list of at least one id", name=name, ids=ids))
     return [*ids]

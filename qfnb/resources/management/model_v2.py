@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import model_v1, model_v2 as wire
 from ..validation import list_or_none, validate_choice, validate_record
@@ -59,7 +60,7 @@ class ModelV2:
     ) -> wire.ModelSetRef:
         """Return a set by its id or its name; `modelIds[0]` is the newest version."""
         if not model_set_id and not model_set_name:
-            raise InvalidArgumentError("describe_model_set: give model_set_id or model_set_name")
+            raise InvalidArgumentError(tr("describe_model_set: pass model_set_id or model_set_name"))
         name = None if model_set_id else model_set_name
         return wire.ModelSetRef(model_set_id=model_set_id or None, model_set_name=name)
 
@@ -89,9 +90,13 @@ class ModelV2:
         """
         source_meta = {model_v1.TRAINED: train_meta, model_v1.IMPORTED: import_meta}
         if source_type not in source_meta:
-            raise InvalidArgumentError(f"source_type={source_type!r}; must be Train or Import")
+            raise InvalidArgumentError(
+                tr("source_type={source_type!r}: must be Train or Import", source_type=source_type)
+            )
         if not source_meta[source_type]:
-            raise InvalidArgumentError(f"source_type={source_type!r} needs {source_type.lower()}_meta")
+            raise InvalidArgumentError(
+                tr("source_type={source_type!r} needs {name}_meta", source_type=source_type, name=source_type.lower())
+            )
         is_training = source_type == model_v1.TRAINED
         values = {
             "model_set_id": model_set_id,
@@ -111,7 +116,7 @@ class ModelV2:
         """
         path = Path(file)
         if path.suffix != ".py" or not path.is_file() or path.stat().st_size >= MAX_TEMPLATE_BYTES:
-            raise InvalidArgumentError(f"{path}: a chat template is a .py file of less than 1 MB")
+            raise InvalidArgumentError(tr("{path}: a chat template is a .py file of less than 1 MB", path=path))
         return wire.CreateConf(custom_spec_file=path.read_text(encoding="utf-8"))
 
     @operation(wire.SYSTEM_CONF)

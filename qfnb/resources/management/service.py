@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire import service_v1 as wire_v1, service_v2 as wire
 from ..console.consts import DeployPoolType, ServiceType
@@ -186,7 +187,7 @@ class Service:
             """
             start, end = _format_time(start_time, "start_time"), _format_time(end_time, "end_time")
             if end < start:
-                raise InvalidArgumentError(f"end_time={end!r} is before start_time={start!r}")
+                raise InvalidArgumentError(tr("end_time={end!r} is before start_time={start!r}", end=end, start=start))
             return wire.MetricQuery(
                 start_time=start, end_time=end, service_id=_to_list(service_id), app_id=_to_list(app_id)
             )
@@ -238,4 +239,6 @@ def _format_time(value: str | datetime, name: str) -> str:
     try:
         return datetime.strptime(value, wire.TIME).strftime(wire.TIME)  # noqa: DTZ007 - the Z says UTC
     except ValueError:
-        raise InvalidArgumentError(f"{name}={value!r}: must be a time like 2025-03-30T16:00:00Z") from None
+        raise InvalidArgumentError(
+            tr("{name}={value!r}: must be a time like 2025-03-30T16:00:00Z", name=name, value=value)
+        ) from None

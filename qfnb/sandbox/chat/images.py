@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..._text import count_tokens
-from ...wire import inference
+from ...wire import image_rules, inference
 from ..http.call import Call, Stream, emulates
 from ..state.world import World
 from . import pictures
@@ -25,7 +25,7 @@ from .conversion import build_v1_answer, tool_reply, unknown_model
 from .served_models import require_preset
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
-_OLDER_RULES = inference.ImageRules(1024, 4)
+_OLDER_RULES = image_rules.ImageRules(1024, 4)
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 
 
@@ -50,7 +50,7 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, A
     is_own_path = row.id.startswith("musesteamer") == (call.endpoint is inference.MUSESTEAMER_IMAGE_V2)
     if call.world.modes.strict and not is_own_path:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
-    rules = inference.IMAGE_RULES.get(row.id, _OLDER_RULES)
+    rules = image_rules.IMAGE_RULES.get(row.id, _OLDER_RULES)
     _validate_prompt(call, body.prompt, rules.max_chars)
     size, match = body.size or "1024x1024", re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
     if rules.sizes:
@@ -70,7 +70,7 @@ async def edit(call: Call, body: inference.ImageEditRequest) -> dict[str, Any]:
     from ..engines import editing  # noqa: PLC0415 - Pillow
 
     require_preset(call, "image2image", body.model)
-    _validate_prompt(call, body.prompt, inference.IMAGE_RULES["qwen-image-edit"].max_chars)
+    _validate_prompt(call, body.prompt, image_rules.IMAGE_RULES["qwen-image-edit"].max_chars)
     references = pictures.read_references(call, body.image)
     seed = (body.model_extra or {}).get("seed")
     seed = seed if isinstance(seed, int) else 0

@@ -69,8 +69,8 @@ def test_each_row_may_have_its_own_options(scripted):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "either messages_list or body_list"),
-        ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "either messages_list or body_list"),
+        ({}, "only one of them"),
+        ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "only one of them"),
         ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
         ({"body_list": [{"messages": SAY, "stream": True}]}, "stream=True"),
         ({"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": "9"}]}, r"body_list\[1\]: temperature='9'"),
@@ -142,7 +142,7 @@ def test_other_models_have_frames_too(sandbox):
         (b"abc", r"messages_list=b'abc': must be a list"),
         ({"a": 1}, r"messages_list=\{'a': 1\}: must be a list"),
         (5, r"messages_list=5: must be a list"),
-        ([5], r"items\[0\]: messages=5: must be a text, a Messages or a list of turns"),
+        ([5], r"items\[0\]: messages=5: must be a string, a Messages or a list of turns"),
         (["x", None], r"items\[1\]: messages=None: must be"),
         ([b"x"], r"items\[0\]: messages=b'x': must be"),
         ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*a list of turns"),

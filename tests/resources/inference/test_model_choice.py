@@ -67,7 +67,7 @@ def test_a_retired_name_goes_to_what_replaces_it_and_that_is_said_once(scripted,
             ChatCompletion(model=name).do("x")
     assert catalog.find_model("chat", sent_model(server)).is_living
     assert [record.message for record in caplog.records if name in record.message] == [
-        f"{name} ended {catalog.find_model('chat', name).ended}; asking {sent_model(server)}"
+        f"{name} ended {catalog.find_model('chat', name).ended}; asking {sent_model(server)} instead"
     ]
 
 
@@ -81,7 +81,7 @@ def test_a_retired_name_is_refused_on_request(scripted, monkeypatch):
 
 def test_an_unknown_name_is_tried_and_a_refusal_names_living_models(scripted):
     server = scripted([http_answer(UNKNOWN, status="401 Unauthorized")])
-    with pytest.raises(errors.APIError, match=r"living models: ernie-4\.5-turbo-128k"):
+    with pytest.raises(errors.APIError, match=r"models that are served: ernie-4\.5-turbo-128k"):
         ChatCompletion(model="ernie-4.5-turbo-129k").do("x")
     assert sent_model(server) == "ernie-4.5-turbo-129k"
 

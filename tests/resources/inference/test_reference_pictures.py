@@ -57,8 +57,8 @@ def test_paths_bytes_data_urls_and_addresses_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("pictures", "message"),
     [
-        ([], "0 are given, 1 to 3"),
-        ([picture()] * 4, "4 are given, 1 to 3"),
+        ([], "there are 0, and 1 to 3"),
+        ([picture()] * 4, "there are 4, and 1 to 3"),
         (5, "pictures='5': must be a path, an address or bytes"),
         (b"<svg/>", r"pictures\[0\] is not a picture file"),
         ("nowhere.png", r"pictures\[0\]='nowhere.png' cannot be read: No such file"),

@@ -73,9 +73,9 @@ def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, messa
 @pytest.mark.parametrize(
     ("model", "arguments", "message"),
     [
-        (None, dict(prompt="x" * 801), "prompt has 801 characters: qwen-image takes 800 by its page"),
-        (None, dict(prompt="猫", size="100x600"), "each side has 512 to 2048 pixels"),
-        (None, dict(prompt="猫", style="Base"), "style: not on the page of qwen-image"),
+        (None, dict(prompt="x" * 801), "prompt has 801 characters: qwen-image takes 800"),
+        (None, dict(prompt="猫", size="100x600"), "takes 512 to 2048 pixels for each side"),
+        (None, dict(prompt="猫", style="Base"), "style: qwen-image has no such option"),
         (
             "musesteamer-air-image",
             dict(prompt="猫", size="512x512"),
@@ -183,7 +183,7 @@ def test_an_edit_without_a_text_or_with_no_picture_is_refused(scripted):
 def test_more_pictures_than_a_page_allows_are_no_swarm_of_calls(scripted, count):
     server = scripted([answer()])
     with pytest.raises(
-        errors.InvalidArgumentError, match=rf"n={count}: qwen-image draws 1 a call.*4 at most.*batch_do"
+        errors.InvalidArgumentError, match=rf"n={count}: one call of qwen-image draws 1.*4 at most.*batch_do"
     ):
         Text2Image().do("猫", n=count)
     assert not server.requests

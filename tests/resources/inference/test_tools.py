@@ -365,7 +365,7 @@ def test_the_decorator_leaves_the_function_as_it_was():
 
 @pytest.mark.parametrize("timeout", [0, -1, True, "5", float("nan")])
 def test_a_wrong_timeout_is_refused(timeout):
-    with pytest.raises(errors.InvalidArgumentError, match="positive number of seconds"):
+    with pytest.raises(errors.InvalidArgumentError, match="number of seconds above 0"):
         qfnb.tool(timeout=timeout)
 
 

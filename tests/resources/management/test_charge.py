@@ -17,7 +17,7 @@ POSTPAID = {"paymentTiming": "Postpaid"}
         (lambda: Charge.purchase_service_resource("svco-1", POSTPAID, True), "replicas=True"),
         (lambda: Charge.resize_service_resource_count("a1", 1.5), "count=1.5"),
         (lambda: Charge.create_auto_renew_rules("a1", "Unit"), "ComputingUnit, TPM"),
-        (lambda: Charge.create_auto_renew_rules("a1", "TPM", "Month"), "together"),
+        (lambda: Charge.create_auto_renew_rules("a1", "TPM", "Month"), "set both or neither"),
     ],
     ids=range(7),
 )

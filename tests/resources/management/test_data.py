@@ -119,7 +119,7 @@ def test_calls_have_an_async_form(sandbox):
         (lambda: Data.create_dataset_export_task("ds-1", 1), "storage_id"),
         (lambda: Data.list_all_entity_in_dataset("ds-1", page_size=31), "page_size=31"),
         (lambda: Data.list_all_entity_in_dataset("ds-1", import_time_closure=[1]), "two times"),
-        (lambda: Data.annotate_an_entity("e", "ds-1"), "give one of them"),
+        (lambda: Data.annotate_an_entity("e", "ds-1"), "one of them is needed"),
         (lambda: Data.create_dataset_etl_task("x", 1, 2, {"wash": []}), "wash.*clean, filter"),
         (lambda: Data.create_dataset_augmenting_task("x", 1, 2, "a", 1, 11, 5, 0.5), "num_seed_fewshot=11"),
         (lambda: Data.create_dataset_augmenting_task("x", 1, 2, "a", 1, 1, 5, 1.5), "similarity_threshold"),

@@ -63,7 +63,7 @@ def test_the_platform_is_asked_on_request(scripted, tmp_path, monkeypatch):
 )
 def test_an_answer_that_is_no_list_is_a_warning_and_the_table_holds(scripted, answer, reason):
     scripted([answer])
-    with pytest.warns(UserWarning, match="the table of 2026-09-22 holds") as caught:
+    with pytest.warns(UserWarning, match="the table of 2026-09-22 is used") as caught:
         frame = qfnb.models(refresh=True)
     assert reason in str(caught[0].message)
     assert "ernie-5.1" in set(frame["id"])
