@@ -47,6 +47,16 @@ def _clean_settings() -> Iterator[None]:
     catalog.use_models(None)
 
 
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    """Messages are in Chinese during the test."""
+    from qfnb import config  # noqa: PLC0415
+
+    config.get_config().lang = "zh"
+    yield
+    config.get_config().lang = None
+
+
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Tell nbval what not to compare: pictures depend on the fonts of a machine."""
     if getattr(collector, "skip_compare", None) is not None:

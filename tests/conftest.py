@@ -111,11 +111,3 @@ async def _close_servers(servers: list[asyncio.Server]) -> None:
 async def _pass_turns() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
-
-
-@pytest.fixture
-def chinese() -> Iterator[None]:
-    """Messages are in Chinese during the test."""
-    config.get_config().lang = "zh"
-    yield
-    config.get_config().lang = None

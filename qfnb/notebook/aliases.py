@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .._language import tr
 from ..config import state_dir
 from ..errors import InvalidArgumentError
 
@@ -31,12 +32,12 @@ def run_command(words: list[str]) -> dict[str, str]:
     aliases = load()
     if words:
         if "," in words[0]:
-            raise InvalidArgumentError(f"alias {words[0]!r}: a name has no comma")
+            raise InvalidArgumentError(tr("alias {words!r}: a name has no comma", words=words[0]))
         aliases[words[0]] = words[1]
         try:
             _path().write_text(json.dumps(aliases, ensure_ascii=False, indent=2), encoding="utf-8")
         except OSError as error:
-            raise InvalidArgumentError(f"the alias cannot be saved: {error.strerror}") from None
+            raise InvalidArgumentError(tr("the alias cannot be saved: {reason}", reason=error.strerror)) from None
     return aliases
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._language import tr
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.response_format import (
@@ -53,7 +54,9 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     if name.startswith("pydantic:"):
         return _schema_format(name, variables)
     if name not in FORMATS:
-        raise InvalidArgumentError(f"-f {name}: it is one of {', '.join(FORMATS)} or pydantic:NAME")
+        raise InvalidArgumentError(
+            tr("-f {name}: must be one of {formats} or pydantic:NAME", name=name, formats=", ".join(FORMATS))
+        )
     return FORMATS[name]
 
 
@@ -93,21 +96,28 @@ def _parse_csv(text: str) -> Any:
 
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) < 2 or "," not in lines[0]:
-        raise ValueError("the answer holds no table")
+        raise ValueError(tr("the answer contains no table"))
     try:
         return pd.read_csv(io.StringIO(text))
     except pd.errors.ParserError as error:
-        raise ValueError(f"the table cannot be parsed: {error}") from None
+        raise ValueError(tr("the table cannot be parsed: {error}", error=error)) from None
 
 
 def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
     """Return the format of `pydantic:NAME`: a class of the notebook, or a variable that holds a JSON Schema."""
     variable = name.partition(":")[2]
     if not variable:
-        raise InvalidArgumentError(f"-f {name} needs the name of a class in the notebook, e.g. -f pydantic:Book")
+        raise InvalidArgumentError(
+            tr("-f {name} needs the name of a class in the notebook, e.g. -f pydantic:Book", name=name)
+        )
     if variable not in variables:
         raise InvalidArgumentError(
-            f"-f {name}: the notebook has no variable {variable!r}{did_you_mean(variable, variables)}"
+            tr(
+                "-f {name}: the notebook has no variable {variable!r}{hint}",
+                name=name,
+                variable=variable,
+                hint=did_you_mean(variable, variables),
+            )
         )
     response_format = parse_response_format(variables[variable])
     parse = response_format.parse

@@ -6,7 +6,7 @@ from argparse import Namespace
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect, doctor
-from .._language import tr, trn
+from .._language import tr, tr_noop, trn
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
 from .parser import Parser, document_magic
@@ -15,16 +15,23 @@ VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor")
 
 PARSER = Parser(
     "%qfauth",
-    "Show or set keys and default models. Verbs: show (default), set, model, sandbox, reset, forget, doctor.",
-    "  %qfauth\n  %qfauth set          (asks for an API key, hidden)\n"
-    "  %qfauth set --keep   (and puts it into the system's keyring)\n  %qfauth forget       (deletes it there)\n"
-    "  %qfauth set --iam    (asks for an IAM pair, hidden)\n  %qfauth sandbox      (use the local sandbox)\n"
-    "  %qfauth model NAME   (the default model of NAME's kind: chat, images, embedding or rerank)\n"
-    "  %qfauth reset        (forget what was typed in)\n"
-    "  %qfauth doctor       (versions, keys, platform, without secrets, and what is wrong)",
+    tr_noop("Show or set keys and default models. Verbs: {verbs}."),
+    tr_noop(
+        "  %qfauth\n  %qfauth set          (asks for an API key, hidden)\n"
+        "  %qfauth set --keep   (and puts it into the system's keyring)\n"
+        "  %qfauth forget       (deletes it there)\n"
+        "  %qfauth set --iam    (asks for an IAM pair, hidden)\n"
+        "  %qfauth sandbox      (use the local sandbox)\n"
+        "  %qfauth model NAME   (the default model of NAME's kind: chat, images, embedding or rerank)\n"
+        "  %qfauth reset        (forget what was typed in)\n"
+        "  %qfauth doctor       (versions, keys, platform, without secrets, and what is wrong)"
+    ),
+    verbs=", ".join(VERBS),
 )
-PARSER.add_argument("--iam", action="store_true", help="an IAM pair instead of an API key")
-PARSER.add_argument("--keep", action="store_true", help="put the key into the system's keyring, for other kernels too")
+PARSER.add_argument("--iam", action="store_true", help=tr_noop("an IAM pair instead of an API key"))
+PARSER.add_argument(
+    "--keep", action="store_true", help=tr_noop("put the key into the system's keyring, for other kernels too")
+)
 
 
 @magics_class
@@ -42,7 +49,7 @@ class AuthMagics(Magics):
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
         if (verb or "show") not in VERBS or (unexpected and verb != "model"):
-            PARSER.error(f"{line.strip()!r} is not understood: use {', '.join(VERBS)}")
+            PARSER.error(tr("{words!r} is not understood: use {verbs}", words=line.strip(), verbs=", ".join(VERBS)))
         if verb == "doctor":
             print(doctor.report(doctor.examine()))  # noqa: T201 - what was asked for
             return
@@ -98,7 +105,9 @@ def _set_model(name: str) -> None:
 
     row = catalog.find_model(None, name)
     if len(name.split()) > 1 or (row and row.kind not in DEFAULT_SETTINGS):
-        PARSER.error(f"model {name!r}: one name of a model for chat, images, embedding or rerank")
+        PARSER.error(
+            tr("model {name!r}: must be the name of one model for chat, images, embedding or rerank", name=name)
+        )
     setattr(config.get_config(), DEFAULT_SETTINGS[row.kind if row else "chat"], name)
 
 

@@ -45,7 +45,7 @@ class BatchMagics(VerbMagics):
         verb, options, target = self.parse(line)
         if cell is not None and not options.help:
             if verb != "start":
-                PARSER.error(f"a cell only starts a batch; write %qfbatch {verb} on a line")
+                PARSER.error(tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb))
             options.prompt = _cell_prompt(options, cell)
         return self.run_verb(verb, options, target)
 
@@ -104,7 +104,7 @@ class BatchMagics(VerbMagics):
 
         job = self._find_batch(target)
         if job is None and not target:
-            PARSER.error("resume needs a batch's name; `%qfbatch list` shows them")
+            PARSER.error(tr("resume needs a batch's name: `%qfbatch list` shows them"))
         budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
         if job is None or (job.progress.is_finished and any(budget is not None for budget in budgets.values())):
             batch_name = job.progress.name if job else target
@@ -124,7 +124,7 @@ class BatchMagics(VerbMagics):
         from ..batching.journal_store import delete_journal  # noqa: PLC0415
 
         if not target:
-            PARSER.error("delete needs a batch's name; `%qfbatch list` shows them")
+            PARSER.error(tr("delete needs a batch's name: `%qfbatch list` shows them"))
         delete_journal(target)
 
     def _show_panel(self, options: Namespace, job: BackgroundBatch, notice: str = "") -> None:
@@ -138,15 +138,17 @@ class BatchMagics(VerbMagics):
         from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
 
         if not target:
-            PARSER.error("which rows? %qfbatch DATA --prompt ...: a variable or a path (请给出数据)")
+            PARSER.error(tr("which rows? %qfbatch DATA --prompt ...: DATA is a variable or a path"))
         namespace = user_variables(self.shell)
         if target not in namespace:
             if Path(target).suffix.lower() in DATA_SUFFIXES:
                 return Path(target)
             hint = did_you_mean(target, [name for name in namespace if not name.startswith("_")])
-            raise InvalidArgumentError(f"{target!r} is neither a variable nor a file{hint} (没有此变量或文件)")
+            raise InvalidArgumentError(
+                tr("{target!r} is neither a variable nor a file{hint}", target=target, hint=hint)
+            )
         if isinstance(namespace[target], BackgroundBatch):
-            PARSER.error(f"{target} is a batch: %qfbatch show {target}")
+            PARSER.error(tr("{target} is a batch: %qfbatch show {target}", target=target))
         return namespace[target]
 
     def _batch_options(self, options: Namespace) -> dict[str, Any]:
@@ -164,7 +166,9 @@ class BatchMagics(VerbMagics):
 
     def _format_option(self, name: str) -> dict[str, Any]:
         if name not in FORMATS and not name.startswith("pydantic:"):
-            PARSER.error(f"-f {name}: a batch takes {', '.join(FORMATS)} or pydantic:NAME")
+            PARSER.error(
+                tr("-f {name}: a batch takes {formats} or pydantic:NAME", name=name, formats=", ".join(FORMATS))
+            )
         response_format = find_format(name, user_variables(self.shell)).response_format
         return {} if response_format is None else {"response_format": response_format}
 
@@ -200,7 +204,10 @@ class BatchMagics(VerbMagics):
         if job is None:
             name = f" {target!r}" if target else ""
             raise InvalidArgumentError(
-                f"this kernel has no batch{name} (没有此批次): `%qfbatch list` shows all, `resume NAME` continues one"
+                tr(
+                    "this kernel has no batch{name}: `%qfbatch list` shows all, `%qfbatch resume NAME` continues one",
+                    name=name,
+                )
             )
         return job
 
@@ -208,24 +215,24 @@ class BatchMagics(VerbMagics):
 def _cell_prompt(options: Namespace, cell: str) -> str:
     """Return the cell's text as the prompt."""
     if options.prompt is not None:
-        PARSER.error("--prompt, and a cell: the cell is the prompt (二者只能用一个)")
+        PARSER.error(tr("--prompt cannot be used in a cell: the cell is the prompt"))
     if not cell.strip():
-        PARSER.error("the cell is empty: write the prompt below the first line (请在单元格中写下模板)")
+        PARSER.error(tr("the cell is empty: write the prompt below the first line"))
     return cell.removesuffix("\n")
 
 
 def _resume_hint(job: BackgroundBatch) -> str:
     """Return how to resume a batch that has a journal."""
     name = job.progress.name
-    return f"; 继续 continue: `%qfbatch resume {name}`" if name else ""
+    return tr("; to go on: `%qfbatch resume {name}`", name=name) if name else ""
 
 
 def _interrupt_message(job: BackgroundBatch) -> str:
     """Return the message after an interrupt of the wait."""
     progress = job.progress
     if progress.mode == "offline":
-        return "平台上的任务继续 / the job on the platform continues; `%qfbatch cancel` ends it"
-    return f"已取消，完成的行已保留 / cancelled; finished rows are kept{_resume_hint(job)}"
+        return tr("the job on the platform continues; `%qfbatch cancel` ends it")
+    return tr("cancelled; finished rows are kept{hint}", hint=_resume_hint(job))
 
 
 async def _wait_until_finished(job: BackgroundBatch) -> None:

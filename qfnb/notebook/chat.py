@@ -28,32 +28,38 @@ if TYPE_CHECKING:
 
 PARSER = Parser(
     "%%qfchat",
-    "Ask a chat model, or several at once. The cell's text is the prompt, exactly as it is written.",
-    "  %%qfchat -m ernie-5.1 --session tour\n  推荐三个杭州的景点\n\n"
-    "  %%qfchat -m ernie-4.5-turbo-128k,ernie-5.1        (side by side)\n  一句话解释量子纠缠\n\n"
-    "  %%qfchat -f df -o reply        (reply.parsed is a DataFrame)\n  列出中国四大名著和作者\n\n"
-    "  %%qfchat --think high --tools weather,search   (functions of the notebook)\n  明天去杭州要带伞吗\n\n"
-    "  %%qfchat --image photo.png -m ernie-4.5-turbo-vl\n  图里有什么\n\n"
-    "  reply = %qfchat 你好\n"
-    f"  %qfchat VERB, one of: {', '.join(VERBS.values())}, alias NAME MODEL\n"
-    "  %qfchat --explain                               (the last exception of the notebook)",
+    tr_noop("Ask a chat model, or several at once. The cell's text is the prompt, exactly as it is written."),
+    tr_noop(
+        "  %%qfchat -m ernie-5.1 --session tour\n  Recommend three sights in Hangzhou\n\n"
+        "  %%qfchat -m ernie-4.5-turbo-128k,ernie-5.1        (side by side)\n"
+        "  Explain quantum entanglement in one sentence\n\n"
+        "  %%qfchat -f df -o reply        (reply.parsed is a DataFrame)\n"
+        "  The four classic Chinese novels and their authors\n\n"
+        "  %%qfchat --think high --tools weather,search   (functions of the notebook)\n"
+        "  Do I need an umbrella in Hangzhou tomorrow?\n\n"
+        "  %%qfchat --image photo.png -m ernie-4.5-turbo-vl\n  What is in the picture?\n\n"
+        "  reply = %qfchat Hello\n"
+        "  %qfchat VERB, one of: {verbs}, alias NAME MODEL\n"
+        "  %qfchat --explain                               (the last exception of the notebook)"
+    ),
+    verbs=", ".join(VERBS.values()),
 )
 PARSER.add_option(
     "-m",
     "--model",
     metavar="NAME[,NAME...]",
-    help="a model, or several; default: the default chat model",
+    help=tr_noop("one model, or several; default: the default chat model"),
     complete=tab_completion.chat_models,
 )
 PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
-    help="a service of your own, or a variable that holds one",
+    help=tr_noop("a service of your own, or a variable that holds one"),
     complete=tab_completion.endpoints,
 )
-PARSER.add_option("-s", "--system", metavar="TEXT", help="the model's persona")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="0 to 2, by model", keyword="temperature")
+PARSER.add_option("-s", "--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is"))
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help=tr_noop("0 to 2"), keyword="temperature")
 PARSER.add_option(
     "-f",
     "--format",
@@ -62,28 +68,33 @@ PARSER.add_option(
     help=f"{', '.join(FORMATS)}, pydantic:NAME",
     complete=lambda _: [*FORMATS, "pydantic:"],
 )
-PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply (or replies) in a variable")
+PARSER.add_option(
+    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply (or replies) in a variable")
+)
 PARSER.add_think_option()
 PARSER.add_option(
     "--tools",
     metavar="NAME[,NAME...]",
-    help="functions of the notebook that the model may call",
+    help=tr_noop("functions of the notebook that the model may call"),
     complete=lambda magics: [name for name, value in user_variables(magics.shell).items() if inspect.isroutine(value)],
 )
 PARSER.add_option(
-    "--session", metavar="NAME", help="remember the conversation under a name", complete=lambda magics: magics.sessions
+    "--session",
+    metavar="NAME",
+    help=tr_noop("remember the conversation under a name"),
+    complete=lambda magics: magics.sessions,
 )
-PARSER.add_option("--reset", action="store_true", help="forget the session before asking")
-PARSER.add_option("--image", action="append", metavar="PATH", help="attach a picture, for models that see")
+PARSER.add_option("--reset", action="store_true", help=tr_noop("forget the session before asking"))
+PARSER.add_option("--image", action="append", metavar="PATH", help=tr_noop("attach a picture, for models that see"))
 PARSER.add_option(
     "--expand",
     action="store_true",
-    help="fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, {{Out[3]}}, {{Err}}",
+    help=tr_noop("fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, {{Out[3]}}, {{Err}}"),
 )
-PARSER.add_option("--next-cell", action="store_true", help="put the answer's code into the next cell")
-PARSER.add_option("--no-stream", action="store_true", help="show the answer when it is whole")
-PARSER.add_option("--explain", action="store_true", help="ask about the last exception of the notebook")
-PARSER.add_option("--version", type=int, choices=(1, 2), help="the API to use; default: by the kind of key")
+PARSER.add_option("--next-cell", action="store_true", help=tr_noop("put the answer's code into the next cell"))
+PARSER.add_option("--no-stream", action="store_true", help=tr_noop("show the answer when it is complete"))
+PARSER.add_option("--explain", action="store_true", help=tr_noop("ask about the last exception of the notebook"))
+PARSER.add_option("--version", type=int, choices=(1, 2), help=tr_noop("the API to use; default: by the kind of key"))
 
 INTERRUPTED = tr_noop("interrupted; what arrived is kept above")
 
@@ -113,7 +124,7 @@ class ChatMagics(Magics):
             if words[:1] == ["alias"] and len(words) in {1, 3}:
                 return aliases.run_command(words[1:])
         if cell is not None and remaining:
-            PARSER.error(f"unexpected {remaining[:40]!r} in the first line: the question goes below it")
+            PARSER.error(tr("unexpected {text!r} in the first line: the question goes below it", text=remaining[:40]))
         text = self._prompt_text(options, remaining if cell is None else cell)
         if options.reset:
             self.sessions.forget(options.session)
@@ -164,7 +175,7 @@ class ChatMagics(Magics):
         """Ask without a display; the reply is the value of the line."""
         (_, client), answer_format = request.models[0], request.format
         if len(request.models) > 1:
-            PARSER.error("several models are compared in a cell: %%qfchat -m a,b")
+            PARSER.error(tr("several models are compared in a cell: %%qfchat -m a,b"))
         if request.tools:
             reply = client.run(request.turns, request.tools, **request.options)
         else:
@@ -172,7 +183,11 @@ class ChatMagics(Magics):
         try:
             reply.parsed = answer_format.parse(reply.text)
         except ValueError as error:
-            message = f"the answer is not {answer_format.name}: {error}\nits text is in `.answer` of this error"
+            message = tr(
+                "the answer is not {format}: {error}\nthe text is in `.answer` of this error",
+                format=answer_format.name,
+                error=error,
+            )
             raise UnreadableAnswer(message, answer=reply.text, reply=reply) from None
         self.sessions.store(options.session, request.turns, reply)
         self._store_replies(options, [reply])
@@ -194,11 +209,13 @@ class ChatMagics(Magics):
         tools = self._find_tools(options.tools)
         models = self._select_models(options)
         if len(models) > 1 and options.session:
-            PARSER.error("--session remembers one conversation: it cannot go with several models")
+            PARSER.error(tr("--session remembers one conversation: it cannot be used with several models"))
         if len(models) > 1 and answer_format.retry:
-            PARSER.error(f"-f {answer_format.name} reads one answer: it cannot go with several models")
+            PARSER.error(
+                tr("-f {format} reads one answer: it cannot be used with several models", format=answer_format.name)
+            )
         if len(models) > 1 and tools:
-            PARSER.error("--tools goes with one model: each would run the functions")
+            PARSER.error(tr("--tools takes one model: with several, each would run the functions"))
         return ChatRequest(turns, models, chat_options, answer_format, stream=not options.no_stream, tools=tools)
 
     def _find_tools(self, names: str | None) -> list[Tool]:
@@ -211,7 +228,8 @@ class ChatMagics(Magics):
         for name in requested:
             if name not in variables:
                 functions = [key for key, value in variables.items() if callable(value) and not key.startswith("_")]
-                PARSER.error(f"--tools: the notebook has no function {name!r}{did_you_mean(name, functions)}")
+                hint = did_you_mean(name, functions)
+                PARSER.error(tr("--tools: the notebook has no function {name!r}{hint}", name=name, hint=hint))
         return to_tools([variables[name] for name in requested])
 
     def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
@@ -220,7 +238,7 @@ class ChatMagics(Magics):
         version: Version | None = options.version or (2 if options.image else None)
         requested = [part.strip() for part in (options.model or "").split(",") if part.strip()]
         if options.endpoint and requested:
-            PARSER.error("-e and -m: give a service of your own or models, not both")
+            PARSER.error(tr("-e and -m: use a service of your own or models, not both"))
         if service := options.endpoint and resolve_endpoint(self.shell, options.endpoint):
             return [(service, ChatCompletion(None, service, version=version))]
         if not requested:
@@ -269,7 +287,7 @@ def _content_with_images(text: str, paths: list[str]) -> list[dict[str, Any]]:
         try:
             parts.append({"type": "image_url", "image_url": {"url": to_data_url(read_image(path))}})
         except InvalidArgumentError as error:
-            raise InvalidArgumentError(f"--image {path}: {error}") from None
+            raise InvalidArgumentError(tr("--image {path}: {error}", path=path, error=error)) from None
     return parts
 
 

@@ -169,7 +169,7 @@ class ChatRun:
         if self._failure is not None:
             raise self._failure
         if self._parse_error is not None:
-            reason = str(self._parse_error).splitlines()[0] if str(self._parse_error) else "it is empty"
+            reason = str(self._parse_error).splitlines()[0] if str(self._parse_error) else tr(tr("it is empty"))
             raise UnreadableAnswer(
                 tr("the answer is not {format}: {reason}", format=self.request.format.name, reason=reason)
                 + "\n"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .._language import tr_noop
 from . import tab_completion
 from .parser import variable_name
 from .verb_magic import VerbParser
@@ -44,68 +45,96 @@ def recipe_names(_magics: Any) -> list[str]:
 
 PARSER = VerbParser(
     "%qfeval",
-    "Ask models the same questions and score the answers, without blocking the notebook.\n"
-    "A MODEL is a variable (Service, Model, ChatCompletion, trainer), a preset model or an endpoint; "
-    "the first is the baseline.\n"
-    "A REPORT is the variable of -o, or the newest when none is named.\n"
-    f"Verbs: {', '.join(VERBS)}. A variable with a verb's name: %qfeval start wait ...",
-    "  %qfeval base tuned --data heldout --metrics rouge_l,exact_match -o report\n"
-    "  %qfeval wait             (wait for the newest, show its report)\n"
-    "  %qfeval ernie-4.5-turbo-128k tuned --data heldout.jsonl --judge ernie-5.1 --budget 5 -o report\n"
-    "  %qfeval base tuned --data heldout --dry-run\n"
-    "  %qfeval show|cancel [REPORT]\n"
-    "  %qfeval browse [REPORT] -o view        (then: report.to_dpo(view.rows))\n"
-    "  %qfeval rescore REPORT --metrics bleu4 --recipe qianfan -o other      (no model is asked)\n"
-    "  %qfeval only df --outputs answer_a,answer_b --reference label -o report\n"
-    "  %qfeval compare [REPORT [BASE TUNED]]\n"
-    "  %qfeval save REPORT report.html|.md|.csv|.xlsx|.json\n"
-    "  %qfeval load report.json -o report",
+    tr_noop(
+        "Ask models the same questions and score the answers, without blocking the notebook.\n"
+        "A MODEL is a variable (Service, Model, ChatCompletion, trainer), a preset model or an endpoint; "
+        "the first is the baseline.\n"
+        "A REPORT is the variable of -o, or the newest when none is named.\n"
+        "Verbs: {verbs}. A variable that has a verb's name: %qfeval start wait ..."
+    ),
+    tr_noop(
+        "  %qfeval base tuned --data heldout --metrics rouge_l,exact_match -o report\n"
+        "  %qfeval wait             (wait for the newest, show its report)\n"
+        "  %qfeval ernie-4.5-turbo-128k tuned --data heldout.jsonl --judge ernie-5.1 --budget 5 -o report\n"
+        "  %qfeval base tuned --data heldout --dry-run\n"
+        "  %qfeval show|cancel [REPORT]\n"
+        "  %qfeval browse [REPORT] -o view        (then: report.to_dpo(view.rows))\n"
+        "  %qfeval rescore REPORT --metrics bleu4 --recipe qianfan -o other      (no model is asked)\n"
+        "  %qfeval only df --outputs answer_a,answer_b --reference label -o report\n"
+        "  %qfeval compare [REPORT [BASE TUNED]]\n"
+        "  %qfeval save REPORT report.html|.md|.csv|.xlsx|.json\n"
+        "  %qfeval load report.json -o report"
+    ),
     VERBS,
 )
 PARSER.add_option(
-    "-d", "--data", metavar="DATA", help="rows with prompt and response: a variable, a path or ds-...",
+    "-d", "--data", metavar="DATA", help=tr_noop("rows with prompt and response: a variable, a path or ds-..."),
     verbs=("start", "only"), complete=data_variables,
 )  # fmt: skip
 PARSER.add_option(
-    "--metrics", metavar="NAMES", help="a,b,...: the first decides; default rouge_l,exact_match",
+    "--metrics", metavar="NAMES", help=tr_noop("a,b,...: the first decides; default rouge_l,exact_match"),
     verbs=SCORING_VERBS, complete=metric_names,
 )  # fmt: skip
 PARSER.add_option(
-    "--recipe", metavar="NAME", help="strict (default), qianfan, llamafactory, sacrebleu-zh",
+    "--recipe", metavar="NAME",
+    help=tr_noop("how metrics are counted: strict (default), qianfan, llamafactory, sacrebleu-zh"),
     verbs=SCORING_VERBS, complete=recipe_names,
 )  # fmt: skip
 PARSER.add_option(
-    "--judge", metavar="MODELS", help="models that give points, a,b,...",
+    "--judge", metavar="MODELS", help=tr_noop("models that give points, a,b,..."),
     verbs=SCORING_VERBS, complete=model_names,
 )  # fmt: skip
 PARSER.add_option(
-    "-m", "--model", action="append", metavar="NAME", help="one more model, of any name",
+    "-m", "--model", action="append", metavar="NAME", help=tr_noop("one more model, of any name"),
     complete=tab_completion.chat_models,
 )  # fmt: skip
 PARSER.add_option(
-    "-e", "--endpoint", action="append", metavar="NAME", help="one more model: a service",
+    "-e", "--endpoint", action="append", metavar="NAME", help=tr_noop("one more model: a service"),
     complete=tab_completion.endpoints,
 )  # fmt: skip
-PARSER.add_option("--input", metavar="COLUMN", help="the question; default prompt", verbs=("start", "only"))
 PARSER.add_option(
-    "--reference", metavar="COLUMN", help="the expected answer; default response", verbs=("start", "only")
+    "--input", metavar="COLUMN", help=tr_noop("column of the question; default prompt"), verbs=("start", "only")
 )
 PARSER.add_option(
-    "--outputs", metavar="COLUMNS", help="only: columns with answers; default llm_output", verbs=("only",)
+    "--reference",
+    metavar="COLUMN",
+    help=tr_noop("column of the expected answer; default response"),
+    verbs=("start", "only"),
 )
-PARSER.add_option("--cluster", metavar="COLUMN", help="rows of one value belong together", verbs=("start", "only"))
-PARSER.add_option("--system", metavar="TEXT", help="the models' persona", keyword="system")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help="0 to 2, by model", keyword="temperature")
-PARSER.add_option("--max-tokens", type=int, metavar="N", help="the longest answer", keyword="max_output_tokens")
 PARSER.add_option(
-    "-w", "--workers", type=int, metavar="N", help="rows asked at once of each; default 8", keyword="workers"
+    "--outputs", metavar="COLUMNS", help=tr_noop("only: columns with answers; default llm_output"), verbs=("only",)
 )
-PARSER.add_option("--budget", type=float, metavar="CNY", help="that each model may cost", keyword="budget")
-PARSER.add_option("--budget-tokens", type=int, metavar="N", help="that each model may use", keyword="budget_tokens")
-PARSER.add_option("--keep-wrong-rows", action="store_true", help="rows with nothing in them just fail")
-PARSER.add_option("--dry-run", action="store_true", help="say what it would take; nothing is sent")
 PARSER.add_option(
-    "-o", dest="variable", type=variable_name, metavar="VAR", help="keep the report in a variable",
+    "--cluster",
+    metavar="COLUMN",
+    help=tr_noop("column whose equal values mark rows that belong together"),
+    verbs=("start", "only"),
+)
+PARSER.add_option("--system", metavar="TEXT", help=tr_noop("the system prompt: who the models are"), keyword="system")
+PARSER.add_option("-t", "--temperature", type=float, metavar="X", help=tr_noop("0 to 2"), keyword="temperature")
+PARSER.add_option(
+    "--max-tokens", type=int, metavar="N", help=tr_noop("the most tokens of an answer"), keyword="max_output_tokens"
+)
+PARSER.add_option(
+    "-w",
+    "--workers",
+    type=int,
+    metavar="N",
+    help=tr_noop("how many rows are asked of each model at once; default 8"),
+    keyword="workers",
+)
+PARSER.add_option("--budget", type=float, metavar="CNY", help=tr_noop("what each model may cost"), keyword="budget")
+PARSER.add_option(
+    "--budget-tokens",
+    type=int,
+    metavar="N",
+    help=tr_noop("how many tokens each model may use"),
+    keyword="budget_tokens",
+)
+PARSER.add_option("--keep-wrong-rows", action="store_true", help=tr_noop("count rows without content as failed"))
+PARSER.add_option("--dry-run", action="store_true", help=tr_noop("show what it would take; send nothing"))
+PARSER.add_option(
+    "-o", dest="variable", type=variable_name, metavar="VAR", help=tr_noop("keep the report in a variable"),
     verbs=("start", "only", "rescore", "browse", "load", "compare"),
 )  # fmt: skip
 

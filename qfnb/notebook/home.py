@@ -26,11 +26,13 @@ VERBS: Final = ("show", "clean")
 
 PARSER = Parser(
     "%qf",
-    "The home panel: platform and key, running jobs of all kernels, reports, disk, what to try.",
-    "  %qf\n  %qf clean             (asks before it deletes finished batches)\n  %qf clean --days 7 --yes",
+    tr_noop("The home panel: platform and key, running jobs of all kernels, reports, disk, what to try."),
+    tr_noop("  %qf\n  %qf clean             (asks before it deletes finished batches)\n  %qf clean --days 7 --yes"),
 )
-PARSER.add_argument("--days", type=int, default=30, help="clean: what has not changed for so many days; default 30")
-PARSER.add_argument("--yes", action="store_true", help="clean: do not ask")
+PARSER.add_argument(
+    "--days", type=int, default=30, help=tr_noop("clean: what has not changed for so many days; default 30")
+)
+PARSER.add_argument("--yes", action="store_true", help=tr_noop("clean: do not ask"))
 
 FOLLOWED_S: Final = 150.0
 """Seconds after its last sign for which a training counts as followed: five polls."""

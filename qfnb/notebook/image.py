@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .._language import tr
+from .._language import tr, tr_noop
 from ..wire import catalog
 from . import await_cell, tab_completion
 from .parser import Parser, document_magic, resolve_endpoint, store_variable, user_variables, variable_name
@@ -19,32 +19,48 @@ if TYPE_CHECKING:
 
 SAVE_FOLDER = "pictures"
 
-_DEFAULTS = f"{catalog.default_model('text2image')}; with --edit {catalog.default_model('image2image')}"
-
 PARSER = Parser(
     "%%qfimage",
-    "Draw pictures from the cell's text, or change pictures by it.",
-    "  %%qfimage -n 2 --size 1024x1024 --save\n  夜晚的山和湖，月亮\n\n"
-    "  %%qfimage --edit photo.png --save pictures -o picture\n  把背景换成海边",
+    tr_noop("Draw pictures from the cell's text, or change pictures by it."),
+    tr_noop(
+        "  %%qfimage -n 2 --size 1024x1024 --save\n  Mountains and a lake at night, with a moon\n\n"
+        "  %%qfimage --edit photo.png --save pictures -o picture\n  Put a beach in the background"
+    ),
+    model=catalog.default_model("text2image"),
+    edit_model=catalog.default_model("image2image"),
+    folder=SAVE_FOLDER,
 )
-PARSER.add_option("-n", type=int, metavar="N", help="how many", keyword="n")
-PARSER.add_option("--size", metavar="WxH", help="e.g. 1024x1024", keyword="size")
-PARSER.add_option("--style", metavar="NAME", keyword="style")
-PARSER.add_option("--seed", type=int, metavar="N", help="the same seed draws the same picture", keyword="seed")
-PARSER.add_option("-m", "--model", metavar="NAME", help=f"default {_DEFAULTS}", complete=tab_completion.image_models)
+PARSER.add_option("-n", type=int, metavar="N", help=tr_noop("how many pictures"), keyword="n")
+PARSER.add_option("--size", metavar="WxH", help=tr_noop("in pixels, e.g. 1024x1024"), keyword="size")
+PARSER.add_option("--style", metavar="NAME", help=tr_noop("style, for models that know it"), keyword="style")
+PARSER.add_option("--seed", type=int, metavar="N", help=tr_noop("the same seed draws the same picture"), keyword="seed")
 PARSER.add_option(
-    "-e", "--endpoint", metavar="NAME", help="a service of your own, or a variable", complete=tab_completion.endpoints
+    "-m",
+    "--model",
+    metavar="NAME",
+    help=tr_noop("default {model}; with --edit {edit_model}"),
+    complete=tab_completion.image_models,
 )
-PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help="keep the reply in a variable")
 PARSER.add_option(
-    "--edit", action="append", metavar="FILE", help="change this picture (file, address or variable); at most three"
+    "-e",
+    "--endpoint",
+    metavar="NAME",
+    help=tr_noop("a service of your own, or a variable that holds one"),
+    complete=tab_completion.endpoints,
+)
+PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable"))
+PARSER.add_option(
+    "--edit",
+    action="append",
+    metavar="FILE",
+    help=tr_noop("change this picture (file, address or variable); at most three"),
 )
 PARSER.add_option(
     "--save",
     nargs="?",
     const=SAVE_FOLDER,
     metavar="FOLDER",
-    help=f"also write PNG files with prompt, model, seed and size; default folder: {SAVE_FOLDER}",
+    help=tr_noop("also write PNG files with prompt, model, seed and size; default folder: {folder}"),
 )
 
 

@@ -1,13 +1,16 @@
 """The options of a magic: split as a shell does it; the text after them is left unchanged."""
 
 import argparse
+import copy
 import io
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
-from .._language import tr
+from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.thinking import EFFORTS, is_think_level
@@ -35,20 +38,62 @@ class Option:
     accepts: Callable[[str], bool] = _is_no_option  # whether a word is the value, for an option that may lack it
 
 
-class Parser(argparse.ArgumentParser):
-    """Options of one magic; a wrong one is an InvalidArgumentError with the usage line."""
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Writes the help of a parser in the user's language."""
 
-    def __init__(self, magic: str, description: str, examples: str) -> None:
+    def __init__(self, parser: "Parser", prog: str) -> None:
+        super().__init__(prog)
+        self._parser = parser
+
+    def add_usage(self, *args: Any, **kwargs: Any) -> None:
+        super().add_usage(*args, **{"prefix": tr("usage: "), **kwargs})
+
+    def start_section(self, heading: str | None) -> None:
+        super().start_section(tr("options") if heading == "options" else heading)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return self._parser.translate(action.help or "")
+
+
+_REFUSALS = (
+    (r"argument (?P<option>[^:]+): invalid int value: (?P<value>.+)", tr_noop("{option}: {value} is not an integer")),
+    (r"argument (?P<option>[^:]+): invalid float value: (?P<value>.+)", tr_noop("{option}: {value} is not a number")),
+    (r"argument (?P<option>[^:]+): expected .*argument.*", tr_noop("{option} needs a value")),
+    (r"argument (?P<option>[^:]+): ignored explicit argument .+", tr_noop("{option} takes no value")),
+    (
+        r"argument (?P<option>[^:]+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)",
+        tr_noop("{option}: {value} is not one of {choices}"),
+    ),
+    (r"argument (?P<option>[^:]+): (?P<problem>.+)", tr_noop("{option}: {problem}")),
+)
+"""What argparse says of a wrong option -> the message."""
+
+
+def _translate_refusal(text: str) -> str:
+    for pattern, message in _REFUSALS:
+        if match := re.fullmatch(pattern, text, re.DOTALL):
+            return tr(message, **match.groupdict())
+    return text
+
+
+class Parser(argparse.ArgumentParser):
+    """Options of one magic; a wrong one is an InvalidArgumentError with the usage line.
+
+    Args:
+        magic: its name with the percent sign, `%qfauth`.
+        description: the first lines of the help, a message.
+        examples: the last lines of the help, a message.
+        **facts: what placeholders in these texts and in the help of options stand for.
+    """
+
+    def __init__(self, magic: str, description: str, examples: str, **facts: str) -> None:
         super().__init__(
-            prog=magic,
-            description=description,
-            epilog=f"examples:\n{examples}",
-            add_help=False,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+            prog=magic, description=description, epilog=examples, add_help=False, allow_abbrev=False,
+            formatter_class=partial(_HelpFormatter, self),
+        )  # fmt: skip
         self.options: dict[str, Option] = {}
-        self.add_argument("-h", "--help", action="store_true", help="show this help")
+        self._facts = facts
+        self.add_argument("-h", "--help", action="store_true", help=tr_noop("show this help"))
         self.add_argument(AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
 
     def add_option(
@@ -80,7 +125,7 @@ class Parser(argparse.ArgumentParser):
             nargs="?",
             const="on",
             metavar="LEVEL",
-            help="think before answering: on, off, low, high, ... or a number of tokens",
+            help=tr_noop("think before answering: on, off, low, high, ... or a number of tokens"),
             complete=lambda _: ["on", "off", *EFFORTS],
             accepts=is_think_level,
         )
@@ -100,16 +145,38 @@ class Parser(argparse.ArgumentParser):
         action = self._option_string_actions.get(flag)
         return None if action is None else self.options.get(action.dest, Option())
 
+    def format_help(self) -> str:
+        """Return the help in the user's language."""
+        shown = copy.copy(self)
+        shown.description = self.translate(self.description or "")
+        shown.epilog = f"{tr('examples:')}\n{self.translate(self.epilog or '')}"
+        return super(Parser, shown).format_help()
+
+    def translate(self, message: str) -> str:
+        """Return a text of the help in the user's language, its placeholders replaced by facts."""
+        text = tr(message) if message else ""
+        for name, fact in self._facts.items():
+            text = text.replace(f"{{{name}}}", fact)
+        return text
+
     def error(self, message: str) -> NoReturn:
         """Raise instead of ending the process."""
-        raise InvalidArgumentError(f"{message}\n{self._usage_line()}{tr(' (help: {magic} --help)', magic=self.prog)}")
+        raise InvalidArgumentError(
+            f"{_translate_refusal(message)}\n{self._usage_line()}{tr(' (help: {magic} --help)', magic=self.prog)}"
+        )
 
     def parse_line(self, line: str) -> tuple[argparse.Namespace, str]:
         """Return the options at the start of a line, and the text after them, verbatim."""
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            self.error(f"unknown option {unknown[0]!r}{did_you_mean(unknown[0], self._option_string_actions)}")
+            self.error(
+                tr(
+                    "unknown option {option!r}{hint}",
+                    option=unknown[0],
+                    hint=did_you_mean(unknown[0], self._option_string_actions),
+                )
+            )
         return options, text
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
@@ -131,7 +198,7 @@ class Parser(argparse.ArgumentParser):
         try:
             word = lexer.get_token() or ""
         except ValueError:
-            self.error("a quote is not closed")
+            self.error(tr("a quote is not closed"))
         return word, text[stream.tell() :].lstrip()
 
     def _takes_value(self, word: str, remaining: str = "") -> bool:
@@ -144,7 +211,7 @@ class Parser(argparse.ArgumentParser):
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())
-        return usage if len(usage) <= 100 else f"usage: {self.prog} [options]"
+        return usage if len(usage) <= 100 else tr("usage: {magic} [options]", magic=self.prog)
 
 
 class WordsParser(Parser):
@@ -159,7 +226,7 @@ class WordsParser(Parser):
         target, options_after = self._next_word(remaining)
         options, unexpected = self.parse_line(f"{text[: len(text) - len(remaining)]} {options_after}")
         if unexpected:
-            self.error(f"unexpected {unexpected[:40]!r}: put a text with spaces into quotes")
+            self.error(tr("unexpected {text!r}: put a text with spaces into quotes", text=unexpected[:40]))
         return options, target
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
@@ -194,7 +261,7 @@ def used_options(options: argparse.Namespace) -> dict[str, Any]:
 def variable_name(text: str) -> str:
     """Return the text, which must be a valid name of a variable."""
     if not text.isidentifier():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a variable name")
+        raise argparse.ArgumentTypeError(tr("{text!r} is not a variable name", text=text))
     return text
 
 
@@ -221,10 +288,13 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
         return value
     attribute = getattr(value, "endpoint", None)
     if not isinstance(attribute, str):
-        raise InvalidArgumentError(f"-e {name}: the variable holds a {type(value).__name__}, not a service")
+        raise InvalidArgumentError(
+            tr("-e {name}: the variable holds a {kind}, not a service", name=name, kind=type(value).__name__)
+        )
     return attribute
 
 
 def document_magic(function: object, parser: Parser) -> None:
-    """Set the docstring of a magic, which `%magic?` shows, to the help of its parser."""
+    """Let `%magic?` show the help of a parser: IPython asks an object's `getdoc` before its docstring."""
     function.__doc__ = parser.format_help()
+    function.getdoc = parser.format_help  # type: ignore[attr-defined]

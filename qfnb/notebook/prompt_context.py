@@ -44,7 +44,9 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
         if name not in variables:
             names = [*(each for each in variables if not each.startswith("_")), "Err"]
             hint = did_you_mean(name, names, "{{{{{}}}}}")
-            raise InvalidArgumentError(f"{{{{{label}}}}}: the notebook has no variable {name!r}{hint}")
+            raise InvalidArgumentError(
+                tr("{{{{{label}}}}}: the notebook has no variable {name!r}{hint}", label=label, name=name, hint=hint)
+            )
         value = variables[name] if index is None else _item(name, variables[name], int(index))
         return hide_secrets(describe_value(label, value))
 
@@ -56,13 +58,28 @@ def _item(name: str, value: Any, index: int) -> Any:
         numbers = list(value) if isinstance(value, dict) else range(1, len(value) - 1)  # the last cell is this one
         if index not in numbers:
             what, listed = ("output", "outputs") if name == "Out" else ("cell", "cells")
-            last = ", ".join(map(str, list(numbers)[-8:])) or "none yet"
-            raise InvalidArgumentError(f"{{{{{name}[{index}]}}}}: there is no {what} {index}; {listed}: {last}")
+            last = ", ".join(map(str, list(numbers)[-8:])) or tr("none yet")
+            raise InvalidArgumentError(
+                tr(
+                    "{{{{{name}[{index}]}}}}: there is no {what} {index}; {listed}: {last}",
+                    name=name,
+                    index=index,
+                    what=what,
+                    listed=listed,
+                    last=last,
+                )
+            )
     try:
         return value[index]
     except (TypeError, KeyError, IndexError) as error:
         raise InvalidArgumentError(
-            f"{{{{{name}[{index}]}}}}: {name} is a {type(value).__name__} and has no item {index} ({error})"
+            tr(
+                "{{{{{name}[{index}]}}}}: {name} is a {kind} and has no item {index} ({error})",
+                name=name,
+                index=index,
+                kind=type(value).__name__,
+                error=error,
+            )
         ) from None
 
 

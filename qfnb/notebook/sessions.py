@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._language import tr
+from .._language import tr, trn
 from ..errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Sessions:
 
     def __getitem__(self, name: str) -> Messages:
         if name not in self._conversations:
-            names = ", ".join(self._conversations) or "none yet"
+            names = ", ".join(self._conversations) or tr("none yet")
             raise InvalidArgumentError(tr("unknown session {name!r}; sessions: {names}", name=name, names=names))
         return self._conversations[name]
 
@@ -80,7 +80,7 @@ class Sessions:
         counts = {"history": (0, 1), "sessions": (0, 0), "undo": (1, 1), "fork": (2, 2), "export": (2, 2)}
         low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
         if len(words) == 1 and words[0] in VERBS and low > 0:
-            raise InvalidArgumentError(f"usage: %qfchat {VERBS[words[0]]}")
+            raise InvalidArgumentError(tr("usage: %qfchat {verbs}", verbs=VERBS[words[0]]))
         return low <= len(words) - 1 <= high
 
     def _history(self, name: str | None = None) -> pd.DataFrame:
@@ -113,29 +113,33 @@ class Sessions:
         while turns and turns.pop()["role"] != "user":
             pass
         self._conversations[name] = type(self[name])(turns)
-        return f"{name}: {len(turns)} turns"
+        return trn("{name}: {n} turn", "{name}: {n} turns", len(turns), name=name)
 
     def _fork(self, name: str, new: str) -> str:
         if new in self._conversations:
-            raise InvalidArgumentError(f"the session {new!r} exists already: forget it first")
+            raise InvalidArgumentError(tr("the session {new!r} exists already: forget it first", new=new))
         self._conversations[new] = type(self[name])(self[name])
-        return f"{new}: {len(self[name])} turns, from {name}"
+        return trn("{new}: {n} turn, from {name}", "{new}: {n} turns, from {name}", len(self[name]), new=new, name=name)
 
     def _forget(self, name: str) -> str:
         self[name]
         self.forget(name)
-        return f"{name} is forgotten"
+        return tr("{name} is forgotten", name=name)
 
     def _export(self, name: str, file: str) -> Path:
         turns, path = list(self[name]), Path(file).expanduser()
         as_json = lambda turns: json.dumps(turns, ensure_ascii=False, indent=2) + "\n"  # noqa: E731
         writers = {".json": as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
         if path.suffix not in writers:
-            raise InvalidArgumentError(f"export {file!r}: the file ends in {', '.join(writers)}")
+            raise InvalidArgumentError(
+                tr("export {file!r}: the file must end in {suffixes}", file=file, suffixes=", ".join(writers))
+            )
         try:
             path.write_text(writers[path.suffix](turns), encoding="utf-8")
         except OSError as error:
-            raise InvalidArgumentError(f"export {file!r}: cannot be written: {error.strerror}") from None
+            raise InvalidArgumentError(
+                tr("export {file!r}: the file cannot be written: {reason}", file=file, reason=error.strerror)
+            ) from None
         return path
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from .._language import tr, tr_noop
 from ..wire.finetune_v2 import TrainMode
 from .parser import variable_name
 from .verb_magic import VerbParser
@@ -27,64 +28,90 @@ def _offered_models(_magics: Any) -> list[str]:
 
 PARSER = VerbParser(
     "%qftrain",
-    "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
-    "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
-    f"Verbs: {', '.join(VERBS)}.",
-    "  %qftrain                 (a form: choose, check, launch)\n"
-    "  %qftrain new pairs.jsonl -o trainer\n"
-    "  %qftrain start trainer\n"
-    "  %qftrain start -d pairs.jsonl -m ERNIE-4.5-Turbo-128K --epoch 3 --deploy demo -o trainer\n"
-    "  %qftrain start -d preferences --mode DPO --from trainer --set beta=0.2\n"
-    "  %qftrain wait            (wait for the newest, show its end)\n"
-    "  %qftrain list\n"
-    "  %qftrain attach task-ab12cd34ef56 -o trainer        (after a kernel restart)\n"
-    "  %qftrain show|status|stop|resume [TRAINING]\n"
-    "  %qftrain publish [TRAINING] --name teahouse --step 30|best\n"
-    "  %qftrain deploy [TRAINING] --suffix demo --replicas 1 --hours 1\n"
-    "  %qftrain chat|evaluate [TRAINING]        (puts the cell below)\n"
-    "  %qftrain compare TRAINING TRAINING ...\n"
-    "  %qftrain alert [TRAINING] --to FUNCTION|https://... --stalled-after 30",
+    tr_noop(
+        "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
+        "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
+        "Verbs: {verbs}."
+    ),
+    tr_noop(
+        "  %qftrain                 (a form: choose, check, launch)\n"
+        "  %qftrain new pairs.jsonl -o trainer\n"
+        "  %qftrain start trainer\n"
+        "  %qftrain start -d pairs.jsonl -m ERNIE-4.5-Turbo-128K --epoch 3 --deploy demo -o trainer\n"
+        "  %qftrain start -d preferences --mode DPO --from trainer --set beta=0.2\n"
+        "  %qftrain wait            (wait for the newest, show its end)\n"
+        "  %qftrain list\n"
+        "  %qftrain attach task-ab12cd34ef56 -o trainer        (after a kernel restart)\n"
+        "  %qftrain show|status|stop|resume [TRAINING]\n"
+        "  %qftrain publish [TRAINING] --name teahouse --step 30|best\n"
+        "  %qftrain deploy [TRAINING] --suffix demo --replicas 1 --hours 1\n"
+        "  %qftrain chat|evaluate [TRAINING]        (puts the cell below)\n"
+        "  %qftrain compare TRAINING TRAINING ...\n"
+        "  %qftrain alert [TRAINING] --to FUNCTION|https://... --stalled-after 30"
+    ),
     VERBS,
+    modes=", ".join(TrainMode),
 )
 PARSER.add_option(
-    "-d", "--dataset", metavar="DATA", help="a Dataset variable, a .jsonl path, or ds-...", verbs=("new", "start")
+    "-d",
+    "--dataset",
+    metavar="DATA",
+    help=tr_noop("a Dataset variable, a .jsonl path, or ds-..."),
+    verbs=("new", "start"),
 )
 PARSER.add_option(
     "-m",
     "--model",
     metavar="NAME",
-    help="the model to tune; default ERNIE-Speed-8K, or the first that is offered",
+    help=tr_noop("the model to tune; default ERNIE-Speed-8K, or the first that is offered"),
     complete=_offered_models,
 )
+PARSER.add_option("--mode", metavar="MODE", help=tr_noop("{modes}; default SFT"), complete=lambda _: [*TrainMode])
 PARSER.add_option(
-    "--mode", metavar="MODE", help=f"{', '.join(TrainMode)}; default SFT", complete=lambda _: [*TrainMode]
+    "--from",
+    dest="previous",
+    metavar="TRAINING",
+    help=tr_noop("go on from a finished training; --step chooses its checkpoint"),
 )
 PARSER.add_option(
-    "--from", dest="previous", metavar="TRAINING", help="go on from a finished training; --step chooses its checkpoint"
+    "--set",
+    action="append",
+    metavar="NAME=VALUE",
+    help=tr_noop("a further hyper-parameter: seed=7, checkpoint_count=3, ..."),
 )
 PARSER.add_option(
-    "--set", action="append", metavar="NAME=VALUE", help="a further hyper-parameter: seed=7, checkpoint_count=3, ..."
-)
-PARSER.add_option(
-    "--step", type=_parse_step, metavar="STEP", help="a checkpoint by its step, or best: the lowest validation loss",
+    "--step", type=_parse_step, metavar="STEP",
+    help=tr_noop("a checkpoint by its step, or best: the lowest validation loss"),
     verbs=("start", "publish", "deploy", "evaluate"),
 )  # fmt: skip
-PARSER.add_option("--epoch", type=int, metavar="N")
-PARSER.add_option("--learning-rate", type=float, metavar="X")
-PARSER.add_option("--batch-size", type=int, metavar="N")
-PARSER.add_option("--peft", metavar="TYPE", help="LoRA (default), ALL or P-tuning")
-PARSER.add_option("--deploy", metavar="SUFFIX", help="deploy it afterwards; the endpoint ends in SUFFIX")
+PARSER.add_option("--epoch", type=int, metavar="N", help=tr_noop("how often the data is gone through"))
+PARSER.add_option("--learning-rate", type=float, metavar="X", help=tr_noop("learning rate"))
+PARSER.add_option("--batch-size", type=int, metavar="N", help=tr_noop("rows for each step"))
+PARSER.add_option("--peft", metavar="TYPE", help=tr_noop("LoRA (default), ALL or P-tuning"))
+PARSER.add_option("--deploy", metavar="SUFFIX", help=tr_noop("deploy it afterwards; the endpoint ends in SUFFIX"))
 PARSER.add_option(
-    "--name", metavar="NAME", help="of the job, the published model, or the service",
+    "--name", metavar="NAME", help=tr_noop("name of the job, the published model, or the service"),
     verbs=("start", "publish", "deploy"),
 )  # fmt: skip
-PARSER.add_option("--suffix", metavar="SUFFIX", help="deploy: what the endpoint ends in", verbs=("deploy",))
-PARSER.add_option("--replicas", type=int, metavar="N", help="deploy: default 1", verbs=("deploy",))
-PARSER.add_option("--hours", type=int, metavar="N", help="deploy: paid in advance, default 1", verbs=("deploy",))
-PARSER.add_option("--to", metavar="WHOM", help="alert: a function's variable, or an https address", verbs=("alert",))
-PARSER.add_option("--stalled-after", type=float, metavar="MINUTES", help="alert: default 30", verbs=("alert",))
+PARSER.add_option("--suffix", metavar="SUFFIX", help=tr_noop("deploy: what the endpoint ends in"), verbs=("deploy",))
 PARSER.add_option(
-    "-o", "--out", type=variable_name, metavar="VAR", help="keep the trainer in a variable",
+    "--replicas", type=int, metavar="N", help=tr_noop("deploy: number of replicas, default 1"), verbs=("deploy",)
+)
+PARSER.add_option(
+    "--hours", type=int, metavar="N", help=tr_noop("deploy: hours paid in advance, default 1"), verbs=("deploy",)
+)
+PARSER.add_option(
+    "--to", metavar="WHOM", help=tr_noop("alert: a function's variable, or an https address"), verbs=("alert",)
+)
+PARSER.add_option(
+    "--stalled-after",
+    type=float,
+    metavar="MINUTES",
+    help=tr_noop("alert: minutes without progress, default 30"),
+    verbs=("alert",),
+)
+PARSER.add_option(
+    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the trainer in a variable"),
     verbs=("new", "start", "attach", "resume"),
 )  # fmt: skip
 
@@ -93,7 +120,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Return the name and the value of `--set`: JSON where it is, else a text."""
     name, equals, value = text.partition("=")
     if not (name and equals):
-        PARSER.error(f"--set {text!r}: write NAME=VALUE, e.g. --set seed=7")
+        PARSER.error(tr("--set {text!r}: write NAME=VALUE, e.g. --set seed=7", text=text))
     try:
         return name, json.loads(value)
     except ValueError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.magic import Magics
 
+from .._language import tr
 from .await_cell import run_in_cell
 from .parser import WordsParser, used_options
 
@@ -27,10 +28,11 @@ class VerbParser(WordsParser):
         description: the first lines of the help.
         examples: the last lines of the help.
         verbs: in the order of the help.
+        **facts: what placeholders in these texts and in the help of options stand for.
     """
 
-    def __init__(self, magic: str, description: str, examples: str, verbs: Sequence[str]) -> None:
-        super().__init__(magic, description, examples)
+    def __init__(self, magic: str, description: str, examples: str, verbs: Sequence[str], **facts: str) -> None:
+        super().__init__(magic, description, examples, verbs=", ".join(verbs), **facts)
         self.verbs = tuple(verbs)
 
     def check_verb(self, verb: str, options: Namespace) -> None:
@@ -41,7 +43,9 @@ class VerbParser(WordsParser):
         """
         accepted = {name for name, option in self.options.items() if verb in option.verbs}
         if unknown := used_options(options).keys() - accepted - {"awaited"}:
-            self.error(f"{self.prog} {verb} takes no {' or '.join(sorted(unknown))} (该动词没有此选项)")
+            self.error(
+                tr("{magic} {verb} takes no {options}", magic=self.prog, verb=verb, options=", ".join(sorted(unknown)))
+            )
 
 
 class VerbMagics(Magics):

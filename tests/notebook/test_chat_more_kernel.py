@@ -126,7 +126,7 @@ def test_an_answer_is_validated_by_a_model_of_the_notebook(kernel, answering):
     assert kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦").status == "ok"
     assert kernel.value("reply.parsed") == "Book(title='红楼梦', year=1791)"
     assert "no variable 'Nobody'" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
-    assert "it is one of markdown" in kernel.run("%%qfchat -f html\nx").text
+    assert "must be one of markdown" in kernel.run("%%qfchat -f html\nx").text
 
 
 def test_code_goes_into_the_next_cell(kernel, answering):

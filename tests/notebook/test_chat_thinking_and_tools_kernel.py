@@ -162,7 +162,7 @@ def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_
     [
         ("--tools wether", "no function 'wether'; did you mean weather?"),
         ("--tools weather,weather", "two are named 'weather'"),
-        ("--tools weather -m a,b", "--tools goes with one model"),
+        ("--tools weather -m a,b", "--tools takes one model"),
         ("--tools number", "'3' is not a function"),
     ],
 )
@@ -202,7 +202,7 @@ def test_an_answer_that_stays_wrong_is_shown_and_is_an_error(kernel, answering):
     cell = kernel.run("%%qfchat -f pydantic:Book\n红楼梦")
     assert (cell.status, len(server.requests)) == ("error", 2)
     assert "不会" in cell.html
-    assert "not pydantic:Book: it holds no JSON" in cell.text
+    assert "not pydantic:Book: it has no JSON" in cell.text
     assert kernel.run("%%qfchat -f pydantic:Bok\n红楼梦").text.count("did you mean Book?") == 1
     assert "needs the name of a class" in kernel.run("%%qfchat -f pydantic:\n红楼梦").text
     line = kernel.run("x = %qfchat -f pydantic:Book 红楼梦")

@@ -61,8 +61,8 @@ def test_any_text_after_the_options_goes_through(parser, text):
     [
         ("--modle a", "did you mean --model?"),
         ("--zzz", "unknown option '--zzz'"),
-        ("-m", "expected one argument"),
-        ("-t hot", "invalid float value: 'hot'"),
+        ("-m", "-m/--model needs a value"),
+        ("-t hot", "'hot' is not a number"),
         ("-m 'a", "a quote is not closed"),
     ],
 )
