@@ -5,8 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import DeployPoolType
+from ..resources.validation import describe_rule
 from .consts import ServiceType
 
 
@@ -22,10 +24,16 @@ class ValidatedModel(BaseModel):
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
             field_names = ", ".join(type(self).model_fields)
-            hint = f"; the fields are {field_names}" if first["type"] == "extra_forbidden" else ""
-            raise InvalidArgumentError(
-                f"{type(self).__name__}.{field}={first['input']!r}: {first['msg']}{hint}"
-            ) from None
+            setting = f"{type(self).__name__}.{field}={first['input']!r}"
+            if first["type"] == "extra_forbidden":
+                raise InvalidArgumentError(
+                    tr(
+                        "{setting}: there is no such field; the fields are {fields}",
+                        setting=setting,
+                        fields=field_names,
+                    )
+                ) from None
+            raise InvalidArgumentError(f"{setting}: {describe_rule(first)}") from None
 
 
 class DeployConfig(ValidatedModel):
@@ -56,7 +64,10 @@ class DeployConfig(ValidatedModel):
         super().__init__(**values)
         if self.suffix and not re.fullmatch(r"[a-z0-9_]{1,30}", self.suffix):
             raise InvalidArgumentError(
-                f"DeployConfig.endpoint_suffix={self.suffix!r}: up to 30 lower-case letters, digits and _"
+                tr(
+                    "DeployConfig.endpoint_suffix={value}: use up to 30 lower-case letters, digits and _",
+                    value=repr(self.suffix),
+                )
             )
 
     @property

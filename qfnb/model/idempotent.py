@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from .._language import tr
 from ..errors import ConnectionFailed, QianfanError, RequestError, ServerError
 from ..transport import clock
 
@@ -40,7 +41,7 @@ def create_once(
     cancelled, attempts = stop_event or threading.Event(), 0
     while True:
         if may_exist and (existing := _look_up(find_existing, cancelled)) is not None:
-            log.warning("%s exists already; it is used, and no second one is created", label)
+            log.warning(tr("{thing} exists already; it is used, and no second one is created", thing=label))
             return existing
         attempts += 1
         try:
@@ -49,7 +50,10 @@ def create_once(
             is_unsent = isinstance(error, ConnectionFailed) and not error.sent
             if is_unsent or attempts == MAX_ATTEMPTS:
                 raise
-            log.warning("the answer to the creation of %s was lost (%s); looking for it", label, error)
+            text = tr(
+                "the answer to the creation of {thing} was lost ({reason}); looking for it", thing=label, reason=error
+            )
+            log.warning(text)
             may_exist = True
 
 

@@ -8,6 +8,7 @@ import threading
 from functools import partial
 from typing import Any, Final
 
+from .._language import tr
 from ..config import settings
 from ..dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
@@ -79,12 +80,13 @@ class Model:
         """
         if self.id is None:
             self.name, self.checkpoint_step = name or self.name, checkpoint_step or self.checkpoint_step
-            create_once(self.create_version, lambda: self.find_published() or None, label=f"model {self.name}")
+            create_once(
+                self.create_version, lambda: self.find_published() or None, label=tr("model {name}", name=self.name)
+            )
             self.wait_until_ready(stop_event=stop_event)
         elif checkpoint_step != self.checkpoint_step and checkpoint_step is not None:
-            raise InvalidArgumentError(
-                f"{self!r} is published: Model(task_id=, job_id=, checkpoint_step={checkpoint_step}) is another one"
-            )
+            text = tr("{model} is published already, and not from step {step}", model=self, step=checkpoint_step)
+            raise InvalidArgumentError(text)
         return self
 
     def create_version(self) -> bool:
@@ -94,7 +96,9 @@ class Model:
             InvalidArgumentError: task_id or job_id is missing.
         """
         if not self.task_id or not self.job_id:
-            raise InvalidArgumentError("nothing to publish: Model needs task_id and job_id of a finished run")
+            raise InvalidArgumentError(
+                tr("there is nothing to publish: Model needs task_id and job_id of a finished run")
+            )
         origin: dict[str, Any] = {"taskId": self.job_id, "iterationId": self.task_id}
         if self.checkpoint_step is not None:
             origin["step"] = self.checkpoint_step
@@ -137,7 +141,7 @@ class Model:
             done_states={wire.READY},
             failed_states={wire.FAILED, "Failed"},
             interval=settings().model_publish_status_polling_interval,
-            label=f"publishing {self.name or version}",
+            label=tr("publishing {model}", model=self.name or version),
             stop_event=stop_event,
         )
         return self
@@ -153,7 +157,8 @@ class Model:
             QianfanError: the deployment failed, or `stop_event` was set.
         """
         create, find = (partial(self.create_service, deploy_config), partial(self.find_service_id, deploy_config))
-        service_id = create_once(create, find, label=f"service {self.service_name(deploy_config)}")
+        label = tr("service {name}", name=self.service_name(deploy_config))
+        service_id = create_once(create, find, label=label)
         return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
 
     def wait_for_service(
@@ -218,7 +223,7 @@ class Model:
         self.auto_complete_info()
         if dataset.schema.name == "text":
             raise InvalidArgumentError(
-                f"{dataset.name!r} has texts only: batch inference needs prompts (纯文本数据集不能推理)"
+                tr("{dataset} has texts only: batch inference needs prompts", dataset=repr(dataset.name))
             )
         dataset_id = dataset.release(stop_event=stop_event)
         name, version = f"model_run_{secrets.token_hex(5)}", str(self.id)
@@ -230,13 +235,13 @@ class Model:
             done_states={evaluation_wire.MANUAL_STARTED, evaluation_wire.DONE},
             failed_states={evaluation_wire.FAILED, evaluation_wire.STOPPED, evaluation_wire.PARTLY_DONE},
             interval=settings().batch_run_status_polling_interval,
-            label=f"the inference of {version}",
+            label=tr("the inference of {model}", model=version),
             stop_event=stop_event,
         )
         config = task_info.data.eval_standard_conf
         result_id = config.get("resultDatasetIdStr") or config.get("resultDatasetId")
         if not result_id:
-            raise QianfanError(f"the platform names no dataset with the answers of {task}")
+            raise QianfanError(tr("the platform names no dataset with the answers of {task}", task=task))
         answers = Dataset.load(qianfan_dataset_id=result_id, name=f"{dataset.name}_{version}")
         rows = [{new: row.get(old, "") for old, new in COLUMNS.items()} for row in answers.list()]
         rows = [{**row, "input_prompt": row["prompt"]} for row in rows]
@@ -256,7 +261,7 @@ class Model:
             InvalidArgumentError: the model is not published.
         """
         if self.id is None:
-            raise InvalidArgumentError("the model is not published: call publish() first")
+            raise InvalidArgumentError(tr("the model is not published: call publish() first"))
         if not self.set_id or not self.name:
             detail = Repository.detail(self.id).data
             self.set_id, self.name = detail.model_id_str, self.name or detail.model_name
@@ -268,7 +273,7 @@ class Model:
             InternalError: the model has no service.
         """
         if self.service is None:
-            raise InternalError("the model has no service: call deploy() first")
+            raise InternalError(tr("the model has no service: call deploy() first"))
         return self.service.exec(input, **options)
 
     def dumps(self) -> bytes:
@@ -289,7 +294,7 @@ class Model:
             assert value["type"] == "Model"
             return cls(**{field: value[field] for field in fields})
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError("these bytes are not a model written by Model.dumps()") from None
+            raise InvalidArgumentError(tr("these bytes are not a model written by Model.dumps()")) from None
 
     def __repr__(self) -> str:
         return f"<Model {self.name or self.id or self.task_id}: {self.id or 'not published'}>"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from .. import connect
+from .._language import tr
 from ..errors import APIError, QianfanError, RateLimitError, RequestError, SandboxError, ServerError
 from ..transport import clock
 
@@ -118,8 +119,8 @@ def wait_for_state(
         if state in done_states:
             return poll.answer
         if state in failed_states:
-            raise QianfanError(f"{label} ended as {state!r}")
+            raise QianfanError(tr("{job} ended in the state {state}", job=label, state=repr(state)))
         if state != last_state:
             poller.reset_interval()
         last_state = state
-    raise QianfanError(f"waiting for {label} was stopped")
+    raise QianfanError(tr("waiting for {job} was stopped", job=label))

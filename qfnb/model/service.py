@@ -7,6 +7,7 @@ import logging
 import threading
 from typing import Any, Protocol
 
+from .._language import tr, tr_noop
 from ..config import settings
 from ..errors import APIError, InternalError, InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
@@ -25,7 +26,7 @@ _STATUS = {
 }
 
 
-V1_ENDED = "is of the v1 kind, which ended on 2026-08-31: deploy it again (v1 服务已下线，请重新部署)"
+V1_ENDED = tr_noop("service {name} is of the v1 kind, which ended on 2026-08-31: deploy it again")
 
 log = logging.getLogger("qfnb.model")
 
@@ -66,7 +67,7 @@ class Service:
         name: str = "",
     ) -> None:
         if id is None and endpoint is None and not isinstance(model, str):
-            raise InvalidArgumentError("Service needs an id, an endpoint, or the name of a preset model")
+            raise InvalidArgumentError(tr("Service needs an id, an endpoint, or the name of a preset model"))
         self.id, self.endpoint, self.model = id, endpoint, model
         self.deploy_config, self.service_type = deploy_config, service_type or ServiceType.Chat
         self.name = name
@@ -84,7 +85,7 @@ class Service:
             done_states={wire.SERVING},
             failed_states={wire.FAILED, wire.STOPPED},
             interval=settings().deploy_status_polling_interval,
-            label=f"deploying {self.label}",
+            label=tr("deploying {service}", service=self.label),
             stop_event=stop_event,
         )
         self._read_detail(answer.data)
@@ -94,7 +95,7 @@ class Service:
         """Take over the endpoint and the kind; a service of the v1 kind is warned of once."""
         self.endpoint = detail.endpoint or self.endpoint
         if detail.is_v1 and not self.is_v1:
-            log.warning("%s %s", self.label, V1_ENDED)
+            log.warning(tr(V1_ENDED, name=self.label))
         self.is_v1 = detail.is_v1
 
     @property
@@ -111,7 +112,7 @@ class Service:
             InternalError: the service has no id.
         """
         if self.id is None:
-            raise InternalError("this service has no id: only deployed services have a status")
+            raise InternalError(tr("this service has no id: only deployed services have a status"))
         detail = Services.V2.service_detail(str(self.id)).data
         self._read_detail(detail)
         return _STATUS.get(detail.run_status, ServiceStatus.Unknown)
@@ -123,7 +124,9 @@ class Service:
             InternalError: its type is not supported.
         """
         if self.service_type is not ServiceType.Chat:
-            raise InternalError(f"a service of type {self.service_type} cannot be called by this version")
+            raise InternalError(
+                tr("a service of the type {kind} cannot be called by this version", kind=self.service_type)
+            )
         if self.endpoint is None and self.id is not None:
             self._read_detail(Services.V2.service_detail(str(self.id)).data)
         if self.endpoint:
@@ -141,7 +144,7 @@ class Service:
             return client.do(**{**(input or {}), **options})
         except APIError as error:
             if self.is_v1:
-                error.add_note(f"{self.label} {V1_ENDED}")
+                error.add_note(tr(V1_ENDED, name=self.label))
             raise
 
     def dumps(self) -> bytes:
@@ -163,7 +166,7 @@ class Service:
             kind = ServiceType(value["service_type"])
             return cls(value["id"], value["endpoint"], value["model"], None, kind, name=value["name"])
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError("these bytes are not a service written by Service.dumps()") from None
+            raise InvalidArgumentError(tr("these bytes are not a service written by Service.dumps()")) from None
 
     def __repr__(self) -> str:
-        return f"<Service {self.label}{f': {V1_ENDED}' if self.is_v1 else ''}>"
+        return f"<Service {tr(V1_ENDED, name=self.label) if self.is_v1 else self.label}>"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
+from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import document_magic, store_variable, user_variables
@@ -20,7 +21,7 @@ from .verb_magic import VerbMagics, wait_in_cell
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
 
-CONTINUES_MESSAGE = "训练继续在后台进行 / the training continues; `%qftrain stop` ends it, `wait` waits again"
+CONTINUES = tr_noop("The training goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again.")
 
 
 @magics_class
@@ -40,7 +41,8 @@ class TrainMagics(VerbMagics):
         if not verb or verb in {"-h", "--help"}:
             return self.default_verb, line
         if verb not in VERBS:
-            PARSER.error(f"{verb!r} is not a verb of %qftrain: use {', '.join(VERBS)}")
+            verbs = ", ".join(VERBS)
+            PARSER.error(tr("{verb!r} is not a verb of %qftrain: use {verbs}", verb=verb, verbs=verbs))
         return verb, remaining
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
@@ -62,7 +64,7 @@ class TrainMagics(VerbMagics):
 
     def do_attach(self, options: Namespace, target: str) -> None:
         if not target:
-            PARSER.error("attach needs a run's id; `%qftrain list` shows them")
+            PARSER.error(tr("attach needs a training: its name, run-... or task-...; `%qftrain list` shows them"))
         trainer = self._find(target, from_record=True)
         if not trainer.is_running and not trainer.progress.finished:
             trainer.start()
@@ -78,7 +80,7 @@ class TrainMagics(VerbMagics):
                 trainer.wait()  # raises the error that ended the training
 
         work = _wait_for_end(trainer)
-        return wait_in_cell(trainer, TrainingPanel, work, raise_errors, CONTINUES_MESSAGE, awaited=options.awaited)
+        return wait_in_cell(trainer, TrainingPanel, work, raise_errors, tr(CONTINUES), awaited=options.awaited)
 
     def do_status(self, options: Namespace, target: str) -> None:
         from ..views.training.panel import text  # noqa: PLC0415
@@ -92,14 +94,14 @@ class TrainMagics(VerbMagics):
         if not trainer.is_running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
-                raise InvalidArgumentError(f"{trainer.id} is not running (没有在运行的步骤)")
+                raise InvalidArgumentError(tr("{run} is not running", run=trainer.id))
             trainer.start()  # so that its end is stored
         trainer.stop()
 
     def do_resume(self, options: Namespace, target: str) -> None:
         trainer = self._find(target, from_record=True)
         if trainer.ppls[0].current is None:
-            raise InvalidArgumentError(f"all steps of {trainer.id} are done (所有步骤均已完成)")
+            raise InvalidArgumentError(tr("all steps of {run} are done", run=trainer.id))
         trainer.start(retry=True)
         self._open_panel(options, trainer)
 
@@ -115,12 +117,12 @@ class TrainMagics(VerbMagics):
         self._add_step(options, target, lambda trainer: trainer.deploy(config, step=options.step))
 
     def do_chat(self, options: Namespace, target: str) -> None:
-        from ..views.training.controls import chat_cell  # noqa: PLC0415
+        from ..views.training.actions import chat_cell  # noqa: PLC0415
 
         self._insert_cell(chat_cell(self._find(target).progress))
 
     def do_evaluate(self, options: Namespace, target: str) -> None:
-        from ..views.training.controls import checkpoint_cell, evaluation_cell  # noqa: PLC0415
+        from ..views.training.actions import checkpoint_cell, evaluation_cell  # noqa: PLC0415
 
         progress = self._find(target).progress
         cell = evaluation_cell(progress) if options.step is None else checkpoint_cell(progress, options.step)
@@ -131,7 +133,7 @@ class TrainMagics(VerbMagics):
         from ..views.training import comparison  # noqa: PLC0415
 
         if len(targets) < 2:
-            PARSER.error("compare needs two trainings or more: variables, run-... or task-... (至少两个训练)")
+            PARSER.error(tr("compare needs two trainings or more: variables, names, run-... or task-..."))
         progresses = {target: self._find(target).progress for target in targets}
         publish(comparison.bundle(progresses))
 
@@ -139,7 +141,7 @@ class TrainMagics(VerbMagics):
         from ..trainer.alerts import STALLED_AFTER_S, alert  # noqa: PLC0415
 
         if not options.to:
-            PARSER.error("alert needs --to: a function's variable, or an https address (请给出接收者)")
+            PARSER.error(tr("alert needs --to: a function's variable, or an https address"))
         minutes = options.stalled_after
         alert(
             self._find(target),
@@ -166,20 +168,24 @@ class TrainMagics(VerbMagics):
         trainers = self._list_trainers()
         if not target:
             if not trainers:
-                raise InvalidArgumentError("no training was started here: `%qftrain list` shows stored runs")
+                raise InvalidArgumentError(tr("no training was started here: `%qftrain list` shows stored ones"))
             return trainers[-1]
         value = user_variables(self.shell).get(target)
         if isinstance(value, LLMFinetune):
             return value
-        matches = [trainer for trainer in trainers if target in {trainer.id, trainer.progress.task_id}]
+        progresses = [(trainer, trainer.progress) for trainer in trainers]
+        matches = [trainer for trainer, row in progresses if target in {row.run_id, row.task_id, row.job_name}]
         if matches and (matches[-1].is_running or not from_record):
             return matches[-1]
-        if target.startswith("task-") or (target.startswith("run-") and run_store.find_run(target)):
-            return LLMFinetune.attach(target)
+        runs = run_store.list_runs()
+        stored = next((run.id for run in runs if target in {run.id, run.facts.get("name")}), "")
+        if stored or target.startswith("task-"):
+            return LLMFinetune.attach(stored or target)
         names = [name for name, value in user_variables(self.shell).items() if isinstance(value, LLMFinetune)]
-        names += [run.id for run in run_store.list_runs()]
-        hint = did_you_mean(target, names) or ": `%qftrain list` shows stored runs"
-        raise InvalidArgumentError(f"{target!r} is neither a trainer's variable nor a run's id (没有此训练){hint}")
+        hint = did_you_mean(target, [*names, *(run.id for run in runs)]) or tr("; `%qftrain list` shows stored ones")
+        raise InvalidArgumentError(
+            tr("{target!r} is neither a trainer's variable nor a training's name or id", target=target) + hint
+        )
 
     def _list_trainers(self) -> list[LLMFinetune]:
         """Return the trainers of this kernel, those in variables before those in panels, the newest last."""
@@ -209,7 +215,7 @@ class TrainMagics(VerbMagics):
     def _insert_cell(self, code: str) -> None:
         """Insert a cell below this one; without code, the model is not deployed: InvalidArgumentError."""
         if not code:
-            raise InvalidArgumentError("no service yet (尚未部署): deploy the model with `%qftrain deploy`")
+            raise InvalidArgumentError(tr("there is no service yet: deploy the model with `%qftrain deploy`"))
         self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
@@ -219,7 +225,7 @@ class TrainMagics(VerbMagics):
         from ..trainer.offer import default_model  # noqa: PLC0415
 
         if not options.dataset:
-            PARSER.error("start needs a trainer's variable, or -d DATA")
+            PARSER.error(tr("start needs a trainer's variable, or -d DATA"))
         data = user_variables(self.shell).get(options.dataset, options.dataset)
         if isinstance(data, str) and not data.startswith("ds-"):
             data = Path(data)
@@ -234,7 +240,7 @@ class TrainMagics(VerbMagics):
         previous = self._find(options.previous) if options.previous else None
         step = None if previous is None else resolve_step(options.step, previous.progress.points)
         if options.step is not None and previous is None:
-            PARSER.error("--step needs --from TRAINING: it is a checkpoint of that training")
+            PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))
         return LLMFinetune(
             options.model or (previous.train_type if previous else default_model()),
             data,

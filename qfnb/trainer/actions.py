@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from .._language import tr, trn
 from ..dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager
@@ -52,11 +53,12 @@ class LoadDataSetAction(BaseAction):
             return {"datasets": [{"type": BOS, "bosPath": self.dataset_bos_path}]}
         if self.dataset is None:
             raise InvalidArgumentError(
-                "the rows of the dataset are not available: they were in the kernel that started the training\n"
-                "重新加载数据集后继续 / load the dataset again and continue with attach(..., dataset=ds)"
+                tr(
+                    "the rows of the dataset were in the kernel that started the training, which has ended\n"
+                    "load the dataset again and continue with attach(..., dataset=ds)"
+                )
             )
-        label = f"{len(self.dataset)} rows" if len(self.dataset) else str(self.dataset.id)
-        self.action_event(ActionState.Running, f"bringing {label} onto the platform")
+        self.action_event(ActionState.Running, _describe_upload(self.dataset))
         dataset_id = self.dataset.release(stop_event=self.stop_requested)
         return {"datasets": [{"id": dataset_id, "type": PLATFORM, "name": self.dataset.name}]}
 
@@ -78,7 +80,7 @@ class ModelPublishAction(BaseAction):
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Publish and wait until the model is ready."""
         facts = {**(input or {}), **kwargs}
-        self.action_event(ActionState.Running, "publishing the model", facts)
+        self.action_event(ActionState.Running, tr("publishing the model"), facts)
         task_id, job_id = facts.get("task_id"), facts.get("job_id")
         model = Model(task_id=task_id, job_id=job_id, name=self.model_name, checkpoint_step=self.step)
         create, find = (
@@ -86,7 +88,7 @@ class ModelPublishAction(BaseAction):
             partial(_version_ids, model, model.find_published),
         )
         run, key = self.record or RunRecord.begin(), "published" if self.step is None else f"published_{self.step}"
-        ids = run.create_once(key, create, find, "the model")
+        ids = run.create_once(key, create, find, tr("the model"))
         model.set_id, model.id = ids["set_id"], ids["id"]
         model.wait_until_ready(stop_event=self.stop_requested)
         set_id, version_id = model.set_id, model.id
@@ -111,16 +113,16 @@ class DeployAction(BaseAction):
         """
         facts, config = {**(input or {}), **kwargs}, self.deploy_config
         if config is None:
-            raise InvalidArgumentError("DeployAction needs a deploy_config")
+            raise InvalidArgumentError(tr("DeployAction needs a deploy_config"))
         self.model_id, self.model_version_id = facts.get("model_id"), facts.get("model_version_id")
         set_id = facts.get("model_set_id")
         model = facts.get("model") or Model(version_id=self.model_version_id, set_id=set_id)
-        self.action_event(ActionState.Running, "deploying the model", {"model": model})
+        self.action_event(ActionState.Running, tr("deploying the model"), {"model": model})
         run = self.record or RunRecord.begin()
         create, find = partial(model.create_service, config), partial(model.find_service_id, config)
         step = facts.get("checkpoint_step")
         key = "service_id" if step is None else f"service_id_{step}"
-        service_id = run.create_once(key, create, find, "the service")
+        service_id = run.create_once(key, create, find, tr("the service"))
         service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
         return {"service_id": service.id, "service_endpoint": service.endpoint, "service": service}
 
@@ -157,16 +159,22 @@ class EvaluateAction(BaseAction):
         """
         facts = {**(input or {}), **kwargs}
         if self.eval_dataset is None or not self.evaluators:
-            raise InvalidArgumentError("EvaluateAction needs an eval_dataset and evaluators: pass them again")
+            raise InvalidArgumentError(tr("EvaluateAction needs an eval_dataset and evaluators: pass them again"))
         is_local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
         model, service = facts.get("model"), facts.get("service")
         is_served = service is not None and getattr(service.model, "version_id", None) == getattr(model, "id", None)
         target = service if is_local and is_served else model
         if target is None:
-            raise InvalidArgumentError("no model to evaluate: publish it first")
-        self.action_event(ActionState.Running, "evaluating", {})
+            raise InvalidArgumentError(tr("there is no model to evaluate: publish it first"))
+        self.action_event(ActionState.Running, tr("evaluating the model"), {})
         manager = EvaluationManager(**{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators})
         return {"eval_res": manager.eval([target], self.eval_dataset)}
+
+
+def _describe_upload(dataset: Dataset) -> str:
+    if not len(dataset):
+        return tr("bringing {dataset} onto the platform", dataset=dataset.id)
+    return trn("bringing {n} row onto the platform", "bringing {n} rows onto the platform", len(dataset))
 
 
 def load_dataset(source: DataSource) -> Dataset:
@@ -176,14 +184,15 @@ def load_dataset(source: DataSource) -> Dataset:
         InvalidArgumentError: it is something else, or has no rows.
     """
     if not isinstance(source, (Dataset, str, Path)):
+        kind = type(source).__name__
         raise InvalidArgumentError(
-            f"dataset is a {type(source).__name__}: pass a Dataset, a 'ds-...' id, or the path of a data file"
+            tr("dataset is a {kind}: pass a Dataset, a 'ds-...' id, or the path of a data file", kind=kind)
         )
     if isinstance(source, str) and source.startswith("ds-"):
         source = Dataset.load(qianfan_dataset_id=source)
     dataset = source if isinstance(source, Dataset) else Dataset.load(source)
     if dataset.id is None and not len(dataset):
-        raise InvalidArgumentError("the dataset has no rows: load some before training")
+        raise InvalidArgumentError(tr("the dataset has no rows: load some before training"))
     return dataset
 
 
@@ -215,7 +224,8 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
         since = all_actions[publishing[-1] :] if publishing else all_actions
         is_other_step = isinstance(action, ModelPublishAction) and getattr(since[0], "step", None) != action.step
         if any(type(row) is type(action) for row in since) and not is_other_step:
-            raise InvalidArgumentError(f"{type(action).__name__} is a step of this training already (该步骤已存在)")
+            name = type(action).__name__
+            raise InvalidArgumentError(tr("{action} is a step of this training already", action=name))
         all_actions.append(action)
 
 
@@ -225,7 +235,8 @@ def restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None
     actions: list[BaseAction] = []
     for row in rows:
         if (action_class := _ACTION_CLASSES.get(str(row.get("type")))) is None:
-            raise InvalidArgumentError(f"this version of qfnb has no action {row.get('type')!r}")
+            kind = repr(row.get("type"))
+            raise InvalidArgumentError(tr("this version of qfnb has no action {kind}: update it", kind=kind))
         action = action_class()
         if "id" in row:
             action.restore(row)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from .._language import tr
+from .._text import approximate_duration
 from ..config import Secret
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook
@@ -69,7 +71,7 @@ def alert(
         callback = to
     else:
         kind, to = type(to).__name__, ""
-        raise InvalidArgumentError(f"to is a {kind}: pass a function or an https address (须为函数或 https 地址)")
+        raise InvalidArgumentError(tr("`to` is a {kind}: pass a function, or an https address as text", kind=kind))
     return trainer.add_event_handler(_AlertHandler(trainer, callback, stalled_after))
 
 
@@ -96,23 +98,26 @@ class _AlertHandler(EventHandler):
 
     def _find_condition(self, progress: TrainingProgress) -> tuple[Kind, str] | None:
         if progress.finished and progress.failed:
-            return "failed", f"训练失败 / failed: {progress.error}"
+            return "failed", tr("The training failed: {error}", error=progress.error)
         if progress.finished and progress.stopped:
-            return "stopped", "训练已停止 / stopped"
+            return "stopped", tr("The training was stopped.")
         if progress.finished:
-            return "done", f"训练完成 / {progress.status}"
+            return "done", tr("The training is done: {status}", status=progress.status)
         idle_s = time.time() - self._progressed_at
         if progress.training_at is None or idle_s <= self._stalled_after:
             return None
-        stays = f"停在 {progress.percent}% / stays at {progress.percent}%"
-        reason = "平台没有应答 / no answer" if progress.offline_since else stays
-        return "stalled", f"{reason}, {idle_s / 60:.0f} min"
+        idle_time = approximate_duration(idle_s)
+        if progress.offline_since:
+            return "stalled", tr("The platform has not answered for {time}.", time=idle_time)
+        return "stalled", tr(
+            "The training has stayed at {percent}% for {time}.", percent=progress.percent, time=idle_time
+        )
 
     def _deliver(self, notice: Alert) -> None:
         try:
             self._callback(notice)
         except Exception:
-            log.exception("an alert of %s could not be delivered", notice.id)
+            log.exception(tr("an alert of {run} could not be delivered", run=notice.id))
 
 
 def _webhook_callback(address: Secret) -> AlertCallback:
@@ -125,6 +130,6 @@ def _webhook_callback(address: Secret) -> AlertCallback:
         try:
             webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
         except QianfanError as error:
-            log.warning("the webhook refused the alert: %s", error)
+            log.warning(tr("the webhook refused the alert: {error}", error=error))
 
     return post

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from .. import connect
 from .._jobs.background_job import BackgroundJob
+from .._language import tr
 from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..transport import event_loop
 from ..transport.request import CallOptions
@@ -21,6 +22,7 @@ from .consts import ActionState
 from .event import Event, EventHandler
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
 from .run_store import RunRecord, json_facts
+from .train_action import TrainAction, default_job_name
 
 SAVE_INTERVAL_S: Final = 2.0
 """Seconds between two writes of a progress whose status has not changed."""
@@ -50,7 +52,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             action.record = run
         self.ppls = [pipeline]
         self._progress = self._load_saved_progress() or TrainingProgress(
-            self.train_type or "fine-tuning", _stages(pipeline.actions), run_id=run.id
+            self.train_type, _stages(pipeline.actions), run_id=run.id, **_train_settings(pipeline.actions, run)
         )
 
     @property
@@ -129,7 +131,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             return
         with contextlib.suppress(QianfanError):
             answer = event_loop.run(_describe_run(str(task_id)))
-            text = f"run {task_id}: {answer.data.run_status or 'accepted'}"
+            text = tr("run {run}: {state}", run=task_id, state=answer.data.run_status or "accepted")
             event = Event(None, ActionState.Running, text, answer, action_class="TrainAction")
             with self._lock:
                 self._progress = self._progress.with_event(event)
@@ -165,7 +167,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         validate_new_actions(actions, pipeline.actions)
         if not self.is_running and pipeline.current is not None and self.progress.finished:
             raise InvalidArgumentError(
-                f"{self.id} was stopped or failed: resume it first (先继续该训练) `%qftrain resume {self.id}`"
+                tr("{run} was stopped or has failed: resume it first, `%qftrain resume {run}`", run=self.id)
             )
         for action in actions:
             action.record = self._run
@@ -209,7 +211,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     def _result_of_earlier_run(self) -> Self:
         """Return the training if it ended in another kernel."""
         if not self.progress.finished:
-            raise InvalidArgumentError("the training was not started: call start() or run()")
+            raise InvalidArgumentError(tr("the training was not started: call start() or run()"))
         if self.progress.error:
             raise TrainingError(self.progress.error)
         return self
@@ -227,7 +229,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     def _start(self, facts: dict[str, Any], *, retry: bool = False) -> Self:
         if self.is_running:
-            raise InvalidArgumentError("this training is running already: wait() for it or stop() it")
+            raise InvalidArgumentError(tr("this training is running already: wait() for it, or stop() it"))
         pipeline, self.result = self.ppls[0], []
         is_started = pipeline.position > 0 or bool(self._run.facts.get("task_id"))
         run_pipeline = pipeline.resume if retry else pipeline.run_remaining if is_started else pipeline.run
@@ -253,6 +255,18 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 async def _describe_run(task_id: str) -> Response[wire.Task]:
     options = CallOptions(timeout=REFRESH_TIMEOUT_S, attempts=1)
     return await (await connect.aclient()).send(wire.DESCRIBE_TASK, wire.TaskRef(task_id=task_id), options=options)
+
+
+def _train_settings(actions: Sequence[BaseAction], run: RunRecord) -> dict[str, Any]:
+    """Return what the progress shows of the training step, "" where the platform knows it only."""
+    action = next((action for action in actions if isinstance(action, TrainAction)), None)
+    if action is None or not action.train_type:
+        return {}
+    return {
+        "job_name": action.job_name or default_job_name(run),
+        "train_mode": action.train_mode,
+        "parameter_scale": action.train_config.parameter_scale,
+    }
 
 
 def _stages(actions: Sequence[BaseAction]) -> tuple[Stage, ...]:

@@ -13,7 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from ..errors import InvalidArgumentError
+from .._language import tr
+from ..errors import InvalidArgumentError, QianfanError
 from .consts import ActionState
 from .event import Event, EventHandler
 from .run_store import RunRecord, json_facts
@@ -83,7 +84,8 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         **kwargs: Any,
     ) -> None:
         if kwargs:
-            raise InvalidArgumentError(f"{type(self).__name__} takes no argument {next(iter(kwargs))!r}")
+            kind, name = type(self).__name__, next(iter(kwargs))
+            raise InvalidArgumentError(tr("{action} takes no argument {name!r}", action=kind, name=name))
         self.id = id or f"action_{uuid.uuid4().hex[:8]}"
         self.name = name or type(self).__name__
         self.event_handler = event_handler
@@ -119,11 +121,12 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
             if self.event_handler is not None:
                 self.event_handler.dispatch(event)
         except Exception:
-            log.exception("an EventHandler failed on %s of %s", state, self.name)
+            log.exception(tr("an EventHandler failed on {state} of {action}", state=state, action=self.name))
 
     def action_error_event(self, e: Exception) -> None:
         """Dispatch an error as an event."""
-        self.action_event(ActionState.Error, f"{type(e).__name__}: {e}", {"error": str(e)})
+        text = str(e) if isinstance(e, QianfanError) else f"{type(e).__name__}: {e}"
+        self.action_event(ActionState.Error, text, {"error": str(e)})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that `dumps` writes; the keys are stored on disk."""
@@ -137,7 +140,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
             InvalidArgumentError: they are settings of another class.
         """
         if not isinstance(value, Mapping) or value.get("type") != type(self).__name__:
-            raise InvalidArgumentError(f"these bytes are not a {type(self).__name__}")
+            raise InvalidArgumentError(tr("these bytes are not a {kind}", kind=type(self).__name__))
         for name in ("id", "name", *self.persisted):
             setattr(self, name, value.get(name))
 
@@ -157,19 +160,16 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
     def _run_with_events(self, execute: Callable[[], Facts]) -> Facts:
         if any(action.stop_requested.is_set() for action in (self, self.pipeline) if action is not None):
             raise StoppedError
-        self.action_event(ActionState.Preceding, f"{self.name} starts")
+        self.action_event(ActionState.Preceding, tr("{action} starts", action=self.name))
         try:
             facts = execute()
-        except StoppedError:
-            self.action_event(ActionState.Stopped, f"{self.name} stopped")
-            raise
         except Exception as error:
-            if self.stop_requested.is_set():
-                self.action_event(ActionState.Stopped, f"{self.name} stopped")
+            if isinstance(error, StoppedError) or self.stop_requested.is_set():
+                self.action_event(ActionState.Stopped, tr("{action} stopped", action=self.name))
                 raise StoppedError from error
             self.action_error_event(error)
             raise
-        self.action_event(ActionState.Done, f"{self.name} done", facts)
+        self.action_event(ActionState.Done, tr("{action} done", action=self.name), facts)
         return facts
 
 
@@ -195,8 +195,7 @@ class Pipeline(BaseAction):
     ) -> None:
         super().__init__(event_handler=event_handler, **kwargs)
         self.actions = [*actions, *post_actions]
-        self.facts: Facts = {}
-        self.position = 0
+        self.facts, self.position = Facts(), 0
         self.on_progress: Callable[[], None] = lambda: None
         for action in self.actions:
             action.pipeline = self
@@ -263,7 +262,8 @@ class Pipeline(BaseAction):
     def _run_actions(self, *, retry: bool) -> Facts:
         while (action := self.current) is not None:
             self.on_progress()
-            self.action_event(ActionState.Running, f"{action.name} is next", {"action": action.id, "ppl_id": self.id})
+            text, data = tr("{action} is next", action=action.name), {"action": action.id, "ppl_id": self.id}
+            self.action_event(ActionState.Running, text, data)
             self.facts, retry = {**self.facts, **(action.resume if retry else action.run)(self.facts)}, False
             self.position += 1
         self.on_progress()

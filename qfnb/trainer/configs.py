@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.alias_generators import to_camel, to_snake
 
+from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
@@ -45,7 +46,10 @@ class TrainConfig(ValidatedModel):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         if self.peft_type is not None and self.peft_type.lower() not in wire.PEFT_TYPES:
-            raise InvalidArgumentError(f"TrainConfig.peft_type={self.peft_type!r}: use LoRA, LoRA-GA, ALL or P-tuning")
+            value = repr(self.peft_type)
+            raise InvalidArgumentError(
+                tr("TrainConfig.peft_type={value}: use LoRA, LoRA-GA, ALL or P-tuning", value=value)
+            )
         if self.corpus_config is not None:
             validate_record("TrainConfig.corpus_config", wire.CorpusConfig, self.corpus_config)
 
@@ -69,7 +73,8 @@ def to_train_config(value: TrainConfig | Mapping[str, Any] | None) -> TrainConfi
     if value is None or isinstance(value, TrainConfig):
         return value or TrainConfig()
     if not isinstance(value, Mapping):
-        raise InvalidArgumentError(f"train_config is a {type(value).__name__}: pass a TrainConfig or a dictionary")
+        kind = type(value).__name__
+        raise InvalidArgumentError(tr("train_config is a {kind}: pass a TrainConfig or a dictionary", kind=kind))
     names = {key: to_snake(str(key)) for key in value}
     fields = {name: value[key] for key, name in names.items() if name in TrainConfig.model_fields}
     extras = {name: value[key] for key, name in names.items() if name not in TrainConfig.model_fields}
@@ -104,17 +109,30 @@ def validate_train_config(
     model, rows = resolve_train_type(train_type), list(supported)
     if (supported_model := find_supported_model(model, rows)) is None:
         names = ", ".join(row.model for row in rows)
-        log.warning("%s 不在平台可调优模型之列，将照常尝试 / not listed, tried all the same: %s", model, names)
+        text = tr(
+            "{model} is not among the models that can be tuned, it is tried all the same: {names}",
+            model=model,
+            names=names,
+        )
+        log.warning(text)
         return
     available_scales = supported_scales(supported_model, mode)
     scale = next((row for row in available_scales if row.parameter_scale == config.parameter_scale), None)
     if scale is None:
         scale_names = ", ".join(row.parameter_scale for row in available_scales)
         mode_names = ", ".join(row.train_mode for row in supported_model.support_train_mode)
+        if not available_scales:
+            raise InvalidArgumentError(
+                tr("{model} has no train mode {mode}: it has {modes}", model=model, mode=mode, modes=mode_names)
+            )
         raise InvalidArgumentError(
-            f"{model} cannot be tuned with {config.parameter_scale}: {mode} offers {scale_names}"
-            if available_scales
-            else f"{model} has no train mode {mode}: it has {mode_names} (该模型不支持此训练方式)"
+            tr(
+                "{model} cannot be tuned with {scale}: {mode} offers {scales}",
+                model=model,
+                scale=config.parameter_scale,
+                mode=mode,
+                scales=scale_names,
+            )
         )
     allowed = {row.key: row for row in scale.support_hyper_parameter_config}
     for key, value in config.hyper_parameters().items():
@@ -137,7 +155,14 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
     available_scales = supported_scales(supported_model, mode) if supported_model else []
     if not available_scales:
         names = ", ".join(row.model for row in rows)
-        raise InvalidArgumentError(f"{train_type!r} has no defaults for {mode}: the platform lists {names}")
+        raise InvalidArgumentError(
+            tr(
+                "{model} has no defaults for {mode}: the platform lists {names}",
+                model=repr(train_type),
+                mode=mode,
+                names=names,
+            )
+        )
     scale = next((row for row in available_scales if row.parameter_scale == "LoRA"), available_scales[0])
     values = {row.key: row.default for row in scale.support_hyper_parameter_config if row.default is not None}
     fields = {name: values.pop(to_camel(name)) for name in CONFIG_FIELDS if to_camel(name) in values}
@@ -155,7 +180,12 @@ def supported_scales(model: wire.SupportedModel, mode: str) -> list[wire.Support
     return [scale for row in modes for scale in row.support_parameter_scale]
 
 
-_TYPE_WORDS = {"int": "a whole number", "float": "a number", "boolean": "True or False", "string": "a text"}
+_TYPE_WORDS = {
+    "int": tr_noop("a whole number"),
+    "float": tr_noop("a number"),
+    "boolean": tr_noop("True or False"),
+    "string": tr_noop("a text"),
+}
 
 
 def _has_type(value: Any, row: wire.SupportedParameter) -> bool:
@@ -174,19 +204,39 @@ def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.Su
     name = to_snake(key)
     if key not in allowed:
         names = ", ".join(map(to_snake, allowed))
-        raise InvalidArgumentError(f"{label} has no hyper-parameter {name}: it has {names}")
+        raise InvalidArgumentError(
+            tr("{model} has no hyper-parameter {name}: it has {names}", model=label, name=name, names=names)
+        )
     row = allowed[key]
     if not _has_type(value, row):
-        raise InvalidArgumentError(f"{name}={value!r} has the wrong type for {label}: it is {_TYPE_WORDS[row.type]}")
+        kind = tr(_TYPE_WORDS[row.type])
+        raise InvalidArgumentError(
+            tr(
+                "{field} has the wrong type for {model}: it is {kind}",
+                field=f"{name}={value!r}",
+                model=label,
+                kind=kind,
+            )
+        )
     if row.check_type == "range" and len(row.check_value) == 2:
         low, high = row.check_value
         if not low <= value <= high:
+            field = f"{name}={value!r}"
             raise InvalidArgumentError(
-                f"{name}={value!r} is out of range for {label}: it is {low} to {high} (超出该模型的取值范围)"
+                tr(
+                    "{field} is out of range for {model}: it is {low} to {high}",
+                    field=field,
+                    model=label,
+                    low=low,
+                    high=high,
+                )
             )
         return
     is_list = isinstance(value, list)
     is_valid = all(item in row.check_value for item in (value if is_list and value else [value]))
     if row.check_value and (not is_valid or is_list != (row.check_type == "mult_choice")):
         offered = ", ".join(map(str, row.check_value))
-        raise InvalidArgumentError(f"{name}={value!r} is not offered by {label}: choose {offered}")
+        field = f"{name}={value!r}"
+        raise InvalidArgumentError(
+            tr("{field} is not offered by {model}: choose {offered}", field=field, model=label, offered=offered)
+        )

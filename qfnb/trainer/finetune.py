@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+from .._language import tr
 from ..dataset import Dataset
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..errors import InvalidArgumentError
@@ -102,7 +103,7 @@ class LLMFinetune(BackgroundTrainer):
         validate_against_offer(train_type, config, self.train_mode)
         previous_id = _previous_task_id(previous_task_id, previous_trainer, previous_model)
         if previous_step is not None and previous_id is None:
-            raise InvalidArgumentError("previous_step needs previous_task_id, previous_trainer or previous_model")
+            raise InvalidArgumentError(tr("previous_step needs previous_task_id, previous_trainer or previous_model"))
         train = TrainAction(
             train_type,
             config,
@@ -115,7 +116,7 @@ class LLMFinetune(BackgroundTrainer):
         actions: list[BaseAction] = [LoadDataSetAction(data, dataset_bos_path=dataset_bos_path), train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(
-                "model_not_publish=True: a model that is not published can be neither deployed nor evaluated"
+                tr("model_not_publish=True: a model that is not published can be neither deployed nor evaluated")
             )
         actions += [] if model_not_publish else [ModelPublishAction(model_name=model_name)]
         actions += [DeployAction(deploy_config)] if deploy_config else []
@@ -130,8 +131,9 @@ class LLMFinetune(BackgroundTrainer):
             InvalidArgumentError: names the kind of the rows, and the kinds that the train mode needs.
         """
         if (actual := dataset.schema) not in cls.schemas:
-            titles = " / ".join(schema.title for schema in cls.schemas)
-            raise InvalidArgumentError(f"数据类型不符 {cls.train_mode} needs {titles}: this is {actual.title}")
+            kinds, kind = " / ".join(schema.title for schema in cls.schemas), actual.title
+            text = tr("{mode} needs {kinds}: these rows are {kind}", mode=cls.train_mode, kinds=kinds, kind=kind)
+            raise InvalidArgumentError(text)
 
     @classmethod
     def attach(
@@ -238,7 +240,7 @@ class LLMFinetune(BackgroundTrainer):
             assert facts["type"] == "Trainer"
             assert isinstance(facts["id"], str)
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError("these bytes are not a training written by dumps()") from None
+            raise InvalidArgumentError(tr("these bytes are not a training written by dumps()")) from None
         stored_run = run_store.find_run(facts["id"])
         return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts), None, None)
 
@@ -286,11 +288,11 @@ def _previous_task_id(task_id: str | None, trainer: LLMFinetune | None, model: M
     """Return the id of the run to continue from, None for none."""
     sources = [item for item in (task_id, trainer, model) if item is not None]
     if len(sources) > 1:
-        raise InvalidArgumentError("pass only one of previous_task_id, previous_trainer and previous_model")
+        raise InvalidArgumentError(tr("pass only one of previous_task_id, previous_trainer and previous_model"))
     if trainer is not None:
         task_id = trainer.progress.task_id
     if model is not None:
         task_id = str(model.task_id or model.find_task_id() or "")
     if sources and not task_id:
-        raise InvalidArgumentError("the earlier training has no finished run to continue from")
+        raise InvalidArgumentError(tr("the earlier training has no finished run to continue from"))
     return task_id

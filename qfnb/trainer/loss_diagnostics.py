@@ -1,4 +1,4 @@
-"""Problems that a loss curve shows, found by plain rules; each message has the numbers."""
+"""Problems that a loss curve shows, by plain rules; each message has the numbers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
+from .._language import tr
 from ..errors import InvalidArgumentError
 from ..wire.finetune_v2 import Checkpoint
 
@@ -28,6 +29,13 @@ SMOOTHING_WEIGHT: Final = 0.8
 
 CheckpointStep = int | Literal["best"] | None
 """A checkpoint by its step, or the one with the lowest validation loss; None for the last one."""
+
+
+class Hint(NamedTuple):
+    """What a loss curve shows, and what can be done about it."""
+
+    problem: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,20 @@ def resolve_step(step: CheckpointStep, points: Sequence[LossPoint]) -> int | Non
         return None
     if step == "best":
         if (best := best_checkpoint(points)) is None:
-            raise InvalidArgumentError("step='best': no checkpoint has a validation loss (没有验证 loss)")
+            raise InvalidArgumentError(
+                tr("step='best': no checkpoint has a validation loss; hold out rows with `trainset_rate`")
+            )
         step = best.step
     if isinstance(step, bool) or not isinstance(step, int):
-        raise InvalidArgumentError(f"step={step!r}: it is the step of a checkpoint, or 'best'")
+        raise InvalidArgumentError(
+            tr("step={value}: pass the step of a checkpoint, a whole number, or 'best'", value=repr(step))
+        )
     kept = [point.step for point in points if point.is_kept is not False]
     if points and step not in kept:
-        raise InvalidArgumentError(f"step={step}: the checkpoints are {', '.join(map(str, kept))} (没有此检查点)")
+        steps = ", ".join(map(str, kept))
+        raise InvalidArgumentError(
+            tr("step={step}: there is no such checkpoint; the checkpoints are {steps}", step=step, steps=steps)
+        )
     return None if points and step == points[-1].step else step
 
 
@@ -109,54 +124,59 @@ def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) ->
     return averages
 
 
-def diagnose_loss(points: Sequence[LossPoint]) -> list[str]:
-    """Return the problems of a curve, one message each."""
+def diagnose_loss(points: Sequence[LossPoint]) -> list[Hint]:
+    """Return the problems of a curve."""
     losses = [point.training_loss for point in points]
     if non_finite := next((point for point in points if not math.isfinite(point.training_loss)), None):
-        step, loss = non_finite.step, non_finite.training_loss
-        english = f"the loss is {loss} at step {step}: the learning rate may be too high"
-        return [f"loss 在第 {step} 步变为 {loss}：学习率可能过大 / {english}"]
-    messages = [_describe_divergence(points, losses), _describe_plateau(losses), _describe_overfitting(points)]
-    return [message for message in messages if message]
+        problem = tr("The loss is {loss} at step {step}.", loss=non_finite.training_loss, step=non_finite.step)
+        return [Hint(problem, tr("The learning rate may be too high."))]
+    hints = (_describe_divergence(points, losses), _describe_plateau(losses), _describe_overfitting(points))
+    return [hint for hint in hints if hint is not None]
 
 
-def _describe_divergence(points: Sequence[LossPoint], losses: Sequence[float]) -> str:
+def _describe_divergence(points: Sequence[LossPoint], losses: Sequence[float]) -> Hint | None:
     if len(losses) < MIN_POINTS:
-        return ""
+        return None
     curve = moving_average(losses)
     lowest = min(range(len(curve)), key=curve.__getitem__)
     if curve[lowest] <= 0 or curve[-1] < DIVERGED_RATIO * curve[lowest]:
-        return ""
-    return (
-        f"loss 发散：平滑值从 {curve[lowest]:.3f}（第 {points[lowest].step} 步）升到 {curve[-1]:.3f}，"
-        f"学习率可能过大 / the smoothed loss is {curve[-1] / curve[lowest]:.1f} times its lowest value: "
-        "the learning rate may be too high"
+        return None
+    problem = tr(
+        "The loss diverges: smoothed, it rose from {lowest} at step {step} to {last}.",
+        lowest=f"{curve[lowest]:.3f}",
+        step=points[lowest].step,
+        last=f"{curve[-1]:.3f}",
     )
+    return Hint(problem, tr("The learning rate may be too high."))
 
 
-def _describe_plateau(losses: Sequence[float]) -> str:
+def _describe_plateau(losses: Sequence[float]) -> Hint | None:
     third = len(losses) // 3
     if len(losses) < MIN_POINTS or (first_median := median(losses[:third])) <= 0:
-        return ""
+        return None
     last_median = median(losses[-third:])
     if not FLAT_RATIO <= last_median / first_median < DIVERGED_RATIO:
-        return ""
-    return (
-        f"loss 未下降：前 1/3 中位数 {first_median:.3f}，后 1/3 {last_median:.3f}，学习率可能过小或数据有误"
-        " / the loss does not fall: the learning rate may be too low, or the data is not what it should be"
+        return None
+    problem = tr(
+        "The loss does not fall: its median is {first} in the first third and {last} in the last.",
+        first=f"{first_median:.3f}",
+        last=f"{last_median:.3f}",
     )
+    return Hint(problem, tr("The learning rate may be too low, or the data may not be what you expect."))
 
 
-def _describe_overfitting(points: Sequence[LossPoint]) -> str:
+def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
     held_out = [(point, point.validation_loss) for point in points if point.validation_loss is not None]
     if len(held_out) < MIN_POINTS // 3:
-        return ""
+        return None
     best, lowest_loss = min(held_out, key=lambda pair: pair[1])
     point, last_loss = held_out[-1]
     if last_loss < OVERFITTED_RATIO * lowest_loss or point.training_loss >= best.training_loss:
-        return ""
-    return (
-        f"可能过拟合：验证 loss 从 {lowest_loss:.3f}（第 {best.step} 步）升到 {last_loss:.3f}，而训练 loss 继续下降"
-        f" / overfitting: the validation loss was lowest at step {best.step}; "
-        "fewer epochs or more data may help"
+        return None
+    problem = tr(
+        "It overfits: the validation loss rose from {lowest} at step {step} to {last}, while the training loss fell.",
+        lowest=f"{lowest_loss:.3f}",
+        step=best.step,
+        last=f"{last_loss:.3f}",
     )
+    return Hint(problem, tr("Train for fewer epochs or on more data, or publish checkpoint ★."))

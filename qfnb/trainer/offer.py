@@ -5,6 +5,7 @@ import time
 from typing import Final
 
 from .. import connect
+from .._language import tr
 from ..errors import APIError, InvalidArgumentError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
@@ -42,7 +43,8 @@ def read_offer(*, max_age_s: float = MAX_AGE_S, must_answer: bool = False) -> Of
     except (RequestError, APIError) as error:
         if must_answer and isinstance(error, RequestError):
             raise
-        log.warning("未能读取可调优的模型 / the offer of fine-tuning could not be read: %s", str(error).split("\n")[0])
+        reason = str(error).split("\n")[0]
+        log.warning(tr("the models that can be tuned could not be read: {reason}", reason=reason))
         return offer
     _offers[host] = time.monotonic(), offer
     return offer

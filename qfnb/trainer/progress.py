@@ -1,62 +1,16 @@
-"""The progress of a training as a value, folded from its events, and the estimate of the remaining time."""
+"""The progress of a training as a value, folded from its events."""
 
 from __future__ import annotations
 
-import itertools
-import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
 from ..wire import finetune_v2 as wire
 from .consts import STATUS, ActionState, FinetuneStatus
 from .event import Event
-from .loss_diagnostics import LossPoint, diagnose_loss
-
-Mark = tuple[float, float]
-"""Unix seconds, and the percent (0-100) at that time."""
-
-RECENT_MARKS: Final = 20
-"""Number of the last marks that count: the pace may change."""
-
-MIN_PACES: Final = 3
-
-
-@dataclass(frozen=True)
-class RemainingTime:
-    """Remaining seconds: the likely value, and bounds of about 95 % confidence while the pace is steady."""
-
-    low: float
-    likely: float
-    high: float
-
-
-def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | None:
-    """Return the remaining seconds, None while there are too few marks.
-
-    Args:
-        marks: in the order of time.
-        now: Unix seconds.
-    """
-    recent = list(marks)[-RECENT_MARKS:]
-    paces = [
-        (end_percent - start_percent) / (end - start)
-        for (start, start_percent), (end, end_percent) in itertools.pairwise(recent)
-        if end > start and end_percent > start_percent
-    ]
-    if len(paces) < MIN_PACES:
-        return None
-    (start, first_percent), (end, last_percent) = recent[0], recent[-1]
-    pace = (last_percent - first_percent) / (end - start)
-    margin = 2 * statistics.stdev(paces) / math.sqrt(len(paces))
-    remaining_percent, since_last_mark = 100.0 - last_percent, max(0.0, now - end)
-
-    def seconds_at(rate: float) -> float:
-        return max(0.0, remaining_percent / rate - since_last_mark)
-
-    return RemainingTime(seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4)))
-
+from .loss_diagnostics import Hint, LossPoint, diagnose_loss
+from .remaining_time import Mark, RemainingTime, estimate_remaining
 
 STAGE_BY_ACTION = {
     "LoadDataSetAction": "dataset",
@@ -97,6 +51,7 @@ class LogLine:
     stage: str
     state: str
     text: str
+    is_problem: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +66,8 @@ class TrainingProgress:
         points: the loss curve so far.
         marks: the times at which the percent changed, since the first loss if there is one.
         run_state: the platform's own word for the run's state.
+        job_name, train_mode, parameter_scale: what the platform calls it, SFT or another mode, LoRA or another scale.
+        stop_error: why the platform did not stop the run, "" where it did or was not asked to.
         offline_since: since when the platform has not answered, None while it does.
         error: message of the error that ended the training, "" for none.
     """
@@ -142,6 +99,10 @@ class TrainingProgress:
     links: Mapping[str, str] = field(default_factory=dict)
     from_sandbox: bool = False
     offline_since: float | None = None
+    job_name: str = ""
+    train_mode: str = ""
+    parameter_scale: str = ""
+    stop_error: str = ""
 
     @property
     def failed(self) -> bool:
@@ -159,8 +120,8 @@ class TrainingProgress:
         return self.ended_at is not None
 
     @property
-    def hints(self) -> list[str]:
-        """Problems that the loss curve shows."""
+    def hints(self) -> list[Hint]:
+        """Problems that the loss curve shows, in the user's language."""
         return diagnose_loss(self.points)
 
     def elapsed(self, now: float) -> float:
@@ -230,12 +191,15 @@ def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> Tr
         stages=stages,
         status=status,
         error=detail if state is ActionState.Error else error,
+        stop_error="" if state is ActionState.Preceding else progress.stop_error,
         percent=100 if status == FinetuneStatus.TrainFinished else progress.percent,
     )
 
 
 def _with_log_line(progress: TrainingProgress, stage: str, event: Event) -> TrainingProgress:
-    line = LogLine(event.time, stage, str(event.action_state), event.description or "")
+    facts = event.data if isinstance(event.data, Mapping) else {}
+    has_failed = event.action_state in {ActionState.Error, ActionState.Stopped} or bool(facts.get("offline_since"))
+    line = LogLine(event.time, stage, str(event.action_state), event.description or "", has_failed)
     if progress.log and (progress.log[-1].stage, progress.log[-1].text) == (line.stage, line.text):
         return progress
     return replace(progress, log=(*progress.log, line)[-MAX_LOG_LINES:])
@@ -247,6 +211,7 @@ def _with_ids(progress: TrainingProgress, data: object) -> TrainingProgress:
         return progress
     names = (
         "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id", "service_endpoint",
+        "stop_error",
     )  # fmt: skip
     ids: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
     tables = {name: data[name] for name in ("metrics", "hyper_parameters") if data.get(name)}
@@ -271,6 +236,7 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
     values = (task.model_extra or {}).get("hyperParameterConfig")
     return replace(
         progress,
+        title=progress.title or task.model or "",
         status=FinetuneStatus.Created if is_queued else FinetuneStatus.Training,
         run_state=state,
         percent=percent,
@@ -282,6 +248,9 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
         hyper_parameters=values if isinstance(values, Mapping) else progress.hyper_parameters,
         links=_links(progress, task, sandbox=is_sandbox),
         from_sandbox=is_sandbox,
+        job_name=task.job_name or progress.job_name,
+        train_mode=task.train_mode or progress.train_mode,
+        parameter_scale=task.parameter_scale or progress.parameter_scale,
     )
 
 

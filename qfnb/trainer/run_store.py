@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from .._language import tr
 from .._private_files import write_private
 from ..config import state_dir
 from ..errors import InvalidArgumentError, TrainingError
@@ -101,7 +102,7 @@ class RunRecord:
                 yield
         except Timeout:
             raise TrainingError(
-                f"another kernel is working on {self.id} (另一个内核正在处理该训练): try again later"
+                tr("another kernel is working on {run}: try again when it has finished", run=self.id)
             ) from None
 
 
@@ -143,7 +144,9 @@ def _read(path: Path) -> Facts | None:
 
 def _path(key: str) -> Path:
     if not re.fullmatch(r"[\w\-]{1,80}", key):
-        raise InvalidArgumentError(f"{key!r} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56")
+        raise InvalidArgumentError(
+            tr("{key} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56", key=repr(key))
+        )
     return _folder() / f"{key}.json"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+from .._language import tr
 from ..config import settings
 from ..errors import APIError, InvalidArgumentError, RequestError, TrainingError
 from ..model.polling import Poller
@@ -23,8 +24,6 @@ PLATFORM, BOS = 1, 2
 
 MAX_JOBS, MAX_RUNS = 2000, 100
 """Jobs, and runs of a job, that are searched for an existing one."""
-
-COULD_NOT_BE_STOPPED = "could not be stopped"
 
 log = logging.getLogger("qfnb.trainer")
 
@@ -116,8 +115,9 @@ class TrainAction(BaseAction):
                 self._end_state = wire.STOPPED
             except (RequestError, APIError) as error:
                 reason = str(error).split("\n")[0]
-                self.action_event(ActionState.Stopped, f"run {self.task_id} {COULD_NOT_BE_STOPPED}: {reason}")
-                log.warning("run %s %s: %s", self.task_id, COULD_NOT_BE_STOPPED, error)
+                text = tr("run {run} could not be stopped: {reason}", run=self.task_id, reason=reason)
+                self.action_event(ActionState.Stopped, text, {"stop_error": reason})
+                log.warning(text)
         super().stop()
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,14 +134,14 @@ class TrainAction(BaseAction):
     def _start(self, facts: Facts) -> None:
         datasets = list(facts.get("datasets", ()))
         if not datasets:
-            raise InvalidArgumentError("TrainAction needs datasets: run LoadDataSetAction before it")
+            raise InvalidArgumentError(tr("TrainAction needs datasets: run LoadDataSetAction before it"))
         run = self.record = self.record or RunRecord.begin()
-        self.job_name = self.job_name or f"qfnb_{run.id.removeprefix('run-')}"
+        self.job_name = self.job_name or default_job_name(run)
         find = partial(find_job, run.id)
-        self.job_id = self.job_id or run.create_once("job_id", self._create_job, find, "the job")
+        self.job_id = self.job_id or run.create_once("job_id", self._create_job, find, tr("the job"))
         create = partial(self._create_task, str(self.job_id), datasets)
         find = partial(find_task, str(self.job_id), exclude=self.past)
-        self.task_id = run.create_once("task_id", create, find, "the run")
+        self.task_id = run.create_once("task_id", create, find, tr("the run"))
 
     def _create_job(self) -> str:
         assert self.record is not None
@@ -166,14 +166,14 @@ class TrainAction(BaseAction):
     def _poll_run(self) -> Facts:
         facts = {"task_id": self.task_id, "job_id": self.job_id}
         settled = {**facts, "hyper_parameters": self.train_config.hyper_parameters()}
-        self.action_event(ActionState.Running, f"run {self.task_id} is on the platform", settled)
+        self.action_event(ActionState.Running, tr("run {run} is on the platform", run=self.task_id), settled)
         fetch = partial(FineTune.V2.task_detail, str(self.task_id))
         poller = Poller(fetch, settings().train_status_polling_interval, self.stop_requested)
         last_state = ""
         for poll in poller:
             if poll.answer is None:
                 reason = str(poll.error).split("\n")[0]
-                message = f"the platform does not answer: {reason}"
+                message = tr("the platform does not answer: {reason}", reason=reason)
                 self.action_event(ActionState.Running, message, {"offline_since": poll.failing_since})
                 continue
             if (result := self._check_answer(poll.answer)) is not None:
@@ -188,7 +188,7 @@ class TrainAction(BaseAction):
         task = answer.data
         self.job_id = self.job_id or task.job_id
         state = task.run_status or "accepted"
-        self.action_event(ActionState.Running, f"run {self.task_id}: {state}", answer)
+        self.action_event(ActionState.Running, tr("run {run}: {state}", run=self.task_id, state=state), answer)
         if task.run_status == wire.DONE:
             checkpoints = [row.to_wire() for row in task.checkpoint_list or ()]
             return {"job_id": self.job_id, "metrics": task.metrics or {}, "checkpoints": checkpoints}
@@ -197,9 +197,14 @@ class TrainAction(BaseAction):
         if task.run_status == wire.STOPPED:
             raise StoppedError
         if task.run_status == wire.FAILED:
-            reason = task.message or "the platform gives no reason"
-            raise TrainingError(f"run {self.task_id} failed: {reason}")
+            reason = task.message or tr("the platform gives no reason")
+            raise TrainingError(tr("run {run} failed: {reason}", run=self.task_id, reason=reason))
         return None
+
+
+def default_job_name(run: RunRecord) -> str:
+    """Return the name of a job that the user has not named."""
+    return f"qfnb_{run.id.removeprefix('run-')}"
 
 
 def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
@@ -210,7 +215,9 @@ def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
     """
     source_types = {row.get("type", PLATFORM) for row in datasets}
     if len(source_types) > 1:
-        raise InvalidArgumentError("the datasets are of two types: put all on the platform, or all in a bucket")
+        raise InvalidArgumentError(
+            tr("the datasets are of two types: put all of them on the platform, or all into a bucket")
+        )
     in_bucket = source_types == {BOS}
     versions = [{"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets]
     if config.sampling_rate is not None:

@@ -96,6 +96,15 @@ def pill(kind: Kind, label: str, sign: str = "") -> Html:
     )
 
 
+def steps(*items: tuple[Kind, str, str, str]) -> Html:
+    """Return the steps of a job: colour, sign, name and a remark ("" for none) of each."""
+    rows = "".join(
+        f'<li class="qf-{kind}"><b><span aria-hidden="true">{sign}</span> {escape(name)}</b> {escape(remark)}</li>'
+        for kind, sign, name, remark in items
+    )
+    return Html(f'<ol class="qf-steps" aria-label="{escape(tr("Steps"))}">{rows}</ol>')
+
+
 def progress_bar(value: float | None, maximum: float, label: str, *, subtitle: object = "", kind: Kind = "run") -> Html:
     """Return a progress bar with its numbers beside it.
 

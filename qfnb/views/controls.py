@@ -10,6 +10,8 @@ from .components import StylePart, stylesheet
 from .display import Bundle, LiveOutput, accept_clicks
 from .text import without_formulas
 
+ButtonKind = Literal["", "main", "risk"]
+
 
 class PanelWidgets:
     """Makes the widgets of one panel; they share their layouts and styles, each of which is a model."""
@@ -26,14 +28,7 @@ class PanelWidgets:
         """Return a part that is redrawn."""
         return self._widgets.HTML(value, layout=self._layout, style=self._html_style)
 
-    def button(
-        self,
-        label: str,
-        on_click: Callable[[Any], object],
-        *,
-        tooltip: str = "",
-        kind: Literal["", "main", "risk"] = "",
-    ) -> Any:
+    def button(self, label: str, on_click: Callable[[Any], object], *, tooltip: str = "", kind: ButtonKind = "") -> Any:
         """Return a button that works while a cell keeps the main thread busy.
 
         Args:

@@ -12,39 +12,24 @@ SANDBOX_LABEL: Final = "本地沙盒 sandbox"  # marks what did not come from th
 BODY: Final = 'style="line-height:1.6;font-variant-numeric:tabular-nums"'
 BODY_COMPACT: Final = 'style="line-height:1.5;font-variant-numeric:tabular-nums"'
 DIM: Final = 'style="font-size:90%;opacity:0.8"'
-DIM_WRAPPED: Final = 'style="font-size:90%;opacity:0.8;overflow-wrap:anywhere"'
 DIM_BLOCK: Final = 'style="display:block;font-size:90%;opacity:0.8"'
-FOOT: Final = 'style="margin-top:6px;font-size:85%;opacity:0.75"'
 BADGE: Final = 'style="border:1px solid #8888;border-radius:8px;padding:0 6px;margin-left:6px;font-size:85%"'
 EARLIER_TURN: Final = 'style="opacity:0.75"'
 
-WRAPPED: Final = 'style="overflow-wrap:anywhere"'
-PREFORMATTED: Final = 'style="white-space:pre-wrap"'
 PREFORMATTED_WRAPPED: Final = 'style="white-space:pre-wrap;overflow-wrap:anywhere"'
-LOG: Final = 'style="border:1px solid #8884;padding:6px 10px;margin:4px 0;line-height:1.4;white-space:pre-wrap"'
 CODE: Final = (
     'style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:90%;line-height:1.4;border:1px solid #8884;'
     'padding:6px 8px;margin:2px 0"'
 )
 
-REASONING: Final = (
-    'style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:90%;opacity:0.8;border-left:3px solid #8886;'
-    'padding:2px 10px;margin:4px 0;max-height:24em;overflow-y:auto"'
-)
 
 BAR: Final = 'style="width:50%;height:14px;vertical-align:middle"'
 BAR_SMALL: Final = 'style="width:9em;height:12px;vertical-align:middle"'
-STEP: Final = 'style="display:inline-block;margin-right:18px"'
-SUMMARY: Final = 'style="cursor:pointer"'
-IMAGE: Final = 'style="max-width:100%"'
-IMAGE_TILE: Final = 'style="max-width:100%;margin:4px"'
 
 TABLE: Final = 'style="border-collapse:collapse;margin:4px 0;font-size:90%"'
 TABLE_PLAIN: Final = 'style="border-collapse:collapse;margin:4px 0"'
 TABLE_FIXED: Final = 'style="table-layout:fixed;width:100%;border-collapse:collapse;margin:4px 0"'
-CELL: Final = 'style="text-align:left;vertical-align:top;padding:2px 8px;border-bottom:1px solid #8884"'
 CELL_FLUSH: Final = 'style="text-align:left;vertical-align:top;padding:2px 10px 2px 0;border-bottom:1px solid #8884"'
-CELL_FRAMED: Final = 'style="text-align:left;vertical-align:top;padding:4px 10px;border:1px solid #8884"'
 CELL_LONG_TEXT: Final = (
     'style="text-align:left;vertical-align:top;padding:3px 8px;border-bottom:1px solid #8884;'
     'white-space:pre-wrap;overflow-wrap:anywhere;min-width:4em;max-width:34em"'
@@ -57,9 +42,6 @@ CELL_NAME: Final = (
 LABEL: Final = 'style="display:block;text-align:left;white-space:normal;line-height:1.35;overflow-wrap:anywhere"'
 ERROR: Final = 'style="display:block;font-size:90%;font-weight:bold;color:#d9363e"'
 WARNING: Final = 'style="display:block;font-size:90%;color:#b7791f"'
-
-ADDED: Final = 'style="background-color:#22c55e55;text-decoration:none"'
-REMOVED: Final = 'style="background-color:#ef444455"'
 
 
 def format_cost(cost: PriceRange | None) -> str:

@@ -31,7 +31,7 @@ def test_the_form_launches_and_its_place_is_taken_by_the_panel(kernel, data):
     kernel.run("form.choose('epoch', '2'); form.choose('variable', 'tuned'); form.press('launch')")
     kernel.run("import time; time.sleep(0.45); form.press('launch')")
     wait_for(kernel, "form.trainer is not None and form.trainer.progress.finished")
-    kernel.until(lambda: "ModelPublished" in cell.text)
+    kernel.until(lambda: "✓ Published" in cell.text)
     kernel.until(lambda: kernel.open_comms == before)
     assert len(cell.outputs) == 1
     assert WIDGET not in cell.outputs[0]["data"]

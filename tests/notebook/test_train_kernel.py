@@ -50,8 +50,8 @@ def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, start_
     assert kernel.run("trainer.wait()", live=True).status == "ok"
     kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
     assert len(cell.outputs) == 1
-    assert "ModelPublished" in cell.text
-    assert "loss curve" in cell.html
+    assert "✓ Published" in cell.text
+    assert "<summary>Loss over" in cell.html
     kernel.until(lambda: kernel.open_comms == before)
 
 
@@ -61,7 +61,7 @@ def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, start
     assert len(first.text.strip().splitlines()) == 1
     assert "%qftrain wait" in first.text
     second = kernel.run("%qftrain wait")
-    assert "ModelPublished" in second.text
+    assert "✓ Published" in second.text
     assert WIDGET not in second.outputs[0]["data"]
 
 
@@ -70,7 +70,7 @@ def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     assert kernel.run("%qftrain stop").status == "ok"
     assert kernel.run("trainer.wait(60)").status == "ok"
-    kernel.until(lambda: "TrainStopped" in cell.text)
+    kernel.until(lambda: "■ Stopped" in cell.text)
     assert kernel.value("trainer.status") == "'TrainStopped'"
 
 
@@ -79,20 +79,22 @@ def test_a_run_is_found_again(kernel, start_training, small):
     kernel.run("trainer.wait()")
     run = kernel.value("trainer.progress.task_id").strip("'")
     assert run in kernel.run("%qftrain list").text
+    name = kernel.value("trainer.progress.job_name").strip("'")
+    assert name in kernel.run(f"%qftrain status {name}").text
     cell = kernel.run(f"%qftrain attach {run} -o again", live=True)
     assert kernel.run("again.wait()").status == "ok"
-    assert "loss curve" in cell.html
+    assert "<summary>Loss over" in cell.html
     assert kernel.value("again.progress == trainer.progress") == "True"
 
 
 def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, start_training, long):
     start_training(f"-d {long} --epoch 50")
     kernel.run("import time\nwhile len(trainer.progress.points) < 5: time.sleep(0.05)\ntrainer.save()")
-    run = kernel.value("trainer.id").strip("'")
+    run = kernel.value("trainer.progress.job_name").strip("'")
     other = Kernel()
     try:
         cell = other.run(f"%qftrain attach {run} -o trainer", live=True)
-        assert "loss curve" in cell.html
+        assert "<summary>Loss over" in cell.html
         assert int(other.value("len(trainer.progress.points)")) >= 5
         assert "onto the platform" in cell.html
         other.run("while len(trainer.progress.points) < 20: __import__('time').sleep(0.05)")
@@ -129,7 +131,7 @@ def test_a_finished_run_is_deployed_and_talked_to(kernel, start_training, small)
     assert kernel.run("%qftrain deploy trainer --suffix later").status == "ok"
     ended = kernel.run("%qftrain wait trainer")
     assert "Deployed" in ended.text
-    assert "_later" in ended.text
+    assert "_later" in ended.html
     assert kernel.run("%qftrain chat trainer").status == "ok"
     again = kernel.run("%qftrain deploy trainer")
     assert "already" in again.text
@@ -151,7 +153,7 @@ def test_runs_are_compared_and_said_to_differ(kernel, start_training, small):
     start_training(f"-d {small} --epoch 4 --learning-rate 0.0002")
     kernel.run("trainer.wait()")
     cell = kernel.run("%qftrain compare first trainer")
-    assert "loss curves of 2 runs" in cell.html
+    assert "Loss of 2 trainings" in cell.html
     assert "learningRate" in cell.text
 
 
@@ -201,8 +203,8 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, 
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
     assert kernel.run("trainer.wait(60)").status == "ok"
-    kernel.until(lambda: "ModelPublished" in cell.text)
-    assert "loss curve" in cell.html
+    kernel.until(lambda: "✓ Published" in cell.text)
+    assert "<summary>Loss over" in cell.html
     assert kernel.run("%%qfchat\n你是谁").status == "ok"
 
 
@@ -227,7 +229,7 @@ def test_a_model_that_the_platform_does_not_know_fails_with_its_name(kernel, sta
     ended = kernel.run("%qftrain wait")
     assert ended.status == "error"
     assert "NoSuchModel" in "\n".join(ended.error)
-    assert "✘" in ended.html
+    assert "✕" in ended.html
 
 
 def test_a_bad_line_of_the_data_is_named(kernel, small):
@@ -256,4 +258,4 @@ def test_preferences_are_learned_from_a_checkpoint_and_a_chosen_one_is_published
     assert kernel.run(f"%qftrain publish trainer --step {step}").status == "ok"
     kernel.run("trainer.wait()")
     assert kernel.value("trainer.output['checkpoint_step']") == step
-    assert "step=99: the checkpoints are" in str(kernel.run("%qftrain deploy trainer --step 99").error)
+    assert "the checkpoints are 15" in str(kernel.run("%qftrain deploy trainer --step 99").error)

@@ -9,6 +9,15 @@ OUTPUT_TAGS = {
 }  # fmt: skip
 """The elements of qfnb's own outputs, without those of Markdown."""
 
+CHART_TAGS = {"svg", "path", "text", "g", "rect", "line", "circle", "title", "form", "label", "input"}
+"""The elements of a chart of curves."""
+
+CHART_ATTRIBUTES = {
+    "xmlns", "viewbox", "width", "height", "font-size", "font-family", "font-weight", "text-anchor", "d", "fill",
+    "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "stroke-linejoin", "opacity", "pointer-events",
+    "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "method", "type", "name", "checked",
+}  # fmt: skip
+
 OUTPUT_ATTRIBUTES = {
     "class", "lang", "role", "title", "scope", "max", "value", "aria-label", "aria-hidden", "aria-busy",
 }  # fmt: skip

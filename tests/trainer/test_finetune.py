@@ -112,8 +112,7 @@ def test_an_attached_training_begins_with_the_present_percent_not_the_stored_one
 
 def test_attach_watches_a_run_that_another_kernel_started(long_run):
     attached = LLMFinetune.attach(long_run.progress.task_id).start()
-    until(lambda: attached.progress.points)
-    assert attached.status == FinetuneStatus.Training
+    until(lambda: attached.progress.points and attached.status == FinetuneStatus.Training)
     long_run.stop()
     attached.wait(60)
     assert attached.status == FinetuneStatus.TrainStopped

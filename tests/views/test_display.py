@@ -6,7 +6,6 @@ import pytest
 
 from qfnb import Dataset, errors
 from qfnb.views import chat, dataset, display
-from qfnb.views.training.loss_chart import loss_svg
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
 
@@ -39,13 +38,6 @@ def test_a_footer_shows_what_is_known_and_nothing_else():
     full = chat.StreamedAnswer("m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1")
     assert chat.footer(full) == ["m", "first token 0.20 s · total 1.5 s", "7 tokens", "free"]
     assert "as-1" in str(chat.footer(replace(full, error="refused")))
-
-
-@pytest.mark.parametrize("losses", [[], [0.0], [float(n) for n in range(5)]])
-def test_a_curve_of_any_length_draws(losses):
-    svg = loss_svg(list(range(len(losses))), losses)
-    assert svg.count("polyline") + svg.count("circle") == bool(losses)
-    assert "nan" not in svg
 
 
 def test_a_dataset_shows_its_head_safely():

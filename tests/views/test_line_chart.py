@@ -81,8 +81,11 @@ def test_without_a_point_there_is_no_chart(points):
     assert line_chart.png(empty, "") is None
 
 
-def test_one_point_is_a_dot():
-    assert '<circle class="f s1"' in line_chart.svg(replace(CHART, curves=[Curve("training", [(0.0, 1.0)])]))
+@pytest.mark.parametrize("points", [[(0.0, 0.0)], [(0.0, 1.0)]])
+def test_one_point_is_a_dot(points):
+    svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)], x_end=0.0))
+    assert '<circle class="f s1"' in svg
+    assert "nan" not in svg
 
 
 def test_the_picture_is_a_png_of_the_same_lines():

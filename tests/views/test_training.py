@@ -6,102 +6,155 @@ from dataclasses import replace
 
 import pytest
 from support.attacks import ATTACKS
-from support.strict_html import assert_only
-from support.training_progress import CURVE, DEPLOYED, FAILED, LOG, RUNNING, STAGES, TRAINED, Trainer
+from support.strict_html import (
+    CHART_ATTRIBUTES,
+    CHART_TAGS,
+    OUTPUT_ATTRIBUTES,
+    OUTPUT_TAGS,
+    assert_only,
+    without_stylesheet,
+)
+from support.training_progress import CURVE, DEPLOYED, FAILED, RUNNING, STAGES, TRAINED, Trainer
 
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.loss_diagnostics import LossPoint
 from qfnb.trainer.progress import LogLine, Stage
-from qfnb.views.training import comparison, controls, details, panel
-from qfnb.views.training.loss_chart import Curve, curves_svg
+from qfnb.views.training import actions, comparison, details, panel, summary
+from qfnb.views.training.loss_chart import comparison_chart, loss_chart, rewards_chart
 
-TAGS = {
-    "div", "span", "b", "progress", "table", "caption", "tr", "th", "td", "details", "summary", "img", "a",
-}  # fmt: skip
-ATTRIBUTES = {"style", "scope", "max", "value", "aria-label", "alt", "src", "href", "target", "rel"}
+TAGS = OUTPUT_TAGS | CHART_TAGS | {"ol", "li", "a"}
+ATTRIBUTES = OUTPUT_ATTRIBUTES | CHART_ATTRIBUTES | {"href", "target", "rel"}
+
+NOW = 120.0
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Twenty seconds after the start of RUNNING."""
+    monkeypatch.setattr("time.time", lambda: NOW)
 
 
 @pytest.mark.parametrize(
     "part",
     [
-        "ERNIE-Speed-8K",
-        "数据 data: <b>✔ 完成 done</b> 2 s",
-        "训练 train: <b>▶ 进行中 running</b> 18 s",
-        "发布 publish: <b>· 等待 waiting</b>",
-        "<b>40%</b>",
-        "本地沙盒 sandbox",
-        "排队 queued 5 s",
-        "用时 elapsed 20 s",
-        "剩余 left ≈ 12 s（",
-        "loss 0.3333, validation 0.4091, 平滑 smoothed 0.",
-        "perplexity 0.418",
-        'alt="loss curve, 12 points',
-        'alt="perplexity, 6 points"',
+        "<h3>Fine-tuning ERNIE-Speed-8K</h3>",
+        "Local sandbox",
+        "teahouse · SFT · LoRA · 6 epochs",
+        "</span> As of ",
+        "</span> Data</b> 2 s",
+        "</span> Train</b> 18 s",
+        '<progress max="100" value="40"',
+        "epoch 6 of 6 · trained for 13 s · about 12 s left (",
+        "<dd>0.348 <small>smoothed</small>",
+        "<dd>★ epoch 5.5 <small>validation loss 0.409",
+        "<summary>Loss over 12 points: training from 4.000 to 0.348",
         "task-1",
         "learningRate",
         "bringing 800 rows",
-        "★ 验证最低 lowest",
-        "problems in the log（1）",
-        "`%qftrain attach run-ab12cd34ef`",
+        ">★ 110<",
+        "<summary>Problems <small>1</small>",
+        "<code>%qftrain attach teahouse</code>",
+        "LLMFinetune.attach(&#x27;run-ab12cd34ef&#x27;)",
     ],
 )
-def test_a_running_training_shows_its_state(part):
-    assert part in panel.html(RUNNING, now=120.0)
+def test_a_training_that_is_saved_while_it_runs_shows_its_state_as_of_then(part):
+    html = panel.html(RUNNING)
+    assert part in html
+    assert "<button" not in html
+    assert "qf-pill qf-run" not in html
 
 
 @pytest.mark.parametrize(
     ("progress", "words"),
     [
-        (DEPLOYED, ("Deployed", "94.56%", "endpoint ab12cd34_demo", "%qftrain chat run-ab12cd34ef")),
-        (FAILED, ("[336003] bad data (request as-1)", "the data is wrong", "%qftrain resume")),
-        (replace(DEPLOYED, service_endpoint=""), ("%qftrain deploy run-ab12cd34ef",)),
-        (RUNNING, ("40%", "排队 queued 5 s")),
-        (replace(RUNNING, offline_since=100.0, message="refused"), ("no answer since", "refused")),
-        (replace(RUNNING, points=tuple(replace(p, training_loss=2.0) for p in CURVE)), ("does not fall",)),
+        (DEPLOYED, ("Deployed", "%qftrain chat teahouse", "%qftrain evaluate teahouse")),
+        (FAILED, ("Failed", "[336003] bad data (request as-1)", "the data is wrong", "%qftrain resume teahouse")),
+        (replace(DEPLOYED, service_endpoint=""), ("%qftrain deploy teahouse",)),
+        (replace(DEPLOYED, service_endpoint="", job_name="two words"), ("%qftrain deploy run-ab12cd34ef",)),
+        (RUNNING, ("40%", "trained for 13 s")),
+        (replace(RUNNING, offline_since=100.0, message="refused"), ("has not answered since", "refused")),
+        (replace(RUNNING, points=tuple(replace(p, training_loss=2.0) for p in CURVE)), ("does not fall", "too low")),
     ],
 )
-def test_html_and_text_show_the_state_and_the_next_step(progress, words):
+def test_every_static_format_shows_the_state_and_the_next_step(progress, words):
     for word in words:
         assert word in panel.html(progress)
         assert word in panel.text(progress)
+        assert re.sub(r"\\(.)", r"\1", panel.markdown(progress)).count(word)
 
 
-def test_the_first_line_of_the_text_has_all_steps():
-    assert panel.text(RUNNING).startswith("ERNIE-Speed-8K: Training   40%   dataset ✔  train ▶  publish ·\n")
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [
+        (RUNNING, ("run", "Training")),
+        (replace(RUNNING, status="Created", training_at=None), ("idle", "Queued")),
+        (replace(RUNNING, offline_since=100.0), ("warn", "Waiting for the platform")),
+        (replace(RUNNING, started_at=None), ("idle", "Preparing")),
+        (replace(RUNNING, stages=(replace(STAGES[0], state=ActionState.Running),)), ("run", "Uploading data")),
+        (DEPLOYED, ("ok", "Deployed")),
+        (TRAINED, ("ok", "Done")),
+        (FAILED, ("bad", "Failed")),
+        (replace(FAILED, stages=(replace(STAGES[1], state=ActionState.Stopped),)), ("warn", "Stopped")),
+    ],
+)
+def test_the_state_is_a_word_and_a_colour(progress, expected):
+    kind, _, words = summary.state(progress, is_live=True, now=NOW)
+    assert (kind, words) == expected
+
+
+def test_a_queued_training_says_how_long_and_that_the_notebook_may_be_closed():
+    queued = replace(RUNNING, status="Created", training_at=None, points=())
+    value, label, below = summary.progress_line(queued, now=NOW)
+    assert (value, label) == (None, "waiting for 18 s")
+    assert "You may close the notebook" in below
+    assert 'value="0"' in panel.html(queued), "nothing moves in a saved output"
+
+
+def test_the_time_left_is_a_guess_before_the_first_epoch_and_five_percent():
+    early = replace(RUNNING, percent=4, points=(replace(CURVE[0], epoch=0.2),))
+    assert "estimating the time left" in summary.progress_line(early, now=NOW)[2]
+
+
+def test_the_first_line_of_the_text_is_the_training_and_its_state():
+    assert panel.text(RUNNING).startswith("Fine-tuning ERNIE-Speed-8K [Local sandbox]: ● Training\n")
+    assert "✓ Data 2 s → ● Train 18 s → ○ Publish" in panel.text(RUNNING)
 
 
 def test_a_platform_without_a_curve_during_the_training_is_reported():
+    words = "shows the loss curve when the training has ended"
     cloud = replace(RUNNING, points=(), from_sandbox=False)
-    assert "at the end of the run only" in panel.html(cloud)
-    assert "<img" not in panel.html(cloud)
-    for other in (replace(cloud, from_sandbox=True), replace(cloud, training_at=None), replace(DEPLOYED, points=())):
-        assert "at the end of the run only" not in panel.html(other)
+    assert words in panel.html(cloud)
+    assert "<svg" not in panel.html(cloud)
+    for quiet in (replace(cloud, from_sandbox=True), replace(cloud, training_at=None), replace(DEPLOYED, points=())):
+        assert words not in panel.html(quiet)
 
 
 def test_a_run_that_could_not_be_stopped_is_reported_as_perhaps_running():
-    line = LogLine(130.0, "train", "Stopped", "run task-1 could not be stopped: refused")
     stages = (replace(STAGES[1], state=ActionState.Stopped),)
-    assert "it may still run" in panel.html(replace(DEPLOYED, stages=stages, log=(*LOG, line)))
+    unstopped = panel.html(replace(DEPLOYED, stages=stages, stop_error="refused"))
+    assert "may go on there and be billed" in unstopped
+    assert "refused" in unstopped
 
 
 def test_the_time_between_the_end_and_a_later_step_is_not_work():
     later = (*DEPLOYED.stages[:1], Stage("deploy", ActionState.Running, "", 90_000.0))
-    assert "elapsed 20 s" in panel.fact_lines(replace(DEPLOYED, stages=later, ended_at=None), now=90_010.0)[0]
+    assert summary.elapsed(replace(DEPLOYED, stages=later, ended_at=None), 90_010.0) == 20
 
 
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", [*ATTACKS, "evil\n!rm -rf /"])
 def test_hostile_text_is_inert_in_every_field(attack):
     names = ("title", "status", "run_id", "task_id", "job_id", "model_version_id", "service_endpoint", "error")
+    names += ("job_name", "train_mode", "parameter_scale", "stop_error", "service_id")
     texts = dict.fromkeys((*names, "message", "run_state"), attack)
     mappings = {"metrics": {attack: attack}, "hyper_parameters": {attack: attack}, "links": {attack: attack}}
     lines = (LogLine(1.0, attack, attack, attack),)
     for progress in (RUNNING, DEPLOYED, FAILED, replace(RUNNING, offline_since=1.0)):
         hostile = replace(progress, log=lines, **texts, **mappings)
-        assert_only(panel.html(hostile), TAGS, ATTRIBUTES)
-        assert_only(comparison.html({attack: hostile, "b": RUNNING}), TAGS, ATTRIBUTES)
-        assert not set(panel.text(hostile)) & set("\x1b\x00\u202e")
-        assert controls.chat_cell(hostile) == controls.evaluation_cell(hostile) == ""
+        assert_only(without_stylesheet(panel.html(hostile)), TAGS, ATTRIBUTES)
+        assert_only(without_stylesheet(comparison.html({attack: hostile, "b": RUNNING})), TAGS, ATTRIBUTES)
+        assert not set(panel.text(hostile) + panel.markdown(hostile)) & set("\x1b\x00\u202e")
+        assert actions.chat_cell(hostile) == actions.evaluation_cell(hostile) == ""
 
 
 @pytest.mark.parametrize(
@@ -125,55 +178,75 @@ def test_only_plain_https_addresses_become_links(url, safe):
 def test_points_that_are_no_numbers_do_not_break_the_curve():
     odd = (replace(CURVE[0], training_loss=float("nan")), *CURVE[1:], replace(CURVE[0], step=130, epoch=7.0,
            training_loss=float("inf")))  # fmt: skip
-    html = panel.html(replace(RUNNING, points=odd))
-    for picture in re.findall(r"base64,([^\"]+)", html):
-        svg = base64.b64decode(picture).decode()
-        assert not re.search(r"\b(nan|inf)\b", svg)
+    svg = re.findall(r"<svg.*?</svg>", panel.html(replace(RUNNING, points=odd)))[0]
+    assert not re.search(r"\b(nan|inf)\b", svg)
+    assert "Loss over 11 points" in svg
 
 
 def test_a_curve_of_thousands_of_points_stays_small():
     points = tuple(replace(CURVE[0], step=n, epoch=n / 10, perplexity=1.5) for n in range(50_000))
-    assert len(panel.html(replace(RUNNING, points=points))) < 120_000
+    assert len(panel.html(replace(DEPLOYED, points=points))) < 120_000
 
 
 def test_an_error_of_a_hundred_thousand_characters_is_a_line():
-    html = panel.html(replace(FAILED, points=(), error="x" * 100_000))
+    html = without_stylesheet(panel.html(replace(FAILED, points=(), error="x" * 100_000)))
     assert len(html) < 10_000
 
 
-@pytest.mark.parametrize(
-    ("key", "part", "absent"),
-    [
-        ("all", "bringing 800 rows", "learningRate"),
-        ("train", "run task-1: Running", "bringing 800 rows"),
-        ("problems", "does not answer", "bringing 800 rows"),
-        ("checkpoints", "困惑度 perplexity", "bringing 800 rows"),
-        ("values", "learningRate", "bringing 800 rows"),
-        ("publish", "no such line", "bringing 800 rows"),
-    ],
-)
-def test_a_view_shows_its_part_only(key, part, absent):
-    html = details.render_view(RUNNING, key)
-    assert key in [key for _, key in details.view_options(RUNNING)]
-    assert part in html
-    assert absent not in html
+def test_the_axis_is_logarithmic_when_the_last_loss_is_below_a_hundredth_of_the_first():
+    assert not loss_chart(RUNNING).is_log
+    assert loss_chart(
+        replace(RUNNING, points=tuple(replace(p, training_loss=4 / 10**n) for n, p in enumerate(CURVE)))
+    ).is_log
+
+
+def test_the_best_checkpoint_has_the_star_and_dashes_are_the_validation():
+    chart = loss_chart(RUNNING)
+    assert chart.best == (5.5, pytest.approx(4.5 / 11))
+    assert [(curve.label, bool(curve.dash)) for curve in chart.curves[1:]] == [
+        ("training", False),
+        ("validation", True),
+    ]
+    assert (chart.x_label, chart.x_end, chart.describe_x(5.5)) == ("epoch", 6.0, "Epoch 5.5")
+
+
+def test_points_without_epochs_lie_at_their_steps():
+    chart = loss_chart(replace(RUNNING, points=tuple(replace(p, epoch=None) for p in CURVE)))
+    assert (chart.x_label, chart.x_end, chart.describe_x(110.0)) == ("step", 0.0, "Step 110")
+    assert "lowest 0.409 at step 110" in chart.finding
+
+
+def test_a_final_bundle_has_the_picture_of_the_curve_and_one_of_a_running_training_does_not():
+    assert {"text/plain", "text/html", "text/markdown"} == set(panel.bundle(RUNNING))
+    assert base64.b64decode(panel.bundle(DEPLOYED)["image/png"]).startswith(b"\x89PNG")
+    assert "image/png" not in panel.bundle(replace(DEPLOYED, points=()))
+
+
+def test_the_log_of_a_live_panel_is_the_latest_lines_and_what_is_empty_has_no_fold():
+    lines = tuple(LogLine(float(n), "train", "Running", f"line {n}") for n in range(40))
+    folds = details.folds(replace(RUNNING, log=lines), max_lines=12)
+    assert "line 39<" in folds["log"][2]
+    assert "line 27<" not in folds["log"][2]
+    assert "problems" not in folds
+    assert "metrics" not in folds
 
 
 def test_a_comparison_overlays_curves_and_shows_only_what_differs():
-    other = replace(RUNNING, hyper_parameters={"epoch": 5, "learningRate": 3e-4}, metrics={"BLEU-4": "90%"})
-    runs = {"first": DEPLOYED, "second": other}
+    changed = replace(RUNNING, hyper_parameters={"epoch": 5, "learningRate": 3e-4}, metrics={"BLEU-4": "90%"})
+    runs = {"first": DEPLOYED, "second": changed}
     html = comparison.html(runs)
-    assert 'alt="loss curves of 2 runs: first, second"' in html
-    assert comparison.chart(runs).count("<polyline") == 2
+    assert "Loss of 2 trainings; at the end: first 0.348, second 0.348." in html
+    assert [curve.label for curve in comparison_chart(runs).curves] == ["first", "second"]
     assert "learningRate" not in html
     text = comparison.text(runs).splitlines()
     assert text[0].split() == ["first", "second"]
-    assert ["epoch", "3", "5"] in [line.split() for line in text]
+    assert ["epoch", "6", "5"] in [line.split() for line in text]
     assert ["BLEU-4", "94.56%", "90%"] in [line.split() for line in text]
+    assert set(comparison.bundle(runs)) == {"text/plain", "text/html", "text/markdown", "image/png"}
 
 
-def test_equal_hyper_parameters_are_reported_as_equal():
-    assert "the same hyper-parameters" in comparison.text({"a": DEPLOYED, "b": DEPLOYED})
+def test_equal_settings_are_reported_as_equal():
+    assert "Settings                the same" in comparison.text({"a": DEPLOYED, "b": DEPLOYED})
 
 
 def test_where_outputs_cannot_move_the_panel_is_the_state(monkeypatch, capsys):
@@ -184,19 +257,18 @@ def test_where_outputs_cannot_move_the_panel_is_the_state(monkeypatch, capsys):
     assert capsys.readouterr().out.count("Deployed") == 2
 
 
-def test_negative_rewards_are_drawn_below_zero():
-    svg = curves_svg([Curve("rewards/margins", [0, 1, 2], [-1.0, 0.0, 1.0])], height=160)
-    heights = [float(point.split(",")[1]) for point in re.search(r'points="([^"]+)"', svg)[1].split()]
-    assert heights[0] > heights[1] > heights[2]
-    assert ">-1.1<" in svg
-
-
-def test_the_rewards_of_preferences_are_a_line_a_chart_and_columns():
+def test_the_rewards_of_preferences_are_a_number_a_chart_and_columns():
     rewards = {"chosen": 0.1, "rejected": -0.4, "margins": 0.5, "accuracies": 1.0}
     points = (LossPoint(1, 0.1, 0.69), LossPoint(2, 0.2, 0.6, 0.61, rewards=rewards, is_kept=True))
     now = replace(TRAINED, points=points)
-    assert "rewards/margins 0.500" in panel.text(now)
-    page = panel.html(now)
-    assert "rewards: margins and accuracies" in page
-    assert "rewards/rejected</th>" in page
-    assert "困惑度 perplexity" not in details.checkpoints(points)
+    assert "Reward margin 0.500" in panel.text(now)
+    assert "Rewards at the end: margins 0.500, accuracies 1.000." in panel.html(now)
+    assert [curve.points for curve in rewards_chart(now).curves] == [[(0.2, 0.5)], [(0.2, 1.0)]]
+    assert "rewards/rejected</th>" in details.checkpoints(points)
+    assert "Perplexity" not in details.checkpoints(points)
+
+
+def test_the_wording_is_that_of_the_language(monkeypatch):
+    monkeypatch.setenv("QFNB_LANG", "zh")
+    assert panel.text(RUNNING).startswith("微调 ERNIE-Speed-8K [本地沙盒]: ● 训练中\nteahouse · SFT · LoRA · 6 轮\n")
+    assert not re.search("[a-z]{3,} [a-z]{3,}", summary.progress_line(RUNNING, now=NOW)[2])

@@ -1,116 +1,163 @@
-"""The buttons of a training's panel, its views, and the number of its widget models."""
+"""The buttons of a training's panel, what they ask and say, and the number of its widget models."""
 
 from dataclasses import replace
 
 import pytest
 from ipywidgets.widgets.widget import _instances
-from support.training_progress import DEPLOYED, FAILED, RUNNING, STAGES, TRAINED, Trainer
+from support.training_progress import DEPLOYED, FAILED, RUNNING, TRAINED, Trainer
 from support.waiting import wait_for
 
 from qfnb import errors
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
-from qfnb.trainer.progress import Stage
+from qfnb.trainer.consts import ActionState
 from qfnb.views import display
-from qfnb.views.training import controls, panel
+from qfnb.views.training import actions, controls, panel
 
 
-def recording_action(name):
-    return controls.Action(name, "", "really?" if name == "careful" else "", lambda t: t.executed.append(name))
+def recording_action(key, question=""):
+    return actions.Action(
+        key, key, "", lambda t: t.executed.append(key), question, "one hour is lost", "do it", "leave it"
+    )
 
 
 def build_controls(trainer, *, stays_open=False):
-    widgets = controls.Controls(trainer, panel.top, panel.below, close=lambda: None)
+    widgets = controls.Controls(trainer, panel.numbers_and_charts, close=lambda: None, parts=panel.PARTS)
     box = widgets.build()
     widgets.draw(trainer.progress, stays_open=stays_open)
     return widgets, box
 
 
 def labels(box):
-    return [button.description for button in box.children[0].children[:-1]]
+    return [button.description for button in box.children[1].children]
+
+
+def button(box, label):
+    return next(button for button in box.children[1].children if button.description.startswith(label))
 
 
 TRAIN, PUBLISH, DEPLOY = TrainAction(), ModelPublishAction(), DeployAction()
+STOPPED = replace(FAILED, stages=(replace(FAILED.stages[1], state=ActionState.Stopped),), error="")
 
 
 @pytest.mark.parametrize(
-    ("progress", "actions", "running", "current", "words"),
+    ("progress", "steps", "running", "current", "expected"),
     [
-        (RUNNING, [TRAIN], True, TRAIN, "Stop Publish Deploy"),
-        (RUNNING, [TRAIN, PUBLISH, DEPLOY], True, TRAIN, "Stop"),
-        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], True, DEPLOY, "Stop Chat Evaluate"),
-        (FAILED, [TRAIN], False, TRAIN, "Resume Close"),
-        (replace(FAILED, service_endpoint="x_y"), [TRAIN], False, TRAIN, "Resume Chat Close"),
-        (TRAINED, [TRAIN], False, None, "Publish ★ Deploy Close"),
-        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], False, None, "★ Chat Evaluate Close"),
+        (RUNNING, [TRAIN], True, TRAIN, "Stop training… | Publish | Deploy… | Show details"),
+        (RUNNING, [TRAIN, PUBLISH, DEPLOY], True, TRAIN, "Stop training… | Show details"),
+        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], True, DEPLOY, "Stop training… | Chat | Evaluate | Show details"),
+        (FAILED, [TRAIN], False, TRAIN, "Resume… | Publish ★ epoch 5.5 | Close"),
+        (
+            replace(FAILED, service_endpoint="x_y", points=()),
+            [TRAIN],
+            False,
+            TRAIN,
+            "Resume… | Chat | Evaluate | Close",
+        ),
+        (replace(TRAINED, points=()), [TRAIN, PUBLISH], False, PUBLISH, "Resume | Close"),
+        (TRAINED, [TRAIN], False, None, "Publish ★ epoch 5.5 | Deploy… | Evaluate | Close"),
+        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], False, None, "Publish ★ epoch 5.5 | Chat | Evaluate | Close"),
     ],
 )
-def test_buttons_are_there_only_when_they_can_do_something(progress, actions, running, current, words):
-    _, box = build_controls(Trainer(progress, actions, running=running, current=current), stays_open=not running)
-    button_labels = labels(box)
-    assert len(button_labels) == len(words.split())
-    assert all(word in label for word, label in zip(words.split(), button_labels, strict=True))
+def test_buttons_are_those_of_the_next_steps(progress, steps, running, current, expected):
+    _, box = build_controls(Trainer(progress, steps, running=running, current=current), stays_open=not running)
+    assert " | ".join(labels(box)) == expected
 
 
-def test_what_costs_or_ends_something_needs_a_second_click(monkeypatch):
+@pytest.mark.parametrize(
+    ("progress", "steps", "current", "main"),
+    [
+        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], None, "Chat"),
+        (TRAINED, [TRAIN], None, "Publish ★"),
+        (FAILED, [TRAIN], TRAIN, "Resume"),
+    ],
+)
+def test_one_button_is_filled(progress, steps, current, main):
+    _, box = build_controls(Trainer(progress, steps, running=False, current=current), stays_open=True)
+    filled = [button.description for button in box.children[1].children if "qf-main" in button._dom_classes]
+    assert len(filled) == 1
+    assert filled[0].startswith(main)
+
+
+def test_a_button_that_is_disabled_says_why():
+    _, box = build_controls(Trainer(STOPPED, [TRAIN], running=False, current=TRAIN), stays_open=True)
+    assert button(box, "Publish ★").disabled
+    assert "Publish ★ epoch 5.5: resume the training first" in box.children[2].value
+
+
+def test_what_costs_or_ends_something_is_asked_first_and_the_safe_answer_lies_below_the_pointer(monkeypatch):
     trainer = Trainer(RUNNING)
-    monkeypatch.setattr(
-        controls, "available_actions", lambda _: [recording_action("careful"), recording_action("simple")]
-    )
+    rows = [recording_action("careful", "Really?"), recording_action("simple")]
+    monkeypatch.setattr(actions, "available_actions", lambda _: list(rows))
     _, box = build_controls(trainer)
-    careful, simple = box.children[0].children[:2]
-    careful.click()
-    assert (careful.description, trainer.executed) == ("really?", [])
-    simple.click()
+    button(box, "careful").click()
+    assert labels(box) == ["leave it", "do it"]
+    assert "Really?</b> one hour is lost" in box.children[2].value
+    button(box, "leave it").click()
+    assert labels(box)[:2] == ["careful", "simple"]
+    button(box, "simple").click()
     wait_for(lambda: list(trainer.executed), lambda seen: seen == ["simple"])
-    careful.click()
-    assert careful.description == "really?", "a click on something else in between disarms it"
-    careful.click()
+    button(box, "careful").click()
+    button(box, "do it").click()
     wait_for(lambda: list(trainer.executed), lambda seen: seen == ["simple", "careful"])
 
 
-def test_a_second_click_that_comes_late_counts_as_the_first(monkeypatch):
-    trainer = Trainer(RUNNING)
-    monkeypatch.setattr(controls, "available_actions", lambda _: [recording_action("careful")])
-    monkeypatch.setattr(controls, "CONFIRM_WITHIN_S", 0.0)
-    widgets, box = build_controls(trainer)
-    button = box.children[0].children[0]
-    button.click()
+def test_a_question_that_is_no_longer_possible_is_not_asked(monkeypatch):
+    rows = [recording_action("careful", "Really?")]
+    monkeypatch.setattr(actions, "available_actions", lambda _: list(rows))
+    widgets, box = build_controls(Trainer(RUNNING))
+    button(box, "careful").click()
+    rows.clear()
     widgets.draw(RUNNING, stays_open=False)
-    assert button.description == "careful"
-    button.click()
-    assert trainer.executed == []
+    assert labels(box) == ["Show details"]
+    assert "Really?" not in box.children[2].value
+
+
+@pytest.mark.parametrize(
+    ("progress", "running", "key", "words"),
+    [
+        (RUNNING, True, "stop", "It has reached epoch 6. The platform keeps the checkpoints so far"),
+        (STOPPED, False, "resume", "from the beginning."),
+        (replace(STOPPED, from_sandbox=False), False, "resume", "It is billed like the first one."),
+        (replace(RUNNING, from_sandbox=False), True, "deploy", "paid in advance"),
+    ],
+)
+def test_a_question_says_what_is_lost_or_billed(progress, running, key, words):
+    rows = actions.available_actions(Trainer(progress, [TRAIN], running=running, current=TRAIN))
+    assert words in next(row for row in rows if row.key == key).consequence
 
 
 @pytest.mark.fault("F70")
 def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
     def refuse(_):
-        raise errors.APIError(336100, "<b>arrears</b>", hint="欠费，请充值 / top up the account")
+        raise errors.APIError(336100, "<b>arrears</b>", hint="top up the account")
 
-    monkeypatch.setattr(controls, "available_actions", lambda _: [controls.Action("go", "", "", refuse)])
+    monkeypatch.setattr(actions, "available_actions", lambda _: [actions.Action("go", "go", "", refuse)])
     widgets, box = build_controls(Trainer(RUNNING))
-    button = box.children[0].children[0]
-    button.click()
+    button(box, "go").click()
     wait_for(lambda: widgets._error, bool)
+    wait_for(lambda: widgets._busy_key, lambda key: key == "")
     widgets.draw(RUNNING, stays_open=False)
-    assert "[336100] &lt;b&gt;arrears" in box.children[1].value
-    assert "top up the account" in box.children[1].value
-    assert not button.disabled
+    assert "[336100] &lt;b&gt;arrears" in box.children[2].value
+    assert "top up the account" in box.children[2].value
+    assert not button(box, "go").disabled
 
 
 def test_chat_and_evaluate_show_the_cell_that_does_it():
-    widgets, box = build_controls(Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True)
-    _, chat, evaluate, _ = box.children[0].children[:4]
-    for button, words in ((chat, "%%qfchat -e ab12cd34_demo"), (evaluate, "manager.eval([base, tuned]")):
-        button.click()
-        wait_for(lambda words=words: words in widgets._cell_html, bool)
+    trainer = Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False)
+    widgets, box = build_controls(trainer, stays_open=True)
+    for label, words in (("Chat", "%%qfchat -e ab12cd34_demo"), ("Evaluate", "manager.eval([base, tuned]")):
+        button(box, label).click()
+        wait_for(lambda words=words: words in widgets._cell, bool)
+        wait_for(lambda: widgets._busy_key, lambda key: key == "")
     widgets.draw(DEPLOYED, stays_open=True)
-    assert "manager.eval" in box.children[1].value
+    assert "manager.eval" in box.children[2].value
+    assert "<code>%qftrain evaluate teahouse</code>" in box.children[2].value
 
 
 def test_the_cells_that_evaluate_are_python():
-    compile(controls.evaluation_cell(DEPLOYED), "cell", "exec")
-    compile(controls.checkpoint_cell(DEPLOYED, 30), "cell", "exec")
-    assert "step='best'" in controls.checkpoint_cell(DEPLOYED, "best")
+    compile(actions.evaluation_cell(DEPLOYED), "cell", "exec")
+    compile(actions.checkpoint_cell(DEPLOYED, None), "cell", "exec")
+    assert "step='best'" in actions.checkpoint_cell(DEPLOYED, "best")
 
 
 def best_step():
@@ -120,31 +167,34 @@ def best_step():
 @pytest.mark.parametrize("published", [None, "best"])
 def test_the_star_is_a_button_until_the_best_checkpoint_is_published(published):
     done = [TRAIN, ModelPublishAction(step=best_step() if published else None)]
-    labels = [row.label for row in controls.available_actions(Trainer(TRAINED, done, running=False))]
-    assert any(label.startswith("★") and str(best_step()) in label for label in labels) is (published is None)
+    keys = [row.key for row in actions.available_actions(Trainer(TRAINED, done, running=False))]
+    assert ("star" in keys) is (published is None)
 
 
 def test_a_best_checkpoint_that_is_the_last_needs_no_star():
     first = replace(TRAINED, points=TRAINED.points[:1])
-    assert not any(
-        row.label.startswith("★") for row in controls.available_actions(Trainer(first, [TRAIN], running=False))
-    )
+    keys = [row.key for row in actions.available_actions(Trainer(first, [TRAIN], running=False))]
+    assert keys == ["publish", "deploy"]
 
 
 def test_a_checkpoint_that_was_published_later_can_be_deployed():
-    actions = [TRAIN, PUBLISH, DEPLOY, ModelPublishAction(step=best_step())]
-    assert controls.DEPLOY in controls.available_actions(Trainer(DEPLOYED, actions, running=False))
+    done = [TRAIN, PUBLISH, DEPLOY, ModelPublishAction(step=best_step())]
+    assert "deploy" in [row.key for row in actions.available_actions(Trainer(DEPLOYED, done, running=False))]
 
 
 def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     before = set(_instances)
     widgets, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
     assert len(set(_instances) - before) <= 12
+    button(box, "Stop").click()
+    assert len(set(_instances) - before) <= 12
     widgets._trainer.progress = DEPLOYED
     widgets.draw(DEPLOYED, stays_open=False)
     assert len(set(_instances) - before) <= 12
     display.close_widget(box)
     assert set(_instances) == before
+    widgets._redraw()
+    assert set(_instances) == before, "a click that comes late opens nothing"
 
 
 def test_a_reloaded_page_keeps_one_text():
@@ -160,21 +210,23 @@ def test_a_reloaded_page_keeps_one_text():
 def test_what_has_not_changed_is_not_sent():
     widgets, box = build_controls(Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True)
     sent = []
-    for widget in (*box.children, *box.children[0].children):
+    for widget in (*box.children, *box.children[1].children):
         widget.observe(sent.append)
     widgets.draw(DEPLOYED, stays_open=True)
     assert sent == []
 
 
-def test_the_chosen_view_stays_when_a_step_is_added():
+def test_the_details_of_a_running_training_stay_open_while_it_is_redrawn():
     widgets, box = build_controls(Trainer(RUNNING))
-    choice = box.children[0].children[-1]
-    choice.value = "checkpoints"
-    widgets.draw(replace(RUNNING, stages=(*STAGES, Stage("deploy"))), stays_open=False)
-    assert choice.value == "checkpoints"
-    assert ("日志 log: 部署 deploy", "deploy") in choice.options
+    assert "<h4>Checkpoints" not in box.children[2].value
+    button(box, "Show details").click()
+    widgets.draw(RUNNING, stays_open=False)
+    assert "<h4>Checkpoints" in box.children[2].value
+    button(box, "Hide details").click()
+    assert "<h4>Checkpoints" not in box.children[2].value
 
 
 def test_the_buttons_call_what_the_trainer_has():
-    assert controls.STOP.execute is LLMFinetune.stop
-    assert controls.PUBLISH.execute is LLMFinetune.publish
+    rows = {row.key: row for row in actions.available_actions(Trainer(RUNNING, [TRAIN], current=TRAIN))}
+    assert rows["stop"].execute is LLMFinetune.stop
+    assert rows["publish"].execute is LLMFinetune.publish

@@ -1,28 +1,31 @@
 """Several trainings compared: their loss curves in one chart, and a table of their differences."""
 
+from __future__ import annotations
+
+import base64
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Final
 
+from ..._language import tr
+from ...evaluation.report.text import to_markdown
+from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress
-from .. import styles
+from .. import components, line_chart
+from ..components import Html
 from ..display import Bundle
-from ..text import escape, image_html, one_line
-from .loss_chart import Curve, curves_svg, smooth
-
-COLOURS: Final = ("#3b82f6", "#f59e0b", "#10b981", "#a855f7", "#ef4444", "#64748b")
-DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6")
-"""Dashes that distinguish the lines without their colours."""
-
-SAME_PARAMETERS = "（超参数相同 the same hyper-parameters）"
-
+from ..text import one_line
+from .loss_chart import checkpoint_name, comparison_chart
+from .summary import state
 
 Row = tuple[str, tuple[str, ...]]
 
 
 def bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
     """Return a comparison of named trainings in every format."""
-    return {"text/plain": text(runs), "text/html": html(runs)}
+    picture = line_chart.png(comparison_chart(runs), _title(runs))
+    formats = {"text/plain": text(runs), "text/html": html(runs), "text/markdown": markdown(runs)}
+    return formats | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
 
 
 def text(runs: Mapping[str, TrainingProgress]) -> str:
@@ -36,49 +39,46 @@ def text(runs: Mapping[str, TrainingProgress]) -> str:
     )
 
 
-def html(runs: Mapping[str, TrainingProgress]) -> str:
+def markdown(runs: Mapping[str, TrainingProgress]) -> str:
+    """Return what the chart shows, and the table, as Markdown."""
+    rows = [("", tuple(runs)), *table(list(runs.values()))]
+    lines = [f"| {' | '.join(to_markdown(one_line(cell, 80)) for cell in (name, *values))} |" for name, values in rows]
+    content = "\n".join([lines[0], f"| --- |{' ---: |' * len(runs)}", *lines[1:]])
+    return f"**{to_markdown(_title(runs))}**\n\n{to_markdown(comparison_chart(runs).finding)}\n\n{content}"
+
+
+def html(runs: Mapping[str, TrainingProgress]) -> Html:
     """Return the chart and the table."""
-    alt = f"loss curves of {len(runs)} runs: {', '.join(runs)}"
-    svg = chart(runs)
-    picture = f"<div>{image_html(svg.encode(), 'image/svg+xml', one_line(alt, 300))}</div>" if svg else ""
-    heads = "".join(f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in ("", *runs))
-    body = "".join(
-        f'<tr><th scope="row" {styles.CELL}>{escape(one_line(name, 40))}</th>'
-        + "".join(f"<td {styles.CELL}>{escape(one_line(value, 80))}</td>" for value in values)
-        + "</tr>"
-        for name, values in table(list(runs.values()))
-    )
-    return f"<div>{picture}<table {styles.TABLE}><tr>{heads}</tr>{body}</table></div>"
-
-
-def chart(runs: Mapping[str, TrainingProgress]) -> str:
-    """Return the smoothed training losses as one SVG, over epochs, or over steps where a run has no epochs."""
-    steps = any(point.epoch is None for run in runs.values() for point in run.points)
-    curves = [
-        Curve(
-            one_line(name, 40),
-            [float(point.step if steps else point.epoch or 0) for point in run.points],
-            smooth([point.training_loss for point in run.points]),
-            COLOURS[number % len(COLOURS)],
-            DASHES[number % len(DASHES)],
-        )
-        for number, (name, run) in enumerate(runs.items())
+    is_sandbox = any(run.from_sandbox for run in runs.values())
+    rows = [
+        (one_line(name, 40), *(one_line(value, 80) for value in values)) for name, values in table([*runs.values()])
     ]
-    return curves_svg(curves, axis="smoothed training loss over steps" if steps else "epoch")
+    heads = ["", *(one_line(name, 40) for name in runs)]
+    blocks = [
+        components.header(_title(runs), is_sandbox=is_sandbox),
+        line_chart.figure(comparison_chart(runs), has_switch=True),
+        components.table(heads, rows, numeric=range(1, len(heads))),
+    ]
+    return components.output(components.panel(_title(runs), *blocks), parts=("TABLE", "CHART"))
 
 
 def table(runs: Sequence[TrainingProgress]) -> list[Row]:
-    """Return the rows: status, model, hyper-parameters that differ, losses and metrics."""
+    """Return the rows: state, model, settings that differ, losses and metrics; a row without values is left out."""
+    now = time.time()
     rows: list[Row] = [
-        ("状态 status", tuple(run.status for run in runs)),
-        ("模型 model", tuple(run.title for run in runs)),
-        *(_differing_rows(runs) or [(SAME_PARAMETERS, ("",) * len(runs))]),
-        ("训练 loss（最后 last）", tuple(_last_value(run, "training_loss") for run in runs)),
-        ("验证 validation（最低 lowest）", tuple(_lowest_validation(run) for run in runs)),
-        ("困惑度 perplexity", tuple(_last_value(run, "perplexity") for run in runs)),
+        (tr("State"), tuple(" ".join(state(run, is_live=True, now=now)[1:]) for run in runs)),
+        (tr("Base model"), tuple(run.title for run in runs)),
+        *(_differing_rows(runs) or [(tr("Settings"), (tr("the same"),) * len(runs))]),
+        (tr("Training loss"), tuple(_last_loss(run) for run in runs)),
+        (tr("Lowest validation loss"), tuple(_lowest_validation(run) for run in runs)),
     ]
     names = dict.fromkeys(name for run in runs for name in run.metrics)
-    return rows + [(name, tuple(str(run.metrics.get(name, "")) for run in runs)) for name in names]
+    rows += [(name, tuple(str(run.metrics.get(name, "")) for run in runs)) for name in names]
+    return [row for row in rows if any(row[1])]
+
+
+def _title(runs: Mapping[str, TrainingProgress]) -> str:
+    return tr("Comparison of {n} trainings", n=len(runs))
 
 
 def _width(text: str) -> int:
@@ -92,11 +92,10 @@ def _differing_rows(runs: Sequence[TrainingProgress]) -> list[Row]:
     return [row for row in rows if len(set(row[1])) > 1]
 
 
-def _last_value(run: TrainingProgress, name: str) -> str:
-    values = [value for point in run.points if (value := getattr(point, name)) is not None]
-    return f"{values[-1]:.4f}" if values else ""
+def _last_loss(run: TrainingProgress) -> str:
+    return f"{run.points[-1].training_loss:.4f}" if run.points else ""
 
 
 def _lowest_validation(run: TrainingProgress) -> str:
-    losses = [point.validation_loss for point in run.points if point.validation_loss is not None]
-    return f"{min(losses):.4f}" if losses else ""
+    best = best_checkpoint(run.points)
+    return "" if best is None else f"{best.validation_loss:.4f} ({checkpoint_name(best)})"

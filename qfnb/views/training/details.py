@@ -1,112 +1,71 @@
-"""The details of a training: its log, checkpoints, hyper-parameters, metrics and links to the console."""
+"""The details of a training: checkpoints, settings, metrics, its log, ids, and how to go on in Python."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ...trainer.consts import ActionState
+from ..._language import tr, trn
 from ...trainer.loss_diagnostics import LossPoint, best_checkpoint
 from ...trainer.progress import LogLine, TrainingProgress
-from .. import styles
+from .. import components
+from ..components import Html
+from ..plot import thin
 from ..text import escape, one_line
-
-STAGE_LABELS: Final = {
-    "dataset": "数据 data",
-    "train": "训练 train",
-    "publish": "发布 publish",
-    "deploy": "部署 deploy",
-    "evaluate": "评估 evaluate",
-}
+from .summary import stage_label
 
 MAX_ROWS: Final = 12
-"""Rows of a table in a live panel; a static output has the whole log."""
+"""Rows of the checkpoints, and of a live panel's log; a saved output has the whole log."""
 
-ALL, PROBLEMS, CHECKPOINTS, HYPER_PARAMETERS = "all", "problems", "checkpoints", "values"
-
-_PROBLEM_STATES = {str(ActionState.Error), str(ActionState.Stopped)}
-
-
-def view_options(progress: TrainingProgress) -> list[tuple[str, str]]:
-    """Return the views that a live panel can show below its curve, as pairs of label and key."""
-    stages = [(f"日志 log: {STAGE_LABELS.get(stage.name, stage.name)}", stage.name) for stage in progress.stages]
-    log = [("日志 log: 全部 all", ALL), ("日志 log: 问题 problems", PROBLEMS), *stages]
-    return [*log, ("检查点 checkpoints", CHECKPOINTS), ("超参数 hyper-parameters", HYPER_PARAMETERS)]
+Fold = tuple[str, str, Html]
+"""A title, a remark, and what is folded."""
 
 
-def render_view(progress: TrainingProgress, key: str) -> str:
-    """Return a view as HTML; of the log the newest lines, the newest first."""
-    if key == CHECKPOINTS:
-        return checkpoints(progress.points) or _dim_note("还没有检查点 no checkpoint yet")
-    if key == HYPER_PARAMETERS:
-        return values(progress.hyper_parameters) or _dim_note("模型默认值 the model's defaults")
-    lines = [line for line in progress.log if _matches_view(line, key)]
-    if not lines:
-        return _dim_note("没有此类记录 no such line")
-    caption = f"{min(len(lines), MAX_ROWS)} / {len(lines)} 条最新记录 latest lines"
-    return _log_table(list(reversed(lines[-MAX_ROWS:])), caption)
+def folds(progress: TrainingProgress, *, max_lines: int | None = None) -> dict[str, Fold]:
+    """Return the details by their keys; what is empty is left out.
+
+    Args:
+        progress: the training.
+        max_lines: of the log, the newest; default: all.
+    """
+    problems = [line for line in progress.log if line.is_problem]
+    lines = trn("{n} line", "{n} lines", len(progress.log))
+    count = tr("{n}, ★ has the lowest validation loss", n=f"{len(progress.points):,}")
+    all_folds = {
+        "checkpoints": (tr("Checkpoints"), count, checkpoints(progress.points)),
+        "settings": (tr("Settings"), "", _settings(progress.hyper_parameters)),
+        "metrics": (tr("Metrics"), tr("on the rows held out"), _settings(progress.metrics)),
+        "problems": (tr("Problems"), f"{len(problems)}", _log(problems, max_lines)),
+        "log": (tr("Log"), lines, _log(progress.log, max_lines)),
+        "ids": (tr("Ids"), "", _ids(progress)),
+        "python": (tr("The same in Python"), "", _python(progress)),
+    }
+    return {key: fold for key, fold in all_folds.items() if fold[2]}
 
 
-def sections(progress: TrainingProgress) -> str:
-    """Return all views as folded HTML, for a static output."""
-    problems = [line for line in progress.log if _matches_view(line, PROBLEMS)]
-    parts = (
-        (f"检查点 checkpoints（{len(progress.points)}）", checkpoints(progress.points)),
-        ("超参数 hyper-parameters", values(progress.hyper_parameters)),
-        (f"日志中的问题 problems in the log（{len(problems)}）", _log_table(problems) if problems else ""),
-        (f"日志 log（{len(progress.log)}）", _log_table(progress.log) if progress.log else ""),
-    )
-    return "".join(
-        f"<details><summary {styles.SUMMARY}>{title}</summary>{body}</details>" for title, body in parts if body
-    )
-
-
-def checkpoints(points: Sequence[LossPoint]) -> str:
-    """Return points of the curve as a table; the best one that can be published is marked."""
+def checkpoints(points: Sequence[LossPoint]) -> Html:
+    """Return points of the curve as a table, "" without one; the best one that can be published has a star."""
     if not points:
-        return ""
+        return Html("")
     best = best_checkpoint(points)
-    step = max(1, -(-len(points) // (MAX_ROWS - 2)))
-    selected = [p for n, p in enumerate(points) if n % step == 0 or p.is_kept or p is best or p is points[-1]]
-    names = list(dict.fromkeys(name for point in points for name in point.rewards or {}))
-    last_heads = [f"rewards/{name}" for name in names] or ["困惑度 perplexity"]
-    heads = ("步 step", "epoch", "训练 loss", "验证 validation", *last_heads, "")
-    rows = [
-        (
-            point.step,
-            _format_number(point.epoch, ".2f"),
-            _format_number(point.training_loss, ".4f"),
-            _format_number(point.validation_loss, ".4f"),
-            *(
-                [_format_number((point.rewards or {}).get(name), ".3f") for name in names]
-                or [_format_number(point.perplexity, ".3f")]
-            ),
-            "★ 验证最低 lowest" if point is best else "已保存 kept" if point.is_kept else "",
-        )
-        for point in selected
+    regular = {id(point) for point in thin(points, MAX_ROWS - 2)}
+    selected = [point for point in points if id(point) in regular or point.is_kept or point is best]
+    rewards = list(dict.fromkeys(name for point in points for name in point.rewards or {}))
+    columns: list[tuple[str, list[str]]] = [
+        (tr("Step"), [f"{'★ ' if point is best else ''}{point.step:,}" for point in selected]),
+        (tr("Epoch"), [_number(point.epoch, ".2f") for point in selected]),
+        (tr("Training loss"), [_number(point.training_loss) for point in selected]),
+        (tr("Validation loss"), [_number(point.validation_loss) for point in selected]),
+        (tr("Perplexity"), [] if rewards else [_number(point.perplexity) for point in selected]),
+        *((f"rewards/{name}", [_number((p.rewards or {}).get(name)) for p in selected]) for name in rewards),
+        (tr("Can be published"), [tr("yes") if point.is_kept else "" for point in selected]),
     ]
-    return _table(heads, rows, f"{len(selected)} / {len(points)}；loss 单位 in nats")
-
-
-def values(hyper_parameters: Mapping[str, Any]) -> str:
-    """Return hyper-parameters as a table."""
-    return _table(("名称 name", "值 value"), list(hyper_parameters.items())) if hyper_parameters else ""
-
-
-def metrics(metrics: Mapping[str, Any]) -> str:
-    """Return the final metrics as a table of one row."""
-    heads, row = tuple(map(str, metrics)), tuple(metrics.values())
-    return _table(heads, [row], "验证集 on held-out rows") if metrics else ""
-
-
-def links(urls: Mapping[str, str]) -> str:
-    """Return pages of the console as links; addresses that are not safe are omitted."""
-    anchors = [
-        f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(one_line(name, 40))} ↗</a>'
-        for name, url in urls.items()
-        if is_safe(url)
-    ]
-    return f"<div>控制台 console: {' · '.join(anchors)}</div>" if anchors else ""
+    visible = [(head, cells) for head, cells in columns if any(cells)]
+    numeric = [index for index, (head, _) in enumerate(visible) if head != tr("Can be published")]
+    rows = zip(*(cells for _, cells in visible), strict=True)
+    heads = [one_line(head, 40) for head, _ in visible]
+    caption = tr("{n} of {total} points of the curve", n=len(selected), total=f"{len(points):,}")
+    return components.table(heads, rows, numeric=numeric, caption=caption if len(selected) < len(points) else "")
 
 
 def is_safe(url: object) -> bool:
@@ -120,39 +79,65 @@ def is_safe(url: object) -> bool:
         return False
 
 
-def _matches_view(line: LogLine, key: str) -> bool:
-    if key == PROBLEMS:
-        return line.state in _PROBLEM_STATES or "does not answer" in line.text
-    return key in {ALL, line.stage}
+def links(urls: Mapping[str, str]) -> Html:
+    """Return pages of the console as links; addresses that are not safe are omitted."""
+    anchors = [
+        f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(one_line(name, 40))} ↗</a>'
+        for name, url in urls.items()
+        if is_safe(url)
+    ]
+    return Html(" · ".join(anchors))
 
 
-def _log_table(lines: Sequence[LogLine], title: str = "") -> str:
-    heads = ("时间 time", "步骤 step", "状态 state", "说明 event")
+def _settings(values: Mapping[str, Any]) -> Html:
+    if not values:
+        return Html("")
+    return components.table((tr("Name"), tr("Value")), [(one_line(k, 80), one_line(v, 240)) for k, v in values.items()])
+
+
+def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
+    if not lines:
+        return Html("")
+    newest = lines if max_lines is None else lines[-max_lines:]
     rows = [
         (
             time.strftime("%m-%d %H:%M:%S", time.localtime(line.at)),
-            STAGE_LABELS.get(line.stage, line.stage),
-            line.state,
-            one_line(line.text, 240),
+            stage_label(line.stage),
+            f"{'✕ ' if line.is_problem else ''}{one_line(line.text, 240)}",
         )
-        for line in lines
+        for line in reversed(newest)
     ]
-    return _table(heads, rows, title)
+    heads, hidden = (tr("Time"), tr("Stage"), tr("What happened")), len(newest) < len(lines)
+    return components.table(heads, rows, caption=tr("The latest lines") if hidden else "", is_wide=True)
 
 
-def _format_number(value: float | None, format_spec: str) -> str:
-    return "" if value is None else f"{value:{format_spec}}"
-
-
-def _dim_note(text: str) -> str:
-    return f"<div {styles.DIM}>{text}</div>"
-
-
-def _table(heads: Iterable[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    top = "".join(f'<th scope="col" {styles.CELL}>{escape(one_line(head, 40))}</th>' for head in heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td {styles.CELL}>{escape(one_line(cell, 240))}</td>" for cell in row) + "</tr>"
-        for row in rows
+def _ids(progress: TrainingProgress) -> Html:
+    """Return the ids, the endpoint and the pages of the console."""
+    ids = (
+        (tr("run"), progress.run_id),
+        (tr("platform task"), progress.task_id),
+        (tr("platform job"), progress.job_id),
+        (tr("model version"), progress.model_version_id),
+        (tr("service"), progress.service_id),
+        (tr("endpoint"), progress.service_endpoint),
     )
-    title = f"<caption {styles.CELL}>{escape(caption)}</caption>" if caption else ""
-    return f"<table {styles.TABLE}>{title}<tr>{top}</tr>{body}</table>"
+    rows = [(label, components.code(one_line(value, 120))) for label, value in ids if value]
+    rows += [(tr("console"), pages)] if (pages := links(progress.links)) else []
+    return components.table((tr("Name"), tr("Value")), rows) if rows else Html("")
+
+
+def _python(progress: TrainingProgress) -> Html:
+    if not progress.run_id and not progress.task_id:
+        return Html("")
+    lines = [
+        "from qfnb import LLMFinetune",
+        "",
+        f"trainer = LLMFinetune.attach({one_line(progress.run_id or progress.task_id, 80)!r})",
+        "trainer.wait()",
+        'trainer.publish(step="best")',
+    ]
+    return Html(f"<pre><code>{escape(chr(10).join(lines))}</code></pre>")
+
+
+def _number(value: float | None, format_spec: str = ".4f") -> str:
+    return "" if value is None else f"{value:{format_spec}}"

@@ -1,145 +1,148 @@
-"""Loss curves as SVG, quick enough to be drawn again at each poll."""
+"""The charts of trainings: losses, rewards of preferences, and the losses of several trainings."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, moving_average
-from ..text import escape
+from ..._language import tr, trn
+from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
+from ...trainer.progress import TrainingProgress
+from ..plot import Curve, LineChart, Point
+from ..text import one_line
 
-GREY = "#808080"
-"""Readable on a light and on a dark page."""
+LOG_RATIO: Final = 0.01
+"""Last loss over the first one, below which the axis is logarithmic."""
 
-WIDTH: Final = 640
-"""Pixels."""
-
-BLUE, ORANGE, PURPLE, GREEN = "#3b82f6", "#f59e0b", "#a855f7", "#10b981"
+VALIDATION_DASH: Final = "6 4"
+SECOND_ROUND_DASH: Final = "2 3"
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One line of a chart.
+class Axis:
+    """The horizontal axis of points: epochs, or steps where one of the points has no epoch."""
 
-    Attributes:
-        label: in the legend.
-        x, y: the points; those that are not finite numbers are omitted.
-        colour: of CSS.
-        dash: an SVG dash pattern, "" for a solid line.
-        opacity: 0-1.
-    """
+    has_steps: bool
 
-    label: str
-    x: Sequence[float]
-    y: Sequence[float | None]
-    colour: str = BLUE
-    dash: str = ""
-    opacity: float = 1.0
+    @classmethod
+    def of(cls, points: Sequence[LossPoint]) -> Axis:
+        """Return the axis that all points have."""
+        return cls(any(point.epoch is None for point in points))
 
     @property
-    def points(self) -> list[tuple[float, float]]:
-        """The points with finite coordinates."""
-        pairs = ((x, y) for x, y in zip(self.x, self.y, strict=False) if y is not None)
-        return [(x, y) for x, y in pairs if math.isfinite(x) and math.isfinite(y)]
+    def label(self) -> str:
+        """The unit."""
+        return tr("step") if self.has_steps else tr("epoch")
+
+    def x(self, point: LossPoint) -> float:
+        """Return where a point lies."""
+        return float(point.step) if self.has_steps or point.epoch is None else point.epoch
+
+    def describe(self, x: float) -> str:
+        """Return a position in words."""
+        return tr("Step {step}", step=f"{x:,.0f}") if self.has_steps else tr("Epoch {epoch}", epoch=f"{x:.3g}")
+
+    def end(self, progress: TrainingProgress) -> float:
+        """Return the planned end, 0 where it is unknown."""
+        epochs = progress.hyper_parameters.get("epoch")
+        return float(epochs) if isinstance(epochs, int | float) and not self.has_steps else 0.0
 
 
-def loss_svg(
-    epochs: Sequence[float],
-    training: Sequence[float],
-    validation: Sequence[float | None] = (),
-    *,
-    smooth: Sequence[float] = (),
-    axis: str = "epoch",
-) -> str:
-    """Return a loss curve (nats over epochs) as SVG, "" before the first point.
-
-    Args:
-        epochs: epochs or steps of the losses, see `axis`.
-        training: training losses, drawn pale where `smooth` is given.
-        validation: validation losses, None where not measured.
-        smooth: smoothed training losses.
-        axis: label of the horizontal axis, epoch or step.
-    """
-    curves = [Curve("training loss", epochs, training, opacity=0.4 if smooth else 1.0)]
-    curves += [Curve("smoothed", epochs, smooth)] if smooth else []
-    curves += [Curve("validation loss", epochs, validation, ORANGE, "5 3")]
-    return curves_svg(curves, axis=axis)
-
-
-def curves_svg(curves: Sequence[Curve], *, height: int = 220, axis: str = "epoch") -> str:
-    """Return curves over one axis as SVG, "" where none of them has a point.
-
-    Args:
-        curves: the lines.
-        height: in pixels; the axis begins at 0, or below it at the lowest value.
-        axis: label of the horizontal axis, epoch or step.
-    """
-    visible = [(curve, points) for curve in curves if (points := curve.points)]
-    if not visible:
-        return ""
-    right = max(1e-9, *(x for _, points in visible for x, _ in points))
-    top = max(y for _, points in visible for _, y in points) * 1.08
-    top = top if top > 0 else 1.0
-    bottom = min(0.0, min(y for _, points in visible for _, y in points) * 1.08)
-    box = (52, 14, WIDTH - 14, height - 34)
-
-    def to_pixels(x: float, y: float) -> tuple[float, float]:
-        return box[0] + (box[2] - box[0]) * x / right, box[3] - (box[3] - box[1]) * (y - bottom) / (top - bottom)
-
-    lines = "".join(_line([to_pixels(*point) for point in points], curve) for curve, points in visible)
-    legend = "".join(_legend(curve, box[2] - 4, box[1] + 10 + 16 * n) for n, (curve, _) in enumerate(visible))
-    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
-    marks = _axes(box, right, (bottom, top), axis)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{marks}{lines}{legend}</svg>'
-
-
-def smooth(losses: Sequence[float]) -> list[float]:
-    """Return smoothed losses; more points are smoothed more."""
-    return moving_average(losses, SMOOTHING_WEIGHT * len(losses) / (len(losses) + 20))
-
-
-def _axes(box: tuple[int, int, int, int], right: float, heights: tuple[float, float], axis: str) -> str:
-    bottom, top = heights
-    left_edge, top_edge, right_edge, bottom_edge = box
-    parts = [f'<path d="M{left_edge} {top_edge}V{bottom_edge}H{right_edge}" stroke="{GREY}" fill="none"/>']
-    for fraction in (0.0, 0.5, 1.0):
-        y = bottom_edge - (bottom_edge - top_edge) * fraction
-        parts += [
-            f'<path d="M{left_edge} {y:.1f}H{right_edge}" stroke="{GREY}" stroke-opacity="0.25"/>',
-            _text(left_edge - 6, y + 4, _tick(bottom + (top - bottom) * fraction), GREY, "end"),
-            _text(
-                left_edge + (right_edge - left_edge) * fraction,
-                bottom_edge + 16,
-                _tick(right * fraction),
-                GREY,
-                "middle",
-            ),
-        ]
-    return "".join([*parts, _text((left_edge + right_edge) / 2, bottom_edge + 30, axis, GREY, "middle")])
-
-
-def _tick(value: float) -> str:
-    return f"{value:.2g}" if abs(value) < 100 or abs(value) >= 1e7 else f"{value:,.0f}"
-
-
-def _line(points: Sequence[tuple[float, float]], curve: Curve) -> str:
-    if len(points) == 1:
-        x, y = points[0]
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{curve.colour}"/>'
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    dashes = f' stroke-dasharray="{curve.dash}"' if curve.dash else ""
-    opacity = f' stroke-opacity="{curve.opacity}"' if curve.opacity < 1 else ""
-    return f'<polyline points="{path}" fill="none" stroke="{curve.colour}" stroke-width="2"{dashes}{opacity}/>'
-
-
-def _legend(curve: Curve, x: float, y: float) -> str:
-    dash_mark = "- - " if curve.dash else "— "
-    return _text(x, y, dash_mark + curve.label, curve.colour, "end", curve.opacity)
-
-
-def _text(x: float, y: float, text: str, colour: str, anchor: str, opacity: float = 1.0) -> str:
-    fill_opacity = f' fill-opacity="{max(opacity, 0.7)}"' if opacity < 1 else ""
-    return (
-        f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}"{fill_opacity} text-anchor="{anchor}" '
-        f'font-family="sans-serif" font-size="12">{escape(text)}</text>'
+def loss_chart(progress: TrainingProgress) -> LineChart:
+    """Return the training losses, raw and smoothed, and the validation losses with a star at the best checkpoint."""
+    points = _finite(progress.points)
+    axis, best = Axis.of(points), best_checkpoint(points)
+    raw = [(axis.x(point), point.training_loss) for point in points]
+    training = _smoothed(points, axis)
+    validation = [(axis.x(point), point.validation_loss) for point in points if point.validation_loss is not None]
+    return LineChart(
+        tr("Loss (nats, lower is better)"),
+        _finding(training, validation, best),
+        [
+            Curve("", raw, is_pale=True),
+            Curve(tr("training"), training),
+            *([Curve(tr("validation"), validation, 2, VALIDATION_DASH)] if validation else []),
+        ],
+        axis.label,
+        axis.end(progress),
+        None if best is None else (axis.x(best), best.validation_loss or 0.0),
+        _falls_by_decades(training),
+        axis.describe,
     )
+
+
+def rewards_chart(progress: TrainingProgress) -> LineChart:
+    """Return the margins and the accuracies of a training on preferences, without a curve where it has none."""
+    points = [point for point in progress.points if point.rewards]
+    axis = Axis.of(points)
+    curves = [
+        Curve(name, [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards], series)
+        for series, name in ((3, "margins"), (4, "accuracies"))
+    ]
+    values = ", ".join(f"{curve.label} {curve.points[-1][1]:.3f}" for curve in curves if curve.points)
+    finding = tr("Rewards at the end: {values}.", values=values)
+    title = tr("Rewards (higher is better)")
+    return LineChart(title, finding, curves, axis.label, axis.end(progress), describe_x=axis.describe)
+
+
+def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
+    """Return the smoothed training losses of named trainings."""
+    points = {name: _finite(run.points) for name, run in runs.items()}
+    axis = Axis.of([point for row in points.values() for point in row])
+    curves = [
+        Curve(one_line(name, 16), _smoothed(row, axis), number, SECOND_ROUND_DASH if number > 5 else "")
+        for number, (name, row) in enumerate(points.items(), 1)
+    ]
+    ends = ", ".join(f"{one_line(name, 40)} {smooth(row)[-1]:.3f}" for name, row in points.items() if row)
+    finding = trn(
+        "Loss of {n} training; at the end: {ends}.", "Loss of {n} trainings; at the end: {ends}.", len(runs), ends=ends
+    )
+    has_decades = any(_falls_by_decades(curve.points) for curve in curves)
+    title, end = tr("Training loss (nats, smoothed, lower is better)"), max(map(axis.end, runs.values()), default=0.0)
+    return LineChart(title, finding, curves, axis.label, end, None, has_decades, axis.describe)
+
+
+def smooth(points: Sequence[LossPoint]) -> list[float]:
+    """Return the smoothed training losses; more points are smoothed more."""
+    return moving_average([p.training_loss for p in points], SMOOTHING_WEIGHT * len(points) / (len(points) + 20))
+
+
+def _smoothed(points: Sequence[LossPoint], axis: Axis) -> list[Point]:
+    return [(axis.x(point), loss) for point, loss in zip(points, smooth(points), strict=True)]
+
+
+def _finite(points: Sequence[LossPoint]) -> list[LossPoint]:
+    return [point for point in points if math.isfinite(point.training_loss)]
+
+
+def _falls_by_decades(curve: Sequence[Point]) -> bool:
+    return len(curve) > 1 and 0 < curve[-1][1] < LOG_RATIO * curve[0][1]
+
+
+def _finding(training: Sequence[Point], validation: Sequence[Point], best: LossPoint | None) -> str:
+    """Return what the curves show in a sentence."""
+    if not training:
+        return ""
+    first, last = f"{training[0][1]:.3f}", f"{training[-1][1]:.3f}"
+    if not validation or best is None:
+        return tr("Loss over {n} points: training from {first} to {last}.", n=len(training), first=first, last=last)
+    return tr(
+        "Loss over {n} points: training from {first} to {last}, validation from {start} to {end}, "
+        "lowest {lowest} at {position}.",
+        n=len(training),
+        first=first,
+        last=last,
+        start=f"{validation[0][1]:.3f}",
+        end=f"{validation[-1][1]:.3f}",
+        lowest=f"{best.validation_loss:.3f}",
+        position=checkpoint_name(best),
+    )
+
+
+def checkpoint_name(point: LossPoint) -> str:
+    """Return a checkpoint by its epoch, or by its step where it has no epoch."""
+    if point.epoch is None:
+        return tr("step {step}", step=f"{point.step:,}")
+    return tr("epoch {epoch}", epoch=f"{point.epoch:.3g}")

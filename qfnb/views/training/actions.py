@@ -1,0 +1,188 @@
+"""What can be done with a training now: the buttons of its panel, and the cells that use its model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..._language import tr
+from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishAction
+from ...trainer.base import BaseAction
+from ...trainer.configs import resolve_train_type
+from ...trainer.consts import ActionState
+from ...trainer.loss_diagnostics import best_checkpoint
+from ...trainer.progress import TrainingProgress
+from .loss_chart import checkpoint_name
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button, and what it does.
+
+    Attributes:
+        key: its name in the code.
+        label, tooltip: texts of the button.
+        execute: runs on a thread; the panel shows its errors.
+        question: what is asked before, "" where one click is enough.
+        consequence: what is lost or billed.
+        confirm, decline: the labels of the two answers.
+        reason: why it is not possible now, "" where it is.
+    """
+
+    key: str
+    label: str
+    tooltip: str
+    execute: Callable[[LLMFinetune], object]
+    question: str = ""
+    consequence: str = ""
+    confirm: str = ""
+    decline: str = ""
+    reason: str = ""
+
+
+def available_actions(trainer: LLMFinetune) -> list[Action]:
+    """Return the actions that change a training: those that are possible now, and those that are not yet."""
+    progress, actions = trainer.progress, trainer.ppls[0].actions
+    is_published = bool(progress.model_version_id) or any(isinstance(row, ModelPublishAction) for row in actions)
+    publish = [] if is_published else [_publish()]
+    deploy = [] if _is_deployed(actions, progress) else [_deploy(progress)]
+    if trainer.is_running:
+        return [_stop(progress), *publish, *deploy]
+    star = _publish_best(trainer)
+    if trainer.ppls[0].current is not None:
+        return [_resume(progress), *star]
+    return [*(star or publish), *deploy]
+
+
+def main_action(keys: Sequence[str]) -> str:
+    """Return which of some buttons is the likely next step, "" for none."""
+    return next(
+        (key for key in ("resume", "chat", "star", "publish", "deploy") if key in keys and "stop" not in keys), ""
+    )
+
+
+def _stop(progress: TrainingProgress) -> Action:
+    epoch = checkpoint_name(progress.points[-1]) if progress.points else ""
+    reached = tr("It has reached {epoch}.", epoch=epoch) if epoch else ""
+    loss = tr("The platform keeps the checkpoints so far; resuming starts again from the beginning.")
+    return Action(
+        "stop",
+        tr("Stop training…"),
+        tr("Stop the run on the platform"),
+        LLMFinetune.stop,
+        tr("Stop this training?"),
+        f"{reached} {loss}".strip(),
+        tr("Stop it"),
+        tr("Keep training"),
+    )
+
+
+def _resume(progress: TrainingProgress) -> Action:
+    def resume(trainer: LLMFinetune) -> object:
+        return trainer.start(retry=True)
+
+    ended = {ActionState.Error, ActionState.Stopped}
+    if not any(stage.name == "train" and stage.state in ended for stage in progress.stages) or not progress.task_id:
+        return Action("resume", tr("Resume"), tr("Repeat the step that was stopped or has failed"), resume)
+    bill = "" if progress.from_sandbox else tr("It is billed like the first one.")
+    return Action(
+        "resume",
+        tr("Resume…"),
+        tr("Start a new run in the same job"),
+        resume,
+        tr("Train again?"),
+        f"{tr('A new run starts in the same job, from the beginning.')} {bill}".strip(),
+        tr("Train again"),
+        tr("Cancel"),
+    )
+
+
+def _publish() -> Action:
+    tooltip = tr("Publish the last checkpoint as a model, when the training has ended")
+    return Action("publish", tr("Publish"), tooltip, LLMFinetune.publish)
+
+
+def _publish_best(trainer: LLMFinetune) -> list[Action]:
+    """Return the button that publishes the best checkpoint, none where it is the last one or is published."""
+    points = trainer.progress.points
+    best = best_checkpoint(points)
+    published_steps = {row.step for row in trainer.ppls[0].actions if isinstance(row, ModelPublishAction)}
+    if best is None or best is points[-1] or best.step in published_steps:
+        return []
+    loss = f"{best.validation_loss:.4f}"
+    return [
+        Action(
+            "star",
+            tr("Publish ★ {checkpoint}", checkpoint=checkpoint_name(best)),
+            tr("Publish the checkpoint with the lowest validation loss, {loss}", loss=loss),
+            lambda trainer: trainer.publish(step=best.step),
+            reason="" if trainer.ppls[0].current is None else tr("resume the training first"),
+        )
+    ]
+
+
+def _deploy(progress: TrainingProgress) -> Action:
+    price = tr("One replica for one hour, free in the sandbox.")
+    if not progress.from_sandbox:
+        price = tr("One replica for one hour, paid in advance; `%qftrain deploy` has options.")
+    return Action(
+        "deploy",
+        tr("Deploy…"),
+        tr("Make a service of the model, as soon as it is published"),
+        lambda trainer: trainer.deploy(DeployConfig()),
+        tr("Deploy the model?"),
+        price,
+        tr("Deploy it"),
+        tr("Cancel"),
+    )
+
+
+def _is_deployed(actions: Sequence[BaseAction], progress: TrainingProgress) -> bool:
+    """Return whether what was published last is deployed, or will be."""
+    publishing = [index for index, action in enumerate(actions) if isinstance(action, ModelPublishAction)]
+    since = actions[publishing[-1] :] if publishing else actions
+    is_checkpoint = len(publishing) > 1
+    return any(isinstance(action, DeployAction) for action in since) or (
+        bool(progress.service_endpoint) and not is_checkpoint
+    )
+
+
+def chat_cell(progress: TrainingProgress) -> str:
+    """Return a cell that chats with the service, "" before the deployment."""
+    endpoint = _endpoint(progress)
+    return f"%%qfchat -e {endpoint}\n{tr('Hello! What can you do?')}" if endpoint else ""
+
+
+def evaluation_cell(progress: TrainingProgress) -> str:
+    """Return a cell that compares the service with its base model, "" before the deployment."""
+    endpoint, base = _endpoint(progress), resolve_train_type(progress.title)
+    if not endpoint:
+        return ""
+    return (
+        "from qfnb import Dataset, EvaluationManager, Service\n"
+        "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
+        f'heldout = Dataset.load("heldout.jsonl")  # {tr("rows that were not trained on")}\n'
+        f'base = Service(model={base!r}, name="base")\n'
+        f'tuned = Service(endpoint={endpoint!r}, name="tuned")\n'
+        "manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator(), RougeLEvaluator()])\n"
+        "manager.eval([base, tuned], heldout)"
+    )
+
+
+def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
+    """Return a cell that publishes a checkpoint, by default the last, and scores it without a service."""
+    choice = "" if step is None else f", step={step!r}"
+    return (
+        "from qfnb import Dataset, LLMFinetune\n"
+        "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
+        f'heldout = Dataset.load("heldout.jsonl")  # {tr("rows that were not trained on")}\n'
+        f"trainer = LLMFinetune.attach({(progress.run_id or progress.task_id)!r})\n"
+        f"trainer.evaluate(heldout, [ExactMatchEvaluator(), RougeLEvaluator()]{choice}).wait()\n"
+        'trainer.output["eval_res"]'
+    )
+
+
+def _endpoint(progress: TrainingProgress) -> str:
+    """Return the endpoint, "" where it has characters that could be code: it becomes part of a cell."""
+    return progress.service_endpoint if re.fullmatch(r"[\w.-]+", progress.service_endpoint) else ""
