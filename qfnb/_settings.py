@@ -133,6 +133,9 @@ class Settings(BaseModel):
     release_status_polling_interval: float = 2
     """Seconds between two questions for the state of a dataset's release."""
 
+    keep_conversations: bool = True
+    """Keep the conversations of `%%qfchat --session` on disk, for other kernels; off, they end with the kernel."""
+
     max_row_mb: float = 10
     """MB of text that a row of a batch may have; the longest context of a model is about 6."""
 

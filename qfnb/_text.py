@@ -3,8 +3,8 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from ._language import tr
 
@@ -116,6 +116,16 @@ def diff_texts(before: str, after: str) -> list[Edit]:
         edits += [("equal", before[code.src_start : code.src_end])] if code is not None else []
         deleted = inserted = ""
     return edits
+
+
+def turn_text(turn: Mapping[str, Any]) -> str:
+    """Return what a turn of a conversation says, and the functions that it calls; pictures are named only."""
+    content = turn.get("content")
+    if isinstance(content, list):
+        content = " ".join(str(part.get("text", "[image]")) for part in content)
+    calls = [call.get("function") or {} for call in turn.get("tool_calls") or ()]
+    lines = [f"→ {call.get('name', '')}({call.get('arguments', '')})" for call in calls]
+    return "\n".join(filter(None, [str(content or ""), *lines]))
 
 
 _CJK = re.compile(r"[\u4e00-\u9fff]")

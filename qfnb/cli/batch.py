@@ -15,23 +15,8 @@ from typer import Argument, Option
 
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
+from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
-from .options import (
-    Budget,
-    BudgetTokens,
-    Endpoint,
-    JsonFlag,
-    MaxTokens,
-    Model,
-    Schema,
-    System,
-    Temperature,
-    Think,
-    Workers,
-    chat_options,
-    print_json,
-    say,
-)
 from .progress import Step, follow
 
 if TYPE_CHECKING:
@@ -53,8 +38,8 @@ def batch(
     prompt: Annotated[
         str | None, Option(metavar="TEMPLATE", help=tr_noop("{column} is a cell; {{ and }} are braces."))
     ] = None,
-    model: Model = None,
-    endpoint: Endpoint = None,
+    model: common.Model = None,
+    endpoint: common.Endpoint = None,
     out: Annotated[
         Path | None,
         Option("-o", "--out", metavar="FILE", help=tr_noop(".jsonl, .csv or .parquet; without it, JSONL on stdout.")),
@@ -66,14 +51,14 @@ def batch(
     name: Annotated[
         str | None, Option(metavar="NAME", help=tr_noop("Of the journal; by default made from the rows."))
     ] = None,
-    system: System = None,
-    temperature: Temperature = None,
-    think: Think = None,
-    max_tokens: MaxTokens = None,
-    schema: Schema = None,
-    workers: Workers = None,
-    budget: Budget = None,
-    budget_tokens: BudgetTokens = None,
+    system: common.System = None,
+    temperature: common.Temperature = None,
+    think: common.Think = None,
+    max_tokens: common.MaxTokens = None,
+    schema: common.Schema = None,
+    workers: common.Workers = None,
+    budget: common.Budget = None,
+    budget_tokens: common.BudgetTokens = None,
     dedupe: Annotated[bool, Option("--dedupe", help=tr_noop("Ask identical rows once."))] = False,
     keep_wrong_rows: Annotated[
         bool, Option("--keep-wrong-rows", help=tr_noop("Rows that cannot be asked just fail."))
@@ -82,7 +67,7 @@ def batch(
         bool, Option("--offline", help=tr_noop("Hand the rows to the platform's batch service."))
     ] = False,
     dry_run: Annotated[bool, Option("--dry-run", help=tr_noop("Say what it would take; nothing is sent."))] = False,
-    as_json: JsonFlag = False,
+    as_json: common.JsonFlag = False,
 ) -> int:
     """Ask about every row; return the exit code.
 
@@ -98,7 +83,9 @@ def batch(
         validate_output_path(out)
     if resume:
         return _work(api.resume(_find_name(target), workers=workers, **budgets), out, as_json=as_json)
-    options = chat_options(system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema)
+    options = common.chat_options(
+        system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
+    )
     options |= {"model": resolve(model) if model else None, "endpoint": endpoint, "name": name, "dedupe": dedupe}
     options |= {**budgets, "workers": workers, "mode": "offline" if offline else "online"}
     options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"
@@ -162,11 +149,11 @@ def _work(job: Batch, out: Path | None, *, as_json: bool) -> int:
         job.save(out)
     elif not as_json and not is_interrupted:
         _print_results(job)
-    say(view.summary_text(progress))
+    common.say(view.summary_text(progress))
     if progress.state != "done":
-        say(tr("to go on: {command}", command=f"qfnb batch {progress.name} --resume"))
+        common.say(tr("to go on: {command}", command=f"qfnb batch {progress.name} --resume"))
     if as_json:
-        print_json(_summary(progress, out))
+        common.print_json(_summary(progress, out))
     if is_interrupted or progress.state == "cancelled":
         return INTERRUPTED
     if progress.state != "done":

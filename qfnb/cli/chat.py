@@ -10,20 +10,8 @@ from typer import Argument, Option
 from .._language import tr, tr_noop
 from .._text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
+from . import common
 from .exit_codes import DONE, INTERRUPTED
-from .options import (
-    Endpoint,
-    JsonFlag,
-    MaxTokens,
-    Model,
-    Schema,
-    System,
-    Temperature,
-    Think,
-    chat_options,
-    print_json,
-    say,
-)
 
 STDIN = "-"
 
@@ -36,17 +24,17 @@ def chat(
         list[str] | None, Argument(metavar="PROMPT", help=tr_noop("The question; - stands for the text of stdin."))
     ] = None,
     *,
-    model: Model = None,
-    endpoint: Endpoint = None,
-    system: System = None,
-    temperature: Temperature = None,
-    think: Think = None,
-    max_tokens: MaxTokens = None,
-    schema: Schema = None,
+    model: common.Model = None,
+    endpoint: common.Endpoint = None,
+    system: common.System = None,
+    temperature: common.Temperature = None,
+    think: common.Think = None,
+    max_tokens: common.MaxTokens = None,
+    schema: common.Schema = None,
     quiet: Annotated[
         bool, Option("-q", "--quiet", help=tr_noop("Print the answer only, without its model, time and cost."))
     ] = False,
-    as_json: JsonFlag = False,
+    as_json: common.JsonFlag = False,
 ) -> int:
     """Ask; return the exit code.
 
@@ -57,7 +45,9 @@ def chat(
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     question = _read_question(prompt or [])
-    options = chat_options(system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema)
+    options = common.chat_options(
+        system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
+    )
     client = ChatCompletion(resolve(model) if model else None, endpoint)
     if as_json or schema is not None:
         return _print_whole(client.do(question, **options), quiet=quiet, as_json=as_json)
@@ -87,7 +77,7 @@ def _print_whole(reply: Any, *, quiet: bool, as_json: bool) -> int:
     if as_json:
         row = row_result_of(reply)
         facts = {name: getattr(row, name) for name in _FACTS}
-        print_json(
+        common.print_json(
             {**facts, "model": reply.model, "parsed": reply.parsed, "cost_cny": row.cost, "sandbox": reply.from_sandbox}
         )
     else:
@@ -113,7 +103,7 @@ def _print_stream(client: Any, question: str, options: dict[str, Any], *, quiet:
         print()
         if isinstance(error, QianfanError):
             raise
-        say(tr("interrupted; this is what had arrived"))
+        common.say(tr("interrupted; this is what had arrived"))
         return INTERRUPTED
     print()
     stream.finish("done")
@@ -132,6 +122,6 @@ def _say_facts(answer: Any, *, quiet: bool) -> None:
     if quiet:
         return
     mark = [f"[{tr(components.SANDBOX_MARK)}]"] if answer.from_sandbox else []
-    say(" · ".join([*mark, *view.footer(answer)]))
+    common.say(" · ".join([*mark, *view.footer(answer)]))
     if (note := view.ending_note(answer)) is not None:
-        say(f"{note.sign} {note.statement} {note.meaning}".strip())
+        common.say(f"{note.sign} {note.statement} {note.meaning}".strip())

@@ -12,8 +12,8 @@ from typer import Argument, Option
 
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
+from . import common
 from .exit_codes import DONE, INTERRUPTED, NEGATIVE
-from .options import Budget, BudgetTokens, JsonFlag, Temperature, Workers, print_json, say
 from .progress import POLL_S, Step, follow
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def evaluate(
     ] = None,
     reference: Annotated[str | None, Option(metavar="COLUMN", help=tr_noop("Where the expected answers are."))] = None,
     cluster: Annotated[str, Option(metavar="COLUMN", help=tr_noop("Rows of one value belong together."))] = "",
-    temperature: Temperature = None,
-    workers: Workers = None,
-    budget: Budget = None,
-    budget_tokens: BudgetTokens = None,
+    temperature: common.Temperature = None,
+    workers: common.Workers = None,
+    budget: common.Budget = None,
+    budget_tokens: common.BudgetTokens = None,
     out: Annotated[
         Path | None,
         Option("-o", "--out", metavar="FILE", help=tr_noop("Write the report: .html, .md, .csv, .xlsx, .json.")),
@@ -62,7 +62,7 @@ def evaluate(
         str | None,
         Option(metavar="worse|not-better", help=tr_noop("Exit with 3 when a model is that, compared to the baseline.")),
     ] = None,
-    as_json: JsonFlag = False,
+    as_json: common.JsonFlag = False,
 ) -> int:
     """Ask, score and compare; return the exit code.
 
@@ -107,13 +107,13 @@ def _work(running: BackgroundEvaluation, out: Path | None, fail_on: str | None, 
             time.sleep(POLL_S)
     report = running.report()  # raises the error that ended the evaluation
     if out is not None:
-        say(tr("report: {path}", path=report.save(out)))
+        common.say(tr("report: {path}", path=report.save(out)))
     if as_json:
-        print_json(_summary(report))
+        common.print_json(_summary(report))
     else:
         _print_report(report)
     if is_interrupted:
-        say(tr("interrupted; the same command again asks only the questions without an answer"))
+        common.say(tr("interrupted; the same command again asks only the questions without an answer"))
         return INTERRUPTED
     running.progress.raise_if_stopped()
     outcomes = {pair.outcome for pair in _against_baseline(report)}

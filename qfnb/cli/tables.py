@@ -12,8 +12,8 @@ from .._command_line import print_table
 from .._language import tr, tr_noop, trn
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
+from . import common
 from .exit_codes import DONE, FAILED
-from .options import JsonFlag, print_json, say
 
 if TYPE_CHECKING:
     from ..batching.journal_store import JournalSummary
@@ -39,7 +39,7 @@ def models(
     ] = None,
     retired: Annotated[bool, Option("--all", help=tr_noop("Also those that have ended."))] = False,
     refresh: Annotated[bool, Option("--refresh", help=tr_noop("Ask the platform now."))] = False,
-    as_json: JsonFlag = False,
+    as_json: common.JsonFlag = False,
 ) -> int:
     """Print the models, or one.
 
@@ -57,7 +57,7 @@ def models(
             raise InvalidArgumentError(tr("there is no model {name!r} in the table{hint}", name=name, hint=hint))
         rows = matches[:1]
     if as_json:
-        print_json({"models": rows})
+        common.print_json({"models": rows})
     elif name is not None:
         print_table(
             (tr("Field"), tr("Value")), [(key, value) for key, value in rows[0].items() if value not in {None, ""}]
@@ -75,7 +75,7 @@ def _shown(value: object) -> str:
 def usage(
     *,
     days: Annotated[int, Option(metavar="N", help=tr_noop("Of the last days; 0 for all."))] = 30,
-    as_json: JsonFlag = False,
+    as_json: common.JsonFlag = False,
 ) -> int:
     """Print tokens and cost of the batches of this computer, those of evaluations included.
 
@@ -96,7 +96,7 @@ def usage(
         "unknown": len(rows) - len(costs),
     }
     if as_json:
-        print_json({"batches": rows, **totals})
+        common.print_json({"batches": rows, **totals})
         return DONE
     _print_usage(rows)
     _say_total(totals)
@@ -162,29 +162,31 @@ def _say_total(totals: dict[str, Any]) -> None:
 
     cost = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))
     tokens = f"{totals['prompt_tokens'] + totals['completion_tokens']:,}"
-    say(tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=cost))
+    common.say(tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=cost))
     if totals["unknown"]:
-        say(
+        common.say(
             trn(
                 "The cost of {n} batch is unknown and not in the sum.",
                 "The cost of {n} batches is unknown and not in the sum.",
                 totals["unknown"],
             )
         )
-    say(tr("Counted are batches and evaluations of this computer; single chats and trainings are not recorded here."))
+    common.say(
+        tr("Counted are batches and evaluations of this computer; single chats and trainings are not recorded here.")
+    )
 
 
 def doctor(
     *,
     offline: Annotated[bool, Option("--offline", help=tr_noop("Do not ask the platform."))] = False,
-    as_json: JsonFlag = False,
+    as_json: common.JsonFlag = False,
 ) -> int:
     """Print the report of `doctor`; return 1 where something is bad, else 0."""
     from .. import doctor as examination  # noqa: PLC0415
 
     findings = examination.examine(reach=not offline)
     if as_json:
-        print_json({"findings": [asdict(finding) for finding in findings]})
+        common.print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         print(examination.report(findings))
     return FAILED if any(finding.state == "bad" for finding in findings) else DONE

@@ -11,8 +11,8 @@ from typer import Argument, Option
 
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
+from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED
-from .options import JsonFlag, Yes, print_json, say
 from .progress import POLL_S, Step, follow
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def train(
     wait: Annotated[
         bool, Option("--wait", help=tr_noop("Wait for the end; needed to publish and deploy by this command."))
     ] = False,
-    yes: Yes = False,
-    as_json: JsonFlag = False,
+    yes: common.Yes = False,
+    as_json: common.JsonFlag = False,
 ) -> int:
     """Start or follow a training; return the exit code.
 
@@ -82,7 +82,7 @@ def train(
         extras=dict(map(parse_setting, settings or ())) or None,
     )
     if not yes and not _confirm(model):
-        say(tr("nothing was started"))
+        common.say(tr("nothing was started"))
         return FAILED
     trainer = LLMFinetune(
         model or default_model(),
@@ -136,18 +136,18 @@ def _work(trainer: LLMFinetune, *, wait: bool, as_json: bool) -> int:
                 lambda: _describe(trainer.progress),
             )
         except KeyboardInterrupt:
-            say(tr("the training goes on; to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
+            common.say(tr("the training goes on; to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
             return INTERRUPTED
     if not trainer.is_running and trainer.progress.finished:
         trainer.wait()  # raises the error that ended it
     progress = trainer.progress
     if as_json:
-        print_json(_summary(trainer, progress))
+        common.print_json(_summary(trainer, progress))
     else:
         print(trainer.id)
-        say(_describe(progress).text)
+        common.say(_describe(progress).text)
         if not progress.finished:
-            say(tr("to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
+            common.say(tr("to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
     return FAILED if progress.stopped else DONE
 
 

@@ -127,7 +127,7 @@ class ChatMagics(Magics):
             PARSER.error(tr("unexpected {text!r} in the first line: the question goes below it", text=remaining[:40]))
         text = self._prompt_text(options, remaining if cell is None else cell)
         if options.reset:
-            self.sessions.forget(options.session)
+            self.sessions.reset(options.session)
         if not text:
             if options.reset:
                 return None
@@ -136,7 +136,7 @@ class ChatMagics(Magics):
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word: sessions behind their verbs."""
-        return list(self.sessions) if previous in {*VERBS} - {"sessions"} else []
+        return self.sessions.names_behind(previous)
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
         text = expand_prompt(raw_text, user_variables(self.shell)) if options.expand else raw_text

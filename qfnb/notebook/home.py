@@ -43,7 +43,7 @@ PARTS: Final = {
     "batches": tr_noop("Batches and their answers"),
     "sandbox": tr_noop("The local sandbox"),
     "runs": tr_noop("Trainings"),
-    "conversations": tr_noop("Conversations"),
+    "conversations.db": tr_noop("Conversations"),
     "evaluations": tr_noop("Evaluations"),
     "launches": tr_noop("Saved forms"),
 }

@@ -1,15 +1,20 @@
-"""Named conversations, kept until the kernel ends: list, undo, fork, export, forget."""
+"""Named conversations, which last beyond the kernel: list, open, undo, fork, export, delete."""
 
 from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import config
 from .._language import tr, trn
+from .._text import clip, turn_text
 from ..errors import InvalidArgumentError
+from .conversations import FILE_NAME, Conversations, ConversationsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +23,9 @@ if TYPE_CHECKING:
     from ..resources.inference.reply import ChatResponse
 
 VERBS = {
+    "open": "open NAME",
+    "list": "list",
+    "delete": "delete NAME",
     "history": "history [SESSION]",
     "sessions": "sessions",
     "undo": "undo SESSION",
@@ -26,41 +34,83 @@ VERBS = {
     "forget": "forget SESSION",
 }
 
+log = logging.getLogger("qfnb.chat")
+
 
 class Sessions:
-    """All named conversations of a notebook."""
+    """The conversations of a notebook: each name stands for one that this kernel has begun or opened.
+
+    They are on disk (`keep_conversations`), so another kernel can open them; a kernel that runs a notebook again
+    begins new ones, and the earlier ones stay.
+    """
 
     def __init__(self) -> None:
-        self._conversations: dict[str, Messages] = {}
+        self._bound: dict[str, tuple[Conversations, int]] = {}
+        self._memory = Conversations(None)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._conversations
+        return name in self._bound
 
     def __iter__(self) -> Any:
-        return iter(self._conversations)
+        return iter(self._bound)
 
     def __getitem__(self, name: str) -> Messages:
-        if name not in self._conversations:
-            names = ", ".join(self._conversations) or tr("none yet")
-            raise InvalidArgumentError(tr("unknown session {name!r}; sessions: {names}", name=name, names=names))
-        return self._conversations[name]
-
-    def turns(self, name: str) -> Iterable[dict[str, Any]]:
-        """Return the turns of a conversation, none for a new name."""
-        return self._conversations.get(name, ())
-
-    def store(self, name: str | None, turns: Iterable[dict[str, Any]], reply: ChatResponse) -> None:
-        """Remember a conversation and its last reply under a name; without a name nothing is remembered."""
         from ..resources.inference.arguments import Messages  # noqa: PLC0415 - %load_ext stays fast
 
-        if name:
-            self._conversations[name] = Messages(turns)
-            self._conversations[name].append(reply)
+        if name not in self._bound:
+            names = ", ".join(self._bound) or tr("none yet")
+            raise InvalidArgumentError(tr("unknown session {name!r}; sessions: {names}", name=name, names=names))
+        return Messages(self.turns(name))
 
-    def forget(self, name: str | None) -> None:
-        """Forget a conversation; an unknown name is ignored."""
+    def turns(self, name: str) -> Sequence[dict[str, Any]]:
+        """Return the turns of a conversation, those that other kernels have added too; none for a new name."""
+        if name not in self._bound:
+            return ()
+        conversations, id_ = self._bound[name]
+        return conversations.read(id_)
+
+    def store(self, name: str | None, turns: Sequence[dict[str, Any]], reply: ChatResponse) -> None:
+        """Add a question, the last of the turns, and its reply to a conversation; without a name to none.
+
+        What cannot be written stays in memory: an answer that has come is not lost.
+        """
+        from ..resources.inference.arguments import Messages  # noqa: PLC0415
+
+        if not name:
+            return
+        messages = Messages(turns)
+        messages.append(reply)
+        try:
+            conversations, id_ = self._bound.get(name) or self._begin(name, self._preferred())
+            if not conversations.add(id_, list(messages)[len(turns) - 1 :]):  # another kernel has deleted it
+                conversations, id_ = self._begin(name, conversations)
+                conversations.add(id_, list(messages))
+        except ConversationsError as error:
+            log.warning("%s", tr("{error}\nthis conversation ends with the kernel", error=error))
+            conversations, id_ = self._begin(name, self._memory)
+            conversations.add(id_, list(messages))
+
+    def reset(self, name: str | None) -> None:
+        """Begin anew under a name; what was said stays on disk. An unknown name is ignored."""
         if name:
-            self._conversations.pop(name, None)
+            self._bound.pop(name, None)
+
+    def _preferred(self) -> Conversations:
+        return self._on_disk() if config.settings().keep_conversations else self._memory
+
+    @staticmethod
+    def _on_disk() -> Conversations:
+        return Conversations(config.state_dir() / FILE_NAME)
+
+    def _begin(self, name: str, conversations: Conversations) -> tuple[Conversations, int]:
+        self._bound[name] = conversations, conversations.begin(name)
+        return self._bound[name]
+
+    def names_behind(self, verb: str) -> list[str]:
+        """Return the names that a verb takes: of stored conversations, or of those of this kernel."""
+        if verb in {"open", "delete"}:
+            return list(dict.fromkeys(row.name for row in self._on_disk().list_all()))
+        return list(self) if verb in {*VERBS} - {"sessions", "list"} else []
 
     def run_command(self, words: list[str]) -> Any:
         """Run a command such as `fork tour other`; return the value to show.
@@ -77,22 +127,62 @@ class Sessions:
         Raises:
             InvalidArgumentError: a command lacks its arguments.
         """
-        counts = {"history": (0, 1), "sessions": (0, 0), "undo": (1, 1), "fork": (2, 2), "export": (2, 2)}
+        counts = {"history": (0, 1), "sessions": (0, 0), "list": (0, 0), "fork": (2, 2), "export": (2, 2)}
         low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
         if len(words) == 1 and words[0] in VERBS and low > 0:
             raise InvalidArgumentError(tr("usage: %qfchat {verbs}", verbs=VERBS[words[0]]))
         return low <= len(words) - 1 <= high
 
+    def _open(self, key: str) -> Any:
+        from ..views.conversation import ConversationView  # noqa: PLC0415
+
+        conversations = self._on_disk()
+        found = conversations.find(key)
+        self._bound[found.name] = conversations, found.id
+        return ConversationView(found.name, tuple(conversations.read(found.id)), found.updated)
+
+    def _list(self) -> pd.DataFrame:
+        import pandas as pd  # noqa: PLC0415
+
+        conversations = self._on_disk()
+        rows = []
+        for row in conversations.list_all():
+            first = next(iter(conversations.read(row.id)), {})
+            updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.updated))
+            begins = clip(" ".join(turn_text(first).split()), 40)
+            rows.append({"id": row.id, "name": row.name, "turns": row.turns, "updated": updated, "begins": begins})
+        return pd.DataFrame(rows, columns=["id", "name", "turns", "updated", "begins"])
+
+    def _delete(self, key: str) -> str:
+        """Delete a stored conversation; of several with one name the number must say which."""
+        conversations = self._on_disk()
+        matches = [row for row in conversations.list_all() if row.name == key]
+        if len(matches) > 1:
+            numbers = ", ".join(str(row.id) for row in matches)
+            raise InvalidArgumentError(
+                tr(
+                    "several conversations are named {name!r}: delete one by its number: {numbers}",
+                    name=key,
+                    numbers=numbers,
+                )
+            )
+        row = matches[0] if matches else conversations.find(key)
+        conversations.delete(row.id)
+        for name, (bound_to, id_) in [*self._bound.items()]:
+            if bound_to.path is not None and id_ == row.id:
+                self._bound.pop(name)
+        return tr("{name} is deleted", name=f"{row.name} ({row.id})")
+
     def _history(self, name: str | None = None) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        names = [name] if name else list(self._conversations)
+        names = [name] if name else list(self._bound)
         rows = [
             {
                 "session": session,
                 "turn": turn,
                 "role": message["role"],
-                "content": _turn_text(message),
+                "content": turn_text(message),
                 "reasoning": message.get("reasoning_content", ""),
             }
             for session in names
@@ -104,7 +194,7 @@ class Sessions:
     def _sessions(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415
 
-        rows = [{"session": name, "turns": len(turns)} for name, turns in self._conversations.items()]
+        rows = [{"session": name, "turns": len(self.turns(name))} for name in self._bound]
         return pd.DataFrame(rows, columns=["session", "turns"])
 
     def _undo(self, name: str) -> str:
@@ -112,18 +202,22 @@ class Sessions:
         turns = list(self[name])
         while turns and turns.pop()["role"] != "user":
             pass
-        self._conversations[name] = type(self[name])(turns)
-        return trn("{name}: {n} turn", "{name}: {n} turns", len(turns), name=name)
+        conversations, id_ = self._bound[name]
+        conversations.cut(id_, len(turns))
+        return f"{name}: {trn('{n} turn', '{n} turns', len(turns))}"
 
     def _fork(self, name: str, new: str) -> str:
-        if new in self._conversations:
-            raise InvalidArgumentError(tr("the session {new!r} exists already: forget it first", new=new))
-        self._conversations[new] = type(self[name])(self[name])
-        return trn("{new}: {n} turn, from {name}", "{new}: {n} turns, from {name}", len(self[name]), new=new, name=name)
+        if new in self._bound:
+            raise InvalidArgumentError(tr("the session {name!r} exists already: forget it first", name=new))
+        turns = list(self[name])
+        conversations, id_ = self._begin(new, self._preferred())
+        conversations.add(id_, turns)
+        return tr("{new}: {turns}, from {name}", new=new, turns=trn("{n} turn", "{n} turns", len(turns)), name=name)
 
     def _forget(self, name: str) -> str:
         self[name]
-        self.forget(name)
+        conversations, id_ = self._bound.pop(name)
+        conversations.delete(id_)
         return tr("{name} is forgotten", name=name)
 
     def _export(self, name: str, file: str) -> Path:
@@ -143,32 +237,19 @@ class Sessions:
         return path
 
 
-def _content_text(content: Any) -> str:
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "[image]")) for part in content)
-    return str(content or "")
-
-
-def _turn_text(turn: dict[str, Any]) -> str:
-    """Return what a turn says, and the functions that it calls."""
-    calls = [call.get("function") or {} for call in turn.get("tool_calls") or ()]
-    lines = [f"→ {call.get('name', '')}({call.get('arguments', '')})" for call in calls]
-    return "\n".join(filter(None, [_content_text(turn.get("content")), *lines]))
-
-
 def _as_jsonl(turns: list[dict[str, Any]]) -> str:
     """Return pairs of prompt and response, a line each, as a dataset reads them."""
     lines, question = [], ""
     for turn in turns:
         if turn["role"] == "user":
-            question = _content_text(turn["content"])
+            question = turn_text(turn)
         elif turn["role"] == "assistant" and not turn.get("tool_calls"):  # calls of functions are no answers
-            lines.append({"prompt": question, "response": _content_text(turn["content"])})
+            lines.append({"prompt": question, "response": turn_text(turn)})
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _as_markdown(turns: list[dict[str, Any]]) -> str:
-    return "\n\n".join(f"**{turn['role']}**\n\n{_folded_reasoning(turn)}{_turn_text(turn)}" for turn in turns) + "\n"
+    return "\n\n".join(f"**{turn['role']}**\n\n{_folded_reasoning(turn)}{turn_text(turn)}" for turn in turns) + "\n"
 
 
 def _folded_reasoning(turn: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from typing import Any, get_args
 import pandas as pd
 import pytest
 
-from qfnb import Batch, ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation
+from qfnb import Batch, ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation, kept_keys
 from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
 from qfnb.evaluation import records
@@ -32,7 +32,18 @@ from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
 from qfnb.model.configs import DeployConfig
-from qfnb.notebook import answer_format, batch, chat, evaluate_parser, formatters, home, image, sessions, train
+from qfnb.notebook import (
+    answer_format,
+    batch,
+    chat,
+    conversations,
+    evaluate_parser,
+    formatters,
+    home,
+    image,
+    sessions,
+    train,
+)
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
@@ -97,9 +108,17 @@ def now():
         "recipes": sorted(recipes.RECIPES),
         "evaluations: fields of a record": [field.name for field in fields(records.EvaluationRecord)],
         "reports: fields of a record": [field.name for field in fields(records.ReportRecord)],
+        "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
+        "conversations.db: columns": conversation_columns(),
         "%qf: options": flags(home.PARSER),
         "%qf: verbs": list(home.VERBS),
     }
+
+
+def conversation_columns():
+    store = conversations.Conversations(None)
+    tables = ("conversation", "turn")
+    return [f"{table}.{row[1]}" for table in tables for row in store._memory.execute(f"pragma table_info({table})")]
 
 
 @pytest.mark.parametrize("what", NAMES["names"])
