@@ -146,10 +146,11 @@ def _build_shift(title: str, unit: str, read: Callable[[Usage], float], before: 
 
 def _format_shift(shift: Shift) -> str:
     before, after = shift.amounts()
-    return f"{tr(shift.name)} ({tr(shift.unit)}): {before} → {after}"
+    name = tr("{name} ({unit})", name=tr(shift.name), unit=tr(shift.unit))
+    return f"{name}: {before} → {after}"
 
 
 def _format_amount(low: float, high: float) -> str:
     if math.isnan(high):
         return text.NO_VALUE
-    return f"{high:.4g}" if math.isnan(low) or low == high else f"{low:.4g}–{high:.4g}"
+    return f"{high:,.3g}" if math.isnan(low) or low == high else f"{low:,.3g}–{high:,.3g}"

@@ -16,7 +16,7 @@ from ..components import Html, join
 from ..text import escape, one_line
 from .charts.drawing import css
 
-MAX_HEADING_CHARS: Final = 120
+MAX_HEADING_CHARS: Final = 80
 MIN_SHARED: Final = 0.4
 """Share of two texts that must be the same for their differences to be marked: below, all would be marked."""
 

@@ -125,8 +125,8 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
 
 def _verdicts(pairs: Sequence[Comparison]) -> list[Html]:
     """Return for each pair the verdict and its evidence; the difference of the only pair is drawn."""
-    if len(pairs) != 1:
-        return [components.join((_say(wording.verdict_sentence(pair)), _evidence(pair))) for pair in pairs]
+    if len(pairs) != 1:  # a line for each; the counts are among the pairs
+        return [_sentences(wording.verdict_sentence(pair), wording.difference_sentence(pair)) for pair in pairs]
     (pair,) = pairs
     evidence, figure = _evidence(pair), effect_figure(pair)
     both = Html(f'<div class="qf-two"><div>{evidence}</div>{figure}</div>') if figure else evidence
@@ -137,18 +137,25 @@ def _say(sentence: str) -> Html:
     return Html(f'<p class="qf-say"><strong>{escape(to_plain(sentence))}</strong></p>')
 
 
+def _sentences(verdict: str, difference: str) -> Html:
+    return Html(f"<p><strong>{escape(to_plain(verdict))}</strong><br>{escape(to_plain(difference))}</p>")
+
+
 def _evidence(pair: Comparison) -> Html:
     lines = [wording.counts_sentence(pair), *wording.power_sentences(pair)]
     small = components.dim_lines(*(line for line in lines if line))
-    return Html(f"<p>{escape(to_plain(wording.difference_sentence(pair)))}</p>{small}")
+    sentence = escape(to_plain(wording.difference_sentence(pair))).replace("p = ", "p\u00a0=\u00a0")
+    return Html(f"<p>{sentence}</p>{small}")
 
 
 def _missing(report: ReportData, metric: str, models: Sequence[str] = ()) -> Html:
     """Return which models have answers without a score, and the commonest reason."""
     scores = [s for s in report.model_scores if s.metric == metric and (not models or s.model in models)]
-    if not (sentences := [to_plain(line) for line in map(wording.coverage_sentence, scores) if line]):
+    if not (missing := sum(score.total - score.n for score in scores)):
         return Html("")
-    return components.note("warn", " ".join(sentences), _common_error(report), sign="⚠︎")
+    statement = trn("{n} answer has no score.", "{n} answers have no score.", missing)
+    sentences = [to_plain(line) for line in map(wording.coverage_sentence, scores) if line]
+    return components.note("warn", statement, " ".join([*sentences, _common_error(report)]), sign="⚠︎")
 
 
 def _common_error(report: ReportData) -> str:

@@ -23,12 +23,10 @@ WIDTH: Final = 300  # pixels of a bar's axis
 def score_table(report: ReportData, models: Sequence[str]) -> Html:
     """Return the means of models on all metrics, with a bar and the 95 % interval of each."""
     scores = [score for score in report.model_scores if score.model in models]
-    is_partial = any(score.n < score.total for score in scores)
     heads = [tr("Model"), "", tr("Mean"), tr("95% interval"), tr("Questions")]
-    heads += [tr("If the others were all wrong or all right")] if is_partial else []
     styles = ["", "", *[' class="qf-n"'] * (len(heads) - 2)]
     head = "".join(f'<th scope="col"{css}>{escape(name)}</th>' for css, name in zip(styles, heads, strict=True))
-    body = "".join(_metric_rows(report, name, scores, is_partial=is_partial) for name in report.metric_names)
+    body = "".join(_metric_rows(report, name, scores) for name in report.metric_names)
     caption = tr("Means with 95% intervals")
     if report.from_sandbox:
         caption = f"{caption} · {tr('models of the local sandbox')}"
@@ -64,21 +62,18 @@ def effect_figure(comparison: Comparison) -> Html:
     return Html(f'<figure><p class="qf-dim">{escape(caption)}</p>{with_words(words, picture)}</figure>')
 
 
-def _metric_rows(report: ReportData, metric: str, scores: Sequence[Score], *, is_partial: bool) -> str:
+def _metric_rows(report: ReportData, metric: str, scores: Sequence[Score]) -> str:
     rows = [score for score in scores if score.metric == metric]
     low, high = axis_range(report, metric, [score for score in report.model_scores if score.metric == metric])
     less = tr(" (lower is better)") if metric in report.lower_is_better else ""
     title = f'<th scope="rowgroup">{escape(to_plain(metric_title(metric) + less))}</th>'
-    columns = 4 if is_partial else 3
-    group = f'<tr class="qf-group">{title}<td>{_scale(low, high)}</td><td colspan="{columns}"></td></tr>'
-    return group + "".join(_row(report, score, low, high, is_partial=is_partial) for score in rows)
+    group = f'<tr class="qf-group">{title}<td>{_scale(low, high)}</td><td colspan="3"></td></tr>'
+    return group + "".join(_row(report, score, low, high) for score in rows)
 
 
-def _row(report: ReportData, score: Score, low: float, high: float, *, is_partial: bool) -> str:
+def _row(report: ReportData, score: Score, low: float, high: float) -> str:
     questions = f"{score.n:,}" if score.n == score.total else f"{score.n:,} / {score.total:,}"
     cells = [f"<b>{format_score(score.mean)}</b>", format_interval(score.interval.low, score.interval.high), questions]
-    if is_partial:
-        cells.append(format_interval(score.worst, score.best) if score.n < score.total else "")
     numbers = "".join(f'<td class="qf-n">{cell}</td>' for cell in cells)
     series = report.models.index(score.model) + 1
     name = escape(to_plain(score.model))

@@ -64,8 +64,8 @@ def shift_table(card: Card[Any]) -> Html:
 def _shift_row(shift: Shift) -> tuple[str, str, str, str]:
     name = tr(shift.name)
     ratio = "" if math.isnan(shift.ratio) else f" (× {shift.ratio:.2f})"
-    change = NO_VALUE if math.isnan(shift.change) else f"{shift.change:+.4g}".replace("-", "−") + ratio
-    return (f"{name[:1].upper()}{name[1:]} ({tr(shift.unit)})", *shift.amounts(), change)
+    change = NO_VALUE if math.isnan(shift.change) else f"{shift.change:+,.3g}".replace("-", "−") + ratio
+    return (tr("{name} ({unit})", name=f"{name[:1].upper()}{name[1:]}", unit=tr(shift.unit)), *shift.amounts(), change)
 
 
 def _flag_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:

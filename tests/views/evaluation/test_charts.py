@@ -178,14 +178,20 @@ def test_any_name_draws_and_is_inert(name):
         assert "<img src=x" not in page
 
 
-def test_a_name_that_is_too_long_gets_a_letter_and_the_letter_a_legend(tmp_path):
-    report = random_report("长" * 200, "b")
+def test_a_long_name_lacks_its_middle():
+    chart = charts.bars(random_report("ERNIE-Speed-8K-tuned-20241101-lr3e-4", "b"))
+    assert ">ERNIE-Speed-8K…0241101-lr3e-4</text>" in chart.svg
+    assert not chart.legend
+
+
+def test_names_that_are_the_same_when_short_get_letters_and_the_letters_a_legend(tmp_path):
+    report = random_report("长" * 200, "长" * 201)
     chart = charts.bars(report)
-    assert chart.legend == (("A", "长" * 200), ("B", "b"))
+    assert chart.legend == (("A", "长" * 200), ("B", "长" * 201))
     assert not chart.hint
     saved = report.save(tmp_path / "r.html", pictures=[chart]).read_text(encoding="utf-8")
     for page in (chart.html, saved):
-        assert f"A = {'长' * 200}; B = b" in page
+        assert f"A = {'长' * 200}; B = {'长' * 201}" in page
 
 
 def test_names_that_differ_only_in_blanks_get_letters():

@@ -203,10 +203,10 @@ def _draw_radar(
     ticks = [tick for tick in linear_ticks(low, high, 4) if low < tick <= high]
     for tick in ticks:
         drawing.line([point(number, tick) for number in (*range(len(metrics)), 0)], "g")
-        drawing.text(centre[0] + 4, point(0, tick)[1] + 8, format_tick(tick))
+        drawing.text(centre[0] + 5, point(0, tick)[1] + 10, format_tick(tick))
     for number, metric in enumerate(metrics):
         drawing.line([centre, point(number, high)], "g")
-        x, y = point(number, high + 0.12 * (high - low))
+        x, y = point(number, high + 0.14 * (high - low))
         side = x - centre[0]
         drawing.text(x, y, labels.metrics[metric], "middle" if abs(side) < 12 else "start" if side > 0 else "end")
     for index, model in enumerate(report.models):

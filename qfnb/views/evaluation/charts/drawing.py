@@ -18,7 +18,7 @@ DPI: Final = 110
 """Width of a picture in inches, and dots per inch: 792 pixels; texts of 9 points are legible at 560 pixels too."""
 
 SMALL_SIZE, TEXT_SIZE = 9, 10
-COLUMN_PX: Final = 6.9  # width of a narrow character; some more than in the SVG, whose texts grow on narrow pages
+COLUMN_PX: Final = 8.4  # width of a narrow character on a narrow page, where `look.css` draws texts larger
 TITLE_HEIGHT: Final = 34  # pixels above a PNG for its title: some programs show nothing else of an output
 
 
@@ -114,7 +114,7 @@ class Drawing:
         for tick in linear_ticks(low, high, at_most):
             if low <= tick <= high:
                 x = left + (right - left) * (tick - low) / (high - low)
-                self.line([(x, top), (x, y)], "g")
+                self.shapes.insert(0, Stroke([(x, top), (x, y)], "g", "#ccc"))  # behind what is drawn already
                 self.text(x, y + 12, format_tick(tick), "middle")
         self.line([(left, y), (right, y)])
 

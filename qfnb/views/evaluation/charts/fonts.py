@@ -15,7 +15,7 @@ FONT_HINT: Final = tr_noop(
     "Chinese names in pictures need a Chinese font: `apt install fonts-noto-cjk`, "
     "or a file such as NotoSansCJKsc-Regular.otf in ~/.fonts; then restart the kernel"
 )
-LABEL_COLUMNS: Final = 36
+LABEL_COLUMNS: Final = 30
 """Width of a label at most; a Chinese character takes two columns."""
 
 _PREFERRED_FONTS: Final = (
@@ -39,7 +39,7 @@ class NameLabels:
 
 
 def build_labels(titles: Mapping[str, str], prefix: str = "", *, is_picture: bool = True) -> NameLabels:
-    """Return labels for names: their titles, or a letter for each of them when one cannot be shown.
+    """Return labels for names: their titles, shortened, or a letter for each of them when one cannot be shown.
 
     Args:
         titles: {name: title}.
@@ -47,10 +47,10 @@ def build_labels(titles: Mapping[str, str], prefix: str = "", *, is_picture: boo
         is_picture: whether a font of this computer must have the characters.
     """
     cleaned = {name: " ".join(to_plain(title).split()) for name, title in titles.items()}
-    is_short_enough = all(0 < display_width(text) <= LABEL_COLUMNS for text in cleaned.values())
-    is_drawable = not is_picture or all(map(has_glyphs, cleaned.values()))
-    if is_short_enough and is_drawable and len(set(cleaned.values())) == len(cleaned):
-        return NameLabels(cleaned)
+    shortened = {name: cut_middle(text, LABEL_COLUMNS) for name, text in cleaned.items()}
+    is_drawable = not is_picture or all(map(has_glyphs, shortened.values()))
+    if is_drawable and all(shortened.values()) and len(set(shortened.values())) == len(shortened):
+        return NameLabels(shortened)
     letters = {name: f"{prefix}{index + 1}" if prefix else index_letter(index) for index, name in enumerate(titles)}
     has_chinese = any(_is_chinese(char) for text in cleaned.values() for char in text)
     return NameLabels(
@@ -90,6 +90,18 @@ def has_glyphs(text: str) -> bool:
 def display_width(text: str) -> int:
     """Return the width of a text in columns; a Chinese character takes two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def cut_middle(text: str, columns: int) -> str:
+    """Return a text of at most this width; a longer one lacks its middle, since names differ at their ends."""
+    if display_width(text) <= columns:
+        return text
+    start = end = (columns - 1) // 2
+    while display_width(text[:start]) > (columns - 1) // 2:
+        start -= 1
+    while display_width(text[-end:]) > (columns - 1) // 2:
+        end -= 1
+    return f"{text[:start]}…{text[-end:]}"
 
 
 def cut_to_width(text: str, columns: int) -> str:

@@ -174,10 +174,9 @@ def _draw_bar(
     interval = score.interval
     if math.isfinite(interval.low) and math.isfinite(interval.high):
         drawing.whisker(position(interval.low), position(interval.high), middle)
-    coverage = f"  {score.n} / {score.total}" if score.n < score.total else ""
-    bounds = format_interval(interval.low, interval.high)
-    numbers = format_score(score.mean) + (f"  {bounds}" if bounds != NO_VALUE else "") + coverage
-    drawing.text(RIGHT + 12, middle, numbers)
+    coverage = f"{score.n} / {score.total}" if score.n < score.total else NO_VALUE
+    numbers = [format_score(score.mean), format_interval(interval.low, interval.high), coverage]
+    drawing.text(RIGHT + 12, middle, " · ".join(number for number in numbers if number != NO_VALUE))
 
 
 def _counts(report: ReportData, metric: str, model: str) -> tuple[int, int, int]:
