@@ -7,9 +7,10 @@ directory is not read: a cloned repository must not be able to send your key to 
 have no key at all: the keys of two accounts are never mixed.
 """
 
+import contextlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,17 @@ class Config:
         if name.lower() == "lang":
             choose_language(None)
         self._overrides.pop(name.lower(), None)
+
+    @contextlib.contextmanager
+    def unset(self) -> Iterator[None]:
+        """Forget for a while what was set by hand; what is set meanwhile is forgotten at the end."""
+        earlier = dict(self._overrides)
+        self._overrides.clear()
+        try:
+            yield
+        finally:
+            self._overrides.clear()
+            self._overrides.update(earlier)
 
     def __repr__(self) -> str:
         names = ", ".join(sorted(self._overrides)) or "nothing"
