@@ -133,6 +133,11 @@ _WORD = re.compile(r"[^\W_]+")
 _TOKEN_START = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
 
 
+def has_chinese(text: str) -> bool:
+    """Return whether a text has a Chinese character."""
+    return _CJK.search(text) is not None
+
+
 def count_tokens(text: str) -> int:
     """Return about how many tokens a text has, as the official SDK: 0.625 for a Chinese character, 1 for a word."""
     others, characters = _CJK.subn(" ", text)

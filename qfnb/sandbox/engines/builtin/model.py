@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from ...._text import has_chinese
 from ....errors import SandboxError
 from ..protocol import Reply
 from .features import BUCKETS, MAX_PROMPT, F, Features, Floats, Pair, softmax
@@ -96,15 +97,20 @@ MIN_CONFIDENCE = 0.2
 
 BASE_MIN_CONFIDENCE = 0.6
 
-DONT_KNOW = (
-    "（本地沙盒）这个问题不在我学过的数据里，我答不了。可以用自己的数据微调我，或配置千帆密钥改用真正的大模型。"
-    "I have not learned this; tune me on your data, or set a Qianfan key."
+DONT_KNOW = "（本地沙盒）这个问题不在我学过的数据里，我答不了。可以用自己的数据微调我，或配置千帆密钥改用真正的大模型。"
+DONT_KNOW_IN_ENGLISH = (
+    "(Local sandbox) I have not learned this. Tune me on your data, or set a Qianfan key for a real model."
 )
 NEW_MEMORY_SCORE = 4.0
 """How far the score of a new memory is below the lowest bias of the old ones."""
 
 IMPOSSIBLE_LOSS = 20.0
 """The loss (nats per character) of a character that the model can neither write nor copy."""
+
+
+def _refuse(prompt: str, confidence: float) -> Reply:
+    """Say that the answer is not known, in the language of the prompt."""
+    return Reply("unknown", confidence, DONT_KNOW if has_chinese(prompt) else DONT_KNOW_IN_ENGLISH)
 
 
 @dataclass
@@ -150,16 +156,16 @@ class LanguageModel:
         choice = int(probability.argmax())
         confidence = float(probability[choice]) * self.features.coverage(prompt) ** 0.5
         if confidence < self.min_confidence:
-            return Reply("unknown", confidence, DONT_KNOW)
+            return _refuse(prompt, confidence)
         if choice != COMPOSE:
             return Reply("memory", confidence, self.router.answers[choice - 1])
         if self.lm is None:
-            return Reply("unknown", confidence, DONT_KNOW)
+            return _refuse(prompt, confidence)
         random = np.random.default_rng(seed)
         steps = list(self.lm.stream(prompt, temperature=temperature, random=random))
         confidence *= math.exp(sum(math.log(p + 1e-9) for _, p in steps) / len(steps))
         if confidence < self.min_confidence:
-            return Reply("unknown", confidence, DONT_KNOW)
+            return _refuse(prompt, confidence)
         return Reply("compose", confidence, "".join(char for char, _ in steps))
 
     def loss(self, pairs: Sequence[Pair]) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from support.training_pairs import RULE, SMALL
 
+from qfnb._text import has_chinese
 from qfnb.errors import SandboxError
 from qfnb.sandbox.engines.builtin.engine import base_model
 from qfnb.sandbox.engines.builtin.model import LanguageModel
@@ -57,6 +58,14 @@ def test_the_base_greets_and_says_who_it_is(prompt):
 @pytest.mark.parametrize("prompt", ["", "法国的首都是哪里", "写一首诗", "1+1=?", "\ud800", "你" * 5000])
 def test_the_base_is_honest_about_the_rest(prompt):
     assert base_model().reply(prompt).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "is_chinese"),
+    [("你好", True), ("hello", False), ("天空为什么是蓝的", True), ("Why is the sky blue?", False)],
+)
+def test_the_base_answers_in_the_language_of_the_question(prompt, is_chinese):
+    assert has_chinese(base_model().reply(prompt).text) == is_chinese
 
 
 def test_a_tuned_model_keeps_the_small_talk_of_its_base(small):
