@@ -1,17 +1,23 @@
-"""The form of `%qftrain` in JupyterLab: filled in and launched without a mouse, readable in both themes."""
+"""The form of `%qftrain` in JupyterLab: filled in and launched without a mouse, readable aloud and in both themes."""
 
-import time
+import re
 
 import pytest
+from playwright.sync_api import expect
 from support.jupyterlab import Notebook
 
 pytestmark = pytest.mark.browser
 
-START = "%load_ext qfnb\nfrom qfnb import Dataset\nds = Dataset.load('data/teahouse_train.jsonl').head(96)"
+START = """%load_ext qfnb
+from qfnb import Dataset
+from qfnb.views.launcher import launcher
+launcher.DOUBLE_CLICK_S = 0.0
+ds = Dataset.load('data/teahouse_train.jsonl').head(96)"""
 FOCUSED = """() => {
-  const at = document.activeElement, label = at.id && document.querySelector(`label[for="${at.id}"]`)
+  const at = document.activeElement, label = at.labels?.[0]?.querySelector(".qf-label")
   return label ? label.innerText : at.tagName == "BUTTON" ? at.innerText : ""
 }"""
+CONTROL = re.compile(r"^\s*- (textbox|combobox|listbox|button)(.*)$", re.MULTILINE)
 
 
 def open_form(page, lab, name, *cells):
@@ -19,17 +25,16 @@ def open_form(page, lab, name, *cells):
     notebook = Notebook(page, lab, lab.write(name, START, *cells))
     notebook.run_all()
     form = notebook.output(1)
-    form.get_by_label("learning_rate").wait_for(timeout=60_000)
-    form.get_by_text("等价的 Python 单元格").wait_for(timeout=60_000)
+    form.get_by_text("Steps", exact=True).wait_for(timeout=60_000)
     return notebook, form
 
 
-def tab_to(page, words, limit=60):
+def tab_to(page, words, key="Tab", limit=60):
     """Press Tab until what has the focus says some words."""
     for _ in range(limit):
         if words in page.evaluate(FOCUSED):
             return
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
     raise AssertionError(f"no tab stop says {words!r}")
 
 
@@ -39,56 +44,98 @@ def type_into(page, words, text):
     page.keyboard.type(text)
 
 
-def test_a_training_is_launched_without_a_mouse_and_gets_to_its_end(page, lab):
-    notebook, form = open_form(page, lab, "launch.ipynb", "%qftrain new ds -o trainer")
-    type_into(page, "epoch", "99")
-    form.get_by_text("it is 1 to 50").first.wait_for(timeout=60_000)
-    form.locator("button:disabled", has_text="Launch").wait_for(timeout=60_000)
+def test_a_training_is_launched_by_keyboard_alone_drop_downs_included(page, lab):
+    notebook, form = open_form(page, lab, "launch.ipynb", "%qftrain new ds -o tuned", "3 + 4")
+    tab_to(page, "Method")
+    page.keyboard.press("ArrowUp")
+    expect(form.get_by_text("learns from questions and answers; all weights")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(form.get_by_text("learns from questions and answers; few weights")).to_be_visible()
+    page.keyboard.press("x")  # which cuts the cell of what else has the focus
+    tab_to(page, "Advanced settings")
+    page.keyboard.press("x")
+    page.keyboard.press("Enter")
+    type_into(page, "Epochs", "99")
+    expect(form.get_by_text("99 is too large: 1 to 50 is allowed.")).to_be_visible()
     notebook.screenshot("launcher-wrong-light", at=form)
-    type_into(page, "epoch", "4")
-    form.get_by_text("steps: 77").wait_for(timeout=60_000)
-    tab_to(page, "启动训练 Launch")
+    tab_to(page, "Use 1")
     page.keyboard.press("Enter")
-    form.get_by_text("确认启动").wait_for(timeout=60_000)
-    time.sleep(0.5)
+    expect(form.get_by_label("Epochs")).to_have_value("")
+    tab_to(page, "Epochs", key="Shift+Tab")
+    page.keyboard.type("4")
+    expect(form.get_by_text("77 × 4 ÷ 4")).to_be_visible()
+    tab_to(page, "Start training")
     page.keyboard.press("Enter")
-    form.get_by_label("learning_rate").wait_for(state="detached", timeout=60_000)
+    expect(form.get_by_role("button", name="Back to the form")).to_be_focused()  # the safe one
+    tab_to(page, "Confirm: start, free in the sandbox", key="Shift+Tab")
+    page.keyboard.press("Enter")
     form.locator("progress").wait_for(timeout=60_000)
+    assert form.get_by_label("Epochs").count() == 0
+    expect(page.locator(".jp-CodeCell")).to_have_count(3)
     notebook.screenshot("launcher-launched-light", at=form)
-    form.get_by_text("ModelPublished").first.wait_for(timeout=60_000)
-    assert form.locator("img[alt*='loss curve']").count() == 1
+
+
+def test_every_control_has_a_name_and_an_error_belongs_to_its_field(page, lab):
+    _, form = open_form(page, lab, "names.ipynb", "%qftrain new ds")
+    form.get_by_label("Afterwards").select_option("Publish, deploy and evaluate")
+    form.get_by_role("button", name="Advanced settings").click()
+    expect(form.get_by_role("button", name="Advanced settings")).to_have_attribute("aria-expanded", "true")
+    form.get_by_label("Learning rate").fill("5")
+    field = form.get_by_label("Learning rate")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description("✕ 5 is too large: 0.00003 to 0.001 is allowed.")
+    controls = CONTROL.findall(form.aria_snapshot())
+    assert len(controls) > 25
+    assert all(re.match(r' "[^"]+"', name) for _, name in controls), controls
+
+
+def test_where_the_front_end_of_anywidget_is_missing_the_form_works_all_the_same(browser, lab):
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.route("**/anywidget/**", lambda route: route.abort())
+    lab.load(page)
+    try:
+        _, form = open_form(page, lab, "without.ipynb", "%qftrain new ds")
+        type_into(page, "Job name", "teahouse")
+        form.get_by_label("Method").select_option("SFT · full")
+        tab_to(page, "Start training")
+        page.keyboard.press("Enter")
+        form.get_by_role("button", name="Confirm").click()
+        form.locator("progress").wait_for(timeout=60_000)
+        assert form.get_by_text("Error").count() == 0
+    finally:
+        lab.tidy_up(page)
+        page.context.close()
 
 
 def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_narrow(page, lab):
     lab.theme("JupyterLab Dark")
     notebook, form = open_form(page, lab, "wrong.ipynb", "%qftrain new ds")
-    form.get_by_label("train mode").select_option("PostPretrain")
-    form.get_by_text("数据类型不符").first.wait_for(timeout=60_000)
-    form.get_by_label("train mode").select_option("SFT")
-    form.get_by_label("afterwards").select_option("发布并部署 publish and deploy")
-    form.get_by_label("endpoint suffix").fill("No Spaces")
-    form.get_by_label("learning_rate").fill("很大")
-    form.get_by_text("须为数字").first.wait_for(timeout=60_000)
-    form.get_by_text("lower-case letters").first.wait_for(timeout=60_000)
+    form.get_by_label("Method").select_option("PostPretrain · full")
+    form.get_by_text("PostPretrain learns from texts; these rows are questions and answers.").wait_for(timeout=60_000)
+    form.get_by_label("Method").select_option("SFT · LoRA")
+    form.get_by_label("Training data").fill("dss")
+    form.get_by_label("Training data").press("Tab")
+    form.get_by_text("There is no variable dss; there is ds.").wait_for(timeout=60_000)
     notebook.screenshot("launcher-wrong-dark", at=form)
     page.set_viewport_size({"width": 620, "height": 1400})
     notebook.screenshot("launcher-narrow-dark", at=form)
     form.get_by_role("button", name="Close").click()
     form.locator("input").first.wait_for(state="detached", timeout=60_000)
-    form.get_by_text("须为数字").first.wait_for(timeout=60_000)
+    form.get_by_text("There is no variable dss").wait_for(timeout=60_000)
     assert form.get_by_role("button").count() == 0
 
 
 @pytest.mark.fault("F67")
 def test_after_a_reload_the_form_still_launches_and_the_panel_takes_its_place(page, lab):
     notebook, form = open_form(page, lab, "reload.ipynb", "import qfnb; qfnb.launcher(ds)")
+    form.get_by_role("button", name="Advanced settings").click()
     notebook.save()
     page.reload()
     form = notebook.output(1)
-    form.get_by_label("epoch").fill("30", timeout=60_000)
-    form.get_by_text("steps: 578").wait_for(timeout=60_000)
-    form.get_by_role("button", name="Launch").click()
-    form.get_by_role("button", name="Confirm").click(delay=500)
+    form.get_by_label("Epochs").fill("30", timeout=60_000)
+    form.get_by_text("77 × 30 ÷ 4").wait_for(timeout=60_000)
+    form.get_by_role("button", name="Start training").click()
+    form.get_by_role("button", name="Confirm").click()
     form.get_by_role("button", name="Stop").wait_for(timeout=60_000)
-    assert form.get_by_label("epoch").count() == 0
+    assert form.get_by_label("Epochs").count() == 0
     notebook.screenshot("launcher-reloaded-light", at=form)

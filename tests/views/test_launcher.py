@@ -149,7 +149,8 @@ def test_what_is_empty_is_said_and_is_no_error(live):
 
 def test_a_variable_that_does_not_exist_is_named_with_those_that_do(live):
     live.choose("dataset", "nosuchvar")
-    until(lambda: "There is no variable nosuchvar; there is ds." in descriptions(live))
+    until(lambda: "Use ds" in descriptions(live))
+    assert "There is no variable nosuchvar; there is ds." in descriptions(live)
     field(live, "Use ds").click()
     until(lambda: not live.state.has_issues)
 

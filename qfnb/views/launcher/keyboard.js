@@ -1,6 +1,7 @@
 // Makes the form around this element usable without a mouse and readable aloud; ipywidgets sets no such attributes.
-// Lumino, which handles JupyterLab's shortcuts, skips an element with `data-lm-suppress-shortcuts`: else the arrow
-// keys move the notebook and `x` cuts the cell while a drop-down has the focus. Ctrl+S and the like still work.
+// Lumino, which handles JupyterLab's shortcuts, skips an element with `data-lm-suppress-shortcuts` (the element itself:
+// selectors such as `.jp-Notebook :focus` match it before an ancestor is looked at). Else the arrow keys move the
+// notebook and `x` cuts the cell while a drop-down has the focus. Ctrl+S and the like still work.
 const SUPPRESS = "data-lm-suppress-shortcuts"
 
 const set = (element, name, value) => {
@@ -27,7 +28,11 @@ const describe = form => {
 const render = ({ el }) => {
   let form = null, frame = 0
   const observer = new MutationObserver(() => describe(form))
-  const onKey = event => form?.toggleAttribute(SUPPRESS, !(event.ctrlKey || event.metaKey || event.altKey))
+  const onKey = event => {
+    if (form?.contains(event.target)) {
+      event.target.toggleAttribute(SUPPRESS, !(event.ctrlKey || event.metaKey || event.altKey))
+    }
+  }
   const attach = () => {
     form = el.closest(".qf-panel")
     if (!form) return void (frame = requestAnimationFrame(attach)) // not in the page yet

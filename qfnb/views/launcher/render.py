@@ -75,7 +75,7 @@ def header(state: LauncherState) -> Html:
     }
     pill = components.pill(*pills[state.stage]) if state.stage in pills else ""  # type: ignore[arg-type]
     where = (
-        tr("on this computer, with the data as they are") if state.form.from_sandbox else tr("on the Qianfan platform")
+        tr("on this computer") if state.form.from_sandbox else tr("on the Qianfan platform")
     )
     return components.header(tr(TITLE), pill=pill, subtitle=where, is_sandbox=state.form.from_sandbox)
 
@@ -234,7 +234,9 @@ def _token_remark(estimate: Estimate) -> str:
         return ""
     tokens = trn("{n} token", "{n} tokens", estimate.tokens)
     tokens = tokens if estimate.exact else f"≈ {tokens}"
-    return f"{tokens} × {estimate.epochs}" if estimate.epochs is not None else tokens
+    if estimate.epochs is None:
+        return tokens
+    return trn("{tokens} × {n} epoch", "{tokens} × {n} epochs", estimate.epochs, tokens=tokens)
 
 
 def _overlap(state: LauncherState) -> tuple[str, str] | None:

@@ -188,10 +188,9 @@ class LauncherWidget:
             return [head, self._rows["status"], buttons]
         dialog = [self._rows["dialog"]] if state.dialog else []
         texts = self._texts
-        return [
-            head, self._grids["first"], texts["warning"], self._more, texts["numbers"],
-            self._rows["status"], buttons, *dialog,
-        ]  # fmt: skip
+        status = [self._rows["status"]] if texts["status"].value else []
+        first = self._grids["first"]
+        return [head, first, texts["warning"], self._more, texts["numbers"], buttons, *dialog, *status]
 
     def _draw_buttons(self, state: LauncherState) -> None:
         """Label the buttons with what they do now."""
