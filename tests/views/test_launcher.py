@@ -182,6 +182,7 @@ def test_fields_of_later_steps_appear_when_the_step_is_chosen(live):
 def test_choices_are_dropdowns_and_several_choices_a_list(live):
     assert [*field(live, "max_seq_len").options] == [("default: 4096", ""), ("4096", 4096), ("8192", 8192)]
     live.choose("model", "CodeLlama-7B")
+    assert field(live, "Base model").value == "CodeLlama-7B"
     live.choose("scale", "LoRA")
     modules = field(live, "lora_target_modules")
     assert modules.value == ("self_attn.q_proj", "self_attn.v_proj")

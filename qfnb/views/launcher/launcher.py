@@ -28,7 +28,7 @@ from ...trainer.offer import DEFAULT_MODEL, default_model, read_offer
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel
-from .render import bundle, first_fix
+from .render import bundle, first_fix, format_error
 from .state import FOLDS, LauncherState, LaunchStage
 from .widget import LauncherWidget
 
@@ -101,12 +101,18 @@ class Launcher:
             publish(bundle(self.state))
 
     def choose(self, name: str, value: Any) -> None:
-        """Change a field, as typing into it does.
+        """Change a field, and show its value in the form.
 
         Args:
             name: a field of `Draft`, "method", "variable", or the platform's key of a hyper-parameter.
             value: text where one types, the chosen value, or several values where several are chosen.
         """
+        if self.widget is not None:
+            self.widget.overwrite = True
+        self._change(name, value)
+
+    def _change(self, name: str, value: Any) -> None:
+        """Change a field, which has the value already."""
         with self._lock:
             form = self._state.form
             value = [*value] if isinstance(value, tuple) else value
@@ -145,7 +151,7 @@ class Launcher:
             try:
                 actions[button]()
             except QianfanError as error:
-                self._update(message=_format_error(error), is_error=True)
+                self._update(message=format_error(error), is_error=True)
 
     def close(self) -> None:
         """Replace the form's widget with its content."""
@@ -160,7 +166,7 @@ class Launcher:
         return f"<Launcher {self.state.form.draft.model}: show() opens the form>"
 
     def _build(self) -> Any:
-        self.widget = LauncherWidget(self.choose, self.press)
+        self.widget = LauncherWidget(self._change, self.press)
         return self.widget.root
 
     def _draw(self, _: Any, state: LauncherState) -> None:
@@ -200,7 +206,7 @@ class Launcher:
             platform = connect.current_platform().name
             step_seconds = measure_step_seconds(platform)
         except QianfanError as error:
-            self._update(stage="unavailable", message=_format_error(error, tr("The platform gives no answer.")))
+            self._update(stage="unavailable", message=format_error(error, tr("The platform gives no answer.")))
             return
         files = tuple(list_data_files(self._folder))
         with self._lock:
@@ -285,16 +291,10 @@ class Launcher:
             form = self.state.form
             self.trainer = trainer = create_trainer(form).start()
         except (QianfanError, OSError) as error:
-            message = _format_error(error, tr("The training could not be started."))
+            message = format_error(error, tr("The training could not be started."))
             self._update(stage="editing", message=message, is_error=True)
             return
         self._keep(form.variable, trainer)
         if self._live is not None:
             self._live.replace_with(lambda: self._on_launch(trainer))
         self._close_widget()
-
-
-def _format_error(error: Exception, statement: str = "") -> str:
-    """Return an error as two to four lines: what could not be done, what it is and what to do."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return "\n".join([*filter(None, [statement]), *lines[:3]])

@@ -74,9 +74,7 @@ def header(state: LauncherState) -> Html:
         "launching": ("run", tr("Starting")),
     }
     pill = components.pill(*pills[state.stage]) if state.stage in pills else ""  # type: ignore[arg-type]
-    where = (
-        tr("on this computer") if state.form.from_sandbox else tr("on the Qianfan platform")
-    )
+    where = tr("on this computer") if state.form.from_sandbox else tr("on the Qianfan platform")
     return components.header(tr(TITLE), pill=pill, subtitle=where, is_sandbox=state.form.from_sandbox)
 
 
@@ -196,6 +194,12 @@ def message(state: LauncherState) -> Html:
     first, _, remainder = state.message.partition("\n")
     kind: components.Kind = "bad" if state.is_error else "ok"
     return components.note(kind, first, remainder, sign="✕" if state.is_error else "✓", is_alert=state.is_error)
+
+
+def format_error(error: Exception, statement: str = "") -> str:
+    """Return an error as two to four lines: what could not be done, what it is and what to do."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return "\n".join([*filter(None, [statement]), *lines[:3]])
 
 
 def _values(state: LauncherState) -> list[tuple[str, str]]:
