@@ -20,7 +20,7 @@ from ..wire import catalog
 from .parser import Parser, document_magic
 
 if TYPE_CHECKING:
-    from ..views.home import Activity, Home, Report, Usage
+    from ..views.home import Activity, Home, Usage
 
 VERBS: Final = ("show", "clean")
 
@@ -111,7 +111,7 @@ def collect() -> Home:
         reports=reports,
         folder=paste_safe(str(config.state_dir())),
         disk=measure_disk(),
-        next_steps=_next_steps(has_key=bool(keys), activities=activities, reports=reports),
+        next_steps=_next_steps(has_key=bool(keys), has_reports=bool(reports)),
     )
 
 
@@ -173,7 +173,7 @@ def _evaluations_and_batches() -> Iterator[Activity]:
             kind="run" if is_running else "idle",
             state=tr("Running") if is_running else tr("Interrupted"),
             share=answered / total,
-            amount=f"{answered:,} / {total:,}",
+            amount=f"{answered:,}\u00a0/\u00a0{total:,}",
             seen_at=max([record.started, *signs]),
             command=tr("in its notebook") if is_running else tr("run its cell again"),
         )
@@ -189,7 +189,7 @@ def _evaluations_and_batches() -> Iterator[Activity]:
             kind="run" if is_running else "idle",
             state=tr("Running") if is_running else tr("Interrupted"),
             share=done / total if total else None,
-            amount=f"{done:,} / {total:,}",
+            amount=f"{done:,}\u00a0/\u00a0{total:,}",
             seen_at=journal.updated,
             command=_batch_command(journal.name, is_running=is_running),
         )
@@ -205,16 +205,14 @@ def _batch_command(name: str, *, is_running: bool) -> str:
     return f"%qfbatch show {name}" if name in own_names else tr("in its notebook")
 
 
-def _next_steps(*, has_key: bool, activities: list[Activity], reports: list[Report]) -> dict[str, str]:
+def _next_steps(*, has_key: bool, has_reports: bool) -> dict[str, str]:
     steps = {} if has_key else {"%qfauth set": tr("type a key, and reach Qianfan")}
-    interrupted = next((row.command for row in activities if row.kind == "idle" and row.command.startswith("%")), "")
-    steps |= {interrupted: tr("go on with what was interrupted")} if interrupted else {}
     steps |= {
-        "%%qfchat": tr("ask something; several models by -m a,b"),
+        "%%qfchat": tr("ask something; several models by `-m a,b`"),
         "%%qfbatch df": tr("ask about every row; what is answered is never asked again"),
         "%qftrain": tr("fine-tune on your data"),
     }
-    return steps | ({} if reports else {"%qfeval base tuned": tr("see whether tuning helped")})
+    return steps | ({} if has_reports else {"%qfeval base tuned": tr("see whether tuning helped")})
 
 
 def measure_disk() -> dict[str, int]:

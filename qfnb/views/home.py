@@ -105,7 +105,7 @@ def html(home: Home) -> Html:
     pill = components.pill("bad", tr("Not usable")) if home.problem else components.pill("ok", tr("Ready"))
     subtitle = f"{tr('version {version}', version=home.version)} · {formats.as_of(now)}"
     facts = [(name, components.with_code(value)) for name, value in _facts(home)]
-    steps = [(components.code(command), meaning) for command, meaning in home.next_steps.items()]
+    steps = [(components.code(command), components.with_code(meaning)) for command, meaning in home.next_steps.items()]
     blocks = [
         components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.is_sandbox),
         components.note("bad", home.problem, is_alert=True) if home.problem else "",
