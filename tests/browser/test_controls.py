@@ -12,13 +12,13 @@ def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
     notebook = Notebook(page, lab, lab.write("stop.ipynb", "%load_ext qfnb", START))
     notebook.run_all()
     panel = notebook.output(1)
-    panel.locator("img[alt^='loss curve']").wait_for(timeout=60_000)
+    panel.get_by_role("img", name="Loss over").wait_for(timeout=60_000)
     notebook.screenshot("stop-before", at=panel)
-    panel.get_by_role("button", name="Stop").click()
-    panel.get_by_role("button", name="click again to stop").click()
-    panel.get_by_text("— TrainStopped").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Stop training…").click()
+    panel.get_by_role("button", name="Stop it").click()
+    panel.get_by_role("status").filter(has_text="Stopped").wait_for(timeout=60_000)
     panel.get_by_role("button").wait_for(state="detached")
-    assert panel.locator("img[alt^='loss curve']").count() == 1
+    assert panel.get_by_role("img", name="Loss over").count() == 1
     notebook.screenshot("stop-after", at=panel)
 
 

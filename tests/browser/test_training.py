@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext qfnb\nimport time"
 START = "%qftrain start -d data/teahouse_train.jsonl --epoch EPOCHS -o trainer"
-BUSY = "began = time.time()\nwhile time.time() - began < 25: time.sleep(0.2)"
+BUSY = "from pathlib import Path\nwhile not Path('enough').exists(): time.sleep(0.2)"
 NARROW = {"width": 560, "height": 900}
 
 
@@ -32,20 +32,23 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
     notebook = Notebook(page, lab, write_notebook(lab, "training.ipynb", 50, BUSY))
     notebook.run_all()
     panel = notebook.output(1)
-    panel.get_by_alt_text("loss curve").wait_for(timeout=60_000)
+    panel.locator("svg").first.wait_for(timeout=60_000)
     percents = set()
     until(lambda: percents.add(percent(panel)) or len(percents) > 2)
     assert notebook.prompt(2) == "[*]:"
     notebook.screenshot("training-running-light", at=panel)
 
-    panel.get_by_role("combobox").select_option(label="检查点 checkpoints")
-    panel.get_by_text("困惑度 perplexity").last.wait_for(timeout=60_000)
-    panel.get_by_role("button", name="Stop").click()
-    panel.get_by_role("button", name="click again to stop").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Show details").click()
+    panel.get_by_text("Perplexity").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Stop training…").click()
+    panel.get_by_role("button", name="Keep training").click()
+    panel.get_by_role("button", name="Stop training…").press("Enter")
+    panel.get_by_text("Stop this training?").wait_for(timeout=60_000)
     notebook.screenshot("training-stopping-light", at=panel)
-    panel.get_by_role("button", name="click again to stop").click()
-    panel.get_by_text("— TrainStopped").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Stop it").press("Enter")
+    panel.get_by_role("status").filter(has_text="Stopped").wait_for(timeout=60_000)
     assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
+    (lab.folder / "enough").touch()
     until(lambda: panel.get_by_role("button").count() == 0)
     page.set_viewport_size(NARROW)
     notebook.screenshot("training-stopped-narrow", at=panel)
@@ -60,10 +63,10 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     for number in (0, 1):
         run_one(notebook, page, number)
     panel = notebook.output(1)
-    panel.get_by_alt_text("loss curve").wait_for(timeout=60_000)
+    panel.locator("svg").first.wait_for(timeout=60_000)
     notebook.save()
     page.reload()
-    panel.get_by_alt_text("loss curve").wait_for(timeout=60_000)
+    panel.locator("svg").first.wait_for(timeout=60_000)
     before = percent(panel)
     until(lambda: percent(panel) > before)
     notebook.screenshot("training-running-dark", at=panel)
@@ -72,9 +75,10 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     for number in (2, 3):
         run_one(notebook, page, number)
     panel = notebook.output(3)
-    panel.get_by_alt_text("loss curve").wait_for(timeout=60_000)
+    panel.locator("svg").first.wait_for(timeout=60_000)
     assert percent(panel) >= before
-    assert "onto the platform" in panel.inner_text()
+    panel.get_by_role("button", name="Show details").click()
+    panel.get_by_text("onto the platform").wait_for(timeout=60_000)
     notebook.screenshot("training-attached-dark", at=panel)
 
 
@@ -84,12 +88,12 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
     for number in (0, 1):
         run_one(notebook, page, number)
     panel = notebook.output(1)
-    panel.get_by_alt_text("loss curve").wait_for(timeout=60_000)
+    panel.locator("svg").first.wait_for(timeout=60_000)
     notebook.save()
     page.reload()
-    panel.get_by_text("— ModelPublished").wait_for(timeout=60_000)
+    panel.get_by_role("status").filter(has_text="Published").wait_for(timeout=60_000)
     until(lambda: panel.get_by_role("button").count() == 0)
-    assert panel.get_by_alt_text("loss curve").count() == 1
+    assert panel.get_by_role("img", name="Loss over").count() == 1
 
 
 def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
@@ -100,20 +104,23 @@ def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
     notebook = Notebook(page, lab, lab.write("end.ipynb", *cells))
     notebook.run_all()
     panel = notebook.output(3)
-    panel.get_by_role("button", name="Deploy").wait_for(timeout=60_000)
-    panel.get_by_role("button", name="Deploy").press("Enter")
-    panel.get_by_role("button", name="it is billed").press("Enter")
-    panel.get_by_text("endpoint ").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Deploy…").wait_for(timeout=60_000)
+    panel.get_by_role("button", name="Deploy…").press("Enter")
+    panel.get_by_role("button", name="Deploy it").press("Enter")
+    panel.get_by_role("status").filter(has_text="Deployed").wait_for(timeout=60_000)
     until(lambda: panel.get_by_role("button").count() == 0)
     notebook.save()
     again = Notebook(page, lab, "end.ipynb")
     again.restart()
     texts = page.locator(".jp-Notebook").inner_text()
     assert "Error displaying widget" not in texts
-    assert "ModelPublished" in again.output(1).inner_text()
-    assert again.output(3).get_by_alt_text("loss curve").count() == 1
-    again.output(3).locator("summary").last.click()
-    assert "onto the platform" in again.output(3).inner_text()
+    assert "Published" in again.output(1).inner_text()
+    end = again.output(3)
+    assert end.get_by_role("img", name="Loss over").count() == 1
+    end.get_by_text("logarithmic").click()
+    assert end.locator(".qf-lin-view svg").is_hidden()
+    end.locator("summary", has_text="Log").click()
+    assert "onto the platform" in end.inner_text()
     again.screenshot("training-end-light", at=again.output(3))
 
 
@@ -138,11 +145,11 @@ def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
     panel = notebook.output(3)
     star = panel.get_by_role("button", name="★")
     star.wait_for(timeout=60_000)
-    assert "rewards/margins" in panel.inner_text()
-    panel.get_by_role("combobox").select_option(label="检查点 checkpoints")
-    panel.get_by_text("★ 验证最低 lowest").wait_for(timeout=60_000)
+    assert "Reward margin" in panel.inner_text()
+    panel.locator("summary", has_text="Checkpoints").click()
+    panel.get_by_role("rowheader", name="★").wait_for(timeout=60_000)
     notebook.screenshot("training-star-light", at=panel)
     star.focus()
     page.keyboard.press("Enter")
-    until(lambda: "ModelPublished" in panel.inner_text() and star.count() == 0)
+    until(lambda: "Published" in panel.get_by_role("status").inner_text() and star.count() == 0)
     notebook.screenshot("training-star-published-light", at=panel)

@@ -183,6 +183,11 @@ def test_points_that_are_no_numbers_do_not_break_the_curve():
     assert "Loss over 11 points" in svg
 
 
+def test_of_a_long_error_only_the_first_sentence_is_strong():
+    (_, _, statement, remedy), *_ = summary.remarks(replace(FAILED, error=f"It is refused. {'x' * 200}\nDo it again"))
+    assert (statement, remedy) == ("It is refused.", f"{'x' * 200} Do it again")
+
+
 def test_a_curve_of_thousands_of_points_stays_small():
     points = tuple(replace(CURVE[0], step=n, epoch=n / 10, perplexity=1.5) for n in range(50_000))
     assert len(panel.html(replace(DEPLOYED, points=points))) < 120_000

@@ -19,6 +19,9 @@ from .loss_chart import checkpoint_name, smooth
 MAX_TEXT: Final = 900
 """Characters of a remark."""
 
+LONG_STATEMENT: Final = 120
+"""Characters of an error's first line above which its first sentence is the statement."""
+
 STAGE_LABELS: Final = {
     "dataset": tr_noop("Data"),
     "train": tr_noop("Train"),
@@ -238,6 +241,9 @@ def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
     rows: list[tuple[Kind, str, str, str]] = []
     if progress.error and progress.failed:
         statement, *details = progress.error.split("\n")
+        if len(statement) > LONG_STATEMENT:
+            statement, *sentences = re.split(r"(?<=[.;。；]) ", statement, maxsplit=1)
+            details = [*sentences, *details]
         rows.append(("bad", "✕", one_line(statement, MAX_TEXT), one_line(" ".join(details), MAX_TEXT)))
     if progress.stopped and progress.stop_error:
         statement = tr("The platform did not confirm the stop: the run may go on there and be billed.")
