@@ -95,7 +95,7 @@ PAIRS = Schema(
 )
 CONVERSATION = Schema(
     "conversation",
-    tr_noop("conversations"),
+    tr_noop("conversations of several turns"),
     {"history": "turns", "prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '[{"prompt": "...", "response": [["..."]]}, ...]',
     2000,

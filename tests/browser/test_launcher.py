@@ -25,7 +25,7 @@ def open_form(page, lab, name, *cells):
     notebook = Notebook(page, lab, lab.write(name, START, *cells))
     notebook.run_all()
     form = notebook.output(1)
-    form.get_by_text("Steps", exact=True).wait_for(timeout=60_000)
+    form.get_by_text("Training steps", exact=True).wait_for(timeout=60_000)
     return notebook, form
 
 

@@ -89,7 +89,7 @@ def test_a_wrong_hyper_parameter_is_an_issue_of_its_field_only(form, field, valu
         (
             {"dataset": "texts"},
             "dataset",
-            "SFT learns from questions and answers or conversations; these rows are texts.",
+            "SFT learns from questions and answers or conversations of several turns; these rows are texts.",
         ),
         ({"mode": "PostPretrain"}, "dataset", "PostPretrain learns from texts"),
         ({"after": "deploy", "suffix": "No Spaces"}, "suffix", "lower-case letters"),

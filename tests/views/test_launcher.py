@@ -82,7 +82,7 @@ def descriptions(launcher):
     return "".join(getattr(part, "description", "") for part in parts(launcher.widget.root))
 
 
-@pytest.mark.parametrize("part", ["ERNIE-Speed-8K", "SFT · LoRA", "Local sandbox", "Steps"])
+@pytest.mark.parametrize("part", ["ERNIE-Speed-8K", "SFT · LoRA", "Local sandbox", "Training steps"])
 def test_a_static_form_shows_the_values_and_the_estimate(form, part):
     assert part in render.text(form.state)
     assert part in render.to_markdown(form.state)

@@ -223,7 +223,7 @@ def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
         cells.append((tr("Trains on"), trn("{n} row", "{n} rows", estimate.train_rows), _token_remark(estimate)))
     if estimate.steps is not None:
         formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
-        cells.append((tr("Steps"), f"{estimate.steps:,}", formula))
+        cells.append((tr("Training steps"), f"{estimate.steps:,}", formula))
     if estimate.seconds is not None:
         time_text = f"≈ {approximate_duration(estimate.seconds)}"
         cells.append((tr("Time"), time_text, tr("at the speed of earlier runs")))
