@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from typer import Argument, Option
 
 from .._language import tr, tr_noop
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED
@@ -69,10 +70,8 @@ def train(
     if (run is None) == (data is None):
         raise InvalidArgumentError(tr("name a run to follow, or the data of a new training by --data"))
     if run is not None:
-        trainer = LLMFinetune.attach(run)
-        if wait and not trainer.progress.finished:
-            trainer.start()
-        return _work(trainer, wait=wait, as_json=as_json)
+        trainer = LLMFinetune.attach(_validate_run(run))
+        return _work(trainer, starts=wait and not trainer.progress.finished, wait=wait, as_json=as_json)
     peft_type, train_mode = _split_modes(mode or ())
     config = TrainConfig(
         epoch=epoch,
@@ -92,8 +91,21 @@ def train(
         name=name,
         train_mode=train_mode,
     )
-    trainer.start()
-    return _work(trainer, wait=wait, as_json=as_json)
+    return _work(trainer, starts=True, wait=wait, as_json=as_json)
+
+
+def _validate_run(key: str) -> str:
+    """Return the id of a training: one of this computer, or one of the platform.
+
+    Raises:
+        InvalidArgumentError: this computer knows none of this name.
+    """
+    from ..trainer import run_store  # noqa: PLC0415
+
+    if not key.startswith("task-") and run_store.find_run(key) is None:
+        hint = did_you_mean(key, [run.id for run in run_store.list_runs()])
+        raise InvalidArgumentError(tr("there is no training {key!r} on this computer{hint}", key=key, hint=hint))
+    return key
 
 
 def _split_modes(words: list[str] | tuple[str, ...]) -> tuple[str | None, str | None]:
@@ -127,17 +139,21 @@ def _confirm(model: str | None) -> bool:
     return input(question).strip().lower() == "yes"
 
 
-def _work(trainer: LLMFinetune, *, wait: bool, as_json: bool) -> int:
-    """Follow a training until it has ended, or without `wait` until the platform has it."""
-    if trainer.is_running:
-        try:
-            follow(
-                lambda: not trainer.is_running or _is_handed_over(trainer, wait=wait),
-                lambda: _describe(trainer.progress),
-            )
-        except KeyboardInterrupt:
-            common.say(tr("the training goes on; to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
-            return INTERRUPTED
+def _work(trainer: LLMFinetune, *, starts: bool, wait: bool, as_json: bool) -> int:
+    """Start a training if need be, and follow it to its end, or without `wait` until the platform has it."""
+    try:
+        if starts:
+            trainer.start()
+        is_over = lambda: not trainer.is_running or _is_handed_over(trainer, wait=wait)  # noqa: E731 - one expression
+        if trainer.is_running:
+            follow(is_over, lambda: _describe(trainer.progress))
+    except KeyboardInterrupt:
+        if trainer.progress.task_id:
+            command = f"qfnb train {trainer.id} --wait"
+            common.say(tr("the training goes on; to follow it: {command}", command=command))
+        else:
+            common.say(tr("interrupted before the platform had the training: start it again"))
+        return INTERRUPTED
     if not trainer.is_running and trainer.progress.finished:
         trainer.wait()  # raises the error that ended it
     progress = trainer.progress

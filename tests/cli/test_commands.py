@@ -4,11 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
+from support.waiting import until
 
 from qfnb.batching.journal_store import list_journals
 from qfnb.cli.progress import Step, draw_line
+from qfnb.trainer import run_store
 
 PAIRS = [{"prompt": f"第{n}路车几点开", "response": f"{n}点"} for n in range(6)]
 
@@ -118,6 +121,27 @@ def test_a_training_that_costs_money_wants_a_yes(run, rows, scripted):
     result = run("train", "--data", rows, "--model", "ERNIE-Speed-8K")
     assert (result.code, "--yes" in result.err) == (2, True)
     assert not [request for request in server.requests if "CreateFineTuningTask" in str(request)]
+
+
+def test_a_training_that_is_interrupted_before_it_exists_is_not_said_to_go_on(run, rows, fault, control):
+    fault("data.create", "hold", times=1)
+
+    earlier = {record.id for record in run_store.list_runs()}
+
+    def interrupt():
+        until(lambda: {record.id for record in run_store.list_runs()} - earlier)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    result = run("train", "--data", rows, "--wait")
+    control.delete("/_sandbox/faults")
+    assert (result.code, result.out) == (130, "")
+    assert "before the platform had the training" in result.err
+
+
+def test_an_unknown_training_is_answered_and_not_begun(run):
+    result = run("train", "run-0000000000")
+    assert (result.code, "no training 'run-0000000000'" in result.err) == (2, True)
 
 
 def test_two_modes_of_one_kind_are_refused(run, rows):
