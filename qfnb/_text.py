@@ -4,9 +4,9 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from ._language import tr
+from ._language import tr, tr_noop
 
 Edit = tuple[Literal["equal", "delete", "insert"], str]
 """A part of two texts: in both, only in the first, or only in the second."""
@@ -152,3 +152,42 @@ def cut_to_tokens(text: str, limit: int) -> str:
         if int(total) > limit:
             return text[: match.start()]
     return text
+
+
+_RULES: Final = {
+    "missing": tr_noop("it is missing"),
+    "extra_forbidden": tr_noop("there is no such field"),
+    "greater_than": tr_noop("must be above {gt}"),
+    "greater_than_equal": tr_noop("must be {ge} or more"),
+    "less_than": tr_noop("must be below {lt}"),
+    "less_than_equal": tr_noop("must be {le} or less"),
+    "finite_number": tr_noop("must be a finite number"),
+    "string_too_short": tr_noop("must have at least {min_length} characters"),
+    "string_too_long": tr_noop("must have at most {max_length} characters"),
+    "too_short": tr_noop("must have at least {min_length} items"),
+    "too_long": tr_noop("must have at most {max_length} items"),
+    "literal_error": tr_noop("must be one of {expected}"),
+    "enum": tr_noop("must be one of {expected}"),
+    "value_error": tr_noop("{error}"),
+    "int": tr_noop("must be an integer"),
+    "float": tr_noop("must be a number"),
+    "string": tr_noop("must be a string"),
+    "bool": tr_noop("must be True or False"),
+    "list": tr_noop("must be a list"),
+    "dict": tr_noop("must be a dictionary"),
+    "model": tr_noop("must be a dictionary"),
+}
+"""pydantic's kind of error, `missing`, or the first word of it, `int_parsing` -> what is allowed."""
+
+
+def describe_problem(problem: Mapping[str, Any]) -> str:
+    """Return which rule of a record a value breaks, in the user's language; a rare one in pydantic's words.
+
+    Args:
+        problem: one of `ValidationError.errors()`.
+    """
+    rule = _RULES.get(problem["type"]) or _RULES.get(problem["type"].split("_")[0])
+    values = dict(problem.get("ctx", {}))
+    if "expected" in values:
+        values["expected"] = values["expected"].replace(" or ", ", ")
+    return tr(rule, **values) if rule else str(problem["msg"])

@@ -20,6 +20,7 @@ from pydantic import SecretStr, ValidationError
 from . import kept_keys
 from ._language import LANGUAGES, choose_language, language, tr
 from ._settings import Settings as Settings
+from ._text import describe_problem
 from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
 from .errors import InvalidArgumentError
 
@@ -85,10 +86,7 @@ _config = Config()
 
 def _set_language(value: object) -> None:
     if value is not None and value not in LANGUAGES:
-        names = " or ".join(map(repr, LANGUAGES))
-        raise InvalidArgumentError(
-            tr("lang={value!r}: must be {names}, or None for the default", value=value, names=names)
-        )
+        raise InvalidArgumentError(tr("lang={value!r}: must be 'en' or 'zh', or None for the default", value=value))
     choose_language(str(value) if value else None)
 
 
@@ -286,5 +284,5 @@ def _format_error(error: ValidationError) -> str:
         prefix=PREFIX,
         variable=name.upper(),
         name=name,
-        reason=first_error["msg"],
+        reason=describe_problem(first_error),
     )

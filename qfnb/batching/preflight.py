@@ -80,6 +80,7 @@ class Preflight:
         tokens = tr("≈ {sent:,} + {received:,} tokens", sent=self.prompt_tokens, received=self.completion_tokens)
         tokens = tokens if self.tokens else tr("tokens unknown")
         cost = tr("price unknown") if self.cost_range is None else tr("≈ {cost} CNY", cost=self.cost_range)
+        cost = tr("free") if self.cost == 0 else cost
         lines = [" · ".join(parts), f"{tokens if self.requests else '0 tokens'} · {cost}"]
         if self.seconds is not None:
             lines[1] += tr(" · at least {time} at the present limits", time=approximate_duration(self.seconds))

@@ -55,7 +55,11 @@ class PromptTemplate:
     @staticmethod
     def _parse(text: str) -> list[tuple[str, str | None]]:
         parts: list[tuple[str, str | None]] = []
-        for literal, name, spec, conversion in string.Formatter().parse(text):
+        try:
+            parsed = list(string.Formatter().parse(text))
+        except ValueError:
+            raise ValueError(tr("a brace has no partner")) from None
+        for literal, name, spec, conversion in parsed:
             if spec or conversion or name == "":
                 raise ValueError(tr("{{{name}...}} is not a column's name", name=name or ""))
             parts.append((literal, name))

@@ -1,6 +1,6 @@
 """Evaluate model versions on the platform: it asks and judges; the results are fetched.
 
-Source: seed 000 (基于Model进行评估), API pages of /modelrepo/eval.
+Source: seed 000 (evaluation of models), API pages of /modelrepo/eval.
 """
 
 import secrets

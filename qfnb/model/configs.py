@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .._language import tr
+from .._text import describe_problem
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import DeployPoolType
-from ..resources.validation import describe_rule
 from .consts import ServiceType
 
 
@@ -33,7 +33,7 @@ class ValidatedModel(BaseModel):
                         fields=field_names,
                     )
                 ) from None
-            raise InvalidArgumentError(f"{setting}: {describe_rule(first)}") from None
+            raise InvalidArgumentError(f"{setting}: {describe_problem(first)}") from None
 
 
 class DeployConfig(ValidatedModel):

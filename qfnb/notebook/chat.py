@@ -287,7 +287,7 @@ def _content_with_images(text: str, paths: list[str]) -> list[dict[str, Any]]:
         try:
             parts.append({"type": "image_url", "image_url": {"url": to_data_url(read_image(path))}})
         except InvalidArgumentError as error:
-            raise InvalidArgumentError(tr("--image {path}: {error}", path=path, error=error)) from None
+            raise InvalidArgumentError(f"--image: {error}") from None
     return parts
 
 

@@ -2,36 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, IntEnum
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from .._language import tr, tr_noop
+from .._language import tr
+from .._text import describe_problem
 from ..errors import InvalidArgumentError
 from ..wire.base import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
 T = TypeVar("T")
-
-_RULES: Final = {
-    "missing": tr_noop("it is required"),
-    "greater_than_equal": tr_noop("it must be greater than or equal to {ge}"),
-    "greater_than": tr_noop("it must be greater than {gt}"),
-    "less_than_equal": tr_noop("it must be less than or equal to {le}"),
-    "less_than": tr_noop("it must be less than {lt}"),
-    "finite_number": tr_noop("it must be a finite number"),
-    "literal_error": tr_noop("it must be {expected}"),
-    "enum": tr_noop("it must be {expected}"),
-    "int": tr_noop("it must be a whole number"),
-    "float": tr_noop("it must be a number"),
-    "string": tr_noop("it must be a text"),
-    "bool": tr_noop("it must be True or False"),
-    "dict": tr_noop("it must be a dictionary"),
-    "model": tr_noop("it must be a dictionary"),
-    "list": tr_noop("it must be a list"),
-}
-"""The rules of pydantic's errors, by their type or by its first word, `int_parsing`."""
 
 
 def validate_record(name: str, kind: type[RecordT], values: Mapping[str, Any]) -> RecordT:
@@ -51,13 +32,9 @@ def validate_record(name: str, kind: type[RecordT], values: Mapping[str, Any]) -
         first = error.errors(include_url=False)[0]
         field = ".".join([name, *map(str, first["loc"])])
         shown_value = "" if first["type"] == "missing" else f"={first['input']!r}"
-        raise InvalidArgumentError(f"{field}{shown_value}: {describe_rule(first)}") from None
-
-
-def describe_rule(error: ErrorDetails) -> str:
-    """Return which rule of a record a value breaks, in the user's language."""
-    rule = _RULES.get(error["type"]) or _RULES.get(error["type"].split("_")[0])
-    return tr(rule, **error.get("ctx", {})) if rule else error["msg"]
+        raise InvalidArgumentError(
+            tr("{field}: {problem}", field=f"{field}{shown_value}", problem=describe_problem(first))
+        ) from None
 
 
 def validate_positive(name: str, value: int) -> int:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .. import errors
 from .._language import tr
+from .._text import describe_problem
 from ..config import Settings
 from ..redact import redact
 from . import protocol, sse
@@ -63,7 +64,7 @@ class Response(Mapping[str, Any], Generic[R]):
                 tr(
                     "the response's {location!r} is not as documented: {reason}",
                     location=location,
-                    reason=first_error["msg"],
+                    reason=describe_problem(first_error),
                 )
             ) from None
 

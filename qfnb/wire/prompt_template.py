@@ -13,7 +13,7 @@ _VARIABLE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{1,29}")
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """A prompt with variables: `PromptTemplate("写一首关于{theme}的诗").render(theme="秋天")`.
+    """A prompt with variables: `PromptTemplate("Write a poem about {theme}").render(theme="autumn")`.
 
     Args:
         template: the text.

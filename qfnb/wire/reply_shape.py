@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, ValidationError
 
 from .._language import tr
+from .._text import describe_problem
 
 
 class _Function(BaseModel):
@@ -103,7 +104,7 @@ def _first_problem(model: type[BaseModel], body: Mapping[str, Any]) -> str:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         location = ".".join(map(str, first["loc"]))
-        return f"{location}: {first['msg'].partition(' or instance of')[0]}"
+        return tr("{field}: {problem}", field=location, problem=describe_problem(first))
     return ""
 
 

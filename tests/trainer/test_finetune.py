@@ -158,7 +158,7 @@ def test_waiting_for_what_was_not_started_is_refused(sandbox, dataset):
 
 def test_rows_that_a_train_mode_does_not_learn_from_are_refused_before_anything_is_sent(scripted):
     server = scripted([b""])
-    with pytest.raises(errors.InvalidArgumentError, match="needs 单轮问答"):
+    with pytest.raises(errors.InvalidArgumentError, match="needs questions and answers"):
         LLMFinetune("ERNIE-Speed-8K", dataset=Dataset([{"text": "一段长文"}]))
     assert not server.requests
 

@@ -1,4 +1,4 @@
-"""Models as judges: each gives answers points by criteria. Source: seed 000 (裁判员)."""
+"""Models as judges: each gives answers points by criteria. Source: seed 000 (judges)."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ Turn = Mapping[str, Any]
 class Messages:
     """A conversation that grows: append the user's text, then the reply, and so on.
 
-    Source: seed 003 (Chat 对话).
+    Source: seed 003 (Chat).
     """
 
     def __init__(self, turns: Iterable[Turn] = ()) -> None:

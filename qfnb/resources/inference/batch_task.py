@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class BatchTask(BackgroundBatch, Generic[ReplyT]):
-    """A batch whose results are kept in memory. Source: seed 003 (批量推理)."""
+    """A batch whose results are kept in memory. Source: seed 003 (batch inference)."""
 
     def __init__(self, calls: Sequence[Callable[[], Coroutine[Any, Any, ReplyT]]], workers: int) -> None:
         super().__init__(BatchProgress(total=len(calls)))

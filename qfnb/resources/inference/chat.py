@@ -27,7 +27,7 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
         version: 1 or 2 decides the API; by default an API key or an IAM pair means 2, AK/SK means 1.
         **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`; default: the settings'.
 
-    Source: seed 003 (Chat 对话).
+    Source: seed 003 (Chat).
     """
 
     reply_type, kind = ChatResponse, "chat"
@@ -149,7 +149,7 @@ class ChatCompletion(ToolRunner, InferenceModel[ChatResponse]):
         Raises:
             InvalidArgumentError: a row or an option is wrong; names the row; nothing was sent.
 
-        Source: seed 003 (批量推理).
+        Source: seed 003 (batch inference).
         """
         worker_count = validate_worker_count("worker_num", worker_num)
         if (messages_list is None) == (body_list is None):

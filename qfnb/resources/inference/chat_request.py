@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..._language import tr
+from ..._text import describe_problem
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
@@ -151,9 +152,8 @@ def validate_messages(messages: Iterable[Turn | wire.Message] | Messages | str) 
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidArgumentError(
             tr(
-                "messages={messages!r:.60}: must be a string, a Messages or a list of turns [{{'role': "
-                "'user', 'content': ...}}]",
-                messages=messages,
+                "messages={value!r:.60}: must be a string, a Messages or turns [{{'role': 'user', 'content': ...}}]",
+                value=messages,
             )
         )
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
@@ -174,7 +174,12 @@ def _to_record(index: int, turn: object) -> wire.Message:
         first = error.errors(include_url=False)[0]
         name = f"messages[{index}].{'.'.join(map(str, first['loc'][:1])) or 'turn'}"
         raise InvalidArgumentError(
-            tr("{field}: {reason}; got {value!r}", field=name, reason=first["msg"], value=str(first["input"])[:60])
+            tr(
+                "{field}: {reason}; got {value!r}",
+                field=name,
+                reason=describe_problem(first),
+                value=str(first["input"])[:60],
+            )
         ) from None
     if message.role == "user" and not message.content:
         raise InvalidArgumentError(tr("messages[{index}].content is empty: it needs a question", index=index))

@@ -30,7 +30,7 @@ class Completion(InferenceModel[ChatResponse]):
         version: 1 or 2 decides the API; see `ChatCompletion`.
         **keys: see `ChatCompletion`.
 
-    Source: seed 003 (Completion 续写).
+    Source: seed 003 (Completion).
     """
 
     reply_type, kind = ChatResponse, "completion"
@@ -159,7 +159,7 @@ class Plugin(InferenceModel[PluginResponse]):
         endpoint: the application, as the console names it.
         **keys: see `ChatCompletion`.
 
-    Source: seed 003 (Plugin 插件).
+    Source: seed 003 (Plugin).
     """
 
     reply_type, kind = PluginResponse, "plugin"

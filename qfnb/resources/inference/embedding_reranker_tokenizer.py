@@ -41,7 +41,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         version: 1 or 2 decides the API; see `ChatCompletion`.
         **keys: see `ChatCompletion`.
 
-    Source: seed 003 (Embedding 向量化).
+    Source: seed 003 (Embedding).
     """
 
     reply_type, kind = EmbeddingResponse, "embedding"

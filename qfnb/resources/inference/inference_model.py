@@ -171,7 +171,7 @@ class InferenceModel(Generic[ReplyT]):
         Raises:
             InvalidArgumentError: an input or an option is wrong; names the input; nothing was sent.
 
-        Source: seed 003 (批量推理).
+        Source: seed 003 (batch inference).
         """
         worker_count = worker_pool.validate_worker_count("worker_num", worker_num)
         rows = batch_task.validate_rows("items", items, tr("inputs"))

@@ -178,7 +178,7 @@ def refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
     if row is not None and row.is_living and kind in _CLASSES and row.kind in _CLASSES:
         raise InvalidArgumentError(
             tr(
-                "model={name!r} is of the kind {kind}, not {expected}: {class_}(model={name!r}) asks it",
+                "model={name!r} is of the kind {kind}, not {expected}: use {class_}(model={name!r})",
                 name=name,
                 kind=row.kind,
                 expected=kind,

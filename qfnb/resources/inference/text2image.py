@@ -27,7 +27,7 @@ class Text2Image(ImageModel):
         version: 1 or 2, default 2; v1 went off line in August 2026 and lives on in the sandbox.
         **keys: see `ChatCompletion`.
 
-    Source: seed 003 (文生图).
+    Source: seed 003 (Text2Image).
     """
 
     kind = "text2image"

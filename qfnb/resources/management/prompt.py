@@ -12,7 +12,7 @@ from .prompt_v2 import Ids, PromptV2, join_variables, negative_text, validate_ch
 
 
 class Prompt:
-    """Templates of prompts; the platform recommends `V2`. Source: API pages of Prompt 工程."""
+    """Templates of prompts; the platform recommends `V2`. Source: API pages of prompts."""
 
     @operation(wire.CREATE)
     def create(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..._language import tr
 from ..._text import count_tokens, cut_to_tokens
 from ...wire import catalog
 from ...wire.chat import ChatRequestV2, Usage
@@ -119,7 +120,7 @@ def wrap_as_json(reply: Reply) -> Reply:
 def _explain(reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions) -> str:
     """Return how a reply came about; "" for a model that cannot say it."""
     if reply.kind.partition(" ")[0] in {"function", "tool", "picture"}:
-        return f"A rule of the sandbox answers here, not a model (沙盒规则): {reply.kind}."
+        return tr("A rule of the sandbox answers here, not a model: {kind}.", kind=reply.kind)
     if not isinstance(model, ExplainingModel):
         return ""
     text = model.explain(conversation.question, reply, alternatives=_ALTERNATIVES[options.effort])
@@ -222,15 +223,15 @@ def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> di
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> dict[str, Any]:
     search = body.model_extra.get("web_search") if body.model_extra else None
-    results = {"search_results": [_SEARCH_RESULT]} if search and search.get("enable") else {}
+    results = (
+        {"search_results": [_SEARCH_RESULT | {"title": tr("(local sandbox) there is no web search")}]}
+        if search and search.get("enable")
+        else {}
+    )
     return {"id": call.id, "object": kind, "created": int(time.time()), "model": body.model, **results}
 
 
-_SEARCH_RESULT = {
-    "index": 1,
-    "url": "https://example.com/",
-    "title": "（本地沙盒）没有联网搜索 / the sandbox searches no web",
-}
+_SEARCH_RESULT = {"index": 1, "url": "https://example.com/"}
 """Stands for what the platform's search returns; the answer does not use it."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..._language import tr, tr_noop
 from ...wire.chat import Message
 from ..http.call import Call
 from ..state.world import World
@@ -120,14 +121,15 @@ def _read_picture(world: World, url: str) -> bytes | None:
 def _describe_url(world: World, url: str) -> str:
     content = _read_picture(world, url)
     if content is None:
-        return "（本地沙盒）只看得到随消息附上的图片 / the sandbox sees pictures that come with the message only"
+        return tr("(local sandbox) only pictures that come with the message are seen")
     return describe_image(content)
 
 
 _COLOURS = {
-    "黑 black": (20, 20, 20), "白 white": (240, 240, 240), "灰 grey": (128, 128, 128), "红 red": (200, 40, 40),
-    "橙 orange": (240, 140, 40), "黄 yellow": (235, 215, 60), "绿 green": (60, 160, 70), "青 cyan": (60, 190, 200),
-    "蓝 blue": (50, 90, 200), "紫 purple": (130, 60, 160), "棕 brown": (120, 80, 50), "粉 pink": (240, 170, 190),
+    tr_noop("black"): (20, 20, 20), tr_noop("white"): (240, 240, 240), tr_noop("grey"): (128, 128, 128),
+    tr_noop("red"): (200, 40, 40), tr_noop("orange"): (240, 140, 40), tr_noop("yellow"): (235, 215, 60),
+    tr_noop("green"): (60, 160, 70), tr_noop("cyan"): (60, 190, 200), tr_noop("blue"): (50, 90, 200),
+    tr_noop("purple"): (130, 60, 160), tr_noop("brown"): (120, 80, 50), tr_noop("pink"): (240, 170, 190),
 }  # fmt: skip
 
 
@@ -143,7 +145,12 @@ def describe_image(content: bytes) -> str:
         width, height = image.size
         colours = image.convert("RGB").resize((24, 24)).quantize(4).convert("RGB").getcolors(576) or []
     names = list(dict.fromkeys(_colour_name(pixel) for _, pixel in sorted(colours, reverse=True)))
-    return f"（本地沙盒）图片 {width}×{height} 像素，主要颜色 main colours: {'、'.join(names[:3])}"
+    return tr(
+        "(local sandbox) a picture of {width}×{height} pixels, main colours: {names}",
+        width=width,
+        height=height,
+        names=", ".join(map(tr, names[:3])),
+    )
 
 
 def _colour_name(pixel: Any) -> str:

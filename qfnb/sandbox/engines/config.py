@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..._language import tr
 from ..._private_files import write_private
 from ...credentials import NO_SECRET, Secret
 from ...errors import InvalidArgumentError, SandboxError
@@ -81,8 +82,11 @@ def load_config(folder: Path) -> EngineConfig:
         return EngineConfig()
     except (OSError, ValueError, TypeError) as error:
         raise SandboxError(
-            f"{folder / _FILE} cannot be read: {type(error).__name__}\n"
-            "删除它即可恢复内置引擎 / delete it to go back to the built-in engine"
+            tr(
+                "{path} cannot be read: {kind}\ndelete it to go back to the built-in engine",
+                path=folder / _FILE,
+                kind=type(error).__name__,
+            )
         ) from None
 
 
@@ -100,12 +104,18 @@ def validate_config(config: EngineConfig) -> EngineConfig:
         InvalidArgumentError: an option is wrong; the message names it, its value and what is allowed.
     """
     if config.engine not in ENGINES:
-        raise _invalid_option("engine", config.engine, f"must be one of {', '.join(ENGINES)}")
+        raise _invalid_option("engine", config.engine, tr("must be one of {engines}", engines=", ".join(ENGINES)))
     for name, value in asdict(config).items():
         if _engine_of_option(name) not in {"", config.engine} and value != getattr(EngineConfig(), name):
             displayed = "..." if name == "upstream_key" else value
             raise _invalid_option(
-                name, displayed, f"it belongs to engine {_engine_of_option(name)}, but the engine is {config.engine}"
+                name,
+                displayed,
+                tr(
+                    "it belongs to engine {name}, but the engine is {engine}",
+                    name=_engine_of_option(name),
+                    engine=config.engine,
+                ),
             )
     if config.engine == "upstream":
         _validate_upstream(config)
@@ -123,7 +133,7 @@ def parse_model_map(config: EngineConfig) -> dict[str, str]:
     pairs = [entry.partition("=") for entry in config.upstream_map.split(",") if entry.strip()]
     for name, sign, model in pairs:
         if not (name.strip() and sign and model.strip()):
-            raise _invalid_option("upstream_map", config.upstream_map, "must look like NAME=MODEL,NAME=MODEL")
+            raise _invalid_option("upstream_map", config.upstream_map, tr("must look like NAME=MODEL,NAME=MODEL"))
     return {name.strip().lower(): model.strip() for name, _, model in pairs}
 
 
@@ -135,14 +145,16 @@ def _validate_upstream(config: EngineConfig) -> None:
         parts, host = urlsplit(""), ""
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
         displayed = "..." if "@" in config.upstream_url else config.upstream_url
-        raise _invalid_option("upstream_url", displayed, "must look like http://localhost:11434/v1")
+        raise _invalid_option("upstream_url", displayed, tr("must look like http://localhost:11434/v1"))
     if config.upstream_key and parts.scheme == "http" and not _is_loopback(host):
-        raise _invalid_option("upstream_url", config.upstream_url, "a key is sent over https or on this computer only")
+        raise _invalid_option(
+            "upstream_url", config.upstream_url, tr("a key is sent over https or on this computer only")
+        )
     key = config.upstream_key.get_secret_value
     if not (key().isascii() and key().isprintable()):
-        raise _invalid_option("upstream_key", "...", "it contains characters that no key has")
+        raise _invalid_option("upstream_key", "...", tr("it contains characters that no key has"))
     if not (math.isfinite(config.upstream_timeout) and config.upstream_timeout > 0):
-        raise _invalid_option("upstream_timeout", config.upstream_timeout, "must be seconds, more than 0")
+        raise _invalid_option("upstream_timeout", config.upstream_timeout, tr("must be seconds, more than 0"))
     parse_model_map(config)
 
 
@@ -150,13 +162,17 @@ def _validate_transformers(config: EngineConfig) -> None:
     missing = [name for name in TRANSFORMERS_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise InvalidArgumentError(
-            f"engine transformers needs {', '.join(missing)}\n先安装 / install it first: {INSTALL_COMMAND}"
+            tr(
+                "engine transformers needs {missing}\ninstall it first: {command}",
+                missing=", ".join(missing),
+                command=INSTALL_COMMAND,
+            )
         )
     if not _DEVICE.fullmatch(config.device):
-        raise _invalid_option("device", config.device, "must be auto, cpu, cuda, cuda:N or mps")
+        raise _invalid_option("device", config.device, tr("must be auto, cpu, cuda, cuda:N or mps"))
     folder = Path(config.model_dir).expanduser()
     if not config.model_dir or not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        allowed = "must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can run code)"
+        allowed = tr("must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can run code)")
         raise _invalid_option("model_dir", config.model_dir, allowed)
 
 
@@ -184,7 +200,7 @@ def _convert(name: str, value: Any) -> Any:
     try:
         return float(value)
     except ValueError:
-        raise _invalid_option(name, value, "must be a number") from None
+        raise _invalid_option(name, value, tr("must be a number")) from None
 
 
 def _absolute_path(value: str) -> str:
@@ -201,5 +217,12 @@ def _is_loopback(host: str) -> bool:
 def _invalid_option(name: str, value: object, allowed: str) -> InvalidArgumentError:
     option, variable = f"--{name.replace('_', '-')}", f"{ENVIRONMENT_PREFIX}{name.upper()}"
     return InvalidArgumentError(
-        f"{name}={value!r}: {allowed}\n参数或环境变量 / the option or the variable: {option}, {variable}"
+        tr(
+            "{name}={value!r}: {allowed}\nthe option or the variable: {option}, {variable}",
+            name=name,
+            value=value,
+            allowed=allowed,
+            option=option,
+            variable=variable,
+        )
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 
+from ..._language import tr
 from .config import EngineConfig, parse_model_map
 from .protocol import Ability, Conversation, Delta, EngineError, ErrorCategory, Reply, Vectors
 
@@ -179,7 +180,7 @@ def _status_error(config: EngineConfig, response: aiohttp.ClientResponse, conten
     status = response.status
     reason = _redact(config, _error_reason(content) or str(response.reason or ""))
     if status in {401, 403}:
-        hint = "看 QFNB_SANDBOX_UPSTREAM_KEY / check QFNB_SANDBOX_UPSTREAM_KEY"
+        hint = tr("check QFNB_SANDBOX_UPSTREAM_KEY")
         return EngineError(f"the upstream refused the sandbox's key ({status}): {reason}; {hint}", "argument")
     category = _CATEGORIES.get(status, "server")
     retry = response.headers.get("retry-after", "")

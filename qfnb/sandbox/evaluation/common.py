@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
 
+from ..._language import tr, tr_noop
 from ...wire import evaluation_v1 as wire, model_v1 as model_wire
 from ..datasets import common as datasets, rows as dataset_rows
 from ..finetune.scores import word_unit
@@ -19,7 +20,7 @@ from ..storage import objects
 
 KIND, RUN = "evaluation", "evaluation_run"
 INPUT_PLACEHOLDER = "{input}"
-REFEREE_NAME = "沙盒的规则裁判，不是大模型 / the sandbox's rule, not a model"
+REFEREE_NAME = tr_noop("the sandbox's rule, not a model")
 UNSCORED = -1
 """The score of an answer that the referee cannot judge; it counts in no mean."""
 
@@ -100,7 +101,7 @@ def result_dataset(world: World, task: Document) -> Document:
 def report_source(task: Document) -> dict[str, Any]:
     """Return what a report says about how its scores were computed."""
     source = {"engine": ENGINE, "words": word_unit()}
-    return source | ({"referee": REFEREE_NAME} if wire.MODEL in task["modes"] else {})
+    return source | ({"referee": tr(REFEREE_NAME)} if wire.MODEL in task["modes"] else {})
 
 
 def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:

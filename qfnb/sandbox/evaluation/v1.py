@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..._language import tr
 from ...wire import data_v1 as data_wire, evaluation_v1 as wire
 from ..http.call import Call, emulates
 from ..state.store import Document
@@ -117,5 +118,5 @@ def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
         "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
         "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
     }
-    referee = {"apiName": common.REFEREE_NAME, "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    referee = {"apiName": tr(common.REFEREE_NAME), "apiUrl": ""} if wire.MODEL in task["modes"] else {}
     return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..._language import tr, tr_noop
 from ...metrics.rouge_bleu_chrf import rouge_l
 from ...wire import data_v1 as data_wire, evaluation_v1 as wire
 from ...wire.chat import CHAT_V2
@@ -23,7 +24,7 @@ from ..state.store import Document
 from ..state.world import World, job_handler
 from . import common
 
-VERSION_DELETED_MESSAGE = "模型版本已不存在 / the model version is gone"
+VERSION_DELETED_MESSAGE = tr_noop("the model version is gone")
 NO_REFEREE_SCORES = {"avgJudgeScore": 0, "stdJudgeScore": 0, "medianJudgeScore": 0, "scoreDistribution": None}
 """The scores of a task without a referee."""
 
@@ -82,19 +83,40 @@ def _score_distribution(rows: Sequence[common.Row], max_score: int) -> dict[str,
 def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> dict[str, Any]:
     """Return a score in proportion to the overlap of answer and reference, with the reason."""
     if not reference.strip():
-        return {"judgeScore": common.UNSCORED, "judgeReason": f"{common.REFEREE_NAME}：没有参考答案，无法打分。"}
+        return {
+            "judgeScore": common.UNSCORED,
+            "judgeReason": tr(
+                "{referee}: there is no reference answer to compare with.", referee=tr(common.REFEREE_NAME)
+            ),
+        }
     first, second = scores.words(answer), scores.words(reference)
     if first == second:
         return {
             "judgeScore": max_score,
-            "judgeReason": f"{common.REFEREE_NAME}：与参考答案一致，得满分 {max_score} 分。",
+            "judgeReason": tr(
+                "{referee}: the same as the reference answer, all {max_score} points.",
+                referee=tr(common.REFEREE_NAME),
+                max_score=max_score,
+            ),
         }
     overlap = rouge_l(first, second)
     score = min(max_score - 1, min_score + round((max_score - min_score) * overlap))
-    measurement = f"与参考答案的 ROUGE-L 为 {scores.format_percent(overlap)}，长度 {len(first)}/{len(second)} 词"
+    measurement = tr(
+        "ROUGE-L with the reference answer is {overlap}, {n} of {total} words long",
+        overlap=scores.format_percent(overlap),
+        n=len(first),
+        total=len(second),
+    )
     return {
         "judgeScore": score,
-        "judgeReason": f"{common.REFEREE_NAME}：{measurement}，按 {min_score}-{max_score} 分折算为 {score} 分。",
+        "judgeReason": tr(
+            "{referee}: {measurement}; on the scale {min_score}–{max_score} that is {score}.",
+            referee=tr(common.REFEREE_NAME),
+            measurement=measurement,
+            min_score=min_score,
+            max_score=max_score,
+            score=score,
+        ),
     }
 
 
@@ -164,7 +186,7 @@ def _unit_result(
         is_deleted = unit["source"] != PRESET and world.store.get("version", unit["version"]) is None
         return {
             "state": wire.FAILED,
-            "message": VERSION_DELETED_MESSAGE if is_deleted else answered_rows[0]["error"],
+            "message": tr(VERSION_DELETED_MESSAGE) if is_deleted else answered_rows[0]["error"],
             "metrics": None,
         }
     return {"state": success_state, "message": "", "metrics": summarize(task, answered_rows)}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ..._language import tr
 from ...errors import InvalidArgumentError
 
 ENVIRONMENT_STRICT = "QFNB_SANDBOX_STRICT"
@@ -30,6 +31,6 @@ class Modes(BaseModel):
         """
         strict = os.environ.get(ENVIRONMENT_STRICT, "")
         if strict not in {"", "0", "1"}:
-            raise InvalidArgumentError(f"{ENVIRONMENT_STRICT}={strict}: must be 1 or 0 (只能是 1 或 0)")
+            raise InvalidArgumentError(tr("{name}={value}: must be 1 or 0", name=ENVIRONMENT_STRICT, value=strict))
         known_fields = {name: value for name, value in stored.items() if name in cls.model_fields}
         return cls.model_validate(known_fields | ({"strict": strict} if strict else {}))

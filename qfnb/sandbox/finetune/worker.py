@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from typing import Any
 
+from ..._language import tr, tr_noop
 from ..engines.protocol import Pair, TrainedModel
 from ..engines.registry import EngineRegistry
 from ..state.clock import Clock
@@ -23,7 +24,7 @@ WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed"
 FINAL_STATUSES = {DONE, FAILED, STOPPED}
 
 MAX_STARTS = 3
-KILLED_MESSAGE = f"沙盒在训练中被关闭 {MAX_STARTS} 次 / the sandbox ended {MAX_STARTS} times while training this"
+KILLED_MESSAGE = tr_noop("the sandbox ended three times while training this")
 
 log = logging.getLogger("qfnb.sandbox")
 
@@ -81,7 +82,7 @@ class TrainingWorker:
         if task["stopping"]:
             self._finish(task["id"], STOPPED)
         elif task["starts"] >= MAX_STARTS:
-            self._finish(task["id"], FAILED, message=KILLED_MESSAGE)
+            self._finish(task["id"], FAILED, message=tr(KILLED_MESSAGE))
         else:
             self._store.drop_points(task["id"])
             self._store.update(task["id"], status=WAITING, phase="", percent=0, checkpoints=[])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..._language import tr, tr_noop
 from ...wire import model_v1 as model_wire, model_v2
 from ..http import timestamps
 from ..http.call import Call, emulates
@@ -9,7 +10,7 @@ from ..http.paging import page_by_marker
 from ..state.store import Document, random_id
 from . import store
 
-FAILED_REASON = "这个版本的权重不能压缩 / the weights of this version cannot be compressed"
+FAILED_REASON = tr_noop("the weights of this version cannot be compressed")
 
 
 @emulates(model_v2.CREATE_COMPRESSION)
@@ -112,5 +113,5 @@ def _compression_to_wire(call: Call, compression: Document) -> dict[str, Any]:
     if status == model_v2.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
     if status == model_v2.COMPRESSION_FAILED:
-        row["failedReason"] = FAILED_REASON
+        row["failedReason"] = tr(FAILED_REASON)
     return row | ({"finishTime": timestamps.utc(ended)} if ended else {})

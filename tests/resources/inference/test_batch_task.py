@@ -142,10 +142,10 @@ def test_other_models_have_frames_too(sandbox):
         (b"abc", r"messages_list=b'abc': must be a list"),
         ({"a": 1}, r"messages_list=\{'a': 1\}: must be a list"),
         (5, r"messages_list=5: must be a list"),
-        ([5], r"items\[0\]: messages=5: must be a string, a Messages or a list of turns"),
+        ([5], r"items\[0\]: messages=5: must be a string, a Messages or turns"),
         (["x", None], r"items\[1\]: messages=None: must be"),
         ([b"x"], r"items\[0\]: messages=b'x': must be"),
-        ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*a list of turns"),
+        ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*turns"),
     ],
 )
 def test_rows_of_a_wrong_type_are_named(rows, message, register):

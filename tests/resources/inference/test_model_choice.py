@@ -88,7 +88,7 @@ def test_an_unknown_name_is_tried_and_a_refusal_names_living_models(scripted):
 
 def test_a_model_of_another_kind_is_refused_with_what_asks_it(scripted):
     server = scripted([http_answer(REPLY)])
-    with pytest.raises(errors.InvalidArgumentError, match=r"of the kind text2image, not chat: Text2Image\(model="):
+    with pytest.raises(errors.InvalidArgumentError, match=r"of the kind text2image, not chat: use Text2Image\(model="):
         ChatCompletion(model="qwen-image").do("x")
     with pytest.raises(errors.InvalidArgumentError, match="of the kind chat, not embedding"):
         Embedding(model="ernie-5.1").do(["x"])

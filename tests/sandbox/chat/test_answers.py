@@ -258,7 +258,7 @@ def test_tool_choice_decides_which_function_is_called(http, choice, name):
 
 
 def test_a_search_has_results_that_say_what_they_are(http):
-    assert "searches no web" in ask(http, web_search={"enable": True})["search_results"][0]["title"]
+    assert "there is no web search" in ask(http, web_search={"enable": True})["search_results"][0]["title"]
     assert "search_results" not in ask(http)
 
 

@@ -84,8 +84,8 @@ def test_the_referee_says_that_it_is_a_rule(lab):
     assert reports["knows"]["avgJudgeScore"] == reports["knows"]["medianJudgeScore"] == 5
     assert reports["knows"]["scoreDistribution"] == {"-1": 0, "0": 0, "1": 0, "2": 0, "3": 0, "4": 0, "5": 4}
     assert reports["ignorant"]["avgJudgeScore"] < 5
-    assert {"不是大模型" in row["judgeReason"] for row in result_rows(id_)} == {True}
-    assert "不是大模型" in task["evalStandardConf"]["apiName"]
+    assert {"not a model" in row["judgeReason"] for row in result_rows(id_)} == {True}
+    assert "not a model" in task["evalStandardConf"]["apiName"]
 
 
 def test_several_modes_at_once(lab):
