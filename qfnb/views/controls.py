@@ -38,9 +38,7 @@ class PanelWidgets:
             kind: "main" for the likely next step, "risk" for what cannot be undone.
         """
         widget = self._widgets.Button(description=label, tooltip=tooltip, layout=self._layout, style=self._button_style)
-        widget.add_class("qf-btn")
-        if kind:
-            widget.add_class(f"qf-{kind}")
+        mark_kind(widget, kind)
         widget.on_click(on_click)
         accept_clicks(widget)
         return widget
@@ -57,6 +55,13 @@ class PanelWidgets:
         for name in ("qf", "qf-panel"):
             frame.add_class(name)
         return frame
+
+
+def mark_kind(button: Any, kind: ButtonKind) -> None:
+    """Give a button the look of its kind; what has not changed is not sent."""
+    button.add_class("qf-btn")
+    for name in ("main", "risk"):
+        (button.add_class if name == kind else button.remove_class)(f"qf-{name}")
 
 
 def open_with_stop_button(

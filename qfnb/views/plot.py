@@ -103,8 +103,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def format_tick(value: float) -> str:
-    """Return the label of a tick."""
-    return f"{value:,.6g}"
+    """Return the label of a tick, with a minus that is as wide as a digit."""
+    return f"{value:,.6g}".replace("-", "−", int(value < 0))
 
 
 def thin(items: Sequence[T], at_most: int) -> list[T]:

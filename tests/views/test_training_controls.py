@@ -89,8 +89,10 @@ def test_what_costs_or_ends_something_is_asked_first_and_the_safe_answer_lies_be
     rows = [recording_action("careful", "Really?"), recording_action("simple")]
     monkeypatch.setattr(actions, "available_actions", lambda _: list(rows))
     _, box = build_controls(trainer)
-    button(box, "careful").click()
+    pressed = button(box, "careful")
+    pressed.click()
     assert labels(box) == ["leave it", "do it"]
+    assert box.children[1].children[0] is pressed, "the focus stays"
     assert "Really?</b> one hour is lost" in box.children[2].value
     button(box, "leave it").click()
     assert labels(box)[:2] == ["careful", "simple"]
@@ -193,7 +195,7 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     assert len(set(_instances) - before) <= 12
     display.close_widget(box)
     assert set(_instances) == before
-    widgets._redraw()
+    widgets._click("stop", None)
     assert set(_instances) == before, "a click that comes late opens nothing"
 
 

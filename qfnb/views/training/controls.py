@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ..._language import tr
 from ...errors import QianfanError
@@ -17,11 +17,14 @@ from ...trainer.progress import TrainingProgress
 from ...transport import event_loop
 from .. import components
 from ..components import Html, StylePart
-from ..controls import ButtonKind, PanelWidgets
+from ..controls import ButtonKind, PanelWidgets, mark_kind
 from ..display import accept_clicks
 from ..text import escape, without_formulas
 from . import actions, details, summary
 from .actions import Action
+
+CONFIRM: Final = "confirm"
+"""The slot of the button that says yes."""
 
 
 class Controls:
@@ -49,7 +52,8 @@ class Controls:
         self._context = contextvars.copy_context()  # what an action prints belongs to the panel's cell
         self._lock = threading.RLock()
         self._progress, self._stays_open = trainer.progress, False
-        self._buttons: dict[tuple[str, str, ButtonKind], Any] = {}
+        self._buttons: dict[str, Any] = {}
+        self._handlers: dict[str, Callable[[], None]] = {}
         self._asked_key = self._busy_key = self._error = ""
         self._cell = Html("")
         self._has_details = False
@@ -98,22 +102,28 @@ class Controls:
         return [*rows[:3], Action("details", label, "", lambda _: None)]
 
     def _update_buttons(self, visible: Sequence[Action]) -> None:
-        """Show a button for each action, or the two answers to a question."""
-        rows: list[tuple[Action, str, ButtonKind, Callable[[str, Any], None]]]
+        """Show a button for each action, or the two answers to a question.
+
+        The button that was pressed becomes the safe answer: it has the focus, and a double click changes nothing.
+        """
         asked = next((row for row in visible if row.key == self._asked_key and not row.reason), None)
+        rows: list[tuple[str, Action, str, ButtonKind, Callable[[str], None]]]
         if asked is None:
             self._asked_key = ""
             main = actions.main_action([row.key for row in visible if not row.reason])
-            rows = [(row, row.label, "main" if row.key == main else "", self._click) for row in visible]
-        else:  # the safe answer lies where the button was: the second click of a double click changes nothing
+            rows = [(row.key, row, row.label, "main" if row.key == main else "", self._press) for row in visible]
+        else:
             answer: ButtonKind = "risk" if asked.key == "stop" else "main"
-            rows = [(asked, asked.decline, "", self._decline), (asked, asked.confirm, answer, self._confirm)]
+            rows = [(asked.key, asked, asked.decline, "", self._decline)]
+            rows += [(CONFIRM, asked, asked.confirm, answer, self._confirm)]
         old, self._buttons = self._buttons, {}
-        for action, label, kind, handler in rows:
-            key, on_click = (action.key, label, kind), partial(handler, action.key)
-            button = old.pop(key, None) or self._widgets.button(label, on_click, tooltip=action.tooltip, kind=kind)
+        self._handlers = {slot: partial(handler, action.key) for slot, action, _, _, handler in rows}
+        for slot, action, label, kind, _ in rows:
+            button = old.pop(slot, None) or self._widgets.button("", partial(self._click, slot))
+            button.description, button.tooltip = label, action.tooltip
             button.disabled = bool(action.reason) or action.key == self._busy_key
-            self._buttons[key] = button
+            mark_kind(button, kind)
+            self._buttons[slot] = button
         if self._row.children != tuple(self._buttons.values()):
             self._row.children = tuple(self._buttons.values())
         for button in old.values():
@@ -140,27 +150,32 @@ class Controls:
             return Html("")
         parts = details.folds(self._progress, max_lines=details.MAX_ROWS).values()
         return components.join(
-            Html(f"<div><h4>{escape(title)} <small>{escape(remark)}</small></h4>{content}</div>")
+            Html(f"<div><h4>{escape(title)}</h4> <small>{escape(remark)}</small>{content}</div>")
             for title, remark, content in parts
         )
 
-    def _click(self, key: str, button: Any) -> None:
+    def _click(self, slot: str, _button: Any) -> None:
+        with self._lock:
+            if handler := self._handlers.get(slot):
+                handler()
+        if self._row.comm is not None:  # the panel is still open
+            self.draw(self._trainer.progress, stays_open=self._stays_open)
+
+    def _press(self, key: str) -> None:
         action = self._find(key)
         if action is not None and action.question:
             self._asked_key, self._error, self._cell = key, "", Html("")
         elif key == "details":
             self._has_details = not self._has_details
         else:
-            self._confirm(key, button)
-        self._redraw()
+            self._confirm(key)
 
-    def _decline(self, _key: str, _button: Any) -> None:
+    def _decline(self, _key: str) -> None:
         self._asked_key = ""
-        self._redraw()
 
-    def _confirm(self, key: str, button: Any) -> None:
+    def _confirm(self, key: str) -> None:
         """Execute an action on a thread."""
-        button.disabled, self._asked_key = True, ""
+        self._asked_key = ""
         if (action := self._find(key)) is not None:
             self._busy_key, self._error, self._cell = key, "", Html("")
             self._context.copy().run(event_loop.submit, self._execute(action))
@@ -177,10 +192,6 @@ class Controls:
             self._error = f"{type(error).__name__}: {error}"
         finally:
             self._busy_key = ""
-
-    def _redraw(self) -> None:
-        if self._row.comm is not None:  # the panel is still open
-            self.draw(self._trainer.progress, stays_open=self._stays_open)
 
     def _show_cell(self, cell: str, verb: str, _: LLMFinetune) -> None:
         """Show a cell as text: a button's handler cannot insert a cell into the notebook."""
