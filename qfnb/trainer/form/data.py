@@ -108,17 +108,8 @@ def validate_dataset(data: DatasetInfo, mode: str) -> None:
         raise InvalidArgumentError(data.problem)
     if not data.rows:
         raise InvalidArgumentError(tr("The dataset has no rows."))
-    schemas = TRAINER_CLASSES[mode].schemas if mode in TRAINER_CLASSES else ()
-    if schemas and data.dataset.schema not in schemas:
-        kinds = tr(" or ").join(schema.title for schema in schemas)
-        raise InvalidArgumentError(
-            tr(
-                "{mode} learns from {kinds}; these rows are {kind}.",
-                mode=mode,
-                kinds=kinds,
-                kind=data.dataset.schema.title,
-            )
-        )
+    if mode in TRAINER_CLASSES:
+        TRAINER_CLASSES[mode].validate_schema(data.dataset)
 
 
 def list_data_files(folder: Path) -> list[str]:
