@@ -129,7 +129,7 @@ METRICS: Final[Mapping[str, Metric]] = {
 
 
 def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> float:
-    """Return a score of one answer, 0-1, NaN for "n/a": `score("rouge_l", "九点开门", "早上九点开门")`.
+    """Return a score of one answer, 0-1, NaN for "n/a": `score("rouge_l", "at nine", "at nine in the morning")`.
 
     Args:
         metric: a name of `METRICS`.

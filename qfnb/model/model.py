@@ -218,7 +218,7 @@ class Model:
             InvalidArgumentError: the model is not published, or the dataset has no prompts.
             QianfanError: the platform could not answer it.
 
-        Source: seed 000 (基于Model进行批量推理).
+        Source: seed 000 (batch inference of models).
         """
         self.auto_complete_info()
         if dataset.schema.name == "text":

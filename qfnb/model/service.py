@@ -134,7 +134,7 @@ class Service:
         return ChatCompletion(model=str(self.model))
 
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
-        """Call the service: `service.exec({"messages": [{"role": "user", "content": "你好"}]})`.
+        """Call the service: `service.exec({"messages": [{"role": "user", "content": "Hello"}]})`.
 
         Raises:
             APIError: the platform refuses; of a service of the v1 kind it says that it must be deployed again.

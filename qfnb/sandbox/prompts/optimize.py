@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..._language import tr, trn
 from ...metrics.rouge_bleu_chrf import rouge_l
 from ...wire import prompt_v1 as wire
 from ..http.call import Call, emulates
@@ -118,5 +119,10 @@ def _get_list(call: Call, row: dict[str, Any], field: str) -> list[Any]:
 
 def _summary_text(similarities: list[float]) -> str:
     if not similarities:
-        return "沙盒：没有场景可以比较。"
-    return f"沙盒按字面比较了 {len(similarities)} 个场景：与期望的平均相似度 {statistics.fmean(similarities):.0%}。"
+        return tr("The sandbox has no scenes to compare.")
+    return trn(
+        "The sandbox compared {n} scene by its wording: {share:.0%} like what was expected.",
+        "The sandbox compared {n} scenes by their wording: on average {share:.0%} like what was expected.",
+        len(similarities),
+        share=statistics.fmean(similarities),
+    )
