@@ -48,9 +48,6 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def add_usage(self, *args: Any, **kwargs: Any) -> None:
         super().add_usage(*args, **{"prefix": tr("usage: "), **kwargs})
 
-    def start_section(self, heading: str | None) -> None:
-        super().start_section(tr("options") if heading == "options" else heading)
-
     def _get_help_string(self, action: argparse.Action) -> str:
         return self._parser.translate(action.help or "")
 
@@ -150,7 +147,7 @@ class Parser(argparse.ArgumentParser):
         shown = copy.copy(self)
         shown.description = self.translate(self.description or "")
         shown.epilog = f"{tr('examples:')}\n{self.translate(self.epilog or '')}"
-        return super(Parser, shown).format_help()
+        return super(Parser, shown).format_help().replace("\noptions:\n", f"\n{tr('options:')}\n")
 
     def translate(self, message: str) -> str:
         """Return a text of the help in the user's language, its placeholders replaced by facts."""
