@@ -13,10 +13,10 @@ MODELS = """\
 import qfnb, time, pandas as pd
 from qfnb import Service
 base, other = Service(model="ERNIE-Speed-8K", name="基座 base"), Service(model="ERNIE-4.0-8K", name="other")
-talks = pd.DataFrame({"prompt": [f"第 {n} 问：几点开门" for n in range(120)], "response": "早上九点开门"})
+talks = pd.DataFrame({"prompt": [f"{time.time_ns()} 第 {n} 问：几点开门" for n in range(280)], "response": "早上九点开门"})
 """
 START = "%qfeval base other --data talks -w 4 -o report"
-BUSY = "began = time.time()\nwhile time.time() - began < 3: time.sleep(0.1)"
+BUSY = "began = time.time()\nwhile time.time() - began < 5: time.sleep(0.1)"
 ANSWERS = """\
 %load_ext qfnb
 import qfnb
@@ -52,13 +52,13 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(page,
     until(lambda: counts.add(panel.inner_text()) or len(counts) > 4)
     assert notebook.prompt(2) == "[*]:"
     notebook.screenshot("evaluation-running-light", at=panel)
-    panel.locator("summary").first.wait_for(timeout=60_000)
+    panel.locator(".qf-more summary").first.wait_for(timeout=60_000)
     notebook.idle()
     assert panel.get_by_role("button", name="Cancel").count() == 0
     notebook.screenshot("evaluation-report-light", at=panel)
     notebook.save()
     page.reload()
-    notebook.output(1).locator("summary").first.wait_for(timeout=60_000)
+    notebook.output(1).locator(".qf-more summary").first.wait_for(timeout=60_000)
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
 
 
@@ -75,10 +75,10 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     view.get_by_text("Questions 1–10 of 60").wait_for(timeout=60_000)
     notebook.screenshot("samples-all-dark", at=view)
 
-    view.get_by_label("Show").select_option("Worse 19")
-    view.get_by_text("Questions 1–10 of 19").wait_for(timeout=60_000)
+    view.get_by_label("Show").select_option("Worse 20")
+    view.get_by_text("Questions 1–10 of 20").wait_for(timeout=60_000)
     view.get_by_role("button", name="Next").click()
-    view.get_by_text("Questions 11–19 of 19").wait_for(timeout=60_000)
+    view.get_by_text("Questions 11–20 of 20").wait_for(timeout=60_000)
     search = view.get_by_label("Search")
     search.fill("第 9 问")
     search.press("Enter")
