@@ -117,11 +117,11 @@ def _for_output(text: str) -> str:
 
 
 def _say_facts(answer: Any, *, quiet: bool) -> None:
-    from ..views import chat as view, components  # noqa: PLC0415
+    from ..views import chat as view  # noqa: PLC0415
 
     if quiet:
         return
-    mark = [f"[{tr(components.SANDBOX_MARK)}]"] if answer.from_sandbox else []
-    common.say(" · ".join([*mark, *view.footer(answer)]))
+    facts = [common.sandbox_mark(is_sandbox=answer.from_sandbox), *view.footer(answer)]
+    common.say(" · ".join(filter(None, facts)))
     if (note := view.ending_note(answer)) is not None:
         common.say(f"{note.sign} {note.statement} {note.meaning}".strip())

@@ -77,3 +77,10 @@ def print_json(value: Mapping[str, Any]) -> None:
 def say(text: str) -> None:
     """Print a message for the person at the terminal to stderr; stdout has results only."""
     print(text, file=sys.stderr, flush=True)
+
+
+def sandbox_mark(*, is_sandbox: bool) -> str:
+    """Return the mark of what came from the local sandbox, "" for what did not."""
+    from ..views import components  # noqa: PLC0415
+
+    return f"[{tr(components.SANDBOX_MARK)}]" if is_sandbox else ""

@@ -141,10 +141,12 @@ def _against_baseline(report: EvaluationResult) -> list[Comparison]:
 
 
 def _print_report(report: EvaluationResult) -> None:
-    if len(report.models) == 2:
-        print(report.card())
-        return
-    print(report)
+    from ..evaluation.report import text as wording  # noqa: PLC0415
+
+    print(f"{wording.title(report.models)} {common.sandbox_mark(is_sandbox=report.from_sandbox)}".rstrip())
+    print(report.card() if len(report.models) == 2 else report)
+    for line in wording.footnote_lines(report):
+        common.say(line)
 
 
 def _summary(report: EvaluationResult) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
         }
         for pair in _against_baseline(report)
     ]
-    return {"models": list(report.models), "scores": scores, "comparisons": pairs, "notes": list(report.notes)}
+    return {"models": list(report.models), "scores": scores, "comparisons": pairs, "sandbox": report.from_sandbox}
 
 
 def _finite(value: float) -> float | None:

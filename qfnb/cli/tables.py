@@ -98,8 +98,7 @@ def usage(
     if as_json:
         common.print_json({"batches": rows, **totals})
         return DONE
-    _print_usage(rows)
-    _say_total(totals)
+    _print_usage(rows, totals)
     return DONE
 
 
@@ -123,7 +122,7 @@ def _usage_row(journal: JournalSummary) -> dict[str, Any]:
     }
 
 
-def _print_usage(rows: list[dict[str, Any]]) -> None:
+def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
     from ..views import formats  # noqa: PLC0415
     from ..wire.prices import PriceRange  # noqa: PLC0415
 
@@ -154,12 +153,6 @@ def _print_usage(rows: list[dict[str, Any]]) -> None:
         for row in rows
     ]
     print_table(heads, cells, numeric={3, 4, 5, 6, 7})
-
-
-def _say_total(totals: dict[str, Any]) -> None:
-    from ..views import formats  # noqa: PLC0415
-    from ..wire.prices import PriceRange  # noqa: PLC0415
-
     cost = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))
     tokens = f"{totals['prompt_tokens'] + totals['completion_tokens']:,}"
     common.say(tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=cost))

@@ -178,17 +178,18 @@ def _is_handed_over(trainer: LLMFinetune, *, wait: bool) -> bool:
 
 def _describe(progress: TrainingProgress) -> Step:
     """Return where a training is: the model, the stage, the percent, the last loss."""
+    mark = common.sandbox_mark(is_sandbox=progress.from_sandbox)
     if progress.finished:
         words = tr("Stopped") if progress.stopped else tr("Failed") if progress.failed else tr("Done")
         endpoint = tr("endpoint {name}", name=progress.service_endpoint) if progress.service_endpoint else ""
-        parts = [progress.title, words, progress.task_id, progress.model_version_id, endpoint]
+        parts = [mark, progress.title, words, progress.task_id, progress.model_version_id, endpoint]
         return Step(1.0, " · ".join(filter(None, parts)))
     stage = next((row for row in reversed(progress.stages) if row.since is not None), None)
     percent = "" if progress.percent is None else f"{progress.percent}%"
     loss = f"loss {progress.points[-1].training_loss:.3f}" if progress.points else ""
     words = tr(STAGES[stage.name]) if stage and stage.name in STAGES else tr("Preparing")
     share = None if progress.percent is None else progress.percent / 100
-    return Step(share, " · ".join(filter(None, [progress.title, progress.task_id, words, percent, loss])))
+    return Step(share, " · ".join(filter(None, [mark, progress.title, progress.task_id, words, percent, loss])))
 
 
 def _summary(trainer: LLMFinetune, progress: TrainingProgress) -> dict[str, Any]:

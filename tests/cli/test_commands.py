@@ -99,13 +99,14 @@ def test_a_model_that_is_not_better_fails_only_on_request(run, rows):
     words = ("eval", "ernie-5.1", "ernie-4.5-turbo-128k", "--data", rows)
     assert run(*words, "--fail-on", "worse").code == 0
     result = run(*words, "--fail-on", "not-better", "--json")
-    assert result.code == 3
+    assert (result.code, json.loads(result.out)["sandbox"]) == (3, True)
     assert [pair["verdict"] for pair in json.loads(result.out)["comparisons"]] == ["cannot tell"]
 
 
 def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
     result = run("eval", "ernie-5.1", "--data", rows, "--metrics", "exact_match", "-o", tmp_path / "report.json")
     assert (result.code, "exact_match" in result.out) == (0, True)
+    assert "[Local sandbox]" in result.out.splitlines()[0]
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["models"] == ["ernie-5.1"]
 
 
@@ -124,7 +125,7 @@ def test_a_training_that_costs_money_wants_a_yes(run, rows, scripted):
 
 
 def test_a_training_that_is_interrupted_before_it_exists_is_not_said_to_go_on(run, rows, fault, control):
-    fault("data.create", "hold", times=1)
+    fault("finetune.v2.create_task", "hold")
 
     earlier = {record.id for record in run_store.list_runs()}
 
