@@ -113,6 +113,7 @@ def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_
     form.get_by_label("Method").select_option("PostPretrain · full")
     form.get_by_text("PostPretrain needs texts: these rows are questions and answers").wait_for(timeout=60_000)
     form.get_by_label("Method").select_option("SFT · LoRA")
+    form.get_by_text("96 rows").wait_for(timeout=60_000)  # a label that changes would take back what is being typed
     form.get_by_label("Training data").fill("dss")
     form.get_by_label("Training data").press("Tab")
     form.get_by_text("There is no variable dss; there is ds.").wait_for(timeout=60_000)
