@@ -119,7 +119,7 @@ def test_a_question_that_is_no_longer_possible_is_not_asked(monkeypatch):
     [
         (RUNNING, True, "stop", "It has reached epoch 6. The platform keeps the checkpoints so far"),
         (STOPPED, False, "resume", "from the beginning."),
-        (replace(STOPPED, from_sandbox=False), False, "resume", "It is billed like the first one."),
+        (replace(STOPPED, from_sandbox=False), False, "resume", "and is billed like the first one."),
         (replace(RUNNING, from_sandbox=False), True, "deploy", "paid in advance"),
     ],
 )

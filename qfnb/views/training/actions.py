@@ -64,15 +64,20 @@ def main_action(keys: Sequence[str]) -> str:
 
 def _stop(progress: TrainingProgress) -> Action:
     epoch = checkpoint_name(progress.points[-1]) if progress.points else ""
-    reached = tr("It has reached {epoch}.", epoch=epoch) if epoch else ""
-    loss = tr("The platform keeps the checkpoints so far; resuming starts again from the beginning.")
+    loss = tr("Resuming starts again from the beginning.")
+    if epoch:
+        loss = tr(
+            "It has reached {epoch}. The platform keeps the checkpoints so far; "
+            "resuming starts again from the beginning.",
+            epoch=epoch,
+        )
     return Action(
         "stop",
         tr("Stop training…"),
         tr("Stop the run on the platform"),
         LLMFinetune.stop,
         tr("Stop this training?"),
-        f"{reached} {loss}".strip(),
+        loss,
         tr("Stop it"),
         tr("Keep training"),
     )
@@ -85,14 +90,16 @@ def _resume(progress: TrainingProgress) -> Action:
     ended = {ActionState.Error, ActionState.Stopped}
     if not any(stage.name == "train" and stage.state in ended for stage in progress.stages) or not progress.task_id:
         return Action("resume", tr("Resume"), tr("Repeat the step that was stopped or has failed"), resume)
-    bill = "" if progress.from_sandbox else tr("It is billed like the first one.")
+    price = tr("A new run starts in the same job, from the beginning.")
+    if not progress.from_sandbox:
+        price = tr("A new run starts in the same job, from the beginning, and is billed like the first one.")
     return Action(
         "resume",
         tr("Resume…"),
         tr("Start a new run in the same job"),
         resume,
         tr("Train again?"),
-        f"{tr('A new run starts in the same job, from the beginning.')} {bill}".strip(),
+        price,
         tr("Train again"),
         tr("Cancel"),
     )
