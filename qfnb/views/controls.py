@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any, Literal
 
 from .._language import tr
@@ -49,6 +51,10 @@ class PanelWidgets:
         row.add_class("qf-bar")
         return row
 
+    def keyboard(self) -> Any:
+        """Return a widget that keeps the keys within its panel from the notebook; it shows nothing."""
+        return _keyboard_class()()
+
     def panel(self, children: Sequence[Any], *, parts: Sequence[StylePart] = ("TABLE",)) -> Any:
         """Return a framed panel of widgets; the stylesheet's core and the named parts lie in it once."""
         frame = self._widgets.VBox([*children, self.html(stylesheet(*parts))], layout=self._layout)
@@ -62,6 +68,14 @@ def mark_kind(button: Any, kind: ButtonKind) -> None:
     button.add_class("qf-btn")
     for name in ("main", "risk"):
         (button.add_class if name == kind else button.remove_class)(f"qf-{name}")
+
+
+@cache
+def _keyboard_class() -> type[Any]:
+    import anywidget  # noqa: PLC0415 - only for a widget
+
+    script = files(__package__).joinpath("keyboard.js").read_text(encoding="utf-8")
+    return type("PanelKeyboard", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__})
 
 
 def open_with_stop_button(

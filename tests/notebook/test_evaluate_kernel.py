@@ -174,7 +174,7 @@ def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, sta
     before = set(kernel.open_comms)
     cell = kernel.run("view = qfnb.browse(report); view", live=True)
     assert WIDGET in cell.outputs[0]["data"]
-    assert len(kernel.open_comms - before) <= 18
+    assert len(kernel.open_comms - before) <= 21
     kernel.run("view.choose(page=2); view.close()", live=True)
     kernel.until(lambda: WIDGET not in cell.outputs[0]["data"] and kernel.open_comms == before)
     assert "Questions 21–25 of 25" in cell.text

@@ -135,7 +135,9 @@ class SampleControls:
             self._filter_box, self._sort_box, self._comparison_box, self._search_box, self._pick_box, self._back,
             self._next,
         ]  # fmt: skip
-        return widgets.panel([self._head, widgets.row(self._inputs), self._page], parts=("CHAT",))
+        keyboard = ipywidgets.Box([widgets.keyboard()], layout=layout)
+        keyboard.add_class("qf-hide")
+        return widgets.panel([self._head, widgets.row(self._inputs), self._page, keyboard], parts=("CHAT",))
 
     def draw(self, selection: table.SampleSelection) -> None:
         """Show a selection; unchanged values are not sent."""

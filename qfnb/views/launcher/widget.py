@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from typing import Any, Final
 
 from ..._language import tr
@@ -59,7 +58,7 @@ class LauncherWidget:
         self._grids = {key: self._box("qf-form") for key in ("first", "advanced")}
         self._rows = {key: panel.row([]) for key in ("dialog", "status", "buttons")}
         self._more = self._box("qf-more")
-        self._keyboard = self._box("qf-hide", [_keyboard_class()()])  # hidden, with what is shown in its stead
+        self._keyboard = self._box("qf-hide", [panel.keyboard()])  # hidden, with what is shown in its stead
         self._frame = panel.panel([], parts=("TABLE", "CHAT", "FORM"))
         self._stylesheet = self._frame.children
         self.root = ipywidgets.Box([self._frame], layout=ipywidgets.Layout(width="100%", display="block"))
@@ -220,11 +219,3 @@ class LauncherWidget:
 
 def _press(on_press: Callable[[str], None], key: str, _button: Any) -> None:
     on_press(key)
-
-
-@cache
-def _keyboard_class() -> type[Any]:
-    import anywidget  # noqa: PLC0415 - only for a widget
-
-    script = files(__package__).joinpath("keyboard.js").read_text(encoding="utf-8")
-    return type("FormKeyboard", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__})
