@@ -18,7 +18,7 @@ DPI: Final = 110
 """Width of a picture in inches, and dots per inch: 792 pixels; texts of 9 points are legible at 560 pixels too."""
 
 SMALL_SIZE, TEXT_SIZE = 9, 10
-COLUMN_PX: Final = 8.4  # width of a narrow character on a narrow page, where `look.css` draws texts larger
+COLUMN_PX: Final = 9.2  # width of a narrow character on a narrow page, where `look.css` draws texts larger
 TITLE_HEIGHT: Final = 34  # pixels above a PNG for its title: some programs show nothing else of an output
 
 
