@@ -68,7 +68,7 @@ def test_a_panel_that_is_saved_while_it_works_says_how_far_it_was_and_when(kerne
 
 def test_a_launcher_that_is_saved_unlaunched_shows_the_form_and_when(kernel):
     cell = kernel.run("from qfnb.views.launcher.launcher import Launcher; form = Launcher(); form", live=True)
-    kernel.until(lambda: "learning_rate" in cell.text)
+    kernel.until(lambda: "Base model: " in cell.text)
     assert "not followed any more" in cell.html
     kernel.run("form.close()")
     kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
