@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_stop_works_inside_the_running_cell(page, lab, fault):
-    fault("chat.v2", "stall", after=12)
+    fault("chat.v2", "stall", after=5)
     notebook = Notebook(page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7"))
     notebook.run_all()
     answer = notebook.output(1)

@@ -23,7 +23,7 @@ def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
 
 
 def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
-    fault("chat.v2", "stall", after=12)
+    fault("chat.v2", "stall", after=5)
     notebook = Notebook(page, lab, lab.write("stall.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "1 + 1"))
     notebook.run_all()
     answer = notebook.output(1)

@@ -106,7 +106,7 @@ scored = Template.evaluate(
     Completion(model="ERNIE-Bot-turbo"),
     standard=PromptScoreStandard.Semantic,
 )
-print(all(0 <= row.scene[0]["score"] <= 1 and "沙盒" in row.summary for row in scored))
+print(all(0 <= row.scene[0]["score"] <= 1 and "sandbox" in row.summary for row in scored))
 print(Prompt.delete(key["templatePK"])["result"])
 failed = Prompt.delete(key["templatePK"])
 print(failed["success"], "does not exist" in failed["message"]["global"])

@@ -122,8 +122,8 @@ def test_prompts_are_summed_up(sandbox):
     scene = {"variables": {}, "expected_target": "九点", "response": "九点", "new_prompt": "几点"}
     reply = Prompt.evaluation_summary([{"prompt": "几点", "scenes": [scene], "response_list": ["九点"]}, {}])
     first, second = reply.data.responses
-    assert "1 个场景" in first["response"]
-    assert "沙盒" in second["response"]
+    assert "1 scene" in first["response"]
+    assert "sandbox" in second["response"]
 
 
 def test_templates_survive_a_restart(tmp_path):
