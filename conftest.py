@@ -58,19 +58,22 @@ def chinese() -> Iterator[None]:
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Tell nbval what not to compare: pictures depend on the fonts of a machine, and Markdown says what the text says."""
+    """Tell nbval what not to compare: pictures depend on a machine's fonts, Markdown says what the text says."""
     if getattr(collector, "skip_compare", None) is not None:
         collector.skip_compare += ("image/svg+xml", "text/html", "text/markdown")  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Run the cells of a notebook on a sandbox that refuses what the platform has ended; it answers nothing else."""
-    if item.path.suffix == ".ipynb":
+    """Run a notebook in its language, on a sandbox that refuses what the platform has ended."""
+    is_notebook = item.path.suffix == ".ipynb"
+    if is_notebook:
         _set_strict(True)
+        os.environ["QFNB_LANG"] = "zh" if item.path.name.endswith(".zh.ipynb") else "en"
     result = yield
-    if item.path.suffix == ".ipynb" and (nextitem is None or nextitem.path != item.path):
+    if is_notebook and (nextitem is None or nextitem.path != item.path):
         _set_strict(False)
+        os.environ["QFNB_LANG"] = "en"
     return result
 
 
