@@ -6,6 +6,8 @@
 # make check  the part of `make test` that takes seconds
 # make messages  collect the messages of the code into the catalogues, say which have no translation
 # make fidelity  run the tests and write FIDELITY.md from what they saw
+# make docs   build the site from docs/, the notebooks and the code: build/site
+# make pictures  take the pictures of README and guide in JupyterLab
 # make faults  write tests/faults/README.md from the marks of the tests
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
 # make bench  measure against other clients, and run the long forms of the batch tests
@@ -17,13 +19,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 3
 RUNS ?= 3
+LINTED := qfnb tests docs benchmarks notebooks/*.py notebooks/data conftest.py hatch_build.py
 KERNELS ?= 6.31.0 7.4.0
 SEED ?=
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak clean
+.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak docs pictures clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -32,7 +35,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
 test: lint
-	$(MAKE) --no-print-directory --jobs 2 types suite
+	$(MAKE) --no-print-directory --jobs 2 types docs suite
 
 suite: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
@@ -51,8 +54,8 @@ kernels: $(READY)
 check: lint types
 
 lint: $(READY)
-	$(BIN)/ruff format --check qfnb tests notebooks/*.py notebooks/data benchmarks
-	$(BIN)/ruff check qfnb tests notebooks/*.py notebooks/data benchmarks
+	$(BIN)/ruff format --check $(LINTED)
+	$(BIN)/ruff check $(LINTED)
 	$(BIN)/lint-imports --no-logo
 
 types: $(READY)
@@ -68,6 +71,13 @@ fidelity: $(READY)
 
 faults: $(READY)
 	$(BIN)/python tests/support/fault_table.py
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+pictures: $(READY)
+	PYTHONPATH=tests $(BIN)/python docs/take_pictures.py
 
 probe: $(READY)
 	$(BIN)/qfnb probe --dry-run

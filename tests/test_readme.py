@@ -1,25 +1,87 @@
-"""README: what its tables say of models is what the catalogue says."""
+"""README and guide: what they say of models, prices and results is what the code says, in both languages alike."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from qfnb import get_config
+from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qfnb.wire import catalog
+from qfnb.wire.endpoints import ENDPOINTS
+from qfnb.wire.prices import PriceRange
 
-README = Path(__file__).parents[1] / "README.md"
-RETIRED = re.findall(r"^\| (\S+) \| (20\d\d-\d\d-\d\d) \| (\S+) \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
+ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "docs" / "guide"
+ENGLISH = sorted(path for path in [*ROOT.glob("docs/**/*.md"), ROOT / "README.md"] if ".zh." not in path.name)
+TRANSLATED = [path for path in ENGLISH if path.with_suffix(".zh.md").exists()]
+FROM_THE_SDK = [GUIDE / "from-the-sdk.md", GUIDE / "from-the-sdk.zh.md"]
+RETIRED = re.compile(r"^\| (\S+) \| (20\d\d-\d\d-\d\d) \| (\S+) \|$", re.MULTILINE)
 
 
-@pytest.mark.parametrize(("name", "ended", "replacement"), RETIRED)
-def test_the_table_of_retired_models_is_the_catalogues(name, ended, replacement):
-    model = catalog.find_model(None, name)
-    heir = catalog.living_replacement(model.kind, name)
-    assert (model.ended, heir.id) == (ended, replacement)
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
-def test_examples_outside_that_table_name_living_models():
-    text = re.sub(r"(?ms)^## Coming from older code.*?(?=^## )", "", README.read_text(encoding="utf-8"))
-    words = {word.strip("\"'`,.()").lower() for word in text.split()}
+def outline(path: Path) -> list[str]:
+    """Return the marks of a page's headings, rows of tables and blocks of code, without their words."""
+    return re.findall(r"^(#+|```\w*|\|)", text_of(path), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", [*GUIDE.glob("*.md"), ROOT / "README.md"], ids=lambda path: path.name)
+def test_every_page_is_there_in_both_languages(path):
+    assert path.name.endswith(".zh.md") or path in TRANSLATED
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: path.name)
+def test_both_languages_have_the_same_outline(path):
+    assert outline(path) == outline(path.with_suffix(".zh.md"))
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_front_page_is_short_and_its_links_lead_somewhere(name):
+    text = text_of(ROOT / name)
+    assert text.count("\n") <= 110
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("path", FROM_THE_SDK, ids=lambda path: path.name)
+def test_the_table_of_retired_models_is_the_catalogues(path):
+    rows = RETIRED.findall(text_of(path))
+    assert len(rows) >= 9
+    for name, ended, replacement in rows:
+        model = catalog.find_model(None, name)
+        heir = catalog.living_replacement(model.kind, name)
+        assert (model.ended, heir.id) == (ended, replacement)
+
+
+@pytest.mark.parametrize("path", sorted({*ENGLISH, *GUIDE.glob("*.md")} - {*FROM_THE_SDK}), ids=lambda path: path.name)
+def test_examples_name_living_models(path):
+    words = {word.strip("\"'`,.()").lower() for word in text_of(path).split()}
     retired = {name.lower() for row in catalog.load_models() if row.status == "retired" for name in (row.id, row.name)}
     assert words & retired == set()
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md", "docs/guide/training.md", "docs/guide/training.zh.md"])
+def test_the_numbers_of_the_tuning_are_those_of_the_quickstart(name):
+    notebook = json.loads(text_of(ROOT / "notebooks" / "00_quickstart.ipynb"))
+    outputs = json.dumps([cell.get("outputs") for cell in notebook["cells"]], ensure_ascii=False)
+    section = re.search(r"(?ms)^## (?:Does tuning help\?|微调有用吗？).*?(?=^## |\Z)", text_of(ROOT / name))[0]
+    numbers = re.findall(r"[01]\.\d{3,4}", section)
+    assert len(numbers) >= 12
+    assert [number for number in numbers if number not in outputs] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_number_of_the_sandboxs_operations_is_right(name):
+    assert re.findall(r"(\d+) (?:operations|个操作)", text_of(ROOT / name)) == [str(len(ENDPOINTS))]
+
+
+@pytest.mark.parametrize("name", ["account.md", "account.zh.md"])
+def test_the_prices_of_the_guide_can_be_read(tmp_path, name):
+    (tmp_path / "prices.csv").write_text(text_of(GUIDE / name).split("```csv\n")[1].split("```")[0], encoding="utf-8")
+    get_config().prices = str(tmp_path / "prices.csv")
+    assert catalog.reply_cost("my-model", 1000, 1000, is_batch=True) == PriceRange(0.002, 0.002)
+    assert catalog.reply_cost("deepseek-v4-pro", 1000, 1000, hour=23) == PriceRange(0.022, 0.022)

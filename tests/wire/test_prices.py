@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
@@ -83,14 +82,6 @@ def test_a_range_is_shown_as_one():
     assert str(cost("deepseek-v4-pro-0813", 1000, 1000)) == "0.018–0.036"
     assert str(cost("ernie-4.5-turbo-128k", 1000, 500)) == "0.0024"
     assert str(PriceRange(1, 2) + PriceRange(1, 1) * 2) == "3–4"
-
-
-def test_the_prices_in_the_readme_can_be_read(tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (tmp_path / "prices.csv").write_text(readme.split("```csv\n")[1].split("```")[0], encoding="utf-8")
-    get_config().prices = str(tmp_path / "prices.csv")
-    assert cost("my-model", 1000, 1000, is_batch=True) == PriceRange(0.002, 0.002)
-    assert cost("deepseek-v4-pro", 1000, 1000, hour=23) == PriceRange(0.022, 0.022)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
