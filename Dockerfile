@@ -1,5 +1,4 @@
 # JupyterLab with qfnb and its sandbox: docker build -t qfnb . && docker run --rm -p 127.0.0.1:8888:8888 qfnb
-# Only the sandbox, for other programs' tests: docker run --rm -p 127.0.0.1:8080:8080 qfnb qfnb sandbox serve
 FROM python:3.12-slim
 RUN useradd --create-home user
 WORKDIR /home/user
