@@ -315,12 +315,15 @@ def _interrupt_once(laboratory: Laboratory, call: Callable[[], Any], point: int)
             raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGINT, interrupt)
+    gc.disable()  # an interrupt within a callback of the collector is reported and lost
     try:
         laboratory.arm(point, lambda: signal.pthread_kill(main, signal.SIGINT))
         call()
         is_calling = False
     except KeyboardInterrupt:
         is_calling = False
+    finally:
+        gc.enable()
     was_attacked = laboratory.disarm()
     signal.signal(signal.SIGINT, previous)
     return was_attacked
