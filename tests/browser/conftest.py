@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Generator, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
-from support.jupyterlab import CHROMIUM, ROOT, JupyterLab, run_jupyterlab
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+from support.jupyterlab import CHROMIUM, ROOT, SCREENSHOTS, JupyterLab, run_jupyterlab
 
 from qfnb import errors
 from qfnb.resources import FineTune
@@ -21,14 +21,16 @@ OF_JUPYTERLAB = {
     "Cannot read properties of null (reading 'widgets')",
     "Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this node.",
 }
-FAILED = pytest.StashKey[bool]()
+FAILED = pytest.StashKey[str]()
+"""What a test failed with."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note which tests failed: the page that they leave is not used again."""
     report = yield
-    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    earlier = "" if report.when == "setup" else item.stash.get(FAILED, "")  # a second try begins anew
+    item.stash[FAILED] = report.longreprtext if report.failed else earlier
     return report
 
 
@@ -70,7 +72,13 @@ def page(request: pytest.FixtureRequest, browser: Browser, lab: JupyterLab) -> I
     page.on("pageerror", note)
     yield page
     page.remove_listener("pageerror", note)
-    if request.node.stash.get(FAILED, False) or set(problems) - OF_JUPYTERLAB:
+    failure = request.node.stash.get(FAILED, "")
+    if failure:  # its second try may pass, and then nothing else tells why the first one did not
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        (SCREENSHOTS / f"failed-{request.node.name}.txt").write_text(failure, encoding="utf-8")
+        with contextlib.suppress(Error):
+            page.screenshot(path=str(SCREENSHOTS / f"failed-{request.node.name}.png"))
+    if failure or set(problems) - OF_JUPYTERLAB:
         page.context.close()
     elif not page.is_closed():
         lab.tidy_up(page)
