@@ -33,10 +33,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-# Closes the notebooks without asking, and ends their kernels, busy ones too.
+# Closes the notebooks without asking, and ends their kernels, busy ones too. A launcher stays: JupyterLab opens one where
+# there is nothing else, a moment later, and it would take the place of the notebook that is opened next.
 TIDY_UP = """async () => {
-  const {shell, serviceManager: {kernels, sessions}} = window.jupyterapp
-  for (const widget of [...shell.widgets("main")]) widget.dispose()
+  const {shell, commands, serviceManager: {kernels, sessions}} = window.jupyterapp
+  const isLauncher = widget => widget.id.startsWith("launcher")
+  if (![...shell.widgets("main")].some(isLauncher)) await commands.execute("launcher:create")
+  for (const widget of [...shell.widgets("main")]) if (!isLauncher(widget)) widget.dispose()
   await kernels.refreshRunning()
   for (const {id} of kernels.running()) {
     const kernel = kernels.connectTo({model: {id}})
@@ -47,6 +50,13 @@ TIDY_UP = """async () => {
   await sessions.shutdownAll()
 }"""
 IS_IDLE = """() => [...document.querySelectorAll(".jp-InputPrompt")].every(prompt => prompt.textContent != "[*]:")"""
+# The toolbar says "idle" before there is a session; the status bar does not, and speaks of the tab in front.
+IS_READY = """() => {
+  const {shell} = window.jupyterapp
+  const notebook = [...shell.widgets("main")].find(widget => widget.node.classList.contains("jp-NotebookPanel"))
+  if (notebook && shell.currentWidget !== notebook) shell.activateById(notebook.id)
+  return /\\| Idle/.test(document.querySelector("#jp-main-statusbar").textContent)
+}"""
 OPEN = """async ([path, theme]) => {
   await window.jupyterapp.commands.execute("apputils:change-theme", {theme})
   await window.jupyterapp.commands.execute("docmanager:open", {path})
@@ -96,8 +106,7 @@ class Notebook:
         else:
             page.evaluate(OPEN, [name, lab.theme_name])
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        # The toolbar says "idle" before there is a session; the status bar does not.
-        page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+        page.wait_for_function(IS_READY, timeout=60_000, polling=100)
         page.wait_for_selector(".jp-SpinnerContent", state="detached", timeout=60_000)
 
     def menu(self, menu: str, item: str) -> None:
