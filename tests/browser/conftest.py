@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Generator, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from support.jupyterlab import CHROMIUM, ROOT, SCREENSHOTS, JupyterLab, run_jupyterlab
 
 from qfnb import errors
@@ -21,6 +21,7 @@ OF_JUPYTERLAB = {
     "Cannot read properties of null (reading 'widgets')",
     "Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this node.",
 }
+expect.set_options(timeout=60_000)  # 5 s are a claim about speed
 FAILED = pytest.StashKey[str]()
 """What a test failed with."""
 
@@ -78,7 +79,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, lab: JupyterLab) -> I
         (SCREENSHOTS / f"failed-{request.node.name}.txt").write_text(failure, encoding="utf-8")
         with contextlib.suppress(Error):
             page.screenshot(path=str(SCREENSHOTS / f"failed-{request.node.name}.png"))
-    if failure or set(problems) - OF_JUPYTERLAB:
+    if failure or set(problems) - OF_JUPYTERLAB or lab.loaded_path:
         page.context.close()
     elif not page.is_closed():
         lab.tidy_up(page)

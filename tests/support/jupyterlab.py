@@ -50,11 +50,14 @@ TIDY_UP = """async () => {
   await sessions.shutdownAll()
 }"""
 IS_IDLE = """() => [...document.querySelectorAll(".jp-InputPrompt")].every(prompt => prompt.textContent != "[*]:")"""
-# The toolbar says "idle" before there is a session; the status bar does not, and speaks of the tab in front.
-IS_READY = """() => {
+# The toolbar says "idle" before there is a session; the status bar does not, and speaks of the tab in front. The notebook
+# of an earlier test sometimes comes back a moment after it was closed.
+IS_READY = """path => {
   const {shell} = window.jupyterapp
-  const notebook = [...shell.widgets("main")].find(widget => widget.node.classList.contains("jp-NotebookPanel"))
-  if (notebook && shell.currentWidget !== notebook) shell.activateById(notebook.id)
+  for (const widget of [...shell.widgets("main")]) {
+    if (widget.context && widget.context.path != path) widget.dispose()
+    else if (widget.context && shell.currentWidget !== widget) shell.activateById(widget.id)
+  }
   return /\\| Idle/.test(document.querySelector("#jp-main-statusbar").textContent)
 }"""
 OPEN = """async ([path, theme]) => {
@@ -72,6 +75,8 @@ class JupyterLab:
     folder: Path
     settings: Path
     theme_name: str = "JupyterLab Light"
+    loaded_path: str = ""
+    """The notebook that the page was loaded with: JupyterLab opens it again when it has been closed."""
 
     def write(self, name: str, *cells: str) -> str:
         """Write a notebook of code cells; return its name."""
@@ -87,6 +92,7 @@ class JupyterLab:
 
     def load(self, page: Page, path: str = "") -> None:
         """Load JupyterLab's page anew."""
+        self.loaded_path = path
         page.goto(f"{self.url}/lab{path}?token={self.token}&reset", wait_until="domcontentloaded")
         page.wait_for_function("() => window.jupyterapp", timeout=60_000)
         page.evaluate("() => window.jupyterapp.restored.then(() => null)")
@@ -106,7 +112,7 @@ class Notebook:
         else:
             page.evaluate(OPEN, [name, lab.theme_name])
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        page.wait_for_function(IS_READY, timeout=60_000, polling=100)
+        page.wait_for_function(IS_READY, arg=name, timeout=60_000, polling=100)
         page.wait_for_selector(".jp-SpinnerContent", state="detached", timeout=60_000)
 
     def menu(self, menu: str, item: str) -> None:
