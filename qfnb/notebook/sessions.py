@@ -137,9 +137,9 @@ class Sessions:
         from ..views.conversation import ConversationView  # noqa: PLC0415
 
         conversations = self._on_disk()
-        found = conversations.find(key)
-        self._bound[found.name] = conversations, found.id
-        return ConversationView(found.name, tuple(conversations.read(found.id)), found.updated)
+        conversation = conversations.find(key)
+        self._bound[conversation.name] = conversations, conversation.id
+        return ConversationView(conversation.name, tuple(conversations.read(conversation.id)), conversation.updated)
 
     def _list(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415

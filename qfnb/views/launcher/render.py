@@ -138,7 +138,7 @@ def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
     counts = [trn("{n} setting", "{n} settings", len(folded))]
     counts += [trn("{n} changed", "{n} changed", changed) if changed else tr("all at their defaults")]
     counts += [trn("{n} wrong", "{n} wrong", wrong)] if wrong else []
-    return f"{sign} {tr(FOLDS[key])} · {tr(', ').join(counts)}"
+    return " · ".join([f"{sign} {tr(FOLDS[key])}", *counts])
 
 
 def is_unfolded(state: LauncherState, key: str, fields: list[Field]) -> bool:
