@@ -123,8 +123,8 @@ def _usage() -> Usage:
     calls = [entry for entry in entries() if not entry.error]
     tokens = sum((entry.prompt_tokens or 0) + (entry.completion_tokens or 0) for entry in calls)
     costs = [(entry.cost_low, entry.cost) for entry in calls]
-    known = [PriceRange(low, high) for low, high in costs if low is not None and high is not None]
-    return Usage(len(calls), tokens, sum(known, PriceRange(0, 0)) if len(known) == len(calls) else None)
+    prices = [PriceRange(low, high) for low, high in costs if low is not None and high is not None]
+    return Usage(len(calls), tokens, sum(prices, PriceRange(0, 0)) if len(prices) == len(calls) else None)
 
 
 def _trainings() -> Iterator[Activity]:

@@ -144,10 +144,10 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """Return the help in the user's language."""
-        shown = copy.copy(self)
-        shown.description = self.translate(self.description or "")
-        shown.epilog = f"{tr('examples:')}\n{self.translate(self.epilog or '')}"
-        return super(Parser, shown).format_help().replace("\noptions:\n", f"\n{tr('options:')}\n")
+        translated = copy.copy(self)
+        translated.description = self.translate(self.description or "")
+        translated.epilog = f"{tr('examples:')}\n{self.translate(self.epilog or '')}"
+        return super(Parser, translated).format_help().replace("\noptions:\n", f"\n{tr('options:')}\n")
 
     def translate(self, message: str) -> str:
         """Return a text of the help in the user's language, its placeholders replaced by facts."""

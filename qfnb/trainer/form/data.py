@@ -79,10 +79,10 @@ def _unknown_variable(source: str, name: str, names: list[str]) -> DatasetInfo:
     if not names:
         problem = tr("There is no variable {name}, and no other variable holds a dataset.", name=name)
         return DatasetInfo(source, problem=problem)
-    listed = _listing(names)
+    names_text = _listing(names)
     problem = trn(
         "There is no variable {name}; there is {names}.", "There is no variable {name}; there are {names}.", len(names),
-        name=name, names=listed,
+        name=name, names=names_text,
     )  # fmt: skip
     return DatasetInfo(
         source, problem=problem, suggestion=closest(name, names) or (names[0] if len(names) == 1 else "")
@@ -92,8 +92,8 @@ def _unknown_variable(source: str, name: str, names: list[str]) -> DatasetInfo:
 def _listing(names: list[str]) -> str:
     """Return names in one line: `a`, `a and b`, `a, b and 3 others`."""
     if len(names) > MAX_NAMED_VARIABLES:
-        count, shown = len(names) - MAX_NAMED_VARIABLES, tr(", ").join(names[:MAX_NAMED_VARIABLES])
-        return trn("{names} and {n} other", "{names} and {n} others", count, names=shown)
+        count, first_names = len(names) - MAX_NAMED_VARIABLES, tr(", ").join(names[:MAX_NAMED_VARIABLES])
+        return trn("{names} and {n} other", "{names} and {n} others", count, names=first_names)
     *first, last = names
     return tr("{names} and {last}", names=tr(", ").join(first), last=last) if first else last
 

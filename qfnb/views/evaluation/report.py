@@ -101,8 +101,8 @@ def _output(title: str, *content: object) -> Html:
 
 def _picture(report: ReportData) -> Bundle:
     """Return the means as a PNG, for programs that show no HTML."""
-    drawn = charts.all_charts(report).by_kind
-    return {"image/png": drawn["bars"].png} if "bars" in drawn else {}
+    by_kind = charts.all_charts(report).by_kind
+    return {"image/png": by_kind["bars"].png} if "bars" in by_kind else {}
 
 
 def _next_steps() -> list[Html]:
@@ -168,12 +168,12 @@ def _common_error(report: ReportData) -> str:
 
 def _folds(report: ReportData) -> list[tuple[object, object, object]]:
     gallery = charts.all_charts(report)
-    drawn = {kind: chart for kind, chart in gallery.by_kind.items() if kind != "bars"}
-    more_charts = charts.charts_html(charts.Charts(drawn, gallery.left_out))
+    others_by_kind = {kind: chart for kind, chart in gallery.by_kind.items() if kind != "bars"}
+    more_charts = charts.charts_html(charts.Charts(others_by_kind, gallery.left_out))
     changes = []
     if len(report.models) > 1:
         changes = _change_folds(report, report.models[0], report.models[-1], report.metric_names[0])
-    chart_fold = (tr("More charts"), str(len(drawn)), more_charts)
+    chart_fold = (tr("More charts"), str(len(others_by_kind)), more_charts)
     pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
     return [*pairs, *changes, chart_fold, *_usage_fold(report), *_method_fold(report)]
 

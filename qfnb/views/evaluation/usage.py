@@ -42,12 +42,12 @@ def usage_table(report: ReportData) -> Html:
         (tr("1,000 answers"), lambda usage: _cost(report, usage)),
     ]
     values = [[read(usage) for usage in report.model_usage] for _, read in columns]
-    shown = [number for number, column in enumerate(values) if any(value != NO_VALUE for value in column)]
+    filled_columns = [number for number, column in enumerate(values) if any(value != NO_VALUE for value in column)]
     rows = [
-        (to_plain(usage.model), *(values[number][row] for number in shown))
+        (to_plain(usage.model), *(values[number][row] for number in filled_columns))
         for row, usage in enumerate(report.model_usage)
     ]
-    heads = (tr("Model"), *(columns[number][0] for number in shown))
+    heads = (tr("Model"), *(columns[number][0] for number in filled_columns))
     return components.table(heads, rows, numeric=range(1, len(heads)))
 
 

@@ -74,12 +74,12 @@ def chart_bundle(chart: Chart) -> Bundle:
 def charts_bundle(charts: Charts) -> Bundle:
     """Return charts in every format; the picture is the first one."""
     markdown = [f"**{to_markdown(chart.title)}**\n\n{to_markdown(chart.alt)}" for chart in charts]
-    drawn = {"image/png": charts[0].png} if len(charts) else {}
+    bundle = {"image/png": charts[0].png} if len(charts) else {}
     return {
         "text/plain": to_plain(repr(charts)),
         "text/markdown": "\n\n".join(markdown),
         "text/html": components.output(components.panel(tr("Charts"), charts_html(charts)), parts=("CHART",)),
-        **drawn,
+        **bundle,
     }
 
 
