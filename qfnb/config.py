@@ -29,7 +29,7 @@ KEY_NAMES = tuple(f.name for f in fields(Credentials))
 
 
 class Config:
-    """The settings as users change them: `get_config().ak = "..."`, in upper or lower case.
+    """The settings as users change them: `get_config().ak = "..."`, in upper or lower case; None forgets it again.
 
     `lang`, the language of messages and panels, is "zh" or "en"; by default `QFNB_LANG`, else the locale.
     """
@@ -55,6 +55,8 @@ class Config:
                     names=", ".join(Settings.model_fields),
                 )
             )
+        if value is None:
+            return self.__delattr__(name)
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         is_secret = Settings.model_fields[name.lower()].annotation is Secret
         self._overrides[name.lower()] = Secret(text) if is_secret and isinstance(text, str) else text

@@ -107,4 +107,4 @@ def test_a_folder_of_the_sandbox_has_at_most_15_modules():
 def test_imports_are_a_small_part_of_the_code():
     imports = sum(node.end_lineno - node.lineno + 1 for _, node in nodes(ast.Import, ast.ImportFrom))
     share = imports / sum(LINES.values())
-    assert share <= 0.068, f"{imports} lines"  # a line of it in each file that has messages
+    assert share <= 0.07, f"{imports} lines"  # a line of it in each file that has messages, and the SDK's names

@@ -22,6 +22,13 @@ def test_an_attribute_wins_over_the_environment(monkeypatch):
     assert config.get_config().idle_timeout == 9
 
 
+def test_none_forgets_an_attribute(monkeypatch):
+    monkeypatch.setenv("QIANFAN_MODEL", "from-the-environment")
+    config.get_config().MODEL = "by-hand"
+    config.get_config().MODEL = None
+    assert config.settings().model == "from-the-environment"
+
+
 @pytest.mark.fault("F49")
 def test_a_file_is_read_only_when_it_is_named(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,7 @@ from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
 from ..wire import evaluation_v1 as evaluation_wire, model_v1 as wire
 from .configs import DeployConfig
+from .executable import ExecuteSerializable
 from .idempotent import create_once
 from .polling import wait_for_state
 from .service import Service
@@ -27,7 +28,10 @@ COLUMNS: Final = {"prompt": "prompt", "completion": "llm_output", "response": "e
 """The platform's columns of the answers, and the names of the seeds."""
 
 
-class Model:
+DUMPED_FIELDS: Final = ("id", "set_id", "task_id", "job_id", "name")
+
+
+class Model(ExecuteSerializable[dict[str, Any], Any]):
     """A model on the platform.
 
     Args:
@@ -56,8 +60,8 @@ class Model:
             # seed 004: `id` is the model, `version_id` the version
             set_id, id = set_id or str(id), version_id  # noqa: A001
         self.id: int | str | None = version_id if id is None else id
-        self.set_id, self.task_id, self.job_id, self.name = set_id, task_id, job_id, name
-        self.checkpoint_step = checkpoint_step
+        self.set_id, self.task_id, self.job_id = set_id, task_id, job_id
+        self.name, self.checkpoint_step = name, checkpoint_step
         self.service: Service | None = None
 
     @property
@@ -133,8 +137,7 @@ class Model:
         Raises:
             QianfanError: publishing failed, or `stop_event` was set.
         """
-        assert self.id is not None
-        version = self.id
+        version = str(self.id)
         wait_for_state(
             lambda: Repository.detail(version),
             lambda answer: answer.data.state,
@@ -157,8 +160,7 @@ class Model:
             QianfanError: the deployment failed, or `stop_event` was set.
         """
         create, find = (partial(self.create_service, deploy_config), partial(self.find_service_id, deploy_config))
-        label = tr("service {name}", name=self.service_name(deploy_config))
-        service_id = create_once(create, find, label=label)
+        service_id = create_once(create, find, label=tr("service {name}", name=self.service_name(deploy_config)))
         return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
 
     def wait_for_service(
@@ -195,8 +197,8 @@ class Model:
         """Return the id of the newest service of this version under its name, None where it has no service."""
         self.auto_complete_info()
         name = self.service_name(deploy_config)
-        rows = Services.V2.service_list(name=name, max_keys=100).data.service_list
-        matches = [row for row in rows if row.name == name and row.model_version_id == str(self.id)]
+        services = Services.V2.service_list(name=name, max_keys=100).data.service_list
+        matches = [row for row in services if (row.name, row.model_version_id) == (name, str(self.id))]
         newest = max(matches, key=lambda row: row.create_time or "", default=None)
         return newest.service_id if newest is not None else None
 
@@ -278,8 +280,7 @@ class Model:
 
     def dumps(self) -> bytes:
         """Return the model as UTF-8 JSON."""
-        fields = ("id", "set_id", "task_id", "job_id", "name")
-        return json.dumps({"qfnb": 1, "type": "Model"} | {f: getattr(self, f) for f in fields}).encode()
+        return json.dumps({"qfnb": 1, "type": "Model"} | {f: getattr(self, f) for f in DUMPED_FIELDS}).encode()
 
     @classmethod
     def loads(cls, data: bytes) -> Model:
@@ -290,9 +291,8 @@ class Model:
         """
         try:
             value = json.loads(data)
-            fields = ("id", "set_id", "task_id", "job_id", "name")
             assert value["type"] == "Model"
-            return cls(**{field: value[field] for field in fields})
+            return cls(**{field: value[field] for field in DUMPED_FIELDS})
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
             raise InvalidArgumentError(tr("these bytes are not a model written by Model.dumps()")) from None
 

@@ -15,6 +15,7 @@ from ..resources.management.service import Service as Services
 from ..wire import service_v2 as wire
 from .configs import DeployConfig
 from .consts import ServiceStatus, ServiceType
+from .executable import ExecuteSerializable
 from .polling import wait_for_state
 
 _STATUS = {
@@ -39,7 +40,7 @@ class PublishedModel(Protocol):
         """The published version, `amv-...`."""
 
 
-class Service:
+class Service(ExecuteSerializable[dict[str, Any], Any]):
     """A model that answers.
 
     Args:
@@ -66,8 +67,6 @@ class Service:
         *,
         name: str = "",
     ) -> None:
-        if id is None and endpoint is None and not isinstance(model, str):
-            raise InvalidArgumentError(tr("Service needs an id, an endpoint, or the name of a preset model"))
         self.id, self.endpoint, self.model = id, endpoint, model
         self.deploy_config, self.service_type = deploy_config, service_type or ServiceType.Chat
         self.name = name
@@ -122,6 +121,7 @@ class Service:
 
         Raises:
             InternalError: its type is not supported.
+            InvalidArgumentError: it has no id, no endpoint and no preset model.
         """
         if self.service_type is not ServiceType.Chat:
             raise InternalError(
@@ -131,7 +131,9 @@ class Service:
             self._read_detail(Services.V2.service_detail(str(self.id)).data)
         if self.endpoint:
             return ChatCompletion(endpoint=self.endpoint)
-        return ChatCompletion(model=str(self.model))
+        if not isinstance(self.model, str):
+            raise InvalidArgumentError(tr("Service needs an id, an endpoint, or the name of a preset model"))
+        return ChatCompletion(model=self.model)
 
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
         """Call the service: `service.exec({"messages": [{"role": "user", "content": "Hello"}]})`.

@@ -1,7 +1,8 @@
 """Training as a pipeline of actions whose events can be followed. Source: seed 004."""
 
+from ..model.executable import Executable, ExecuteSerializable, Serializable
 from .actions import DeployAction, EvaluateAction, LoadDataSetAction, ModelPublishAction, TrainAction
-from .base import BaseAction, Executable, ExecuteSerializable, Pipeline, Serializable, Trainer
+from .base import BaseAction, Pipeline, Trainer
 from .configs import DeployConfig, TrainConfig
 from .consts import ActionState, FinetuneStatus, ServiceStatus, ServiceType
 from .event import Event, EventHandler, dispatch_event

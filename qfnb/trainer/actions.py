@@ -73,12 +73,21 @@ class ModelPublishAction(BaseAction):
 
     persisted: ClassVar = ("model_name", "step")
 
-    def __init__(self, *args: Any, model_name: str = "", step: int | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        id: str | None = None,  # noqa: A002
+        name: str | None = None,
+        event_handler: EventHandler | None = None,
+        *,
+        model_name: str = "",
+        step: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(id, name, event_handler, **kwargs)
         self.model_name, self.step = model_name, step
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
-        """Publish and wait until the model is ready."""
+        """Publish and wait until the model is ready; the facts that went in come out too."""
         facts = {**(input or {}), **kwargs}
         self.action_event(ActionState.Running, tr("publishing the model"), facts)
         task_id, job_id = facts.get("task_id"), facts.get("job_id")
@@ -93,7 +102,7 @@ class ModelPublishAction(BaseAction):
         model.wait_until_ready(stop_event=self.stop_requested)
         set_id, version_id = model.set_id, model.id
         published = {"model_set_id": set_id, "model_id": set_id, "model_version_id": version_id, "model": model}
-        return published | {"checkpoint_step": self.step}
+        return {**facts, **published, "checkpoint_step": self.step}
 
 
 class DeployAction(BaseAction):
@@ -106,7 +115,7 @@ class DeployAction(BaseAction):
         self.model_version_id: int | str | None = None
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
-        """Deploy and wait until the service is ready.
+        """Deploy and wait until the service is ready; the facts that went in come out too.
 
         Raises:
             InvalidArgumentError: no deploy_config, or no model among the facts.
@@ -124,7 +133,7 @@ class DeployAction(BaseAction):
         key = "service_id" if step is None else f"service_id_{step}"
         service_id = run.create_once(key, create, find, tr("the service"))
         service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
-        return {"service_id": service.id, "service_endpoint": service.endpoint, "service": service}
+        return {**facts, "service_id": service.id, "service_endpoint": service.endpoint, "service": service}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that `dumps` writes."""
@@ -168,7 +177,7 @@ class EvaluateAction(BaseAction):
             raise InvalidArgumentError(tr("there is no model to evaluate: publish it first"))
         self.action_event(ActionState.Running, tr("evaluating the model"), {})
         manager = EvaluationManager(**{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators})
-        return {"eval_res": manager.eval([target], self.eval_dataset)}
+        return {**facts, "eval_res": manager.eval([target], self.eval_dataset)}
 
 
 def _describe_upload(dataset: Dataset) -> str:

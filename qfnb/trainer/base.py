@@ -9,18 +9,16 @@ import json
 import logging
 import threading
 import uuid
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 from .._language import tr
 from ..errors import InvalidArgumentError, QianfanError
+from ..model.executable import ExecuteSerializable, Serializable
 from .consts import ActionState
 from .event import Event, EventHandler
 from .run_store import RunRecord, json_facts
-
-Input = TypeVar("Input")
-Output = TypeVar("Output")
 
 Facts = dict[str, Any]
 """The results that actions pass on: ids of datasets, task and job, the model, the service."""
@@ -28,32 +26,15 @@ Facts = dict[str, Any]
 log = logging.getLogger("qfnb.trainer")
 
 
+def warn_of_unknown_arguments(owner: str, values: Mapping[str, Any]) -> None:
+    """Warn of keywords that an object does not have; seed 004 prints `**kwargs`, so that they are no error."""
+    if values:
+        names = ", ".join(values)
+        log.warning(tr("{owner} does not know {names}: this has no effect", owner=owner, names=names))
+
+
 class StoppedError(Exception):
     """Raised inside an action whose pipeline is stopped; never reaches the user."""
-
-
-class Executable(ABC, Generic[Input, Output]):
-    """An object that can be executed."""
-
-    @abstractmethod
-    def exec(self, input: Input | None = None, **kwargs: Any) -> Output:  # noqa: A002 - the seeds' word
-        """Execute, and return the output."""
-
-
-class Serializable(ABC):
-    """An object that can be written to bytes and read back."""
-
-    @abstractmethod
-    def dumps(self) -> bytes | None:
-        """Return the object as UTF-8 JSON."""
-
-    @abstractmethod
-    def loads(self, data: bytes) -> Any:
-        """Read what `dumps` wrote."""
-
-
-class ExecuteSerializable(Executable[Input, Output], Serializable):
-    """An object that can be executed and written to bytes."""
 
 
 class BaseAction(ExecuteSerializable[Facts, Facts]):
@@ -83,9 +64,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         event_handler: EventHandler | None = None,
         **kwargs: Any,
     ) -> None:
-        if kwargs:
-            kind, name = type(self).__name__, next(iter(kwargs))
-            raise InvalidArgumentError(tr("{action} takes no argument {name!r}", action=kind, name=name))
+        warn_of_unknown_arguments(type(self).__name__, kwargs)
         self.id = id or f"action_{uuid.uuid4().hex[:8]}"
         self.name = name or type(self).__name__
         self.event_handler = event_handler

@@ -1,10 +1,12 @@
 """Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004 (TrainConfig)."""
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel, to_snake
 
 from .._language import tr, tr_noop
@@ -22,6 +24,9 @@ log = logging.getLogger("qfnb.trainer")
 class TrainConfig(ValidatedModel):
     """Hyper-parameters of a training; None stands for the model's default.
 
+    Every other hyper-parameter of a model is a keyword too, `TrainConfig(epoch=1, logging_steps=10)`; it goes to
+    `extras` and to the platform as it is. What a model does not have is refused when the training is made.
+
     Attributes:
         epoch: passes over the data.
         learning_rate: e.g. 3e-4 for LoRA, 3e-5 for full tuning.
@@ -31,7 +36,10 @@ class TrainConfig(ValidatedModel):
         extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
         sampling_rate: the share of the rows that is used, above 0; 2.0 uses each row twice.
         corpus_config: data that the platform mixes in: {"copyData", "config": [{"proportion", "corpusType"}]}.
+        resource_config: machines of your own: {"resourceId", "nodeNum"}.
     """
+
+    model_config = ConfigDict(frozen=False)
 
     epoch: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=1)
@@ -42,9 +50,14 @@ class TrainConfig(ValidatedModel):
     extras: dict[str, Any] | None = None
     sampling_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     corpus_config: dict[str, Any] | None = None
+    resource_config: dict[str, Any] | None = None
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
+        fields = {name: value for name, value in values.items() if name in type(self).model_fields}
+        unknown = {name: value for name, value in values.items() if name not in fields}
+        if unknown:
+            fields["extras"] = {**unknown, **(fields.get("extras") or {})}
+        super().__init__(**fields)
         if self.peft_type is not None and self.peft_type.lower() not in wire.PEFT_TYPES:
             value = repr(self.peft_type)
             raise InvalidArgumentError(
@@ -52,6 +65,40 @@ class TrainConfig(ValidatedModel):
             )
         if self.corpus_config is not None:
             validate_record("TrainConfig.corpus_config", wire.CorpusConfig, self.corpus_config)
+
+    @field_validator("corpus_config", "resource_config", mode="before")
+    @classmethod
+    def _to_dictionary(cls, value: object) -> object:
+        return value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Return the config of a .json or .yaml file, one object with the fields.
+
+        Raises:
+            InvalidArgumentError: the file is neither, or a value is wrong.
+        """
+        text = Path(path).read_text(encoding="utf-8")
+        if Path(path).suffix in {".yaml", ".yml"}:
+            try:
+                import yaml  # noqa: PLC0415 - JupyterLab brings it along; only such files need it
+            except ImportError:
+                raise InvalidArgumentError(tr("a .yaml file needs the package PyYAML: save it as .json")) from None
+            return cls(**yaml.safe_load(text))
+        try:
+            return cls(**json.loads(text))
+        except ValueError as error:
+            raise InvalidArgumentError(tr("{path} is not JSON: {error}", path=path, error=error)) from None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a hyper-parameter that is no field."""
+        extras = self.__dict__.get("extras") or {}
+        return extras[name] if name in extras else super().__getattribute__(name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Change a value; a wrong one is refused as in the constructor."""
+        values = {field: getattr(self, field) for field in type(self).model_fields} | {name: value}
+        self.__dict__.update(type(self)(**values).__dict__)
 
     @property
     def parameter_scale(self) -> str:

@@ -160,6 +160,7 @@ class TrainAction(BaseAction):
             self.increment_task_id,
             self.increment_checkpoint_step,
             corpus_config=config.corpus_config,
+            resource_config=config.resource_config,
         )
         return str(response.data.task_id)
 

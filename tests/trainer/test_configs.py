@@ -18,7 +18,6 @@ ROWS = "notebooks/data/teahouse_train.jsonl"
         ({"learning_rate": float("nan")}, "TrainConfig.learning_rate=nan"),
         ({"trainset_rate": 101}, "TrainConfig.trainset_rate=101"),
         ({"peft_type": "Adapter"}, "LoRA, LoRA-GA, ALL or P-tuning"),
-        ({"epochs": 3}, "the fields are epoch"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(values, words):
@@ -34,6 +33,8 @@ def test_a_value_of_the_wrong_kind_is_named(values, words):
         ({"learning_rate": 0.5}, "learning_rate=0.5 is out of range"),
         ({"max_seq_len": 77}, "max_seq_len=77 is not offered"),
         ({"extras": {"warp": 9}}, "has no hyper-parameter warp"),
+        ({"epochs": 3}, "has no hyper-parameter epochs"),
+        ({"logging_steps": "often"}, "logging_steps='often' has the wrong type"),
         ({"extras": {"loggingSteps": "often"}}, "logging_steps='often' has the wrong type"),
     ],
 )
@@ -134,3 +135,22 @@ def test_a_deployment_is_checked_too(values, words):
     with pytest.raises(errors.InvalidArgumentError) as caught:
         DeployConfig(**values)
     assert words in str(caught.value)
+
+
+def test_every_hyper_parameter_is_a_keyword_and_can_be_changed():
+    config = TrainConfig(epoch=1, logging_steps=10, lora_rank=8)
+    config.epoch, config.warmup_ratio = 2, 0.1
+    assert (config.epoch, config.logging_steps) == (2, 10)
+    assert config.hyper_parameters() == {"epoch": 2, "loggingSteps": 10, "loraRank": 8, "warmupRatio": 0.1}
+    with pytest.raises(errors.InvalidArgumentError, match=r"TrainConfig\.epoch=0"):
+        config.epoch = 0
+    with pytest.raises(AttributeError):
+        _ = config.lora_alpha
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("c.json", '{"epoch": 3, "lora_rank": 8}'), ("c.yaml", "epoch: 3\nlora_rank: 8\n")]
+)
+def test_a_config_is_loaded_from_a_file(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert TrainConfig.load(tmp_path / name).hyper_parameters() == {"epoch": 3, "loraRank": 8}

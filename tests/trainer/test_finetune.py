@@ -12,7 +12,7 @@ from qfnb import Dataset, DeployConfig, EventHandler, LLMFinetune, Model, Servic
 from qfnb.model import Model as PlatformModel
 from qfnb.resources import FineTune
 from qfnb.sandbox import ensure
-from qfnb.trainer import run_store
+from qfnb.trainer import DeployAction, ExecuteSerializable, ModelPublishAction, run_store
 from qfnb.trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from qfnb.trainer.event import Event
 from qfnb.trainer.progress import Stage, TrainingProgress
@@ -88,6 +88,19 @@ def test_the_whole_life(sandbox, dataset):
     assert restored.exec({"messages": [{"role": "user", "content": "在哪里呀"}]}).text == ANSWERS["在哪里"]
     model = Model.loads(trainer.output["model"].dumps())
     assert model.version_id == trainer.output["model_version_id"]
+    ids = {name: trainer.output[name] for name in ("task_id", "job_id")}
+    published = ModelPublishAction().exec(ids)
+    assert published.items() >= ids.items()
+    deployed = DeployAction(DeployConfig(endpoint_suffix="shop")).exec(published)
+    assert deployed.items() >= ids.items()
+    assert deployed["service_endpoint"].endswith("_shop")
+
+
+def test_models_and_services_are_executable_and_need_something_only_when_they_are_called():
+    assert isinstance(Model(), ExecuteSerializable)
+    assert isinstance(Service(), ExecuteSerializable)
+    with pytest.raises(errors.InvalidArgumentError, match="Service needs an id"):
+        Service().exec({"messages": "hello"})
 
 
 def test_stop_ends_it_and_keeps_what_was_learned(long_run):

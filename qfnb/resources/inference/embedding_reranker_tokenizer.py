@@ -1,6 +1,7 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MethodType
 from typing import Any, Literal
 
 from ..._language import tr
@@ -253,14 +254,25 @@ class TokenizerResponse(Reply[wire.TokenizerReply]):
     find_defect = staticmethod(reply_shape.find_count_defect)
 
 
+class _CallableOnClass:
+    """A method that on the class itself runs on an object without keys of its own, as the official SDK's does."""
+
+    def __init__(self, function: Callable[..., int]) -> None:
+        self._function = function
+
+    def __get__(self, instance: object, owner: type) -> Callable[..., int]:
+        return MethodType(self._function, owner() if instance is None else instance)
+
+
 class Tokenizer(InferenceModel[TokenizerResponse]):
-    """Count tokens.
+    """Count tokens: `Tokenizer.count_tokens("...")`, or on an object with keys of its own.
 
     Source: the official SDK's Tokenizer.
     """
 
     reply_type, kind = TokenizerResponse, "chat"
 
+    @_CallableOnClass
     def count_tokens(self, text: str, mode: Literal["local", "remote"] = "local", model: str = _COUNTED_MODEL) -> int:
         """Return how many tokens a text has.
 

@@ -48,6 +48,7 @@ def test_documents_are_ordered_by_a_query(sandbox, version):
 
 def test_tokens_are_counted_here_and_there(sandbox):
     assert Tokenizer().count_tokens("千帆大模型 hello world") == int(0.625 * 5) + 2
+    assert Tokenizer.count_tokens("千帆大模型 hello world") == int(0.625 * 5) + 2
     for text in ("千帆 hello", "千帆大模型 hello, world。", "。", ""):
         assert Tokenizer().count_tokens(text, mode="remote") == Tokenizer().count_tokens(text)
     with pytest.raises(errors.InvalidArgumentError, match="'local' or 'remote'"):
