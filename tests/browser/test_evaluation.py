@@ -57,7 +57,7 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(page,
     assert panel.get_by_role("button", name="Cancel").count() == 0
     notebook.screenshot("evaluation-report-light", at=panel)
     notebook.save()
-    page.reload()
+    notebook.reload()
     notebook.output(1).locator(".qf-more summary").first.wait_for(timeout=60_000)
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
 
@@ -101,7 +101,7 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     assert "1 picked: #9" in view.inner_text()
     notebook.save()
     notebook.restart()
-    page.reload()
+    notebook.reload()
     notebook.output(1).get_by_text("1 picked: #9").wait_for(timeout=60_000)
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
     notebook.screenshot("samples-closed-dark", at=notebook.output(1))

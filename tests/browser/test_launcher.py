@@ -139,7 +139,7 @@ def test_after_a_reload_the_form_still_launches_and_the_panel_takes_its_place(pa
     notebook, form = open_form(page, lab, "reload.ipynb", "import qfnb; qfnb.launcher(ds)")
     form.get_by_role("button", name="Advanced settings").click()
     notebook.save()
-    page.reload()
+    notebook.reload()
     form = notebook.output(1)
     form.get_by_label("Epochs").fill("30", timeout=60_000)
     form.get_by_text("77 × 30 ÷ 4").wait_for(timeout=60_000)

@@ -67,7 +67,7 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     panel = notebook.output(1)
     panel.locator("svg").first.wait_for(timeout=60_000)
     notebook.save()
-    page.reload()
+    notebook.reload()
     panel.locator("svg").first.wait_for(timeout=60_000)
     before = percent(panel)
     until(lambda: percent(panel) > before)
@@ -92,7 +92,7 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
     panel = notebook.output(1)
     panel.locator("svg").first.wait_for(timeout=60_000)
     notebook.save()
-    page.reload()
+    notebook.reload()
     panel.get_by_role("status").filter(has_text="Published").wait_for(timeout=60_000)
     until(lambda: panel.get_by_role("button").count() == 0)
     assert panel.get_by_role("img", name="Loss over").count() == 1

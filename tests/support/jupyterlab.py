@@ -106,7 +106,7 @@ class Notebook:
     """A notebook that is open in the browser; where one is open already, the page is loaded anew."""
 
     def __init__(self, page: Page, lab: JupyterLab, name: str) -> None:
-        self.page, self.path = page, lab.folder / name
+        self.page, self.lab, self.path = page, lab, lab.folder / name
         if page.locator(".jp-Notebook").count():
             lab.load(page, f"/tree/{name}")
         else:
@@ -114,6 +114,11 @@ class Notebook:
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         page.wait_for_function(IS_READY, arg=name, timeout=60_000, polling=100)
         page.wait_for_selector(".jp-SpinnerContent", state="detached", timeout=60_000)
+
+    def reload(self) -> None:
+        """Load the page anew; its address names the notebook by now."""
+        self.page.reload()
+        self.lab.loaded_path = self.path.name
 
     def menu(self, menu: str, item: str) -> None:
         self.page.click(f'.lm-MenuBar-itemLabel:text-is("{menu}")')
