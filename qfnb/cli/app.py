@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "batch": ("qfnb.cli.batch:batch", tr_noop("Ask a model about every row of a file, and lose nothing.")),
     "train": ("qfnb.cli.train:train", tr_noop("Fine-tune a model, or follow a training.")),
     "eval": ("qfnb.cli.evaluate:evaluate", tr_noop("Ask models the same questions, and compare their answers.")),
+    "migrate": ("qfnb.cli.migrate:migrate", tr_noop("Rewrite code for the official SDK `qianfan`, in a copy.")),
     "models": ("qfnb.cli.tables:models", tr_noop("List the models, or show one.")),
     "usage": ("qfnb.cli.tables:usage", tr_noop("Tokens and cost of the batches and evaluations of this computer.")),
     "doctor": ("qfnb.cli.tables:doctor", tr_noop("Versions, keys and platform, without secrets, and what is wrong.")),
