@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import _lazy
+from .compat import import_hook
 
 if TYPE_CHECKING:
     from . import charts as charts
@@ -83,6 +84,7 @@ _EXPORTS = {
 }
 
 __getattr__, __dir__, __all__ = _lazy.lazy_exports(__name__, _EXPORTS)
+import_hook.install(sys.modules[__name__])
 
 
 def _register_displays() -> None:

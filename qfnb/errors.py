@@ -165,6 +165,11 @@ class APIError(QianfanError):
         self.hint, self.status, self.retry_after = hint, status, retry_after
         super().__init__(error_code, error_msg, request_id)
 
+    @property
+    def req_id(self) -> str:
+        """The official SDK's name of `request_id`."""
+        return self.request_id
+
     def __str__(self) -> str:
         request = tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
         retry = tr(" (retry after {retry_after:.0f} s)", retry_after=self.retry_after) if self.retry_after else ""

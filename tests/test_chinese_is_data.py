@@ -8,6 +8,7 @@ CHINESE = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff65]")
 
 DATA = {
     "__init__.py": "the product's name",
+    "compat/prompt_rewriting.py": "prompts to models, and the words of frameworks",
     "dataset/near_duplicates.py": "words of questions that are compared",
     "evaluation/degenerate.py": "words of models' refusals",
     "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a dimension",

@@ -7,7 +7,7 @@ renewed when the platform rejects it.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,10 +21,11 @@ from ..config import NO_SECRET, Secret, settings
 from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
 from ..wire import auth as wire, signature
-from ..wire.endpoints import Plane
+from ..wire.base import EmptyBody
+from ..wire.endpoints import Endpoint, Plane
 from .platform import Platform
 from .request import set_secret_url
-from .response import read_json
+from .response import Response, read_json
 
 _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
@@ -38,6 +39,7 @@ _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
         tr_noop("an application's AK/SK or an IAM pair"),
     ),
     "v2": (tr_noop("v2 inference"), tr_noop("an API key (bce-v3/ALTAK-...) or an IAM pair")),
+    "oauth": (tr_noop("an access token of v1"), tr_noop("an application's AK/SK")),
     "console": (
         tr_noop("management (datasets, training, services)"),
         tr_noop("an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
@@ -150,6 +152,8 @@ class AuthByPlane(dict[Plane, Auth]):
             return TokenAuth(partial(_bearer_request, platform), _parse_bearer, set_bearer)
         if plane == "v1" and keys.get("ak"):
             return TokenAuth(partial(_oauth_request, platform), _parse_oauth, _set_token)
+        if plane == "oauth" and keys.get("ak"):
+            return StaticAuth(query=_oauth_query(platform))
         if plane == "v1" and keys.access_token:
             return StaticAuth(query={"access_token": keys.access_token})
         if plane in {"v1", "console", "iam"} and keys.get("access_key"):
@@ -165,13 +169,22 @@ class AuthByPlane(dict[Plane, Auth]):
         )
 
 
+async def fetch_access_token(send: Callable[[Endpoint[Any, Any], EmptyBody], Awaitable[Response[Any]]]) -> Secret:
+    """Return a new token of v1 for an application's AK and SK; `send` is a client's."""
+    response: Response[wire.AccessToken] = await send(wire.OAUTH_TOKEN, EmptyBody())
+    return Secret(response.data.access_token)
+
+
 def _oauth_request(platform: Platform) -> httpx.Request:
     """Return the request that exchanges an application's AK and SK for the token of v1 inference."""
-    ak, sk = platform.credentials.get("ak"), platform.credentials.get("sk")
-    query = {"grant_type": "client_credentials", "client_id": ak, "client_secret": sk}
     request = httpx.Request(wire.OAUTH_TOKEN.method, platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path, json={})
-    set_secret_url(request, request.url.copy_merge_params(query))
+    StaticAuth(query=_oauth_query(platform)).apply(request)
     return request
+
+
+def _oauth_query(platform: Platform) -> dict[str, Secret]:
+    ak, sk = platform.credentials.get("ak"), platform.credentials.get("sk")
+    return {"grant_type": Secret("client_credentials"), "client_id": Secret(ak), "client_secret": Secret(sk)}
 
 
 def _parse_oauth(body: dict[str, Any]) -> tuple[Secret, float]:

@@ -4,6 +4,12 @@ from .base import ConsoleRecord, EmptyBody, Record
 from .endpoints import Endpoint
 
 
+class CreateBearer(ConsoleRecord):
+    """How many seconds a bearer is valid."""
+
+    expire_in_seconds: int | None = None
+
+
 class AccessToken(Record):
     """The token for AK and SK; `expires_in` in seconds."""
 
@@ -20,4 +26,4 @@ class Bearer(ConsoleRecord):
 
 
 OAUTH_TOKEN = Endpoint("auth.oauth", "/oauth/2.0/token", EmptyBody, AccessToken, plane="oauth")
-BCE_BEARER = Endpoint("auth.bearer", "/v1/BCE-BEARER/token", EmptyBody, Bearer, plane="iam", method="GET")
+BCE_BEARER = Endpoint("auth.bearer", "/v1/BCE-BEARER/token", CreateBearer, Bearer, plane="iam", method="GET")

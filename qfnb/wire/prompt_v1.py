@@ -9,7 +9,7 @@ from .endpoints import EndpointGroup
 
 TEXT, IMAGE = 1, 2  # values of sceneType
 PRESET, CUSTOM = 1, 2  # values of type
-RUNNING, DONE = 1, 2  # values of processStatus
+RUNNING, DONE, FAILED = 1, 2, 3  # values of processStatus
 SEMANTIC, REGEX, EXACT = 1, 2, 3  # values of a score's type
 
 

@@ -24,6 +24,7 @@ from ...wire.endpoints import Endpoint
 from . import batch_task
 from .arguments import AccountKeys
 from .model_choice import DEFAULT_SETTINGS, ModelChoice, name_living_models
+from .model_facts import ModelFacts
 from .reply import Reply, create_reply, refuse_defect
 from .thinking import warn_once
 from .usage_log import UsageEntry, log_usage
@@ -77,7 +78,7 @@ class PreparedCall(Generic[ReplyT]):
         return replace(self, options=replace(self.options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S))
 
 
-class InferenceModel(Generic[ReplyT]):
+class InferenceModel(ModelFacts, Generic[ReplyT]):
     """The base of all models that answer; each kind adds `do`, `ado` and its own arguments.
 
     Args:

@@ -137,10 +137,9 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
 
 
 @emulates(wire.BCE_BEARER)
-def exchange_bearer(call: Call, body: Any) -> dict[str, Any]:
+def exchange_bearer(call: Call, body: wire.CreateBearer) -> dict[str, Any]:
     """Exchange an IAM signature for a bearer."""
-    expiry = call.query.get("expireInSeconds", "")
-    seconds = int(expiry) if expiry.isdigit() else BEARER_SECONDS
+    seconds = BEARER_SECONDS if body.expire_in_seconds is None else body.expire_in_seconds
     token = f"{random_id('bce-v3/ALTAK-sandbox')}/{secrets.token_hex(20)}"
     call.world.store.add("bearer", token, until=time.time() + seconds)
     return {

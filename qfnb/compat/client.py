@@ -1,0 +1,97 @@
+"""A client with keys and limits of its own, in the shape of OpenAI's: `Qianfan().chat.completions.create(...)`."""
+
+from typing import Any
+
+from ..resources.inference.chat import ChatCompletion
+
+
+class Completions(ChatCompletion):
+    """The chat models of a client.
+
+    Args:
+        limits: request_timeout and retry_count of calls that name none.
+        keys: of the client.
+    """
+
+    def __init__(self, limits: dict[str, Any], keys: dict[str, Any]) -> None:
+        super().__init__(version=2, **keys)
+        self._limits = limits
+
+    def prepare(self, item: Any, model: str | None = None, endpoint: str | None = None, **options: Any) -> Any:
+        """Return the validated call, with the client's limits where the call has none; see `InferenceModel`."""
+        named = {name: value for name, value in options.items() if name not in self._limits or value is not None}
+        return super().prepare(item, model, endpoint, **{**self._limits, **named})
+
+
+class AsyncCompletions(Completions):
+    """The chat models of a client whose `create` is awaited."""
+
+    async def create(self, *args: Any, **options: Any) -> Any:
+        """The awaited form of `ChatCompletion.create`."""
+        return await self.acreate(*args, **options)
+
+
+class Chat:
+    """The chat of a client."""
+
+    def __init__(self, client: "Qianfan") -> None:
+        self._client = client
+
+    @property
+    def completions(self) -> Completions:
+        """The chat models."""
+        return self._client.completions
+
+
+class Qianfan:
+    """A client with keys of its own; without any, those of the settings.
+
+    Args:
+        access_key: of an IAM pair.
+        secret_key: of an IAM pair.
+        api_key: `bce-v3/ALTAK-...`.
+        bearer_token: another name of `api_key`.
+        console_api_base_url: of another installation, without a path.
+        request_timeout: seconds for a whole call; default: the settings'.
+        retry_count: attempts in all; default: the settings'.
+        **keys: further keys of `ChatCompletion`.
+
+    Source: the official SDK's Qianfan.
+    """
+
+    _completions: type[Completions] = Completions
+
+    def __init__(
+        self,
+        *,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+        api_key: str | None = None,
+        bearer_token: str | None = None,
+        app_id: str | None = None,
+        console_api_base_url: str | None = None,
+        request_timeout: float | None = None,
+        retry_count: int | None = None,
+        **keys: Any,
+    ) -> None:
+        values = {"access_key": access_key, "secret_key": secret_key, "api_key": api_key or bearer_token, **keys}
+        if console_api_base_url:
+            values["base_url"] = f"{console_api_base_url.rstrip('/')}/v2"
+        self._limits = {"request_timeout": request_timeout, "retry_count": retry_count}
+        self._model = self._completions(self._limits, {name: value for name, value in values.items() if value})
+
+    @property
+    def chat(self) -> Chat:
+        """The chat: `client.chat.completions.create(model=..., messages=[...])`."""
+        return Chat(self)
+
+    @property
+    def completions(self) -> Completions:
+        """The chat models."""
+        return self._model
+
+
+class AsyncQianfan(Qianfan):
+    """The awaited form of `Qianfan`: `await client.chat.completions.create(...)`."""
+
+    _completions = AsyncCompletions

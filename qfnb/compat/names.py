@@ -1,0 +1,86 @@
+"""The official SDK's module paths and names: where each is in qfnb."""
+
+_INFERENCE = "resources.inference"
+_MANAGEMENT = "resources.management"
+
+NAMES: dict[str, dict[str, str]] = {
+    "": {
+        "": "VERSION=__version__",
+        "compat.client": "AsyncQianfan Qianfan",
+        "compat.function": "Function",
+        "compat.logs": "disable_log enable_log",
+        "compat.settings": "AK AccessKey AccessToken SK SecretKey",
+        "compat.typing": "QfRole Role=QfRole",
+        f"{_INFERENCE}.arguments": "QfMessages=Messages",
+        "transport.response": "QfResponse=Response Response",
+    },
+    "client": {"compat.client": "AsyncQianfan Qianfan"},
+    "client.client": {"compat.client": "AsyncQianfan Chat Qianfan"},
+    "common": {"compat.prompt": "Prompt PromptLabel"},
+    "common.hub": {"compat.hub": "load push save"},
+    "common.hub.hub": {"compat.hub": "load push save"},
+    "common.hub.interface": {"compat.hub": "dumps loads"},
+    "common.prompt": {},
+    "common.prompt.prompt": {"compat.prompt": "Prompt PromptLabel"},
+    "common.runnable": {},
+    "common.runnable.base": {"trainer.base": "Executable ExecuteSerializable Serializable"},
+    "config": {"compat.settings": "AK AccessKey AccessToken SK SecretKey", "config": "GlobalConfig=Config"},
+    "consts": {
+        "compat.consts": "APIErrorCode",
+        "resources.console.consts": "PromptFrameworkType PromptSceneType PromptScoreStandard PromptType",
+    },
+    "errors": {
+        "errors": "AccessTokenExpiredError=AuthError ArgumentNotFoundError=InvalidArgumentError "
+        "BearerTokenExpiredError=AuthError FileSizeOverflow=InvalidArgumentError NotImplmentError=InternalError "
+        "QianfanRequestError=QianfanError ValidationError=InvalidArgumentError"
+    },
+    "model.model": {"model.service": "Service", "trainer.model": "model_deploy"},
+    "resources": {
+        "compat.function": "Function",
+        "compat.iam": "IAM",
+        "compat.typing": "QfRole",
+        f"{_INFERENCE}.arguments": "QfMessages=Messages",
+        "transport.response": "QfResponse=Response",
+    },
+    "resources.console": {},
+    "resources.console.charge": {f"{_MANAGEMENT}.charge": "Charge"},
+    "resources.console.data": {f"{_MANAGEMENT}.data": "Data"},
+    "resources.console.eval": {f"{_MANAGEMENT}.evaluation": "Eval=Evaluation"},
+    "resources.console.finetune": {f"{_MANAGEMENT}.finetune": "FineTune"},
+    "resources.console.iam": {"compat.iam": "IAM"},
+    "resources.console.memory": {f"{_MANAGEMENT}.memory": "Memory"},
+    "resources.console.model": {f"{_MANAGEMENT}.model": "Model"},
+    "resources.console.prompt": {f"{_MANAGEMENT}.prompt": "Prompt"},
+    "resources.console.service": {f"{_MANAGEMENT}.service": "Service"},
+    "resources.images": {},
+    "resources.images.image2text": {f"{_INFERENCE}.image2text": "Image2Text"},
+    "resources.images.text2image": {f"{_INFERENCE}.text2image": "Text2Image"},
+    "resources.llm": {},
+    "resources.llm.base": {f"{_INFERENCE}.batch_task": "BatchRequestFuture=BatchTask"},
+    "resources.llm.chat_completion": {f"{_INFERENCE}.chat": "ChatCompletion"},
+    "resources.llm.completion": {f"{_INFERENCE}.completion_plugin": "Completion"},
+    "resources.llm.embedding": {f"{_INFERENCE}.embedding_reranker_tokenizer": "Embedding"},
+    "resources.llm.function": {"compat.function": "Function"},
+    "resources.llm.plugin": {f"{_INFERENCE}.completion_plugin": "Plugin"},
+    "resources.llm.rerank": {f"{_INFERENCE}.embedding_reranker_tokenizer": "Reranker"},
+    "resources.tools": {},
+    "resources.tools.tokenizer": {f"{_INFERENCE}.embedding_reranker_tokenizer": "Tokenizer"},
+    "resources.typing": {
+        "compat.typing": "QfRole",
+        f"{_INFERENCE}.model_facts": "QfLLMInfo=ModelInfo",
+        f"{_INFERENCE}.arguments": "QfMessages=Messages",
+        "transport.response": "QfResponse=Response",
+    },
+    "resources.typing_client": {
+        f"{_INFERENCE}.completion_objects": "ChatCompletionMessage Choice ChoiceDelta Completion CompletionChunk "
+        "CompletionChunkChoice CompletionStatistic CompletionUsage Function=FunctionCall SearchResult "
+        "ToolCall=ToolCallObject"
+    },
+    "utils": {"compat.logs": "disable_log enable_log log_debug log_error log_info log_warn logger"},
+    "utils.logging": {
+        "compat.logs": "TRACE_LEVEL disable_log enable_log log_debug log_error log_info log_trace log_warn logger "
+        "redirect_log_to_file"
+    },
+    "version": {"": "VERSION=__version__"},
+}
+"""Module of the SDK, without its root -> module of qfnb -> names, `theirs=ours` where they differ."""

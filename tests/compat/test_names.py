@@ -1,0 +1,120 @@
+"""The official SDK's names in qfnb, each with what it does over HTTP."""
+
+import importlib
+import os
+
+import pytest
+
+import qfnb
+from qfnb.compat.names import NAMES
+from qfnb.config import get_config
+from qfnb.errors import APIError, AuthError, CredentialsError, InvalidArgumentError
+
+QUESTION = [{"role": "user", "content": "你好"}]
+ROWS = [(path, origin, name) for path, row in NAMES.items() for origin, names in row.items() for name in names.split()]
+
+
+@pytest.fixture
+def settings():
+    """The settings object, as it was at the end."""
+    with get_config().unset():
+        yield get_config()
+
+
+@pytest.mark.parametrize("path", [path for path in NAMES if path])
+def test_every_path_of_the_table_can_be_imported(path):
+    module = importlib.import_module(f"qfnb.{path}")
+    assert set(module.__all__) >= {name.partition("=")[0] for name in " ".join(NAMES[path].values()).split()}
+
+
+@pytest.mark.parametrize(("path", "origin", "name"), ROWS)
+def test_every_name_of_the_table_is_what_it_says(path, origin, name):
+    theirs, _, ours = name.partition("=")
+    module, target = (importlib.import_module(f"qfnb.{part}".rstrip(".")) for part in (path, origin))
+    assert getattr(module, theirs) is getattr(target, ours or theirs)
+
+
+def test_a_path_that_nobody_has_is_not_found():
+    with pytest.raises(ModuleNotFoundError, match=r"qfnb\.resources\.nonsense"):
+        importlib.import_module("qfnb.resources.nonsense")
+    with pytest.raises(AttributeError, match="nonsense"):
+        importlib.import_module("qfnb.resources.console.data").nonsense  # noqa: B018
+
+
+def test_modules_of_qfnb_keep_their_source():
+    module = importlib.import_module("qfnb.errors")
+    assert "class QianfanError" in module.__loader__.get_source("qfnb.errors")
+
+
+def test_roles_are_texts():
+    messages = qfnb.QfMessages()
+    messages.append("Hello", role=qfnb.QfRole.User)
+    assert messages[0] == {"role": "user", "content": "Hello"}
+    assert qfnb.Role is qfnb.QfRole
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_reply_is_a_qf_response():
+    assert isinstance(qfnb.ChatCompletion().do(QUESTION), qfnb.QfResponse)
+
+
+def test_keys_are_set_by_functions(settings):
+    qfnb.AK("ak-test")
+    qfnb.SK("sk-test")
+    qfnb.AccessKey("access-test")
+    qfnb.SecretKey("secret-test")
+    qfnb.AccessToken("token-test")
+    names = ("ak", "sk", "access_key", "secret_key", "access_token")
+    values = [getattr(settings, name).get_secret_value() for name in names]
+    assert values == ["ak-test", "sk-test", "access-test", "secret-test", "token-test"]
+
+
+def test_log_lines_go_on_off_and_into_a_file(tmp_path):
+    logs = importlib.import_module("qfnb.utils.logging")
+    level = logs.logger.level
+    try:
+        logs.redirect_log_to_file(str(tmp_path / "log"))
+        qfnb.enable_log("INFO")
+        logs.log_info("one line")
+        qfnb.disable_log()
+        logs.log_error("another line")
+        text = (tmp_path / "log").read_text(encoding="utf-8")
+        assert "one line" in text
+        assert "another line" not in text
+    finally:
+        logs.redirect_log_to_file(os.devnull)
+        logs.logger.handlers.pop().close()
+        logs.logger.setLevel(level)
+
+
+def test_models_are_listed_on_the_class_and_described():
+    assert qfnb.ChatCompletion.models() == qfnb.ChatCompletion().models()
+    assert "ernie-4.5-turbo-128k" in qfnb.ChatCompletion.models()
+    info = qfnb.ChatCompletion().get_model_info("ERNIE-Speed-8K")
+    assert (info.deprecated, info.required_keys, info.api_type) == (True, {"messages"}, "chat")
+    assert qfnb.ChatCompletion().get_model_info("ernie-4.5-turbo-128k").output_price_per_1k_tokens > 0
+
+
+def test_a_model_that_the_catalogue_does_not_have_is_an_error():
+    with pytest.raises(InvalidArgumentError, match=r"ernie-4\.5-turbo-128k"):
+        qfnb.ChatCompletion().get_model_info("ernie-4.5-turbo-128")
+
+
+def test_an_access_token_comes_from_the_platform(account):
+    token = qfnb.ChatCompletion(ak=account.ak, sk=account.sk).access_token()
+    assert qfnb.ChatCompletion(access_token=token, version=1).do(QUESTION)["result"]
+    with pytest.raises(CredentialsError, match="AK/SK"):
+        qfnb.ChatCompletion(api_key=account.api_key).access_token()
+
+
+@pytest.mark.usefixtures("account")
+def test_a_bearer_token_comes_from_the_platform():
+    reply = importlib.import_module("qfnb.resources.console.iam").IAM.create_bearer_token(60)
+    assert qfnb.ChatCompletion(api_key=reply["token"]).do(QUESTION).text
+
+
+def test_errors_go_by_both_names():
+    errors = importlib.import_module("qfnb.errors")
+    assert errors.AccessTokenExpiredError is AuthError
+    assert APIError(336003, "text", "as-1").req_id == "as-1"
+    assert importlib.import_module("qfnb.consts").APIErrorCode.InvalidParam == 336003
