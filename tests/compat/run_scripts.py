@@ -1,9 +1,9 @@
-"""Run scripts written for the SDK under one package, in one process, and print what each results in as JSON.
+"""Run scripts written for the SDK in one process, and print what each results in as JSON.
 
-    python tests/compat/run_scripts.py qianfan|qfnb FILE...
+    python tests/compat/run_scripts.py FILE...
 
-A script is a cell of a file, from one line `# %% name` to the next; its result is the value of its last expression.
-For `qfnb` nothing changes but the word in the imports.
+A script is a cell of a file, from one line `# %% name` to the next, or a whole file that names none of its cells; its
+result is the value of its last expression.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ IDS = re.compile(r"\b(ds|task|job|run|am|amv|ame|pt|svco|as|chatcmpl)-[0-9a-z]{6
 MAX_DEPTH = 12
 
 
-def read_cells(path):
-    """Return the cells of a file by name; what stands before the first is run before each of them."""
-    prelude, *parts = re.split(r"(?m)^# %% (.+)\n", Path(path).read_text(encoding="utf-8"))
-    return {name: prelude + code for name, code in zip(parts[::2], parts[1::2], strict=True)}
+def read_scripts(path):
+    """Return the scripts of a file by name; what stands before the first is run before each of them."""
+    text = path.read_text(encoding="utf-8")
+    prelude, *parts = re.split(r"(?m)^# %% (?!\[markdown\])(.+)\n", text)
+    scripts = {name: prelude + code for name, code in zip(parts[::2], parts[1::2], strict=True)}
+    return scripts or {path.stem: text}
 
 
-def run_cell(code, name, namespace):
-    """Run a cell as a notebook does, with await at the top level; return the value of its last expression."""
+def run_script(code, name, namespace):
+    """Run code as a notebook does, with await at the top level; return the value of its last expression."""
     tree = ast.parse(code)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -71,15 +73,13 @@ def is_volatile(key, value):
     return isinstance(value, str | int | float) and bool(VOLATILE_KEYS.match(str(key)))
 
 
-def run_all(package, paths):
+def run_all(paths):
     """Return the result of every script, or how it failed."""
     results = {}
-    for name, code in (cell for path in paths for cell in read_cells(path).items()):
+    for name, code in (script for path in paths for script in read_scripts(path).items()):
         started = time.process_time()
         try:
-            results[name] = {
-                "result": to_plain(run_cell(re.sub(r"\bqianfan\b", package, code), name, {"__name__": name}))
-            }
+            results[name] = {"result": to_plain(run_script(code, name, {"__name__": name}))}
         except Exception as error:
             results[name] = {"raised": type(error).__name__, "trace": traceback.format_exc()[-1500:]}
         results[name]["seconds"] = round(time.process_time() - started, 2)
@@ -97,10 +97,10 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     shorten_waits()
-    files = [Path(path).resolve() for path in sys.argv[2:]]
+    files = [Path(path).resolve() for path in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        output = run_all(sys.argv[1], files)
+        output = run_all(files)
         os.chdir("/")
     sys.stdout.write(f"\nRESULTS {json.dumps(output, ensure_ascii=False)}\n")
     sys.stdout.flush()

@@ -30,7 +30,7 @@ config = qianfan.get_config()
 config, before = qianfan.get_config(), (qianfan.get_config().AK, qianfan.get_config().SK)
 qianfan.AK("fake-ak")
 qianfan.SK("fake-sk")
-changed = [str(config.AK) != str(before[0]), str(config.SK) != str(before[1])]
+changed = [config.AK != before[0], config.SK != before[1]]
 config.AK, config.SK = before
 changed
 
@@ -38,7 +38,7 @@ changed
 config, before = qianfan.get_config(), (qianfan.get_config().ACCESS_KEY, qianfan.get_config().SECRET_KEY)
 qianfan.AccessKey("fake-access")
 qianfan.SecretKey("fake-secret")
-changed = [str(config.ACCESS_KEY) != str(before[0]), str(config.SECRET_KEY) != str(before[1])]
+changed = [config.ACCESS_KEY != before[0], config.SECRET_KEY != before[1]]
 config.ACCESS_KEY, config.SECRET_KEY = before
 changed
 

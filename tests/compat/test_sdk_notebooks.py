@@ -1,0 +1,58 @@
+"""Ten notebooks in the style of the SDK's documentation run under it, and as `qfnb migrate` rewrites them under qfnb."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support import finetune_runs
+from support.both_packages import run_under_both
+
+from qfnb.dataset import Dataset
+from qfnb.migration.migrate import migrate
+from qfnb.resources.management.storage import Storage
+from qfnb.sandbox import ensure
+
+pytestmark = pytest.mark.peer
+
+FILES = sorted((Path(__file__).parent / "notebooks").glob("*.py"))
+PENDING = {"batch_prediction", "chat", "dataset_101", "evaluation", "function_call", "offline_batch", "trainer_events"}
+"""Notebooks that do not run under qfnb yet (issue 16); it goes with the last of them."""
+
+NAMES = [file.stem for file in FILES if file.stem not in PENDING]
+
+
+@pytest.fixture(scope="module")
+def migrations():
+    return {file.stem: migrate(file) for file in FILES}
+
+
+@pytest.fixture(scope="module")
+def results(migrations, tmp_path_factory):
+    """What the notebooks result in, by package."""
+    folder, url = tmp_path_factory.mktemp("notebooks"), ensure().url
+    for name, migration in migrations.items():
+        (folder / f"{name}.py").write_bytes(migration.content)
+    questions = "".join(json.dumps({"id": str(n), "query": "你是谁"}) + "\n" for n in range(3))
+    Storage.upload("bos:/sandbox/notebook/in/a.jsonl", questions.encode())
+    preferences = [{"prompt": f"问题{n}", "chosen": "好的。", "rejected": "不。"} for n in range(6)]
+    variables = {
+        "DATASET_ID": finetune_runs.create_dataset(),
+        "PREFERENCES_ID": Dataset(preferences).release(),
+        "INPUT_BOS_URI": "bos:/sandbox/notebook/in/",
+        "OUTPUT_BOS_URI": "bos:/sandbox/notebook/out/",
+        "ENDPOINT_URL": f"{url}/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant",
+    }
+    files = {"qianfan": FILES, "qfnb": sorted(folder.glob("*.py"))}
+    return run_under_both(files, tmp_path_factory.mktemp("cache"), **variables)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs_under_both_and_results_in_the_same(results, name):
+    for package in results:
+        assert "raised" not in results[package][name], (package, results[package][name]["trace"])
+    assert results["qfnb"][name]["result"] == results["qianfan"][name]["result"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_left_to_do_by_hand(migrations, name):
+    assert [finding.message for finding in migrations[name].findings if finding.kind == "manual"] == []
