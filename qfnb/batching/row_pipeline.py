@@ -21,7 +21,7 @@ from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from .._language import tr
 from ..errors import CredentialsError, QianfanError
-from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
+from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse
 from ..resources.inference.reply_row import failed_result, row_result_of
 from ..resources.inference.request_template import BatchRequests

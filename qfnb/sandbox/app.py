@@ -33,6 +33,9 @@ MODULES = [
 ]
 
 
+UNKNOWN_KEYS_HEADER = "x-qfnb-unknown-keys"
+"""A header of answers: what the request's body has that the platform does not take."""
+
 OTHER_PATHS = {"/v2/rerankers": "/v2/rerank"}
 """An older path -> the path of the operation that answers it."""
 
@@ -71,6 +74,8 @@ async def _call_handler(call: Call, request: Request) -> Response:
     if inspect.isawaitable(result):
         result = await result
     headers = {"x-baidu-request-id": call.id}
+    if call.unknown_keys:
+        headers[UNKNOWN_KEYS_HEADER] = ", ".join(call.unknown_keys).encode("ascii", "backslashreplace").decode()
     if isinstance(result, Stream):
         headers |= world.rate_headers() | {"content-type": "text/event-stream;charset=utf-8"}
         return StreamingResponse(_encode_stream(call, result), headers=SANDBOX_HEADER | headers)

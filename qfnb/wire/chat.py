@@ -109,6 +109,16 @@ def text_of(body: Mapping[str, Any]) -> str:
     return content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
 
 
+def set_text(body: dict[str, Any], text: str) -> None:
+    """Put a text in the place of a whole reply's own, v1 or v2."""
+    if "choices" not in body:
+        body["result"] = text
+        return
+    choice = dict(first_choice(body))
+    choice["message"] = {**(choice.get("message") or {}), "content": text}
+    body["choices"] = [choice, *body["choices"][1:]]
+
+
 def reasoning_of(body: Mapping[str, Any]) -> str:
     """Return the model's reasoning text, "" without one."""
     message = _first_message(body)
@@ -125,7 +135,7 @@ def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
         turn["reasoning_content"] = reasoning
     if tool_calls := _first_message(body).get("tool_calls"):
         turn["tool_calls"] = tool_calls
-    if body.get("function_call"):
+    elif body.get("function_call"):
         turn["function_call"] = body["function_call"]
     return turn
 
@@ -154,6 +164,11 @@ def without_reasoning(message: Message) -> Message:
     return Message(**fields)
 
 
+def has_call_parts(event: Mapping[str, Any]) -> bool:
+    """Return whether an event of a v2 stream has parts of tool calls."""
+    return bool(_first_message(event).get("tool_calls"))
+
+
 def join_tool_calls(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the calls whose parts came in the events of a stream; parts of one call have the same index."""
     calls: dict[int, dict[str, Any]] = {}
@@ -177,9 +192,14 @@ def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         {**(call.get("function") or {}), "id": call.get("id", "")}
         for call in _first_message(body).get("tool_calls") or ()
     ]
-    if body.get("function_call"):
-        calls.append({**body["function_call"], "id": ""})
+    if not calls and "choices" not in body and body.get("function_call"):
+        calls = [{**body["function_call"], "id": ""}]
     return [{"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]} for call in calls]
+
+
+def finish_reason_v1(reason: str) -> str:
+    """Return v1's word for why an answer ended, from v2's."""
+    return {"stop": "normal", "tool_calls": "function_call"}.get(reason, reason)
 
 
 def is_final(body: Mapping[str, Any]) -> bool:
@@ -192,17 +212,18 @@ def is_final(body: Mapping[str, Any]) -> bool:
 
 def finish_reason(body: Mapping[str, Any]) -> str | None:
     """Return the finish reason, None until the model has stopped."""
-    reason = (_first_choice(body) or body).get("finish_reason")
+    reason = (first_choice(body) if "choices" in body else body).get("finish_reason")
     return str(reason) if reason else None
 
 
 def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    choice = _first_choice(body)
+    choice = first_choice(body)
     messages = (choice.get("message"), choice.get("delta"), {"content": choice.get("text")})
     return next((message for message in messages if message and isinstance(message, Mapping)), {})
 
 
-def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the first choice of a reply or of a stream's event, an empty one without it."""
     choices = body.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     return first if isinstance(first, Mapping) else {}

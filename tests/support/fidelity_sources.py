@@ -73,6 +73,13 @@ GUESSES = (
         "strict: a retired id is refused as an unknown one, 401 `invalid_model`; names in other capitals too",
     ),
     (
+        "all of v2",
+        (
+            "strict: a key of the body that no page has is refused with 400 `invalid_argument`; otherwise the header "
+            "`x-qfnb-unknown-keys` names it"
+        ),
+    ),
+    (
         "all of v1",
         (
             "strict: every path answers `{error_code: 3}` in HTTP 200, as an unknown path did; so do own services of the "

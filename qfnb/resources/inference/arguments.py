@@ -91,16 +91,32 @@ class Messages:
 
         Args:
             message: the text or turn; a reply is added as the assistant's turn, after the functions that it needed.
-            role: by default "user", or "assistant" for a reply.
+            role: by default "user", or "assistant" for a reply; a text after a function call is its result.
         """
+        role = getattr(role, "value", role)
         if isinstance(message, str):
-            self._turns.append({"role": role or "user", "content": message})
+            result_fields = {} if role else self._open_call()
+            self._turns.append({"role": role or "user", "content": message, **result_fields})
         elif "role" in message:
             self._turns.append(dict(message))
         else:
             self._turns += getattr(message, "turns", ())
             turn = wire.assistant_message(message.get("body", message))
             self._turns.append({**turn, "role": role or "assistant"})
+
+    def _open_call(self) -> dict[str, Any]:
+        """Return what makes a text the result of the first function call that has none, {} without one."""
+        n_results = 0
+        for turn in reversed(self._turns):
+            if turn["role"] not in {"tool", "function"}:
+                break
+            n_results += 1
+        else:
+            return {}
+        if (function := turn.get("function_call")) and not n_results:
+            return {"role": "function", "name": function.get("name", "")}
+        calls = turn.get("tool_calls") or ()
+        return {"role": "tool", "tool_call_id": calls[n_results].get("id", "")} if len(calls) > n_results else {}
 
     def append_result(self, call: ToolCall, result: Any) -> None:
         """Add the result of a function, after the reply that called it.

@@ -17,11 +17,11 @@ from ...wire import chat as wire
 from .arguments import Messages, Turn
 from .inference_model import InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
-from .option_names import warn_unknown_options
 from .reply import ChatResponse
 from .response_format import ResponseFormat, parse_response_format
-from .thinking import validate_think, warn_once, with_thinking
+from .thinking import validate_think, with_thinking
 from .tools import to_tools
+from .v1_words import has_v1_calls, to_v1, to_v2_messages, to_v2_options
 
 Conversation = Messages | Iterable[Turn] | str
 
@@ -256,45 +256,14 @@ def build_chat_request(
         messages, options = to_v1(messages, options)
         record = wire.ChatRequest(messages=messages, stream=stream, **options)
         return InferenceRequest(wire.CHAT_V1, record, model)
-    warn_unknown_options(options, is_qianfan=platform.is_qianfan)
-    is_thinking_set = options.get("think") is not None
-    fields = with_thinking(options, model, row, is_qianfan=platform.is_qianfan) if is_thinking_set else dict(options)
+    if has_v1_calls(messages):
+        messages = to_v2_messages(messages)
+    fields = to_v2_options(options, is_qianfan=platform.is_qianfan)
+    if fields.get("think") is not None:
+        fields = with_thinking(fields, model, row, is_qianfan=platform.is_qianfan)
     if system := fields.pop("system", None):
         messages = [wire.Message(role="system", content=system), *messages]
-    if "max_output_tokens" in fields:  # v1's name
-        fields["max_tokens"] = fields.pop("max_output_tokens")
     if stream and platform.is_qianfan:  # without it the platform's streams have no usage
         fields = {"stream_options": {"include_usage": True}, **fields}
     record = wire.ChatRequestV2(messages=messages, stream=stream, model=model, **fields)
     return InferenceRequest(wire.CHAT_V2, record, model)
-
-
-def to_v1(messages: list[wire.Message], options_: Mapping[str, Any]) -> tuple[list[wire.Message], dict[str, Any]]:
-    """Return conversation and options as v1 takes them: the persona is an option, roles alternate.
-
-    Raises:
-        InvalidArgumentError: a turn has a role that v1 does not accept there.
-    """
-    options_v1, first = dict(options_), messages[0]
-    if options_v1.pop("think", None) is not None:
-        warn_once(tr("v1 of the API has no thinking: think= is not sent"))
-    if "response_format" in options_v1:
-        options_v1["response_format"] = options_v1["response_format"]["type"]
-    if tools := options_v1.pop("tools", None):
-        options_v1["functions"] = [tool["function"] for tool in tools]
-    if first.role == "system":
-        options_v1.setdefault("system", first.content)
-        messages = messages[1:]
-    for index, message in enumerate(messages):
-        if (message.role == "assistant") != bool(index % 2) or message.role in {"system", "tool"}:
-            expected_role = "assistant" if index % 2 else "user (or function)"
-            raise InvalidArgumentError(
-                tr(
-                    "messages: turn {index} is {role!r}, v1 requires {expected_role} there: user and assistant "
-                    "take turns",
-                    index=index + 1,
-                    role=message.role,
-                    expected_role=expected_role,
-                )
-            )
-    return messages, options_v1

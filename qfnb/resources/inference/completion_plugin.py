@@ -17,6 +17,7 @@ from .chat_request import build_chat_request, validate_encodable, validate_messa
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target, v1_only
 from .reply import ChatResponse
+from .v1_words import to_v1_options, to_v2_options
 
 
 class Completion(InferenceModel[ChatResponse]):
@@ -126,13 +127,14 @@ class Completion(InferenceModel[ChatResponse]):
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
             if version == 1 and is_completion:
-                record = wire.CompletionRequest(prompt=item, stream=stream, **valid_options)
+                record = wire.CompletionRequest(prompt=item, stream=stream, **to_v1_options(valid_options))
                 return InferenceRequest(wire.COMPLETION_V1, record, model)
             is_preset = version == 2 and not choice.endpoint
             chat_choice = replace(choice, kind="chat", model=model if is_preset else choice.model)
             if version == 2 and "suffix" in valid_options:
                 model = find_target(chat_choice, platform).model
-                gap = wire.FillRequest(prompt=item, model=model, stream=stream, **valid_options)
+                fields = to_v2_options(valid_options, is_qianfan=platform.is_qianfan)
+                gap = wire.FillRequest(prompt=item, model=model, stream=stream, **fields)
                 return InferenceRequest(wire.COMPLETION_V2, gap, model)
             return build_chat_request(messages, platform, chat_choice, valid_options, stream=stream)
 

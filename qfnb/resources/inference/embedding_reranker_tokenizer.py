@@ -16,6 +16,7 @@ from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target, v1_only
 from .reply import Reply, refuse_defect
 from .thinking import warn_once
+from .v1_words import with_user
 
 
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
@@ -81,17 +82,18 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         """Return the validated call for one list of texts."""
         if stream:
             raise InvalidArgumentError(tr("stream=True: an embedding cannot be streamed"))
-        texts = _validate_texts(item)
-        row = _preset_model(choice)
+        texts, row = _validate_texts(item), _preset_model(choice)
         if row and row.max_chars:
             _warn_of_lengths(row.id, "texts", texts, row.max_chars)
 
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
             if version == 2:
-                record = wire.EmbeddingRequestV2(input=texts, model=model, **options)
+                record = wire.EmbeddingRequestV2(input=texts, model=model, **with_user(options, 2))
                 return InferenceRequest(wire.EMBEDDING_V2, record, model)
-            return InferenceRequest(wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **options), model)
+            return InferenceRequest(
+                wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **with_user(options, 1)), model
+            )
 
         def check(reply: EmbeddingResponse, _text: str) -> None:
             if (count := len(reply.body["data"])) != len(texts):
@@ -225,8 +227,10 @@ class Reranker(InferenceModel[RerankResponse]):
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
             if version == 2:
-                return InferenceRequest(wire.RERANK_V2, wire.RerankRequestV2(model=model, **values), model)
-            return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**values), model)
+                return InferenceRequest(
+                    wire.RERANK_V2, wire.RerankRequestV2(model=model, **with_user(values, 2)), model
+                )
+            return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**with_user(values, 1)), model)
 
         return PreparedCall(build_request, call_options)
 

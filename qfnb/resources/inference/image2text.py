@@ -12,10 +12,11 @@ from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...wire import chat, inference as wire
-from .chat_request import validate_options
+from .chat_request import build_chat_request, validate_chat_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
+from .v1_words import with_user
 
 MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
 
@@ -84,18 +85,17 @@ class Image2Text(InferenceModel[ChatResponse]):
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError(tr("prompt is empty: ask a question about the image"))
-        content, valid_options = read_image(image), validate_options(options)
+        content, valid_options = read_image(image), validate_chat_options(options)
 
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
             if version == 1:
                 encoded = base64.b64encode(content).decode("ascii")
-                vision = wire.VisionRequest(prompt=prompt, image=encoded, stream=stream, **valid_options)
+                vision = wire.VisionRequest(prompt=prompt, image=encoded, stream=stream, **with_user(valid_options, 1))
                 return InferenceRequest(wire.IMAGE2TEXT_V1, vision, model)
             picture = {"type": "image_url", "image_url": {"url": to_data_url(content)}}  # first, as the page says
             message = chat.Message(role="user", content=[picture, {"type": "text", "text": prompt}])
-            record = chat.ChatRequestV2(messages=[message], model=model, stream=stream, **valid_options)
-            return InferenceRequest(chat.CHAT_V2, record, model)
+            return build_chat_request([message], platform, choice, valid_options, stream=stream)
 
         return PreparedCall(build_request, call_options)
 

@@ -2,83 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar, Unpack
+from typing import Any, Literal, Unpack
 
 from ... import config, connect
 from ..._jobs import worker_pool
 from ..._language import tr
 from ...config import Secret
-from ...errors import APIError, InvalidArgumentError, RequestError, UnexpectedContent, UnreadableAnswer
-from ...transport import event_loop
-from ...transport.client import CallOptions, Client
-from ...transport.platform import Platform
-from ...transport.response import Response
-from ...wire import catalog, chat as wire, reply_shape
-from ...wire.base import Sendable
-from ...wire.endpoints import Endpoint
+from ...errors import InvalidArgumentError
+from ...transport.client import CallOptions
 from . import batch_task
 from .arguments import AccountKeys
-from .model_choice import DEFAULT_SETTINGS, ModelChoice, name_living_models
+from .call_sender import CallSender, InferenceRequest as InferenceRequest, PreparedCall as PreparedCall, ReplyT
+from .model_choice import DEFAULT_SETTINGS, ModelChoice
 from .model_facts import ModelFacts
-from .reply import Reply, create_reply, refuse_defect
-from .thinking import warn_once
-from .usage_log import UsageEntry, log_usage
-
-ReplyT = TypeVar("ReplyT", bound=Reply[Any])
 
 Version = Literal[1, 2, "1", "2"]
 
 DEFAULT_CALL_OPTIONS = CallOptions()
 
-BATCH_RATE_LIMIT_WAIT_S = 600.0
-"""Seconds that a row of a batch keeps trying while the platform answers "too many requests"."""
 
-
-@dataclass(frozen=True)
-class InferenceRequest:
-    """The request of a call on one platform.
-
-    Attributes:
-        endpoint: the row of the endpoint table.
-        record: the body.
-        model: the model's id, or its segment of the path; rate limits are kept by it.
-    """
-
-    endpoint: Endpoint[Any, Any]
-    record: Sendable
-    model: str
-
-
-BuildRequest = Callable[[Platform], InferenceRequest]
-"""Builds the request as a platform takes it."""
-
-
-@dataclass(frozen=True)
-class PreparedCall(Generic[ReplyT]):
-    """A validated call that does not know its platform yet.
-
-    Attributes:
-        for_platform: returns the request as a platform takes it.
-        options: timeout and attempts.
-        check: validates a reply by its text (of a stream: of all pieces); returns the call that asks once more,
-            None where there is no need; raises UnreadableAnswer.
-    """
-
-    for_platform: BuildRequest
-    options: CallOptions
-    check: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
-
-    def for_batch(self) -> PreparedCall[ReplyT]:
-        """Return the call as a batch makes it: it waits as long as the platform limits the rate."""
-        return replace(self, options=replace(self.options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S))
-
-
-class InferenceModel(ModelFacts, Generic[ReplyT]):
+class InferenceModel(ModelFacts, CallSender[ReplyT]):
     """The base of all models that answer; each kind adds `do`, `ado` and its own arguments.
 
     Args:
@@ -88,12 +33,6 @@ class InferenceModel(ModelFacts, Generic[ReplyT]):
         **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`, and `base_url` for any
             server that speaks OpenAI's API; default: the settings'.
     """
-
-    reply_type: type[ReplyT]
-    """The class of the replies."""
-
-    kind: catalog.ModelKind
-    """The kind of the models."""
 
     def __init__(
         self,
@@ -219,82 +158,3 @@ class InferenceModel(ModelFacts, Generic[ReplyT]):
     def platform_info(self) -> connect.PlatformInfo:
         """Return which platform a call would use, without starting anything."""
         return connect.platform_info(self._keys)
-
-    def _to_reply(self, response: Response[Any]) -> ReplyT:
-        return create_reply(self.reply_type, response)
-
-    def _run(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        return event_loop.run(self.send(call))
-
-    async def _run_async(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        return await event_loop.run_async(self.send(call))
-
-    async def resolve_client(self) -> Client:
-        """Return the client that a call would use now; on the I/O loop only."""
-        return await connect.aclient(self._keys)
-
-    async def send(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        """Send a call, once more where its answer is not in the requested format, and return the reply.
-
-        On the I/O loop only.
-        """
-        client = await connect.aclient(self._keys)
-        reply = await self.send_request(call.for_platform(client.platform), client, call.options)
-        correction = call.check(reply, wire.text_of(reply.body))
-        if correction is None:
-            return reply
-        second = await self.send_request(correction.for_platform(client.platform), client, correction.options)
-        second.earlier = (reply,)
-        correction.check(second, wire.text_of(second.body))
-        return second
-
-    async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ReplyT:
-        """Send the request of one platform to it and return the whole reply; on the I/O loop only."""
-        entry = UsageEntry(time.time(), request.model, client.platform.host)
-        try:
-            response = await client.send(request.endpoint, request.record, options=options, model=request.model)
-            reply = entry.record_reply(self._to_reply(response))
-            refuse_defect(response, reply.find_defect(response.body))
-        except BaseException as error:
-            entry.error = type(error).__name__
-            name_living_models(error, self.kind, request.model)
-            raise
-        finally:
-            log_usage(entry)
-        if reply.problem:
-            warn_once(reply.problem)
-        return reply
-
-    async def stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
-        """Send a call and yield the pieces of its reply; on the I/O loop only."""
-        client = await connect.aclient(self._keys)
-        request = call.for_platform(client.platform)
-        entry = UsageEntry(time.time(), request.model, client.platform.host)
-        pieces = client.stream(
-            request.endpoint, request.record, final=wire.is_final, options=call.options, model=request.model
-        )
-        text, last, has_answer = "", None, False
-        try:
-            async for piece in pieces:
-                refuse_defect(piece, reply_shape.find_event_defect(piece.body))
-                has_answer = has_answer or reply_shape.has_answer(piece.body)
-                text += wire.text_of(piece.body)
-                reply = entry.record_reply(self._to_reply(piece))
-                if last is None or not wire.is_final(last.body):
-                    last = reply
-                if wire.is_final(piece.body):
-                    with contextlib.suppress(UnreadableAnswer):  # raised below: the last piece comes first
-                        call.check(reply, text)
-                yield reply
-            if last is None or not has_answer:
-                raise UnexpectedContent(tr("the stream ended without an answer"), request_id=entry.request_id)
-            call.check(last, text)
-        except BaseException as error:
-            entry.error = type(error).__name__
-            name_living_models(error, self.kind, request.model)
-            if isinstance(error, APIError | RequestError):
-                error.partial = text
-            raise
-        finally:
-            await pieces.aclose()
-            log_usage(entry)

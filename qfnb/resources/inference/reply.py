@@ -16,6 +16,7 @@ from ...transport.protocol import quote_excerpt
 from ...transport.response import Response
 from ...wire import catalog, chat as wire, reply_shape
 from ...wire.prices import FREE, PriceRange, china_hour
+from .chat_body import ChatBody
 from .thinking import CUT_WHILE_THINKING, warn_once
 
 MAX_TOKENS = 1 << 53
@@ -126,18 +127,6 @@ class ToolStep:
     result: str
     is_error: bool = False
     seconds: float = 0.0
-
-
-class ChatBody(dict[str, Any]):
-    """The JSON as it came; `["result"]` and `["choices"]` both work, in either API version."""
-
-    def __missing__(self, key: str) -> Any:
-        if key == "result" and self.get("choices"):
-            return wire.text_of(self)
-        if key == "choices" and self.get("result") is not None:
-            message = {"role": "assistant", "content": self["result"]}
-            return [{"index": 0, "message": message, "finish_reason": self.get("finish_reason")}]
-        raise KeyError(key)
 
 
 class ChatResponse(Reply[Any]):

@@ -16,6 +16,7 @@ from .chat_request import validate_encodable, validate_options
 from .image_reply import ImageModel, ImageResponse, validate_with_decode
 from .inference_model import InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
+from .v1_words import with_user
 
 
 class Text2Image(ImageModel):
@@ -122,10 +123,11 @@ class Text2Image(ImageModel):
 
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
+            fields = with_user(valid_options, version)
             if version == 1:
-                return InferenceRequest(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **valid_options), model)
+                return InferenceRequest(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **fields), model)
             row = wire.MUSESTEAMER_IMAGE_V2 if model.startswith("musesteamer") else wire.TEXT2IMAGE_V2
-            return InferenceRequest(row, wire.ImageRequestV2(prompt=item, model=model, **valid_options), model)
+            return InferenceRequest(row, wire.ImageRequestV2(prompt=item, model=model, **fields), model)
 
         return PreparedCall(build_request, call_options)
 

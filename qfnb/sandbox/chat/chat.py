@@ -75,7 +75,10 @@ def _validate_tokens(call: Call, row: CatalogModel | None, conversation: Convers
 def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """Return the functions that the model may call, and whether it must call one of them."""
     extra = body.model_extra or {}
-    functions = extra.get("functions") or [tool["function"] for tool in extra.get("tools") or ()]
+    tools = () if call.endpoint.plane == "v1" else extra.get("tools") or ()
+    functions = [tool["function"] for tool in tools]
+    if call.endpoint.plane == "v1":
+        functions = extra.get("functions") or []
     choice = extra.get("tool_choice")
     if choice == "none":
         return (), False

@@ -16,8 +16,6 @@ from ..engines.protocol import ChatModel, Conversation, EngineError, Reply, Stre
 from ..http.call import Call, Stream
 from ..http.refusals import INVALID_REQUEST, Refusal, v1_refusal, v2_refusal
 
-FINISH_REASONS_V1 = {"stop": "normal", "tool_calls": "function_call"}
-
 PIECE_CHARS, PIECE_SECONDS = 4, 0.025
 """Characters of a piece of a stream that is cut from a whole answer, and seconds between two pieces."""
 
@@ -144,7 +142,7 @@ def build_v1_answer(
     """
     usage = dict(reply.usage or count_usage(prompts, reply.text))
     head = {"id": call.id, "object": kind, "created": int(time.time())}
-    reason = FINISH_REASONS_V1.get(reply.reason, reply.reason)
+    reason = wire.finish_reason_v1(reply.reason)
     tail = {"need_clear_history": False, "finish_reason": reason, "usage": usage, "sandbox": sandbox_mark(reply)}
     tail |= v1_function_call(reply) | dict(extra or {})
     if not stream:
@@ -241,7 +239,7 @@ async def _v1_events(
         async for piece in pieces:
             tail: dict[str, Any] = {"is_truncated": False, "need_clear_history": False}
             if isinstance(piece, Reply):
-                reason = FINISH_REASONS_V1.get(piece.reason, piece.reason)
+                reason = wire.finish_reason_v1(piece.reason)
                 tail |= {"finish_reason": reason, "is_truncated": reason == "length"}
                 tail |= {"usage": reply_usage(conversation, piece), "sandbox": sandbox_mark(piece)}
                 tail |= v1_function_call(piece)

@@ -18,7 +18,7 @@ class Modes(BaseModel):
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    strict: bool = False  # retired models and v1's inference are refused, as the platform of today does
+    strict: bool = False  # retired models, v1's inference and unknown keys are refused
     model_list: Literal["2026", "2025"] = "2026"  # the form of `GET /v2/models`; that of 2025 has ids only
     rate_headers: Literal["joint", "split"] = "joint"  # limits of tokens together, or of input and output apart
 

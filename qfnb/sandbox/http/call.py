@@ -4,17 +4,19 @@ Calls come over HTTP, or from a file of requests (`dispatch`).
 """
 
 import asyncio
+import functools
 import inspect
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
 from ...wire.base import Record
+from ...wire.body_keys import unknown_keys
 from ...wire.endpoints import Endpoint
 from ..state.store import Document, random_id
 from ..state.world import World
@@ -40,6 +42,7 @@ class Call:
         caller: a digest of the caller's credentials, "" for a batch.
         allows_undeployed: whether a model version (`amv-...`) can be called without a service.
         id: the id that the answer carries.
+        unknown_keys: what the body has that the platform does not take; a strict sandbox refuses it.
     """
 
     world: World
@@ -50,6 +53,7 @@ class Call:
     caller: str = ""
     allows_undeployed: bool = False
     id: str = field(default_factory=lambda: random_id("as-", 10))
+    unknown_keys: list[str] = field(default_factory=list)
 
     def refusal(
         self,
@@ -178,7 +182,26 @@ def parse_record(call: Call, value: Any) -> Record:
         location = ".".join(map(str, first["loc"])) or "body"
         v2_code = "invalid_messages" if location.startswith("messages") else "invalid_argument"
         raise call.refusal(f"param[{location}] invalid: {first['msg']}", v2_code=v2_code) from None
+    if unknown := unknown_keys(call.endpoint.name, value):
+        _report_unknown_keys(call, unknown)
     return body
+
+
+def _report_unknown_keys(call: Call, unknown: Sequence[str]) -> None:
+    """Refuse keys that the platform does not take; a sandbox that is not strict names them, and goes on."""
+    names = ", ".join(unknown)
+    if call.world.modes.strict:
+        is_message = unknown[0].startswith("messages")
+        v2_code = "invalid_messages" if is_message else "invalid_argument"
+        raise call.refusal(f"param[{names}] invalid: {call.endpoint.path} does not take it", v2_code=v2_code)
+    call.unknown_keys.extend(unknown)
+    _log_unknown_keys(call.endpoint.path, names)
+
+
+@functools.lru_cache(maxsize=256)
+def _log_unknown_keys(path: str, names: str) -> None:
+    """Write to the log, once, that the platform may refuse keys; a strict sandbox does."""
+    log.warning("%s does not take %s: the platform may refuse it, and a strict sandbox does", path, names)
 
 
 def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:

@@ -1,0 +1,196 @@
+"""Sends prepared calls: whole replies and streams, asked once more or continued where the call says so."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from ... import connect
+from ..._language import tr
+from ...errors import APIError, RequestError, UnexpectedContent, UnreadableAnswer
+from ...transport import event_loop
+from ...transport.client import CallOptions, Client
+from ...transport.platform import Platform
+from ...transport.response import Response
+from ...wire import catalog, chat as wire, reply_shape
+from ...wire.base import Sendable
+from ...wire.endpoints import Endpoint
+from .chat_body import ChatBody
+from .model_choice import name_living_models
+from .reply import Reply, create_reply, refuse_defect
+from .thinking import warn_once
+from .usage_log import UsageEntry, log_usage
+
+ReplyT = TypeVar("ReplyT", bound=Reply[Any])
+
+BATCH_RATE_LIMIT_WAIT_S = 600.0
+"""Seconds that a row of a batch keeps trying while the platform answers "too many requests"."""
+
+
+@dataclass(frozen=True)
+class InferenceRequest:
+    """The request of a call on one platform.
+
+    Attributes:
+        endpoint: the row of the endpoint table.
+        record: the body.
+        model: the model's id, or its segment of the path; rate limits are kept by it.
+    """
+
+    endpoint: Endpoint[Any, Any]
+    record: Sendable
+    model: str
+
+
+BuildRequest = Callable[[Platform], InferenceRequest]
+"""Builds the request as a platform takes it."""
+
+
+@dataclass(frozen=True)
+class PreparedCall(Generic[ReplyT]):
+    """A validated call that does not know its platform yet.
+
+    Attributes:
+        for_platform: returns the request as a platform takes it.
+        options: timeout and attempts.
+        check: validates a reply by its text (of a stream: of all pieces); returns the call that asks once more,
+            None where there is no need; raises UnreadableAnswer.
+        continue_after: returns the call that asks for the rest of a reply with this text, None where it is whole.
+    """
+
+    for_platform: BuildRequest
+    options: CallOptions
+    check: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
+    continue_after: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
+
+    def for_batch(self) -> PreparedCall[ReplyT]:
+        """Return the call as a batch makes it: it waits as long as the platform limits the rate."""
+        return replace(self, options=replace(self.options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S))
+
+
+class CallSender(Generic[ReplyT]):
+    """Sends the prepared calls of one kind of model with the keys of one constructor."""
+
+    reply_type: type[ReplyT]
+    """The class of the replies."""
+
+    kind: catalog.ModelKind
+    """The kind of the models."""
+
+    _keys: dict[str, Any]
+
+    def _to_reply(self, response: Response[Any]) -> ReplyT:
+        return create_reply(self.reply_type, response)
+
+    def _run(self, call: PreparedCall[ReplyT]) -> ReplyT:
+        return event_loop.run(self.send(call))
+
+    async def _run_async(self, call: PreparedCall[ReplyT]) -> ReplyT:
+        return await event_loop.run_async(self.send(call))
+
+    async def resolve_client(self) -> Client:
+        """Return the client that a call would use now; on the I/O loop only."""
+        return await connect.aclient(self._keys)
+
+    async def send(self, call: PreparedCall[ReplyT]) -> ReplyT:
+        """Send a call, once more where its answer is not in the requested format, and return the reply.
+
+        On the I/O loop only.
+        """
+        client = await connect.aclient(self._keys)
+        reply = await self._send_whole(call, client)
+        correction = call.check(reply, wire.text_of(reply.body))
+        if correction is None:
+            return reply
+        second = await self._send_whole(correction, client)
+        second.earlier = (reply, *second.earlier)
+        correction.check(second, wire.text_of(second.body))
+        return second
+
+    async def _send_whole(self, call: PreparedCall[ReplyT], client: Client) -> ReplyT:
+        """Send a call and what continues it, and return the last reply, with the text of all."""
+        reply = await self.send_request(call.for_platform(client.platform), client, call.options)
+        text, part = wire.text_of(reply.body), wire.text_of(reply.body)
+        while (following := call.continue_after(reply, part)) is not None:
+            call, earlier = following, reply
+            reply = await self.send_request(call.for_platform(client.platform), client, call.options)
+            part = wire.text_of(reply.body)
+            text += part
+            wire.set_text(reply.body, text)
+            reply.earlier = (earlier,)
+        return reply
+
+    async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ReplyT:
+        """Send the request of one platform to it and return the whole reply; on the I/O loop only."""
+        entry = UsageEntry(time.time(), request.model, client.platform.host)
+        try:
+            response = await client.send(request.endpoint, request.record, options=options, model=request.model)
+            reply = entry.record_reply(self._to_reply(response))
+            refuse_defect(response, reply.find_defect(response.body))
+        except BaseException as error:
+            entry.error = type(error).__name__
+            name_living_models(error, self.kind, request.model)
+            raise
+        finally:
+            log_usage(entry)
+        if reply.problem:
+            warn_once(reply.problem)
+        return reply
+
+    async def stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+        """Send a call and yield the pieces of its reply; on the I/O loop only."""
+        client = await connect.aclient(self._keys)
+        text, part = "", ""
+        following: PreparedCall[ReplyT] | None = call
+        try:
+            while following is not None:
+                last, text, part = None, text + part, ""
+                request = following.for_platform(client.platform)
+                async with contextlib.aclosing(self._stream_request(request, client, following.options)) as replies:
+                    async for reply in replies:
+                        part += wire.text_of(reply.body)
+                        if last is None or not wire.is_final(last.body):
+                            last = reply
+                        if wire.is_final(reply.body):
+                            with contextlib.suppress(UnreadableAnswer):  # raised below: the last piece comes first
+                                call.check(reply, text + part)
+                        yield reply
+                assert last is not None, "a stream without an answer is an error"
+                following = following.continue_after(last, part)
+                if following is None:
+                    call.check(last, text + part)
+        except (APIError, RequestError) as error:
+            error.partial = text + part
+            raise
+
+    async def _stream_request(
+        self, request: InferenceRequest, client: Client, options: CallOptions
+    ) -> AsyncGenerator[ReplyT, None]:
+        """Yield the pieces of the reply to one request; the one that ends it has the whole function calls."""
+        entry = UsageEntry(time.time(), request.model, client.platform.host)
+        pieces = client.stream(
+            request.endpoint, request.record, final=wire.is_final, options=options, model=request.model
+        )
+        has_answer, call_events = False, []
+        try:
+            async for piece in pieces:
+                refuse_defect(piece, reply_shape.find_event_defect(piece.body))
+                has_answer = has_answer or reply_shape.has_answer(piece.body)
+                if wire.has_call_parts(piece.body):
+                    call_events.append(piece.body)
+                reply = entry.record_reply(self._to_reply(piece))
+                if call_events and wire.is_final(piece.body) and isinstance(reply.body, ChatBody):
+                    reply.body.calls = wire.join_tool_calls(call_events)
+                yield reply
+            if not has_answer:
+                raise UnexpectedContent(tr("the stream ended without an answer"), request_id=entry.request_id)
+        except BaseException as error:
+            entry.error = type(error).__name__
+            name_living_models(error, self.kind, request.model)
+            raise
+        finally:
+            await pieces.aclose()
+            log_usage(entry)

@@ -1,0 +1,192 @@
+"""Options and messages of v1 on the v2 route, and v2's on the v1 route: translated, or named in one warning."""
+
+import json
+
+import pytest
+from support.chat_script import sent_bodies, tool_call, whole
+from support.scripted_server import http_answer
+
+import qfnb
+from qfnb import ChatCompletion, Completion, Embedding, Image2Text, Messages, Reranker, Text2Image
+from qfnb.resources.inference import thinking
+
+WEATHER = {"name": "weather", "description": "天气", "parameters": {"type": "object", "properties": {"city": {}}}}
+CALL = {"name": "weather", "arguments": '{"city": "杭州"}'}
+ANSWER_V1 = [http_answer(b'{"id": "as-1", "result": "x"}')]
+
+
+@pytest.fixture
+def sent(scripted):
+    """Return the body that a call sends on the v2 route."""
+
+    def ask(messages="杭州天气", **options):
+        server = scripted(whole("好"))
+        ChatCompletion().do(messages, **options)
+        return sent_bodies(server)[0]
+
+    return ask
+
+
+@pytest.fixture
+def sent_v1(scripted):
+    """Return the body that a call sends on the v1 route."""
+
+    def ask(messages="杭州天气", **options):
+        server = scripted(ANSWER_V1)
+        ChatCompletion(version=1, access_token="24.test").do(messages, **options)
+        return sent_bodies(server)[0]
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("options", "fields"),
+    [
+        ({"functions": [WEATHER]}, {"tools": [{"type": "function", "function": WEATHER}]}),
+        ({"function_call": {"name": "f"}}, {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+        ({"function_call": "auto"}, {"tool_choice": "auto"}),
+        ({"user_id": "u1"}, {"user": "u1"}),
+        ({"max_output_tokens": 9}, {"max_tokens": 9}),
+        ({"max_output_tokens": 9, "max_tokens": 5}, {"max_tokens": 5}),
+        ({"response_format": "json_object"}, {"response_format": {"type": "json_object"}}),
+        ({"penalty_score": 1.2}, {"penalty_score": 1.2}),
+        ({"disable_search": True, "enable_citation": True}, {}),
+        ({"disable_search": False}, {"web_search": {"enable": True}}),
+        ({"enable_citation": True}, {"web_search": {"enable": True, "enable_citation": True}}),
+        ({"enable_trace": False}, {}),
+        ({"tools": [{"type": "tool", "tool": {"name": "baidu_search"}}]}, {"web_search": {"enable": True}}),
+    ],
+    ids=str,
+)
+def test_an_option_of_v1_is_sent_as_v2_names_it(sent, options, fields):
+    body = sent(**options)
+    assert {name: body[name] for name in body.keys() - {"messages", "model", "stream"}} == fields
+
+
+def test_an_option_that_v2_does_not_have_is_named_once_and_not_sent(sent, caplog):
+    thinking.warn_once.cache_clear()
+    for _ in range(2):
+        body = sent(user_setting="x", trace_number=3)
+        assert not {"user_setting", "trace_number"} & body.keys()
+    named = [record.getMessage().partition("=")[0] for record in caplog.records]
+    assert named == ["trace_number", "user_setting"]
+
+
+def test_what_v1_tells_of_a_function_beside_its_schema_is_not_sent(sent, caplog):
+    thinking.warn_once.cache_clear()
+    body = sent(functions=[{**WEATHER, "examples": [[]], "responses": {"type": "object"}}])
+    assert body["tools"][0]["function"] == WEATHER
+    assert [record.getMessage().split()[1] for record in caplog.records] == ["examples", "responses"]
+
+
+def test_a_call_and_its_result_in_v1s_form_have_the_same_id_in_v2(sent):
+    turns = [
+        {"role": "user", "content": "杭州天气"},
+        {"role": "assistant", "content": None, "function_call": {**CALL, "thoughts": "查一下"}},
+        {"role": "function", "name": "weather", "content": '{"度": 25}'},
+    ]
+    _, call, result = sent(turns)["messages"]
+    assert call == {"role": "assistant", "content": "", "tool_calls": [tool_call(**CALL)]}
+    assert result == {"role": "tool", "content": '{"度": 25}', "tool_call_id": "call_1"}
+
+
+def test_results_of_v1_find_the_calls_of_v2_by_name(sent):
+    calls = [tool_call("a", "{}", "c1"), tool_call("b", "{}", "c2")]
+    results = [{"role": "function", "name": name, "content": name} for name in "ba"]
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": calls}, *results]
+    assert [turn["tool_call_id"] for turn in sent(turns)["messages"][2:]] == ["c2", "c1"]
+
+
+def test_a_text_after_a_reply_that_calls_a_function_is_the_functions_result(scripted, sent):
+    scripted(whole(tool_calls=[tool_call(**CALL)], finish="tool_calls"))
+    messages = Messages()
+    messages.append("杭州天气")
+    messages.append(ChatCompletion().do(messages, functions=[WEATHER]))
+    messages.append('{"度": 25}')
+    assert sent(messages)["messages"][2] == {"role": "tool", "content": '{"度": 25}', "tool_call_id": "call_1"}
+    messages.append("谢谢")
+    assert messages[3] == {"role": "user", "content": "谢谢"}
+
+
+def test_a_call_in_v1s_form_is_answered_by_a_text_in_v1s_form():
+    messages = Messages([{"role": "assistant", "content": "", "function_call": CALL}])
+    messages.append("晴")
+    assert messages[1] == {"role": "function", "name": "weather", "content": "晴"}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_conversation_with_functions_works_on_both_routes(sandbox, version):
+    chat = ChatCompletion(version=version)
+    turns = [{"role": "user", "content": "杭州天气"}]
+    call = chat.do(turns, functions=[WEATHER])["function_call"]
+    turns += [{"role": "assistant", "content": "", "function_call": call}]
+    turns += [{"role": "function", "name": call["name"], "content": "晴，25 度"}]
+    assert "25 度" in chat.do(turns, functions=[WEATHER])["result"]
+    last = list(chat.do(turns[:1], functions=[WEATHER], stream=True))[-1]
+    assert last["function_call"]["name"] == "weather"
+    assert last["is_end"]
+
+
+def test_words_of_v2_are_sent_as_v1_names_them(sent_v1, caplog):
+    thinking.warn_once.cache_clear()
+    tools = [{"type": "function", "function": WEATHER}]
+    body = sent_v1(tools=tools, user="u", max_completion_tokens=9, web_search={"enable": True}, logprobs=True)
+    expected = {"functions": [WEATHER], "user_id": "u", "max_output_tokens": 9, "disable_search": False}
+    assert {name: body[name] for name in body.keys() - {"messages", "stream"}} == expected
+    assert [record.getMessage().partition("=")[0] for record in caplog.records] == ["logprobs"]
+
+
+def test_calls_of_v2_are_sent_as_v1_names_them(sent_v1):
+    turns = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "tool_calls": [tool_call(**CALL)]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "晴"},
+    ]
+    assert sent_v1(turns)["messages"][1:] == [
+        {"role": "assistant", "content": "", "function_call": CALL},
+        {"role": "function", "name": "weather", "content": "晴"},
+    ]
+
+
+def test_another_server_gets_openais_names_and_nothing_of_qianfans_own(scripted, caplog):
+    thinking.warn_once.cache_clear()
+    server = scripted(whole("好"))
+    chat = ChatCompletion("m", base_url=f"{server.url}/v1")
+    chat.do("x", functions=[WEATHER], user_id="u", penalty_score=1.1, enable_citation=True)
+    body = sent_bodies(server)[0]
+    assert (body["user"], body["repetition_penalty"], len(body["tools"])) == ("u", 1.1, 1)
+    assert "web_search" not in body
+    assert "web_search" in caplog.text
+
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+CALLS = {
+    Completion: ((("写诗",), {}), whole("好")),
+    Image2Text: ((("是什么", PICTURE), {}), whole("好")),
+    Embedding: (((["一"],), {}), [http_answer(b'{"id": "1", "data": [{"embedding": [1.0], "index": 0}]}')]),
+    Reranker: ((("一", ["二"]), {}), [http_answer(b'{"id": "1", "results": [{"relevance_score": 1.0, "index": 0}]}')]),
+    Text2Image: ((("猫",), {}), [http_answer(json.dumps({"id": "1", "data": [{"b64_json": PICTURE}]}).encode())]),
+}
+
+
+@pytest.mark.parametrize("kind", CALLS, ids=lambda kind: kind.__name__)
+def test_the_end_user_has_v2s_name_in_every_kind_of_call(scripted, kind):
+    (arguments, options), answer = CALLS[kind]
+    server = scripted(answer)
+    kind().do(*arguments, user_id="u1", **options)
+    assert sent_bodies(server)[0]["user"] == "u1"
+    assert "user_id" not in sent_bodies(server)[0]
+
+
+def test_the_options_of_the_fill_route_are_v2s(scripted):
+    server = scripted([http_answer(b'{"id": "1", "choices": [{"text": "x", "finish_reason": "stop"}]}')])
+    Completion().do("def f(", suffix="return 1", max_output_tokens=5)
+    assert sent_bodies(server)[0]["max_tokens"] == 5
+
+
+def test_a_role_may_be_an_enumerations_member():
+    import enum
+
+    messages = qfnb.Messages()
+    messages.append("x", role=enum.Enum("Role", {"User": "user"}).User)
+    assert messages[0]["role"] == "user"

@@ -1,0 +1,85 @@
+"""Keys that the platform does not take: refused by a strict sandbox, and named in a header by others."""
+
+import time
+
+import pytest
+from support.raw_http import CHAT, connect, error_of
+from support.sandbox_thread import run_world
+
+import qfnb
+from qfnb.resources.inference import thinking
+
+HEADER = "x-qfnb-unknown-keys"
+SAY = [{"role": "user", "content": "你是谁"}]
+BODY = {"model": "ernie-4.5-turbo-128k", "messages": SAY}
+
+
+@pytest.fixture
+def world(tmp_path):
+    with run_world(tmp_path, time.monotonic) as world:
+        yield world
+
+
+@pytest.fixture
+def http(world):
+    with connect(world.address) as client:
+        yield client
+
+
+WRONG = [
+    (CHAT, {**BODY, "functions": [{"name": "f"}]}, "functions"),
+    (CHAT, {**BODY, "user_id": "u", "retry_count": 3}, "retry_count, user_id"),
+    (CHAT, {**BODY, "messages": [*SAY, {"role": "function", "content": "x"}]}, "messages.1.role"),
+    ("/v2/embeddings", {"model": "embedding-v1", "input": ["一"], "user_id": "u"}, "user_id"),
+    ("/v2/rerank", {"model": "bce-reranker-base", "query": "一", "documents": ["二"], "topn": 1}, "topn"),
+    ("/v2/images/generations", {"model": "qwen-image", "prompt": "猫", "style": "Base"}, "style"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "names"), WRONG, ids=[names for *_, names in WRONG])
+def test_a_strict_sandbox_refuses_what_others_name_in_a_header(world, http, path, body, names):
+    reply = http.post(path, json=body)
+    assert (reply.status_code, reply.headers[HEADER]) == (200, names)
+    world.set_modes({"strict": True})
+    refused = http.post(path, json=body)
+    code = "invalid_messages" if "messages" in names else "invalid_argument"
+    assert error_of(refused)[:2] == (400, code)
+    assert f"param[{names}] invalid" in refused.text
+
+
+def test_functions_of_v1_are_not_offered_on_v2(http):
+    message = http.post(CHAT, json={**BODY, "functions": [{"name": "f"}]}).json()["choices"][0]["message"]
+    assert "tool_calls" not in message
+
+
+def test_keys_without_a_value_and_those_of_the_official_sdk_are_taken(world, http):
+    world.set_modes({"strict": True})
+    body = {**BODY, "user_id": None, "extra_parameters": {"request_source": "qianfan_py_sdk"}}
+    reply = http.post(CHAT, json=body)
+    assert reply.status_code == 200
+    assert HEADER not in reply.headers
+
+
+def test_a_stream_names_them_in_its_header_too(http):
+    with http.stream("POST", CHAT, json={**BODY, "stream": True, "user_id": "u"}) as reply:
+        assert reply.headers[HEADER] == "user_id"
+
+
+V1_WORDS = {
+    "functions": [{"name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}],
+    "user_id": "u", "disable_search": False, "enable_citation": True, "max_output_tokens": 50, "penalty_score": 1.1,
+    "response_format": "json_object", "system": "你是助手", "enable_system_memory": True, "user_setting": "x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_strict_sandbox_takes_what_becomes_of_v1s_words(world, stream):
+    world.set_modes({"strict": True})
+    thinking.warn_once.cache_clear()
+    now = qfnb.get_config()
+    now.base_url = now.console_api_base_url = now.iam_base_url = world.address.url
+    now.api_key = world.address.api_key
+    function = {"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": "{}"}}
+    messages = [*SAY, function, {"role": "function", "name": "f", "content": "42"}]
+    reply = qfnb.ChatCompletion().do(messages, stream=stream, **V1_WORDS)
+    assert "42" in ("".join(piece["result"] for piece in reply) if stream else reply["result"])
