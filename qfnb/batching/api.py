@@ -7,7 +7,7 @@ from .._jobs.worker_pool import validate_worker_count
 from .._language import tr, tr_noop
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
-from ..transport.request import CallOptions
+from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from . import journal_reader, journal_store, validation
 from .batch import Batch
 from .input_scan import scan_input
@@ -93,8 +93,10 @@ def batch(
     check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
     via = validation.choose_offline_via(mode, offline_via, client)
     output_path = validation.validate_output(out, source)
-    worker_count, call_options = validate_worker_count("workers", workers), CallOptions(request_timeout, retry_count)
-    chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
+    worker_count = validate_worker_count("workers", workers)
+    limits = {"request_timeout": request_timeout, "retry_count": retry_count}
+    call_options, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
+    chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, sent)
     requested_format = options.get("response_format")
     response_format = None if requested_format is None else validation.choose_format(request, requested_format)
     budget = None if budget is None else validation.validate_budget(budget, request)
@@ -169,7 +171,7 @@ def estimate(
     source = open_source(rows)
     validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
     validation.validate_arguments(budget_tokens=budget_tokens)
-    options = validation.validate_estimate_options(other_options)
+    _, options = split_client_options(validation.validate_estimate_options(other_options), MESSAGE_OPTIONS)
     _, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
     if request.draws:
         validate_pictures(request, "files", budget_tokens)  # an estimate needs no mode

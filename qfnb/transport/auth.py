@@ -48,6 +48,10 @@ _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
 """Plane -> its purpose and its keys."""
 
 
+APP_HEADER = "appid"
+"""Names the application that a call of v2 is billed to."""
+
+
 @dataclass(frozen=True)
 class StaticAuth:
     """Authentication that is the same for every request.
@@ -62,7 +66,10 @@ class StaticAuth:
 
     def apply(self, request: httpx.Request) -> None:
         """Add the keys to a request."""
-        request.headers.update({name: value.get_secret_value() for name, value in self.headers.items()})
+        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
+        if APP_HEADER in request.headers:  # of this one call
+            headers.pop(APP_HEADER, None)
+        request.headers.update(headers)
         if self.query:
             query = {name: value.get_secret_value() for name, value in self.query.items()}
             set_secret_url(request, request.url.copy_merge_params(query))
@@ -226,7 +233,7 @@ def _sign(platform: Platform, request: httpx.Request) -> None:
 def _bearer_headers(platform: Platform, token: Secret) -> dict[str, Secret]:
     """Return the headers of an API key or a bearer, and of the application that is billed."""
     bearer = Secret(f"Bearer {token.get_secret_value()}")
-    return {"authorization": bearer} | ({"appid": Secret(platform.app_id)} if platform.app_id else {})
+    return {"authorization": bearer} | ({APP_HEADER: Secret(platform.app_id)} if platform.app_id else {})
 
 
 def _set_bearer(platform: Platform, request: httpx.Request, token: Secret) -> None:

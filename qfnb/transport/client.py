@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,8 +32,7 @@ from .request import (
     total_tokens,
     wire_state,
 )
-from .response import DONE_MARK, R, Response, iter_events, read_json, require_stream
-from .retry import RetryPolicy
+from .response import DONE_MARK, R, Response, Stopwatch, iter_events, read_json, require_stream
 
 
 @dataclass
@@ -88,16 +87,16 @@ class Client:
             RequestError: nothing usable came back.
             CredentialsError: no key is valid for this plane.
         """
-        options, current = options or CallOptions(), settings()
-        started_at = time.perf_counter()
-        build_request = partial(self._routes.build_request, endpoint, body, model)
+        options = options or CallOptions()
+        current = options.effective(settings())
+        stopwatch = Stopwatch()
+        build_request = partial(self._routes.build_request, endpoint, body, model, options.headers)
         call = Call(endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None)
         is_console = endpoint.plane == "console"
         default_s = current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
         response, content = await self._send_within(call, read_json, options.timeout or default_s)
         unwrap = "result" if is_console else None
-        latency = time.perf_counter() - started_at
-        statistic = {"request_latency": latency, "total_latency": latency, "attempts": call.attempts}
+        statistic = {**stopwatch.read(content), "attempts": call.attempts}
         return Response(content, endpoint.result, response.status_code, response.headers, statistic, unwrap)
 
     async def stream(
@@ -123,11 +122,12 @@ class Client:
         Raises:
             StreamInterrupted: the connection broke, ended or went silent before that.
         """
-        options, current = options or CallOptions(), settings()
-        started_at, n_events, used_tokens = time.perf_counter(), 0, 0
+        options = options or CallOptions()
+        current = options.effective(settings())
+        stopwatch, n_events, used_tokens = Stopwatch(), 0, 0
         failure: errors.QianfanError | None = None
-        ends_at = started_at + options.timeout if options.timeout else None
-        build_request = partial(self._routes.build_request, endpoint, body, model)
+        ends_at = stopwatch.started_at + options.timeout if options.timeout else None
+        build_request = partial(self._routes.build_request, endpoint, body, model, options.headers)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
         call = Call(endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s)
         response, _ = await self._send_with_retries(call, require_stream)
@@ -139,7 +139,7 @@ class Client:
                         return
                     n_events, complete = n_events + 1, complete or final(piece)
                     used_tokens = total_tokens(piece) or used_tokens  # counts from the start of the answer
-                    statistic = {"request_latency": time.perf_counter() - started_at}
+                    statistic = stopwatch.read_piece(piece)
                     yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
                 self.is_connection_lost = isinstance(error, httpx.RequestError)
@@ -183,7 +183,8 @@ class Client:
         Returns:
             The result of `read`.
         """
-        options, current = options or CallOptions(), settings()
+        options = options or CallOptions()
+        current = options.effective(settings())
 
         def build_request() -> tuple[httpx.Request, None]:
             request = build()
@@ -274,7 +275,7 @@ class Client:
     async def _wait_or_raise(self, error: Exception, call: Call) -> None:
         current, is_console = call.settings, call.endpoint is None or call.endpoint.plane == "console"
         default_attempts = current.console_api_retry_count if is_console else current.llm_api_retry_count
-        retry = RetryPolicy(attempts=call.options.attempts or default_attempts)
+        retry = replace(call.options.retry, attempts=call.options.attempts or default_attempts)
         delay_s = retry.next_delay_s(error, call.attempts, repeatable=call.repeatable)
         if delay_s is None or not self._retry_budget.spend(error):
             raise error from None

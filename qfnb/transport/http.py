@@ -109,7 +109,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                 )
             ) from None
         if url.scheme == "https" and not settings.ssl_verification_enabled:
-            log.warning(tr("certificates are not checked: QIANFAN_SSL_VERIFICATION_ENABLED is off"))
+            log.warning(tr("certificates are not checked: ssl=False, or QIANFAN_SSL_VERIFICATION_ENABLED is off"))
         fork_and_exit.keep_forever(connections)  # `_close_all` may come before the last call of other handlers
     return _transports[key]
 

@@ -7,7 +7,7 @@ import random
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from . import clock
 from .clock import Deadline
 from .platform import Platform
 from .rate_limiter import RateLimiter
-from .retry import MAX_RETRY_AFTER
+from .retry import DEFAULT_RETRY, MAX_RETRY_AFTER, RetryPolicy
 from .shared_rate_limiter import get_limiter
 
 T = TypeVar("T")
@@ -77,18 +77,24 @@ class NotPublicError(httpx.ConnectError):
 
 @dataclass(frozen=True)
 class CallOptions:
-    """Limits of one call.
+    """Limits and headers of one call.
 
     Attributes:
         timeout: seconds in all; None for the endpoint's default.
         attempts: in all, the first included; None for the settings'.
         rate_limit_wait_s: seconds for which the call is tried again while the platform answers "too fast"; it
             then counts neither as an attempt nor as time spent. None: a rate limit is an error like any other.
+        retry: when the call is tried again; the attempts are those above.
+        headers: of every attempt, beside or in place of the usual ones.
+        verifies: False does not check the server's certificate.
     """
 
     timeout: float | None = None
     attempts: int | None = None
     rate_limit_wait_s: float | None = None
+    retry: RetryPolicy = DEFAULT_RETRY
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verifies: bool = True
 
     def __post_init__(self) -> None:
         """Validate the options under the names that users give them.
@@ -104,6 +110,16 @@ class CallOptions:
             raise errors.InvalidArgumentError(
                 tr("retry_count={value!r}: must be an integer from 1 (attempts in all)", value=self.attempts)
             )
+
+    def with_defaults(self, defaults: "CallOptions") -> "CallOptions":
+        """Return these options with the headers and the check of certificates of others, where they set none."""
+        if defaults.verifies and not defaults.headers:
+            return self
+        return replace(self, headers={**defaults.headers, **self.headers}, verifies=self.verifies and defaults.verifies)
+
+    def effective(self, current: Settings) -> Settings:
+        """Return the settings of a call with these options."""
+        return current if self.verifies else current.model_copy(update={"ssl_verification_enabled": False})
 
 
 def _is_positive(value: Any, kind: type) -> bool:
@@ -187,7 +203,7 @@ class RouteCache:
         self._routes: dict[tuple[object, ...], Route] = {}
 
     def build_request(
-        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str
+        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, headers: Mapping[str, str]
     ) -> tuple[httpx.Request, RateLimiter | None]:
         """Return a request that sends one record, with a new id, and its rate limiter, None for management.
 
@@ -195,11 +211,14 @@ class RouteCache:
             endpoint: the row; placeholders in its path take the record's fields of the same names, or `model`.
             body: the record, a GET's as the query.
             model: whose rate limits apply; "" for calls that have none.
+            headers: beside or in place of the usual ones.
         """
         route, request_id = self._route(endpoint, body, model), new_request_id()
         stream = BytesStream(encode_json(body) if endpoint.method == "POST" else b"")
         request = httpx.Request(route.method, route.url, headers=route.headers, stream=stream)
         request.headers["request_id"] = request_id
+        if headers:
+            request.headers.update(headers)
         return request, route.limiter
 
     def _route(self, endpoint: Endpoint[Any, Any], body: Sendable, model: str) -> Route:

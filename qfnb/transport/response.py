@@ -36,7 +36,7 @@ class Response(Mapping[str, Any], Generic[R]):
         data_type: type of `data`.
         code: HTTP status.
         headers: with lower-case names.
-        statistic: seconds in request_latency, first_token_latency (streams) and total_latency; attempts.
+        statistic: see `Stopwatch`; of a whole response the attempts, too.
         unwrap: the key of `body` that holds `data`; None for the whole body.
     """
 
@@ -91,6 +91,40 @@ class Response(Mapping[str, Any], Generic[R]):
 
     def __repr__(self) -> str:
         return redact(f"{type(self).__name__}({self.body!r})")
+
+
+class Stopwatch:
+    """Measures one call as the official SDK's `statistic` has it; times are those at which the network delivered.
+
+    request_latency is the seconds of the request, in a stream those since the piece before; first_token_latency
+    (streams) those until the first piece; total_latency those until now. start_timestamp is in milliseconds since
+    1970, avg_output_tokens_per_second counts the usage so far.
+    """
+
+    def __init__(self) -> None:
+        self.started_at, self._start_ms = time.perf_counter(), int(time.time() * 1000)
+        self._first_s, self._lap_at = 0.0, self.started_at
+
+    def read(self, body: Mapping[str, Any]) -> dict[str, float]:
+        """Return the statistic of a response that is complete now."""
+        total_s = time.perf_counter() - self.started_at
+        usage = body.get("usage")
+        n_tokens = usage.get("completion_tokens") if isinstance(usage, Mapping) else 0
+        speed = n_tokens / total_s if isinstance(n_tokens, int) and total_s > 0 else 0.0
+        return {
+            "request_latency": total_s,
+            "total_latency": total_s,
+            "start_timestamp": self._start_ms,
+            "avg_output_tokens_per_second": speed,
+        }
+
+    def read_piece(self, body: Mapping[str, Any]) -> dict[str, float]:
+        """Return the statistic of a piece of a stream that has arrived now."""
+        statistic = self.read(body)
+        self._first_s = self._first_s or statistic["total_latency"]
+        arrived_at = self.started_at + statistic["total_latency"]
+        lap_s, self._lap_at = arrived_at - self._lap_at, arrived_at
+        return {**statistic, "request_latency": lap_s, "first_token_latency": self._first_s}
 
 
 DONE_MARK: Final[dict[str, Any]] = {}

@@ -27,11 +27,18 @@ class RetryPolicy:
     Attributes:
         attempts: in all, the first included.
         base_s, cap_s: seconds; the delay after attempt k is random, up to min(base_s * 2**k, cap_s).
+        backoff_s: the official SDK's rule in place of this one: the delay is backoff_s * 2**(k - 1) and up to
+            `jitter_s` seconds, `max_wait_s` at most.
+        codes: of errors that are tried again, in place of those of a busy platform; a number of v1 is its word in v2.
     """
 
     attempts: int = 3
     base_s: float = 0.5
     cap_s: float = 8.0
+    backoff_s: float | None = None
+    jitter_s: float = 1.0
+    max_wait_s: float = 120.0
+    codes: frozenset[int | str] | None = None
 
     def next_delay_s(
         self, error: Exception, n_attempts: int, *, repeatable: bool, random_: Callable[[], float] = random.random
@@ -44,13 +51,26 @@ class RetryPolicy:
             repeatable: whether doing it twice does no harm.
             random_: returns a random number in [0, 1).
         """
-        if n_attempts >= self.attempts or not _is_retryable(error, repeatable=repeatable):
+        if n_attempts >= self.attempts or not self._is_retryable(error, repeatable=repeatable):
             return None
         requested_s: float | None = getattr(error, "retry_after", None)
         if requested_s is not None:
             return float(requested_s) if requested_s <= MAX_RETRY_AFTER else None
-        ceiling_s: float = min(self.base_s * 2**n_attempts, self.cap_s)
-        return random_() * ceiling_s
+        exponent = min(n_attempts, MAX_EXPONENT)
+        if self.backoff_s is not None:
+            return min(self.backoff_s * 2.0 ** (exponent - 1) + random_() * self.jitter_s, self.max_wait_s)
+        return random_() * min(self.base_s * 2.0**exponent, self.cap_s)
+
+    def _is_retryable(self, error: Exception, *, repeatable: bool) -> bool:
+        if self.codes is not None and isinstance(error, errors.APIError):
+            return repeatable and error_codes.is_any_of(error.error_code, self.codes)
+        return _is_retryable(error, repeatable=repeatable)
+
+
+DEFAULT_RETRY = RetryPolicy()
+
+MAX_EXPONENT = 60
+"""Doublings of a delay; further ones would leave the range of a float."""
 
 
 def _is_retryable(error: Exception, *, repeatable: bool) -> bool:

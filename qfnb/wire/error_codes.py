@@ -4,6 +4,7 @@ Sources: the public error pages (v1 codes), the v2 error table, and the platform
 does with each kind is decided in `transport.protocol` and `transport.retry`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,6 +75,27 @@ _CODES: tuple[tuple[ErrorKind, str, tuple[int | str, ...]], ...] = (
 CODES: dict[int | str, ErrorCode] = {
     code: ErrorCode(code, kind, hint) for kind, hint, codes in _CODES for code in codes
 }
+
+V1_CODES: dict[int | str, frozenset[int]] = {
+    "rpm_rate_limit_exceeded": frozenset([336501]),
+    "tpm_rate_limit_exceeded": frozenset([336502]),
+    "qps_rate_limit_exceeded": frozenset([18]),
+    "RATE_LIMIT_TOTAL_QPS": frozenset([18]),
+    "QUOTA_USER_DAILY_REQUEST": frozenset([17]),
+    "internal_error": frozenset([2, 336000, 336100, 500000]),
+    "server_busy": frozenset([2, 336100]),
+    "malformed_json": frozenset([336002]),
+    "invalid_argument": frozenset([336001, 336003]),
+    "invalid_model": frozenset([3, 336005]),
+    "invalid_iam_token": frozenset([110, 111]),
+}
+"""v2's word for an error -> v1's numbers for it."""
+
+
+def is_any_of(code: int | str, codes: Collection[int | str]) -> bool:
+    """Return whether a code is one of these, also where it is v2's word for a number of v1 among them."""
+    return code in codes or not V1_CODES.get(code, frozenset()).isdisjoint(codes)
+
 
 _BY_STATUS: dict[int, ErrorCode] = {
     400: ErrorCode(400, "user", _ARGUMENT),

@@ -136,6 +136,18 @@ def test_certificates_are_unchecked_only_on_request_and_that_is_said_once(secure
     event_loop.run(_close_all(http._transports))
 
 
+@pytest.mark.fault("F04")
+def test_ssl_false_is_of_one_model_or_one_call_only(secure, monkeypatch):
+    monkeypatch.setattr(http, "_transports", {})
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    keys = {"base_url": f"{secure().url}/v1", "api_key": "a-key-of-my-own-0123456789", "model": "m"}
+    assert qfnb.ChatCompletion(**keys, ssl=False).do("x").text == "hello"
+    assert qfnb.ChatCompletion(**keys).do("x", ssl=False).text == "hello"
+    with pytest.raises(errors.TLSError):
+        qfnb.ChatCompletion(**keys).do("x")
+    event_loop.run(_close_all(http._transports))
+
+
 async def _close_all(transports):
     for transport in transports.values():
         await transport.aclose()

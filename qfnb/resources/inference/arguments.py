@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ...wire import chat as wire
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class AccountKeys(TypedDict, total=False):
-    """Keys of an account, passed to a constructor in place of the settings'; `base_url` is another server's."""
+    """Keys of an account, passed to a constructor in place of the settings'; `base_url` is another server's.
+
+    app_id and ssl are of every call, see `ClientOptions`; bearer_token is another name for api_key.
+    """
 
     api_key: str | None
     access_key: str | None
@@ -23,9 +26,40 @@ class AccountKeys(TypedDict, total=False):
     sk: str | None
     access_token: str | None
     base_url: str | None
+    bearer_token: str | None
+    app_id: str | int | None
+    ssl: bool | None
 
 
-class ChatOptions(TypedDict, total=False):
+class ClientOptions(TypedDict, total=False):
+    """The client's own options of a call, as the official SDK has them; the retries' default is the client's own rule.
+
+    request_id is sent in the header, and app_id names the application that is billed (v2). After attempt k the client
+    waits backoff_factor * 2**(k-1) seconds and up to retry_jitter (default 1) more, retry_max_wait_interval (120) at
+    most; retry_err_codes are the only errors of the platform that are tried again, numbers of v1 or words of v2.
+    truncate_overlong_msgs drops the oldest turns that the model cannot take, auto_concat_truncate asks for the rest of
+    a cut answer with truncated_continue_prompt ("继续"), adapt_openai_message_format puts all system messages into one.
+    extra_parameters goes into the body as it is; ssl=False does not check the certificate; show_total_latency has no
+    effect, since every reply's `statistic` has the times.
+    """
+
+    request_id: str
+    app_id: str | int
+    backoff_factor: float
+    retry_jitter: float
+    retry_max_wait_interval: float
+    retry_err_codes: Collection[int | str]
+    headers: Mapping[str, str]
+    truncate_overlong_msgs: bool
+    auto_concat_truncate: bool
+    truncated_continue_prompt: str
+    adapt_openai_message_format: bool
+    show_total_latency: bool
+    ssl: bool
+    extra_parameters: Mapping[str, Any]
+
+
+class ChatOptions(ClientOptions, total=False):
     """The options of a chat call; further options of a model are sent as they are.
 
     The server judges the ranges of numbers, which differ by model; stop has at most 4 texts; response_format is
@@ -45,7 +79,8 @@ class ChatOptions(TypedDict, total=False):
     seed: int
     response_format: str | Mapping[str, Any] | type | ResponseFormat
     think: bool | int | str
-    functions: list[dict[str, Any]]
+    functions: Sequence[Mapping[str, Any]]
+    function_call: str | Mapping[str, Any]
     tools: Sequence[dict[str, Any] | Callable[..., Any]]
     tool_choice: str | dict[str, Any]
     disable_search: bool
@@ -53,9 +88,11 @@ class ChatOptions(TypedDict, total=False):
     user_id: str
     user: str
     suffix: str
+    max_tokens: int
+    web_search: Mapping[str, Any]
 
 
-class ImageOptions(TypedDict, total=False):
+class ImageOptions(ClientOptions, total=False):
     """The options of a text-to-image call: size is one of IMAGE_SIZES, n 1-4, seed 0-4294967295.
 
     What a model does not have is left to the platform.

@@ -80,6 +80,9 @@ class CallSender(Generic[ReplyT]):
     kind: catalog.ModelKind
     """The kind of the models."""
 
+    call_defaults: CallOptions
+    """Headers and the check of certificates that the constructor sets for all calls."""
+
     _keys: dict[str, Any]
 
     def _to_reply(self, response: Response[Any]) -> ReplyT:
@@ -125,6 +128,7 @@ class CallSender(Generic[ReplyT]):
 
     async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ReplyT:
         """Send the request of one platform to it and return the whole reply; on the I/O loop only."""
+        options = options.with_defaults(self.call_defaults)
         entry = UsageEntry(time.time(), request.model, client.platform.host)
         try:
             response = await client.send(request.endpoint, request.record, options=options, model=request.model)
@@ -171,6 +175,7 @@ class CallSender(Generic[ReplyT]):
     ) -> AsyncGenerator[ReplyT, None]:
         """Yield the pieces of the reply to one request; the one that ends it has the whole function calls."""
         entry = UsageEntry(time.time(), request.model, client.platform.host)
+        options = options.with_defaults(self.call_defaults)
         pieces = client.stream(
             request.endpoint, request.record, final=wire.is_final, options=options, model=request.model
         )

@@ -15,7 +15,8 @@ from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...wire import chat as wire
 from .arguments import Messages, Turn
-from .inference_model import InferenceRequest, PreparedCall
+from .call_sender import InferenceRequest, PreparedCall
+from .client_options import CONTINUE_PROMPT, MESSAGE_OPTIONS, fit_messages, with_continuation
 from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
 from .response_format import ResponseFormat, parse_response_format
@@ -87,14 +88,20 @@ def prepare_chat_call(
         InvalidArgumentError: a message or an option is wrong.
     """
     options, records = validate_chat_options(options_), validate_messages(messages)
-    build = partial(build_chat_request, choice=choice, options=options, stream=stream)
-    call = PreparedCall[ChatResponse](partial(build, records), call_options)
-    return with_check(call, build, records, options.get("response_format"), retry=not stream)
+    is_continued = options.pop("auto_concat_truncate", False)
+    continue_prompt = options.pop("truncated_continue_prompt", CONTINUE_PROMPT)
+
+    def start(turns: Sequence[wire.Message]) -> PreparedCall[ChatResponse]:
+        build = partial(build_chat_request, list(turns), choice=choice, options=options, stream=stream)
+        call = PreparedCall[ChatResponse](build, call_options)
+        return with_continuation(call, start, turns, continue_prompt) if is_continued else call
+
+    return with_check(start(records), start, records, options.get("response_format"), retry=not stream)
 
 
 def with_check(
     call: PreparedCall[ChatResponse],
-    build: Callable[..., InferenceRequest],
+    start: Callable[[Sequence[wire.Message]], PreparedCall[ChatResponse]],
     messages: Sequence[wire.Message],
     response_format: ResponseFormat | None,
     *,
@@ -104,7 +111,7 @@ def with_check(
 
     Args:
         call: the call.
-        build: builds the request of a conversation.
+        start: returns the call of a conversation.
         messages: the validated conversation.
         response_format: the form of the answer; without a schema nothing is checked.
         retry: ask once more before an answer is an error.
@@ -117,8 +124,7 @@ def with_check(
         if not correction:
             return None
         turns = [*messages, *validate_messages(correction)]
-        second = replace(call, for_platform=partial(build, turns))
-        return with_check(second, build, turns, response_format, retry=False)
+        return with_check(start(turns), start, turns, response_format, retry=False)
 
     return replace(call, check=check)
 
@@ -247,6 +253,8 @@ def build_chat_request(
         stream: whether the answer comes in pieces.
     """
     version, model, row = find_target(choice, platform)
+    if MESSAGE_OPTIONS & options.keys():
+        messages, options = fit_messages(messages, options, row)
     if len(messages) > 1:
         messages = wire.drop_old_reasoning(messages)
     if options.get("response_format") is not None:

@@ -1,6 +1,7 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MethodType
 from typing import Any, Literal
 
@@ -8,15 +9,14 @@ from ..._language import tr
 from ..._text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
-from ...transport.platform import Platform
 from ...wire import catalog, inference as wire, reply_shape
 from ..validation import validate_positive
 from .chat_request import validate_encodable
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .model_choice import ModelChoice, find_target, v1_only
+from .model_choice import ModelChoice, v1_only
 from .reply import Reply, refuse_defect
 from .thinking import warn_once
-from .v1_words import with_user
+from .v1_words import build_for_version
 
 
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
@@ -86,14 +86,9 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         if row and row.max_chars:
             _warn_of_lengths(row.id, "texts", texts, row.max_chars)
 
-        def build_request(platform: Platform) -> InferenceRequest:
-            version, model, _ = find_target(choice, platform)
-            if version == 2:
-                record = wire.EmbeddingRequestV2(input=texts, model=model, **with_user(options, 2))
-                return InferenceRequest(wire.EMBEDDING_V2, record, model)
-            return InferenceRequest(
-                wire.EMBEDDING_V1, wire.EmbeddingRequest(input=texts, **with_user(options, 1)), model
-            )
+        build_request = partial(
+            build_for_version, choice, wire.EMBEDDING_V1, wire.EMBEDDING_V2, {"input": texts, **options}
+        )
 
         def check(reply: EmbeddingResponse, _text: str) -> None:
             if (count := len(reply.body["data"])) != len(texts):
@@ -223,15 +218,7 @@ class Reranker(InferenceModel[RerankResponse]):
             _warn_of_lengths(row.id, "query", [query], wire.MAX_RERANK_QUERY_CHARS)
             _warn_of_lengths(row.id, "documents", documents, wire.MAX_DOCUMENT_CHARS)
         values = {"query": query, "documents": list(documents), **options}
-
-        def build_request(platform: Platform) -> InferenceRequest:
-            version, model, _ = find_target(choice, platform)
-            if version == 2:
-                return InferenceRequest(
-                    wire.RERANK_V2, wire.RerankRequestV2(model=model, **with_user(values, 2)), model
-                )
-            return InferenceRequest(wire.RERANK_V1, wire.RerankRequest(**with_user(values, 1)), model)
-
+        build_request = partial(build_for_version, choice, wire.RERANK_V1, wire.RERANK_V2, values)
         return PreparedCall(build_request, call_options)
 
 

@@ -16,7 +16,6 @@ from .chat_request import build_chat_request, validate_chat_options
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
-from .v1_words import with_user
 
 MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
 
@@ -91,7 +90,7 @@ class Image2Text(InferenceModel[ChatResponse]):
             version, model, _ = find_target(choice, platform)
             if version == 1:
                 encoded = base64.b64encode(content).decode("ascii")
-                vision = wire.VisionRequest(prompt=prompt, image=encoded, stream=stream, **with_user(valid_options, 1))
+                vision = wire.VisionRequest(prompt=prompt, image=encoded, stream=stream, **valid_options)
                 return InferenceRequest(wire.IMAGE2TEXT_V1, vision, model)
             picture = {"type": "image_url", "image_url": {"url": to_data_url(content)}}  # first, as the page says
             message = chat.Message(role="user", content=[picture, {"type": "text", "text": prompt}])

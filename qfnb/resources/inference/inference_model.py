@@ -15,12 +15,11 @@ from ...transport.client import CallOptions
 from . import batch_task
 from .arguments import AccountKeys
 from .call_sender import CallSender, InferenceRequest as InferenceRequest, PreparedCall as PreparedCall, ReplyT
+from .client_options import CHAT_OPTIONS, split_client_options
 from .model_choice import DEFAULT_SETTINGS, ModelChoice
 from .model_facts import ModelFacts
 
 Version = Literal[1, 2, "1", "2"]
-
-DEFAULT_CALL_OPTIONS = CallOptions()
 
 
 class InferenceModel(ModelFacts, CallSender[ReplyT]):
@@ -31,7 +30,7 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         endpoint: a service of your own; wins over `model`.
         version: 1 or 2 decides the API; by default an API key or an IAM pair means 2, AK/SK means 1.
         **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`, and `base_url` for any
-            server that speaks OpenAI's API; default: the settings'.
+            server that speaks OpenAI's API; default: the settings'. Also `app_id` and `ssl`, of all its calls.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         **keys: Unpack[AccountKeys],
     ) -> None:
         self._keys: dict[str, Any] = {  # no repr or pickle shows a `Secret`
-            name: Secret(value) if isinstance(value, str) and name != "base_url" else value
+            name: Secret(value) if isinstance(value, str) and name not in {"base_url", "app_id"} else value
             for name, value in keys.items()
         }
         keys = {}  # IPython prints the variables of a frame that raises
@@ -52,18 +51,14 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         if unknown := sorted(set(self._keys) - set(AccountKeys.__annotations__)):
             allowed = ", ".join(AccountKeys.__annotations__)
             raise InvalidArgumentError(tr("{name!r} is none of {allowed}", name=unknown[0], allowed=allowed))
+        defaults = {name: self._keys.pop(name, None) for name in ("app_id", "ssl")}
+        self.call_defaults, _ = split_client_options(defaults)
+        if bearer := self._keys.pop("bearer_token", None):
+            self._keys.setdefault("api_key", bearer)
         self.model, self.endpoint, self.version = model, endpoint, version
 
     def prepare(
-        self,
-        item: Any,
-        model: str | None = None,
-        endpoint: str | None = None,
-        *,
-        stream: bool = False,
-        request_timeout: float | None = None,
-        retry_count: int | None = None,
-        **options: Any,
+        self, item: Any, model: str | None = None, endpoint: str | None = None, *, stream: bool = False, **options: Any
     ) -> PreparedCall[ReplyT]:
         """Return the validated call for one input of `do`.
 
@@ -72,17 +67,13 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
             model: a model for this call.
             endpoint: a service of your own for this call.
             stream: whether its reply comes in pieces.
-            request_timeout: seconds for the whole call.
-            retry_count: attempts in all.
-            **options: of `do`.
+            **options: of `do`, and the client's own: request_timeout, retry_count and `ClientOptions`.
 
         Raises:
             InvalidArgumentError: the input or an option is wrong.
         """
-        is_default = request_timeout is None and retry_count is None
-        call_options = DEFAULT_CALL_OPTIONS if is_default else CallOptions(request_timeout, retry_count)
-        choice = self.choose(model, endpoint)
-        return self.prepare_call(item, choice, options, call_options, stream=stream)
+        call_options, sent = split_client_options(options, CHAT_OPTIONS if self.kind == "chat" else ())
+        return self.prepare_call(item, self.choose(model, endpoint), sent, call_options, stream=stream)
 
     def prepare_call(
         self, item: Any, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, /, *, stream: bool

@@ -250,7 +250,8 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
         body["choices"] = [{"index": 0, "message": message, "finish_reason": reason}]
     else:
         body["result"] = text
-    response = Response(body, last.data_type, last.code, last.headers, {**last.statistic, "total_latency": seconds})
+    statistic = {**last.statistic, "request_latency": seconds, "total_latency": seconds}
+    response = Response(body, last.data_type, last.code, last.headers, statistic)
     return create_reply(ChatResponse, response, last.model)
 
 

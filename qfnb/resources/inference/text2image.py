@@ -13,6 +13,7 @@ from ...wire import image_rules, inference as wire
 from ..validation import validate_positive
 from .arguments import ImageOptions
 from .chat_request import validate_encodable, validate_options
+from .client_options import split_client_options
 from .image_reply import ImageModel, ImageResponse, validate_with_decode
 from .inference_model import InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
@@ -85,7 +86,8 @@ class Text2Image(ImageModel):
         options: Mapping[str, Any],
     ) -> list[PreparedCall[ImageResponse]]:
         """Return one call, or of a model that draws one image a call, one for each of `n` images."""
-        choice, call_options = self.choose(model, endpoint), CallOptions(request_timeout)
+        choice = self.choose(model, endpoint)
+        call_options, options = split_client_options({**options, "request_timeout": request_timeout})
         whole = self.prepare_call(prompt, choice, options, call_options, stream=False)
         if choice.version == 1:
             return [whole]

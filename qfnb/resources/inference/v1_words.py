@@ -7,7 +7,11 @@ from typing import Any
 from ..._language import tr
 from ..._text import did_you_mean
 from ...errors import InvalidArgumentError
+from ...transport.platform import Platform
 from ...wire import body_keys, chat as wire
+from ...wire.endpoints import Endpoint
+from .call_sender import InferenceRequest
+from .model_choice import ModelChoice, find_target
 from .thinking import warn_once
 
 V2_OPTIONS = body_keys.BODY_KEYS[wire.CHAT_V2.name] | {"suffix", "system", "think"}
@@ -113,6 +117,25 @@ def with_user(options: Mapping[str, Any], version: int) -> Options:
     sent = dict(options)
     _rename(sent, *(("user", "user_id") if version == 1 else ("user_id", "user")))
     return sent
+
+
+def build_for_version(
+    choice: ModelChoice, v1: Endpoint[Any, Any], v2: Endpoint[Any, Any], fields: Mapping[str, Any], platform: Platform
+) -> InferenceRequest:
+    """Return the request of a call that has the same fields in both versions, but for the end user's name.
+
+    Args:
+        choice: which model is asked.
+        v1: the endpoint of v1, with the model in its path.
+        v2: the endpoint of v2, with the model in the body.
+        fields: of the body.
+        platform: the request goes to it.
+    """
+    version, model, _ = find_target(choice, platform)
+    sent = with_user(fields, version)
+    if version == 1:
+        return InferenceRequest(v1, v1.body(**sent), model)
+    return InferenceRequest(v2, v2.body(model=model, **sent), model)
 
 
 def to_v2_messages(messages: Sequence[wire.Message]) -> list[wire.Message]:

@@ -1,0 +1,242 @@
+"""The client's own options of the official SDK: they work, in every kind of call, and none is sent in the body."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+from support.chat_script import sent_bodies, streamed, whole
+from support.scripted_server import http_answer
+
+import qfnb
+from qfnb import ChatCompletion, Completion, Embedding, Image2Text, Plugin, Reranker, Text2Image, config, errors
+from qfnb.resources.inference import client_options, thinking
+from qfnb.transport import clock
+from qfnb.wire.catalog import find_model
+from qfnb.wire.chat import Message
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+VECTORS = [http_answer(b'{"id": "1", "data": [{"embedding": [1.0], "index": 0}]}')]
+SCORES = [http_answer(b'{"id": "1", "results": [{"relevance_score": 1.0, "index": 0}]}')]
+PICTURES = [http_answer(json.dumps({"id": "1", "data": [{"b64_json": PICTURE}]}).encode())]
+KINDS = {
+    ChatCompletion: (("问",), whole("好")),
+    Completion: (("写诗",), whole("好")),
+    Image2Text: (("是什么", PICTURE), whole("好")),
+    Embedding: ((["一"],), VECTORS),
+    Reranker: (("一", ["二"]), SCORES),
+    Text2Image: (("猫",), PICTURES),
+}
+OPTIONS = {
+    "request_id": "req-7", "app_id": 42, "headers": {"x-team": "a"}, "retry_count": 2, "request_timeout": 30,
+    "backoff_factor": 0, "retry_jitter": 0, "retry_max_wait_interval": 1, "retry_err_codes": {336100},
+    "truncate_overlong_msgs": True, "auto_concat_truncate": False, "truncated_continue_prompt": "继续",
+    "adapt_openai_message_format": True, "show_total_latency": True, "ssl": True, "_no_extra_parameters": True,
+}  # fmt: skip
+
+
+def refusal(code="rpm_rate_limit_exceeded", status="429 Too Many Requests"):
+    return [http_answer(json.dumps({"error": {"code": code, "message": "x"}, "id": "as-1"}).encode(), status=status)]
+
+
+def headers_of(server):
+    lines = server.requests[-1].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def ask_all_ways(kind, arguments, **options):
+    yield kind().do(*arguments, **options)
+    yield asyncio.run(kind().ado(*arguments, **options))
+    yield kind().batch_do([arguments if len(arguments) > 1 else arguments[0]], **options).results()[0]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_no_option_of_the_client_is_in_the_body_of_any_call(scripted, kind):
+    arguments, answer = KINDS[kind]
+    server = scripted(answer)
+    for reply in ask_all_ways(kind, arguments, **OPTIONS):
+        assert reply.code == 200
+        assert not OPTIONS.keys() & sent_bodies(server)[-1].keys()
+        headers = headers_of(server)
+        assert (headers["request_id"], headers["appid"], headers["x-team"]) == ("req-7", "42", "a")
+
+
+def test_neither_is_one_in_the_bodies_of_v1(scripted):
+    server = scripted([http_answer(b'{"id": "as-1", "result": "x"}')])
+    keys = {"access_token": "24.test"}
+    ChatCompletion(version=1, **keys).do("问", **OPTIONS)
+    Plugin(endpoint="app", **keys).do("问", **OPTIONS)
+    assert not any(OPTIONS.keys() & body.keys() for body in sent_bodies(server))
+    assert headers_of(server)["request_id"] == "req-7"
+
+
+def test_the_same_id_is_on_every_attempt_of_a_stream(scripted):
+    server = scripted(refusal(), streamed({"content": "好"}))
+    with qfnb.testing():
+        pieces = list(ChatCompletion().do("问", stream=True, request_id="req-8"))
+    assert pieces[0]["result"] == "好"
+    assert [b"req-8" in request for request in server.requests] == [True, True]
+
+
+def test_extra_parameters_are_sent_as_the_sdk_sends_them(scripted):
+    server = scripted(whole("好"))
+    ChatCompletion().do("问", extra_parameters={"use_keyword": True})
+    assert sent_bodies(server)[0]["extra_parameters"] == {"use_keyword": True}
+
+
+@pytest.mark.parametrize(
+    ("codes", "code", "n_requests"),
+    [
+        ({"invalid_model"}, "invalid_model", 2),
+        ({336501}, "rpm_rate_limit_exceeded", 2),
+        ({336100}, "internal_error", 2),
+        ({336100}, "rpm_rate_limit_exceeded", 1),
+        (set(), "internal_error", 1),
+        (None, "rpm_rate_limit_exceeded", 2),
+        (None, "invalid_model", 1),
+    ],
+)
+def test_only_the_errors_that_are_listed_are_tried_again(scripted, codes, code, n_requests):
+    server = scripted(refusal(code), whole("好"))
+    with qfnb.testing(), contextlib.suppress(errors.APIError):
+        ChatCompletion().do("问", retry_err_codes=codes)
+    assert len(server.requests) == n_requests
+
+
+def test_delays_follow_the_factor_that_is_set(scripted):
+    scripted(refusal(), refusal(), refusal(), whole("好"))
+    with qfnb.testing():
+        start_s = clock._skipped_s
+        ChatCompletion().do("问", retry_count=4, backoff_factor=30, retry_jitter=0, retry_max_wait_interval=100)
+        assert clock._skipped_s - start_s == 30 + 60 + 100
+
+
+def test_a_constructors_application_is_in_every_call_and_a_calls_own_wins(scripted):
+    server = scripted(whole("好"))
+    config.get_config().app_id = "settings"
+    chat = ChatCompletion(app_id="mine")
+    seen = []
+    for app in (None, "this call"):
+        chat.do("问", app_id=app)
+        seen.append(headers_of(server)["appid"])
+    ChatCompletion().do("问")
+    assert [*seen, headers_of(server)["appid"]] == ["mine", "this call", "settings"]
+    assert not chat.has_own_keys
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"request_id": "a\r\nx: y"}, "request_id='a\\r\\nx: y': must be a text of printable ASCII"),
+        ({"request_id": 5}, "request_id=5"),
+        ({"app_id": ""}, "app_id"),
+        ({"headers": {"Authorization": "Bearer x"}}, "headers="),
+        ({"headers": "x"}, "headers='x': must be a mapping"),
+        ({"backoff_factor": -1}, "backoff_factor=-1: must be a number of seconds from 0"),
+        ({"retry_jitter": "1"}, "retry_jitter='1'"),
+        ({"retry_err_codes": "internal_error"}, "retry_err_codes='internal_error': must be a set"),
+        ({"retry_err_codes": [None]}, "retry_err_codes=[None]"),
+        ({"truncate_overlong_msgs": "yes"}, "truncate_overlong_msgs='yes': must be True or False"),
+        ({"ssl": 0}, "ssl=0: must be True or False"),
+        ({"retry_count": 0}, "retry_count=0"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_named_before_anything_is_sent(scripted, options, message):
+    server = scripted(whole("好"))
+    with pytest.raises(errors.InvalidArgumentError) as caught:
+        ChatCompletion().do("问", **options)
+    assert message in str(caught.value)
+    assert not server.requests
+
+
+def turns_of(*texts):
+    roles = ("user", "assistant")
+    return [{"role": roles[index % 2], "content": text} for index, text in enumerate(texts)]
+
+
+def test_the_oldest_turns_are_dropped_until_the_model_has_room(scripted):
+    server = scripted(whole("好"))
+    row = find_model("chat", "ernie-4.5-turbo-32k")
+    assert row.max_input == 27 * 1024
+    half = "word " * (row.max_input // 2 - 1)
+    turns = [{"role": "system", "content": "助手"}, *turns_of("a b c", "d e f", half, "四", half)]
+    ChatCompletion("ernie-4.5-turbo-32k").do(turns, truncate_overlong_msgs=True)
+    ChatCompletion("ernie-4.5-turbo-32k").do(turns, truncate_overlong_msgs=False)
+    short, long = ([turn["content"] for turn in body["messages"]] for body in sent_bodies(server))
+    assert (short, len(long)) == (["助手", half, "四", half], 6)
+
+
+def test_what_is_dropped_leaves_a_question_first_and_the_last_one_always():
+    row = find_model("chat", "ernie-4.5-turbo-32k")
+    text = "word " * row.max_input
+    turns = [Message(**turn) for turn in turns_of("a b c", "d e f", text)]
+    fitted, options = client_options.fit_messages(turns, {"truncate_overlong_msgs": True, "top_p": 1}, row)
+    assert ([turn.content for turn in fitted], options) == ([text], {"top_p": 1})
+
+
+def test_all_system_messages_become_one_persona(scripted):
+    server = scripted(whole("好"))
+    turns = [
+        {"role": "system", "content": "简短。"},
+        *turns_of("一", "二", "三"),
+        {"role": "system", "content": "礼貌。"},
+    ]
+    turns.append({"role": "user", "content": "四"})
+    ChatCompletion().do(turns, adapt_openai_message_format=True)
+    ChatCompletion().do(turns, adapt_openai_message_format=True, system="我的")
+    assert [body["messages"][0]["content"] for body in sent_bodies(server)] == ["简短。礼貌。", "我的"]
+    assert [turn["role"] for turn in sent_bodies(server)[0]["messages"]].count("system") == 1
+
+
+def test_the_rest_of_a_cut_answer_is_asked_for_and_joined(scripted):
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    server = scripted(whole("从前", finish="length", usage=usage), whole("有座山", usage=usage))
+    reply = ChatCompletion().do("讲", auto_concat_truncate=True, truncated_continue_prompt="接着说")
+    assert (reply["result"], reply.text, reply["is_truncated"]) == ("从前有座山", "从前有座山", False)
+    assert sent_bodies(server)[1]["messages"][1:] == [
+        {"role": "assistant", "content": "从前"},
+        {"role": "user", "content": "接着说"},
+    ]
+    assert reply.earlier[0].usage.total_tokens == 3
+
+
+def test_a_stream_and_a_batch_go_on_behind_the_cut_too(scripted):
+    cut = streamed({"content": "从前"}, finish="length")
+    scripted(cut, streamed({"content": "有座山"}))
+    pieces = list(ChatCompletion().do("讲", stream=True, auto_concat_truncate=True))
+    assert "".join(piece["result"] for piece in pieces) == "从前有座山"
+    scripted(whole("从前", finish="length"), whole("有"), whole("从前"))
+    results = ChatCompletion().batch_do(["讲", "讲"], worker_num=1, auto_concat_truncate=True).results()
+    assert [reply["result"] for reply in results] == ["从前有", "从前"]
+
+
+def test_an_answer_without_end_is_not_asked_for_without_end(scripted):
+    thinking.warn_once.cache_clear()
+    server = scripted(whole("又", finish="length"))
+    reply = ChatCompletion().do("讲", auto_concat_truncate=True)
+    assert len(server.requests) == 1 + client_options.MAX_CONTINUATIONS
+    assert reply["is_truncated"]
+
+
+def test_times_are_in_the_statistic_of_replies_and_pieces(scripted):
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    scripted(whole("好", usage=usage), streamed({"content": "你"}, {"content": "好"}))
+    statistic = ChatCompletion().do("问")["statistic"]
+    assert 0 < statistic["request_latency"] <= statistic["total_latency"]
+    assert statistic["avg_output_tokens_per_second"] == pytest.approx(2 / statistic["total_latency"])
+    assert statistic["start_timestamp"] > 1_700_000_000_000
+    first, second, last = (p.statistic for p in ChatCompletion().do("问", stream=True, show_total_latency=True))
+    assert first["request_latency"] == first["first_token_latency"] == last["first_token_latency"] > 0
+    assert first["total_latency"] <= second["total_latency"] <= last["total_latency"]
+    laps = [each["request_latency"] for each in (first, second, last)]
+    assert sum(laps) == pytest.approx(last["total_latency"])
+
+
+def test_a_batch_of_rows_takes_them_too(scripted):
+    server = scripted(refusal("invalid_model"), whole("好"))
+    with qfnb.testing():
+        batch = qfnb.batch(["问"], retry_err_codes=["invalid_model"], request_id="req-9", app_id="a", canary=0)
+        assert batch.to_frame()["text"].tolist() == ["好"]
+    assert headers_of(server)["appid"] == "a"
+    assert "retry_err_codes" not in sent_bodies(server)[-1]
