@@ -73,19 +73,11 @@ def release(
         InvalidArgumentError: no bucket is known for the upload.
         DatasetError: the platform could not import or release it.
     """
-    current = connect.current_platform()
-    bucket = bucket or current.bucket
-    if not bucket:
-        raise InvalidArgumentError(
-            tr(
-                "A local dataset is uploaded to your own BOS bucket first, and none is set.\n"
-                "Set QIANFAN_BOS_BUCKET, or use Dataset.load(qianfan_dataset_id='ds-...')."
-            )
-        )
+    bucket = bucket or default_bucket()
     report = progress or _ignore_step
     suffix, content = file_writer.to_platform_bytes(rows, schema)
     digest = hashlib.sha256(content).hexdigest()[:16]
-    cache_key = (current.host, bucket, name, digest)
+    cache_key = (connect.current_platform().host, bucket, name, digest)
     if (dataset_id := _released_ids.get(cache_key)) is None or not _is_imported(dataset_id):
         folder = f"qfnb/{digest}"
         safe_name = re.sub(r"[^\w.-]+", "_", name).strip(".")[:80] or "dataset"
@@ -93,14 +85,48 @@ def release(
         _upload(address, content, report)
         dataset_id = _create_dataset(name, schema, bucket, f"/{folder}/")
         report(TransferStep("import", 0, 1))
-        Data.create_data_import_task(dataset_id, bool(schema.reference), wire.USER_BOS, [address])
-        _wait_for_status(dataset_id, "import_status", settings().import_status_polling_interval, stop_event)
+        import_object(dataset_id, address, is_annotated=bool(schema.reference), stop_event=stop_event)
         report(TransferStep("import", 1, 1))
     report(TransferStep("release", 0, 1))
     dataset_id = ensure_released(dataset_id, stop_event=stop_event)
     report(TransferStep("release", 1, 1))
     _released_ids[cache_key] = dataset_id
     return dataset_id
+
+
+def default_bucket() -> str:
+    """Return the bucket for uploads.
+
+    Raises:
+        InvalidArgumentError: none is set.
+    """
+    bucket = connect.current_platform().bucket
+    if not bucket:
+        raise InvalidArgumentError(
+            tr(
+                "A local dataset is uploaded to your own BOS bucket first, and none is set.\n"
+                "Set QIANFAN_BOS_BUCKET, or use Dataset.load(qianfan_dataset_id='ds-...')."
+            )
+        )
+    return bucket
+
+
+def import_object(
+    dataset_id: int | str, address: str, *, is_annotated: bool, stop_event: threading.Event | None = None
+) -> None:
+    """Import an object of the user's bucket into a dataset, and wait until its rows are there.
+
+    Args:
+        dataset_id: the dataset that gets the rows.
+        address: `bos:/bucket/key`.
+        is_annotated: whether the rows have answers.
+        stop_event: ends the wait when it is set.
+
+    Raises:
+        DatasetError: the platform could not import it.
+    """
+    Data.create_data_import_task(dataset_id, is_annotated, wire.USER_BOS, [address])
+    _wait_for_status(dataset_id, "import_status", settings().import_status_polling_interval, stop_event)
 
 
 def ensure_released(dataset_id: int | str, *, stop_event: threading.Event | None = None) -> str:

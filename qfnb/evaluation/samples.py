@@ -128,7 +128,8 @@ def rows_of(data: Any) -> list[Mapping[str, Any]]:
     if hasattr(data, "to_dict") and hasattr(data, "columns"):
         rows = data.to_dict("records")
     else:
-        rows = data.list() if hasattr(data, "list") else data
+        as_rows = getattr(data, "question_rows", None) or getattr(data, "list", None)
+        rows = as_rows() if as_rows else data
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr("a {kind} has no rows: give a Dataset, a DataFrame or a list of dictionaries", kind=type(data).__name__)

@@ -58,6 +58,8 @@ class LoadDataSetAction(BaseAction):
                     "load the dataset again and continue with attach(..., dataset=ds)"
                 )
             )
+        if (address := getattr(self.dataset, "bos_address", None)) is not None:
+            return {"datasets": [{"type": BOS, "bosPath": address}]}
         self.action_event(ActionState.Running, _describe_upload(self.dataset))
         dataset_id = self.dataset.release(stop_event=self.stop_requested)
         return {"datasets": [{"id": dataset_id, "type": PLATFORM, "name": self.dataset.name}]}

@@ -1,0 +1,299 @@
+"""`Dataset` as the official SDK has it: any columns, operations that change it, and data sources.
+
+It is a `qfnb.Dataset` too, so that trainings, evaluations and batches take it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from ..._language import tr, tr_noop
+from ...dataset import platform
+from ...dataset.dataset import Dataset as PlainDataset
+from ...dataset.row_formats import deep_copy
+from ...dataset.schema import Row, Schema
+from ...errors import DatasetError, InvalidArgumentError
+from .cloud_rows import CloudRows
+from .columns import GROUP, PACK
+from .data_source import BosDataSource, DataSource, FileDataSource
+from .inference import LlmTests
+from .platform_source import QianfanDataSource, parse_entries, to_source
+from .summary import Summaries
+from .table import Table
+
+ANY_ROWS = Schema("table", tr_noop("rows with columns of their own"), {}, "{...}", 0, "", inputs=())
+"""The schema of a table that is none of the platform's kinds."""
+
+
+class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ignore[misc] # the SDK's methods take other arguments
+    """Rows with any columns, from a file, a frame, storage or the platform.
+
+    Args:
+        inner_table: a `pyarrow.Table`, or rows: dictionaries, lists of turns, or texts.
+        inner_data_source_cache: where they come from.
+        inner_schema_cache: checked by `save`.
+        input_columns: the columns that are sent to a model.
+        reference_column: the column with the right answer.
+        eval_input_column: the column with what a model was asked.
+        eval_llm_output_column: the column with its answer.
+        **options: `id` of a dataset on the platform, `name`.
+
+    Source: the official SDK's Dataset.
+    """
+
+    def __init__(
+        self,
+        inner_table: Any = None,
+        inner_data_source_cache: DataSource | None = None,
+        inner_schema_cache: Any = None,
+        input_columns: Sequence[str] | None = None,
+        reference_column: str | None = None,
+        eval_input_column: str | None = None,
+        eval_llm_output_column: str | None = None,
+        **options: Any,
+    ) -> None:
+        source = inner_data_source_cache
+        if source is None and options.get("id") is not None:
+            source = QianfanDataSource(id=str(options["id"]))
+        on_platform = source if isinstance(source, QianfanDataSource) and inner_table is None else None
+        name = options.get("name") or getattr(source, "name", "") or "dataset"
+        PlainDataset.__init__(self, name=name, id=options.get("id") or (on_platform.id if on_platform else None))
+        self.inner_data_source_cache, self.inner_schema_cache = source, inner_schema_cache
+        self._stored_entries: builtins.list[Any] | None = None
+        self._stored_columns: builtins.list[str] = []
+        if inner_table is not None or source is None:
+            Table.__init__(self, inner_table)
+        self.input_columns, self.reference_column = input_columns, reference_column
+        self.eval_input_column, self.eval_llm_output_column = eval_input_column, eval_llm_output_column
+
+    @property
+    def _entries(self) -> builtins.list[Any]:
+        """The rows; those of a dataset on the platform or in storage are read when they are first used."""
+        if self._stored_entries is None:
+            assert self.inner_data_source_cache is not None
+            table = self.inner_data_source_cache.read()
+            self._stored_entries, self._stored_columns = table._entries, table._columns  # noqa: SLF001 - of this class
+            self.is_fetched = True
+        return self._stored_entries
+
+    @_entries.setter
+    def _entries(self, entries: builtins.list[Any]) -> None:
+        self._stored_entries, self.is_fetched = entries, True
+        self.id, self._uploaded = None, {}
+
+    @property
+    def _columns(self) -> builtins.list[str]:
+        _ = self._entries  # reads the rows of a source
+        return self._stored_columns
+
+    @_columns.setter
+    def _columns(self, columns: builtins.list[str]) -> None:
+        self._stored_columns = columns
+
+    @classmethod
+    def load(  # type: ignore[override] # the SDK's takes other sources
+        cls,
+        source: DataSource | str | None = None,
+        data_file: str | None = None,
+        qianfan_dataset_id: str | int | None = None,
+        bos_load_args: Mapping[str, Any] | None = None,
+        bos_source_args: Mapping[str, Any] | None = None,
+        huggingface_dataset: Any = None,
+        dataframe: Any = None,
+        schema: Any = None,
+        organize_data_as_group: bool = False,
+        *,
+        data_source: DataSource | None = None,
+        is_download_to_local: bool = False,
+        input_columns: Sequence[str] | None = None,
+        reference_column: str | None = None,
+        eval_input_column: str | None = None,
+        eval_llm_output_column: str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Load a table; the rows of a dataset on the platform or in storage are read when they are first used.
+
+        Args:
+            source: a data source, or a path.
+            data_file: a file, a folder or a zip.
+            qianfan_dataset_id: `ds-...`.
+            bos_load_args: arguments of `QianfanDataSource.create_from_bos_file`.
+            bos_source_args: arguments of `BosDataSource`.
+            huggingface_dataset: a Dataset or DatasetDict of the package datasets.
+            dataframe: a DataFrame.
+            schema: an object whose `validate(table)` returns whether the rows are right.
+            organize_data_as_group: give each turn a row of its own, with the number of its conversation.
+            data_source: another name of `source`.
+            is_download_to_local: read the rows of a dataset on the platform now.
+            input_columns: the columns that are sent to a model.
+            reference_column: the column with the right answer.
+            eval_input_column: the column with what a model was asked.
+            eval_llm_output_column: the column with its answer.
+            **options: of the data source, `file_format` for instance.
+
+        Raises:
+            InvalidArgumentError: there is no source, or the schema refuses the rows.
+            DatasetError: the source cannot be read.
+        """
+        columns: dict[str, Any] = {
+            "input_columns": input_columns,
+            "reference_column": reference_column,
+            "eval_input_column": eval_input_column,
+            "eval_llm_output_column": eval_llm_output_column,
+        }
+        if huggingface_dataset is not None:
+            parts = (
+                [*huggingface_dataset.values()] if isinstance(huggingface_dataset, Mapping) else [huggingface_dataset]
+            )
+            return cls([row for part in parts for row in part], inner_schema_cache=schema, **columns)
+        if dataframe is not None:
+            return cls(dataframe.to_dict("list"), inner_schema_cache=schema, **columns)
+        if isinstance(source, str):
+            source, data_file = None, source
+        origin = (
+            source or data_source or to_source(data_file, qianfan_dataset_id, bos_load_args, bos_source_args, options)
+        )
+        if origin is None:
+            raise InvalidArgumentError(
+                tr("Name one source: data_file='x.jsonl', qianfan_dataset_id='ds-...', or a DataFrame.")
+            )
+        is_read_now = is_download_to_local or isinstance(origin, FileDataSource)
+        dataset = cls(origin.read() if is_read_now else None, origin, schema, name=options.get("name"), **columns)
+        if organize_data_as_group and dataset.is_dataset_packed():
+            dataset.unpack()
+        if schema is not None and is_read_now:
+            dataset.validate(schema)
+        return dataset
+
+    def save(  # type: ignore[override] # the SDK's returns a dataset
+        self,
+        destination: DataSource | str | None = None,
+        data_file: str | None = None,
+        qianfan_dataset_id: str | int | None = None,
+        qianfan_dataset_create_args: Mapping[str, Any] | None = None,
+        bos_source_args: Mapping[str, Any] | None = None,
+        schema: Any = None,
+        replace_source: bool | None = None,
+        **options: Any,
+    ) -> Dataset:
+        """Write the table, and return the dataset as it is there; by default it goes where it came from.
+
+        Args:
+            destination: a data source, or a path.
+            data_file: a file.
+            qianfan_dataset_id: a dataset on the platform that gets the rows.
+            qianfan_dataset_create_args: arguments of `QianfanDataSource.create_bare_dataset`.
+            bos_source_args: arguments of `BosDataSource`.
+            schema: an object whose `validate(table)` returns whether the rows are right.
+            replace_source: the dataset itself becomes the one that is there.
+            **options: of the data source, `file_format` or `does_release` for instance.
+
+        Raises:
+            InvalidArgumentError: there is no destination, or the schema refuses the rows.
+            DatasetError: the destination cannot hold such rows.
+        """
+        if isinstance(destination, str):
+            destination, data_file = None, destination
+        target = destination or to_source(
+            data_file, qianfan_dataset_id, None, bos_source_args, options, qianfan_dataset_create_args
+        )
+        target = target or self.inner_data_source_cache
+        if target is None:
+            raise InvalidArgumentError(
+                tr("Name one destination: data_file='x.jsonl' (or 'bos:/...'), or qianfan=True.")
+            )
+        if (checks := schema or self.inner_schema_cache) is not None:
+            self.validate(checks)
+        target.save(copy.copy(self), **options)
+        saved = copy.copy(self)
+        saved.inner_data_source_cache, saved.inner_schema_cache = target, checks
+        if isinstance(target, QianfanDataSource):
+            vars(saved).update(_stored_entries=None, is_fetched=False, id=target.id, name=target.name)
+        elif saved.is_dataset_grouped():
+            saved.pack()
+        if replace_source:
+            self.__dict__.update(saved.__dict__)
+        return saved
+
+    def validate(self, schema: Any) -> None:
+        """Raise unless a schema accepts the rows.
+
+        Raises:
+            InvalidArgumentError: it does not.
+        """
+        if not schema.validate(copy.copy(self)):
+            raise InvalidArgumentError(tr("the rows are not as {schema} wants them", schema=type(schema).__name__))
+
+    @classmethod
+    def create_from_pyobj(  # type: ignore[override]
+        cls, data: Any, schema: Any = None, **options: Any
+    ) -> Self:
+        """Build a dataset of dictionaries, lists of turns, texts, or columns: `{"prompt": [...]}`."""
+        return cls(data, inner_schema_cache=schema, **options)
+
+    @classmethod
+    def create_from_pyarrow_table(cls, table: Any, schema: Any = None, **options: Any) -> Self:
+        """Build a dataset of a `pyarrow.Table`."""
+        return cls(table, inner_schema_cache=schema, **options)
+
+    @classmethod
+    def create_from_datasets(cls, datasets: Sequence[Self], **_: Any) -> Self:
+        """Return the rows of several datasets as one."""
+        first, *others = datasets
+        return first.concat_table(others, should_create_new_obj=True)
+
+    def add_default_group_column(self) -> Self:
+        """Give each row a group of its own, unless there are groups."""
+        return self if self.is_dataset_grouped() else self.col_append({GROUP: [*range(len(self._entries))]})
+
+    def delete_group_column(self) -> Self:
+        """Remove the groups."""
+        return self.col_delete(GROUP) if self.is_dataset_grouped() else self
+
+    def pack(self, **_: Any) -> bool:
+        """Make one row of each group, or of each row where there are no groups."""
+        self.add_default_group_column()
+        return Table.pack(self)
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows as one of the platform's kinds; as they are where they are none."""
+        return self._typed_rows()[0]
+
+    @property
+    def schema(self) -> Schema:
+        """The platform's kind of the rows."""
+        if self.is_dataset_located_in_qianfan():
+            return platform.remote_info(str(self.id)).schema
+        return self._typed_rows()[1]
+
+    def _typed_rows(self) -> tuple[builtins.list[Row], Schema]:
+        try:
+            return parse_entries(self)
+        except DatasetError:
+            rows = deep_copy(self._entries)
+            return [{PACK: row} for row in rows] if self.is_dataset_packed() else rows, ANY_ROWS
+
+    @property
+    def bos_address(self) -> str | None:
+        """`bos:/bucket/key` of a dataset that is in storage as it is; None for others."""
+        source = self.inner_data_source_cache
+        return source.address if isinstance(source, BosDataSource) and self._stored_entries is None else None
+
+    def __bool__(self) -> bool:
+        return self._stored_entries is None or bool(self._stored_entries)
+
+    def __repr__(self) -> str:
+        if self._stored_entries is None:
+            return PlainDataset.__repr__(self)
+        return f"<Dataset {self.name!r}: {len(self._entries):,} rows, columns {', '.join(self._columns)}>"
+
+    def _release_rows(self, *arguments: Any) -> str:
+        parse_entries(self)  # raises where the rows are none of the platform's kinds
+        return super()._release_rows(*arguments)
+
+    def _with_rows(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
+        return type(self)([*rows], name=self.name)

@@ -1,0 +1,203 @@
+"""A table's questions, and the answers of a model to them."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Self
+
+from ..._language import tr
+from ...errors import InvalidArgumentError
+from ...model import Model
+from ...resources.inference.chat import ChatCompletion
+from ...resources.inference.completion_plugin import Completion
+from .table import Table
+
+PROMPT, CHATS, OUTPUT, REFERENCE = "input_prompt", "input_chats", "llm_output", "expected_output"
+LATENCY, FIRST_LATENCY = "request_complete_latency", "first_token_latency"
+"""Columns of the answers."""
+
+NOT_OPTIONS: Final = frozenset({"prompt_template", "slice_size", "stream", "access_key", "secret_key", "ak", "sk"})
+"""Keywords of `test_using_llm` that are not options of a call."""
+
+Turns = list[dict[str, Any]]
+
+log = logging.getLogger("qfnb.dataset")
+
+
+class LlmTests(Table):
+    """A table whose rows can be asked."""
+
+    input_columns: Sequence[str] | None = None
+    reference_column: str | None = None
+    eval_input_column: str | None = None
+    eval_llm_output_column: str | None = None
+
+    @property
+    def get_input_data(self) -> dict[str, list[Any]]:
+        """The columns that are sent to a model."""
+        return self.col_list(self._input_names())
+
+    @property
+    def get_reference_data(self) -> list[Any]:
+        """The right answers."""
+        if not self.reference_column:
+            raise InvalidArgumentError(tr("reference_column is not set: name the column with the right answers"))
+        return self.col_list(self.reference_column)[self.reference_column]
+
+    def test_using_llm(
+        self,
+        model_id: str | None = None,
+        service_model: str | None = None,
+        service_endpoint: str | None = None,
+        is_chat_service: bool = True,
+        does_show_latency: bool = False,
+        output_prettified: bool = True,
+        system_prompt: str = "",
+        **options: Any,
+    ) -> Self:
+        """Ask a model or a service each row; return a dataset of questions, answers and right answers.
+
+        Args:
+            model_id: `amv-...` of your own model; it answers a dataset on the platform, without a service.
+            service_model: a preset model.
+            service_endpoint: a service of your own.
+            is_chat_service: ask by `ChatCompletion`, otherwise by `Completion`.
+            does_show_latency: add the seconds of each answer.
+            output_prettified: not used; the answers are always in columns.
+            system_prompt: what the model is told of its role.
+            **options: `prompt_template` (a Prompt with the input columns as variables), and options of the calls.
+
+        Raises:
+            InvalidArgumentError: there is nothing to ask, or no input column.
+        """
+        if model_id is not None:
+            return self._with_answers_of(Model(id=model_id).batch_inference(self))  # type: ignore[arg-type] # Dataset is one
+        if not service_model and not service_endpoint:
+            raise InvalidArgumentError(tr("name a model_id, a service_model or a service_endpoint"))
+        call_options = {name: value for name, value in options.items() if name not in NOT_OPTIONS}
+        if system_prompt:
+            call_options["system"] = system_prompt
+        service = (ChatCompletion if is_chat_service else Completion)(model=service_model, endpoint=service_endpoint)
+        chats, references = self._questions(options.get("prompt_template"))
+        prompts = [turns[-1]["content"] for turns in chats]
+        rows: list[Any] = chats if is_chat_service else prompts
+        outputs = [
+            _to_answer(result, row)
+            for result, row in zip(service.batch_do(rows, **call_options).results(), rows, strict=True)
+        ]
+        answers: dict[str, list[Any]] = {OUTPUT: [text for text, _ in outputs]}
+        if does_show_latency:
+            answers[LATENCY] = [seconds for _, seconds in outputs]
+        return self._result(prompts, chats, references, answers)
+
+    async def atest_using_llm(self, *arguments: Any, **options: Any) -> Self:
+        """The awaited form of `test_using_llm`."""
+        return await asyncio.to_thread(self.test_using_llm, *arguments, **options)
+
+    def question_rows(self) -> list[dict[str, Any]]:
+        """Return the rows as questions for an evaluation: prompt, history, response, and the other columns."""
+        if self.eval_input_column and self.eval_llm_output_column:
+            columns = self.to_pydict()
+            named = {"prompt": columns[self.eval_input_column], "llm_output": columns[self.eval_llm_output_column]}
+            if self.reference_column:
+                named["response"] = columns[self.reference_column]
+            columns = {**columns, **named}
+            return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+        chats, references = self._questions(None)
+        extras: list[Any] = [{}] * len(chats) if self._is_conversation() else self.list()
+        return [
+            {**row, "prompt": turns[-1]["content"], "history": _pairs(turns[:-1])}
+            | ({"response": answer} if answer is not None else {})
+            for row, turns, answer in zip(extras, chats, references, strict=True)
+        ]
+
+    def _is_conversation(self) -> bool:
+        return self.is_dataset_packed() or self.is_dataset_grouped()
+
+    def _input_names(self) -> list[str]:
+        """Return the input columns; "prompt" where none is set."""
+        if self.input_columns:
+            return [*self.input_columns]
+        if "prompt" in self.col_names() or self.is_dataset_packed():
+            return ["prompt"]
+        raise InvalidArgumentError(tr("input_columns is not set: name the columns that are sent to the model"))
+
+    def _questions(self, template: Any) -> tuple[list[Turns], list[Any]]:
+        """Return the conversation that each row asks, and the right answers, None where there are none."""
+        names = self._input_names()
+        if not self._is_conversation():
+            prompts = [_render(row, names, template) for row in self.list()]
+            references = self.get_reference_data if self.reference_column else [None] * len(prompts)
+            return [[{"role": "user", "content": prompt}] for prompt in prompts], references
+        table = copy.copy(self)
+        if table.is_dataset_grouped():
+            table.pack()
+        question, answer = names[0], self.reference_column or "response"
+        chats, references = [], []
+        for conversation in table.list():
+            turns: Turns = []
+            for turn in conversation:
+                turns += [
+                    {"role": "user", "content": turn[question]},
+                    {"role": "assistant", "content": first_text(turn.get(answer))},
+                ]
+            references.append(turns.pop()["content"])
+            chats.append(turns)
+        return chats, references
+
+    def _result(
+        self, prompts: list[str], chats: list[Turns], references: list[Any], answers: Mapping[str, list[Any]]
+    ) -> Self:
+        """Return a dataset of questions and answers."""
+        is_chat = self._is_conversation()
+        question = CHATS if is_chat else PROMPT
+        asked = {CHATS: chats} if is_chat else {**self.get_input_data, PROMPT: prompts}
+        has_reference = bool(self.reference_column) or is_chat
+        columns = {**asked, **answers, **({REFERENCE: references} if has_reference else {})}
+        return self._answered(columns, [CHATS] if is_chat else self._input_names(), question, has_reference)
+
+    def _with_answers_of(self, rows: Any) -> Self:
+        names = ("prompt", PROMPT, OUTPUT, REFERENCE)
+        texts = [{name: first_text(row.get(name)) for name in names} for row in rows.list()]
+        return self._answered(texts, ["prompt"], PROMPT, has_reference=True)
+
+    def _answered(self, rows: Any, inputs: list[str], question: str, has_reference: bool) -> Self:
+        """Return rows as a dataset that knows its columns."""
+        dataset = type(self)(rows)
+        dataset.input_columns, dataset.reference_column = inputs, REFERENCE if has_reference else None
+        dataset.eval_input_column, dataset.eval_llm_output_column = question, OUTPUT
+        return dataset
+
+
+def first_text(value: Any) -> str:
+    """Return the first text of nested lists, "" for none."""
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value if isinstance(value, str) else ""
+
+
+def _render(row: Mapping[str, Any], names: Sequence[str], template: Any) -> str:
+    if template is None:
+        return "\n".join(str(row[name]) for name in names)
+    rendered = template.render(**{name: row[name] for name in names})
+    return str(rendered[0] if isinstance(rendered, tuple) else rendered)
+
+
+def _to_answer(result: Any, row: Any) -> tuple[str, float]:
+    """Return an answer and its seconds; "" and -1 for a failed call, which is logged."""
+    if isinstance(result, Exception):
+        log.warning(
+            tr("a call failed, its answer is empty: {reason}; it asked {row:.200}", reason=result, row=str(row))
+        )
+        return "", -1.0
+    statistic = result.statistic
+    return result.text, float(statistic.get("total_latency", statistic.get("request_latency", -1.0)))
+
+
+def _pairs(turns: Turns) -> list[dict[str, str]]:
+    """Return messages of users and assistants in turn as pairs of question and answer."""
+    texts = [turn["content"] for turn in turns]
+    return [{"prompt": asked, "response": answer} for asked, answer in zip(texts[::2], texts[1::2], strict=True)]

@@ -1,0 +1,55 @@
+"""What a table says of itself in print. Source: the official SDK's `show_*`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..._language import trn
+from ..._text import is_missing
+from ...dataset.row_formats import to_json
+from .table import Table
+
+
+class Summaries(Table):
+    """A table that prints its rows, and figures on its columns."""
+
+    def show_as_table(self, show_in_browser: bool = False) -> None:
+        """Print the rows as a table."""
+        import pandas as pd  # noqa: PLC0415 - slow to import
+
+        print(pd.DataFrame(self.to_pydict()).to_string())  # noqa: T201 - printing is what it is for
+
+    def show_overview_info(self) -> None:
+        """Print the share of repeated and of empty cells of each column."""
+        import pandas as pd  # noqa: PLC0415 - slow to import
+
+        print(trn("{n} row", "{n} rows", len(self)))  # noqa: T201 - printing is what it is for
+        columns = {name: _shares(values) for name, values in self.to_pydict().items()}
+        print(pd.DataFrame(columns, index=["reputation_ratio", "null_ratio"]).to_string())  # noqa: T201 - printing is what it is for
+
+    def show_processed_statistics(self, methods: Sequence[Any] = (), **options: Any) -> None:
+        """Print mean, smallest, largest and the upper quantiles of the columns of numbers.
+
+        Args:
+            methods: objects with a `name` and `calculate(table, columns)`, instead of these figures.
+            **options: passed on to them.
+        """
+        import pandas as pd  # noqa: PLC0415 - slow to import
+
+        first = self.list(0)
+        columns = [name for name, cell in first.items() if isinstance(cell, (int, float))]
+        figures = {method.name: method.calculate(self, columns, **options) for method in methods} or {
+            "mean": [self.mean(name) for name in columns],
+            "min": [self.min(name) for name in columns],
+            "max": [self.max(name) for name in columns],
+            "quantile 0.8": [self.quantile(name, 0.8)[0] for name in columns],
+            "quantile 0.9": [self.quantile(name, 0.9)[0] for name in columns],
+        }
+        print(pd.DataFrame.from_dict(figures, orient="index", columns=columns).to_string())  # noqa: T201 - printing is what it is for
+
+
+def _shares(values: Sequence[Any]) -> list[float]:
+    count = len(values) or 1
+    present = [to_json(value) for value in values if not is_missing(value) and value != ""]
+    return [1 - len(set(present)) / count, 1 - len(present) / count]

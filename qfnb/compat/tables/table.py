@@ -1,0 +1,293 @@
+"""`Table`: rows with any columns, packed or grouped into conversations. Source: the official SDK's Table."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import random
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Self
+
+from ..._language import tr
+from ...dataset.row_formats import deep_copy
+from ...errors import InvalidArgumentError
+from .columns import GROUP, PACK, ColumnOperations
+
+log = logging.getLogger("qfnb.dataset")
+
+
+def to_entries(values: Iterable[Any]) -> tuple[list[Any], list[str]]:
+    """Return rows of which each has all columns, and the columns; lists of turns and texts make a packed table.
+
+    Raises:
+        InvalidArgumentError: the rows are of two kinds.
+    """
+    rows = [*values]
+    if not rows:
+        return [], []
+    if not all(isinstance(row, Mapping) for row in rows):
+        kinds = {type(row).__name__ for row in rows}
+        if not kinds <= {"list"} and not kinds <= {"str"}:
+            raise InvalidArgumentError(
+                tr("the rows are of several kinds ({kinds}): dictionaries, lists of turns, or texts", kinds=kinds)
+            )
+        return deep_copy(rows), [PACK]
+    columns = [*dict.fromkeys(name for row in rows for name in row)]
+    return [{name: deep_copy(row.get(name)) for name in columns} for row in rows], columns
+
+
+class Table(ColumnOperations):
+    """Rows with any columns.
+
+    Every operation changes the table and returns it; with `should_create_new_obj=True` it changes a copy. The
+    tables of `qfnb.Dataset` are the safer ones: their operations never change them.
+
+    Args:
+        inner_table: a `pyarrow.Table`, or rows: dictionaries, lists of turns, or texts.
+    """
+
+    def __init__(self, inner_table: Any = None) -> None:
+        values = inner_table.to_pydict() if hasattr(inner_table, "to_pydict") else inner_table
+        if isinstance(values, Mapping):
+            self._entries, self._columns = [], [*values]
+            self._entries = (
+                [*values[PACK]]
+                if [*values] == [PACK]
+                else [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)]
+            )
+        else:
+            self._entries, self._columns = to_entries(values or ())
+
+    def map(self, op: Callable[[Any], Any], should_create_new_obj: bool = False, **_: Any) -> Self:
+        """Replace each row by what a function returns for it; an empty value removes the row.
+
+        Args:
+            op: takes a row; of a packed table a list of turns or a text, and it may yield several rows.
+            should_create_new_obj: change a copy.
+
+        Raises:
+            InvalidArgumentError: it returned something else than a dictionary.
+        """
+        if not callable(op):
+            raise TypeError(tr("op={value!r:.60}: must be a function", value=op))
+        is_packed, results = self.is_dataset_packed(), builtins.list[Any]()
+        for entry in self._entries:
+            value = op(deep_copy(entry))
+            if is_packed and isinstance(value, Generator):
+                results += value
+            elif not value:
+                log.warning(tr("a row was removed: the function returned nothing for it"))
+            elif not is_packed and not isinstance(value, Mapping):
+                raise InvalidArgumentError(
+                    tr("the function returned {value!r:.60}: it must return a dictionary", value=value)
+                )
+            else:
+                results.append({**value, GROUP: entry[GROUP]} if self._loses_group(value) else value)
+        return self._replace(*to_entries(results), should_create_new_obj)
+
+    def _loses_group(self, row: Any) -> bool:
+        return self.is_dataset_grouped() and GROUP not in row
+
+    def filter(self, op: Callable[[Any], object], should_create_new_obj: bool = False, **_: Any) -> Self:
+        """Keep the rows for which a function returns a true value."""
+        rows = [entry for entry in self._entries if op(deep_copy(entry))]
+        return self._replace(rows, self._columns, should_create_new_obj)
+
+    def iterate(self, op: Callable[[Any], object], **_: Any) -> None:
+        """Call a function for each row."""
+        for entry in self:
+            op(entry)
+
+    def delete(self, index: int, should_create_new_obj: bool = False, **_: Any) -> Self:
+        """Remove a row by its number, from 0."""
+        if not isinstance(index, int) or not 0 <= index < len(self._entries):
+            raise InvalidArgumentError(
+                tr("index={index!r}: there are {n} rows, numbered from 0", index=index, n=len(self._entries))
+            )
+        rows = [*self._entries[:index], *self._entries[index + 1 :]]
+        return self._replace(rows, self._columns, should_create_new_obj)
+
+    def append(
+        self,
+        elem: Any,
+        add_new_group: bool = False,
+        is_grouped: bool = True,
+        should_create_new_obj: bool = False,
+        **_: Any,
+    ) -> Self:
+        """Add one or more rows at the end.
+
+        Args:
+            elem: a dictionary, a list of them; for a packed table a list of turns, a text, or a list of these.
+            add_new_group: in a grouped table, give the rows a new group instead of the last.
+            is_grouped: with `add_new_group`, one group for all of them; otherwise one for each.
+            should_create_new_obj: change a copy.
+        """
+        return self.insert(elem, len(self._entries), -1, add_new_group, is_grouped, should_create_new_obj)
+
+    def insert(
+        self,
+        elem: Any,
+        index: int,
+        group_id: int = -1,
+        add_new_group: bool = False,
+        is_grouped: bool = True,
+        should_create_new_obj: bool = False,
+        **_: Any,
+    ) -> Self:
+        """Add one or more rows before another; arguments as for `append`.
+
+        Args:
+            elem: the rows.
+            index: the number of the row before which they come.
+            group_id: their group in a grouped table; -1: the last one, or a new one.
+            add_new_group: give them a new group.
+            is_grouped: one new group for all of them.
+            should_create_new_obj: change a copy.
+        """
+        if not 0 <= index <= len(self._entries):
+            raise InvalidArgumentError(
+                tr("index={index!r}: there are {n} rows, numbered from 0", index=index, n=len(self._entries))
+            )
+        new_rows = self._to_rows(elem)
+        if self.is_dataset_grouped():
+            last_group = max((row[GROUP] or 0 for row in self._entries), default=-1)
+            for number, row in enumerate(new_rows):
+                step = (1 if is_grouped else number + 1) if add_new_group else 0
+                row[GROUP] = group_id if group_id != -1 else last_group + step
+        rows = [*self._entries[:index], *new_rows, *self._entries[index:]]
+        entries, columns = to_entries(rows)
+        return self._replace(entries, columns, should_create_new_obj)
+
+    def _to_rows(self, elem: Any) -> builtins.list[Any]:
+        """Return what is added as rows.
+
+        Raises:
+            InvalidArgumentError: the table cannot have such rows.
+        """
+        is_sequence = isinstance(elem, Sequence) and not isinstance(elem, str)
+        first = elem[0] if is_sequence and elem else None if is_sequence else elem
+        if self.is_dataset_packed():
+            if isinstance(elem, Mapping):
+                return [[dict(elem)]]
+            if isinstance(elem, str) or isinstance(first, Mapping):
+                return [elem if isinstance(elem, str) else [dict(turn) for turn in elem]]
+            if isinstance(first, (list, str)):
+                return [*elem]
+        elif isinstance(first, Mapping):
+            return [dict(row) for row in (elem if is_sequence else [elem])]
+        raise InvalidArgumentError(tr("{value!r:.60} cannot be a row of this table", value=elem))
+
+    def list(self, by: int | slice | Sequence[int] | None = None, **_: Any) -> Any:
+        """Return all rows, one by its number, some by numbers, or a slice whose end is included.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        if by is None:
+            return deep_copy(self._entries)
+        if isinstance(by, int):
+            return deep_copy(self._entries[by])
+        if isinstance(by, slice):
+            end = len(self._entries) if by.stop is None else by.stop + 1
+            return deep_copy(self._entries[by.start or 0 : end])
+        if isinstance(by, str) or not all(isinstance(index, int) for index in by):
+            raise InvalidArgumentError(tr("rows are chosen by number, not by {value!r}", value=by))
+        return [deep_copy(self._entries[index]) for index in by]
+
+    def take_slice(self, start: int = 0, end: int = -1, should_create_new_obj: bool = False, **_: Any) -> Self:
+        """Keep the rows from one number to another, both included; -1 is the last."""
+        first, last = self._range(start, end)
+        return self._replace(self._entries[first : last + 1], self._columns, should_create_new_obj)
+
+    def sample(
+        self, sample_number: int, start: int = 0, end: int = -1, should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
+        """Keep random rows.
+
+        Args:
+            sample_number: how many; all of them if there are fewer.
+            start: draw from this row on.
+            end: and up to this one, included; -1 is the last.
+            should_create_new_obj: change a copy.
+        """
+        first, last = self._range(start, end)
+        if sample_number < 0:
+            raise InvalidArgumentError(tr("sample_number={n}: must be 0 or more", n=sample_number))
+        pool = self._entries[first : last + 1]
+        rows = random.sample(pool, sample_number) if sample_number < len(pool) else pool
+        return self._replace(rows, self._columns, should_create_new_obj)
+
+    def shuffle(self, should_create_new_obj: bool = False, **_: Any) -> Self:
+        """Put the rows in random order."""
+        rows = random.sample(self._entries, len(self._entries))
+        return self._replace(rows, self._columns, should_create_new_obj)
+
+    def _range(self, start: int, end: int) -> tuple[int, int]:
+        last = len(self._entries) - 1
+        if start < 0 or end > last:
+            raise InvalidArgumentError(
+                tr("start={start}, end={end}: the rows are numbered 0 to {last}", start=start, end=end, last=last)
+            )
+        return start, end if end >= 0 else last
+
+    def concat_table(self, concat_table: Any, should_create_new_obj: bool = False, **_: Any) -> Self:
+        """Add the rows of another table, or of several, at the end."""
+        tables = concat_table if isinstance(concat_table, builtins.list) else [concat_table]
+        rows = [*self._entries, *(entry for table in tables for entry in table._entries)]  # noqa: SLF001 - of this class
+        return self._replace(*to_entries(rows), should_create_new_obj)
+
+    def pack(self, **_: Any) -> bool:
+        """Make one row of each group, a list of turns; return whether that was possible."""
+        if (
+            self._columns == [GROUP]
+            or not self.is_dataset_grouped()
+            or any(row[GROUP] is None for row in self._entries)
+        ):
+            log.warning(tr("the table cannot be packed: each row needs a number in {column}", column=GROUP))
+            return False
+        rows = sorted(self._entries, key=lambda row: row[GROUP])
+        if rows and rows[0][GROUP] < 0:
+            raise InvalidArgumentError(tr("{column}={value}: must be 0 or more", column=GROUP, value=rows[0][GROUP]))
+        groups = [[_to_turn(row) for row in group] for _, group in groupby(rows, key=lambda row: row[GROUP])]
+        self._replace(groups, [PACK], in_copy=False)
+        return True
+
+    def unpack(self, **_: Any) -> bool:
+        """Make a row of each turn, with the number of its conversation; return whether that was possible."""
+        if not self.is_dataset_packed() or not all(isinstance(entry, builtins.list) for entry in self._entries):
+            log.warning(tr("the table cannot be unpacked: its rows are not lists of turns"))
+            return False
+        rows = [{**turn, GROUP: number} for number, turns in enumerate(self._entries) for turn in turns]
+        self._replace(*to_entries(rows), in_copy=False)
+        return True
+
+    def row_number(self) -> int:
+        """Return the number of rows."""
+        return len(self._entries)
+
+    def to_pylist(self) -> builtins.list[dict[str, Any]]:
+        """Return the rows as dictionaries, those of a packed table with the one column `_pack`."""
+        rows: builtins.list[Any] = deep_copy(self._entries)
+        return [{PACK: entry} for entry in rows] if self.is_dataset_packed() else rows
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return rows by number, or columns by name: `table[0]`, `table["prompt"]`."""
+        is_name = isinstance(key, str) or (isinstance(key, Sequence) and key and isinstance(key[0], str))
+        return self.col_list(key) if is_name else self.list(key)
+
+    def __delitem__(self, key: int | str) -> None:
+        self.col_delete(key) if isinstance(key, str) else self.delete(key)
+
+    def __len__(self) -> int:
+        return self.row_number()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (deep_copy(entry) for entry in self._entries)
+
+
+def _to_turn(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a grouped row as a turn: without its group, its answer as the platform has it."""
+    turn = {name: cell for name, cell in row.items() if name != GROUP}
+    return {**turn, "response": [[turn["response"]]]} if isinstance(turn.get("response"), str) else turn
