@@ -2,6 +2,8 @@
 
 _INFERENCE = "resources.inference"
 _MANAGEMENT = "resources.management"
+_CONSTANTS = "resources.console.consts"
+_TABLES = "compat.tables"
 
 NAMES: dict[str, dict[str, str]] = {
     "": {
@@ -28,6 +30,39 @@ NAMES: dict[str, dict[str, str]] = {
     "consts": {
         "compat.consts": "APIErrorCode",
         "resources.console.consts": "PromptFrameworkType PromptSceneType PromptScoreStandard PromptType",
+    },
+    "dataset": {
+        f"{_TABLES}.data_source": "BosDataSource DataSource FileDataSource FormatType",
+        f"{_TABLES}.dataset": "Dataset",
+        f"{_TABLES}.platform_source": "QianfanDataSource",
+        f"{_TABLES}.table": "Table",
+        _CONSTANTS: "DataExportDestinationType DataProjectType DataSetType DataSourceType DataStorageType "
+        "DataTemplateType",
+    },
+    "dataset.consts": {
+        f"{_TABLES}.columns": "QianfanDataGroupColumnName=GROUP QianfanDatasetPackColumnName=PACK",
+        f"{_TABLES}.inference": "FirstTokenLatencyColumnName=FIRST_LATENCY LLMOutputColumnName=OUTPUT "
+        "NewInputChatColumnName=CHATS NewInputPromptColumnName=PROMPT OldReferenceColumnName=REFERENCE "
+        "RequestLatencyColumnName=LATENCY",
+    },
+    "dataset.data_source": {
+        f"{_TABLES}.data_source": "BosDataSource DataSource FileDataSource FormatType",
+        f"{_TABLES}.platform_source": "QianfanDataSource",
+    },
+    "dataset.data_source.baidu_qianfan": {f"{_TABLES}.platform_source": "QianfanDataSource"},
+    "dataset.data_source.base": {f"{_TABLES}.data_source": "DataSource FormatType"},
+    "dataset.data_source.bos": {f"{_TABLES}.data_source": "BosDataSource"},
+    "dataset.data_source.file": {f"{_TABLES}.data_source": "FileDataSource"},
+    "dataset.qianfan_data_operators": {
+        f"{_TABLES}.operators": "DeduplicationSimhash Deduplicator DesensitizationProcessor ExceptionRegulator Filter "
+        "FilterCheckCharacterRepetitionRemoval FilterCheckFlaggedWords FilterCheckLangId FilterCheckNumberWords "
+        "FilterCheckPerplexity FilterCheckSpecialCharacters FilterCheckWordRepetitionRemoval "
+        "QianfanOperator RemoveEmoji RemoveInvisibleCharacter RemoveNonMeaningCharacters RemoveWebIdentifiers "
+        "ReplaceEmails ReplaceIdentifier ReplaceIp ReplaceTraditionalChineseToSimplified ReplaceUniformWhitespace"
+    },
+    "dataset.schema": {
+        f"{_TABLES}.schema": "EvaluationSchema QianfanGenericText QianfanNonSortedConversation "
+        "QianfanPromptChosenRejected QianfanQuerySet QianfanSchema QianfanSortedConversation QianfanText2Image"
     },
     "errors": {
         "errors": "AccessTokenExpiredError=AuthError ArgumentNotFoundError=InvalidArgumentError "

@@ -1,6 +1,8 @@
-"""Training and evaluation data: rows of one schema, from files, frames, storage or the platform."""
+"""Training and evaluation data: rows of one schema, from files, frames, storage or the platform.
 
-from .dataset import Dataset as Dataset
+`qfnb.Dataset` is in `.dataset`; `qfnb.dataset.Dataset` is the official SDK's, in `qfnb.compat.tables`.
+"""
+
 from .platform import TransferStep as TransferStep
 from .quality import Findings as Findings
 from .row_formats import Problem as Problem

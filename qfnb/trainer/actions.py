@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .._language import tr, trn
-from ..dataset import Dataset
+from ..dataset.dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager
 from ..evaluation.evaluator import LocalEvaluator

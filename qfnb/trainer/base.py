@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 from .._language import tr
 from ..errors import InvalidArgumentError, QianfanError
-from ..model.executable import ExecuteSerializable, Serializable
+from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
 from .consts import ActionState
 from .event import Event, EventHandler
 from .run_store import RunRecord, json_facts

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from .._language import tr
-from ..dataset import Dataset
+from ..dataset.dataset import Dataset
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..errors import InvalidArgumentError
 from ..model import Model

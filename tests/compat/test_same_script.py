@@ -37,30 +37,14 @@ PENDING = frozenset(
         "defaults of settings",
         "constants of the package",
         "states of the management",
-        "columns from Python",
-        "a row by its number",
-        "a jsonl file of conversations",
-        "conversations as groups",
-        "a text file",
-        "columns of input and reference",
-        "rows are saved",
-        "a slice",
-        "a column is appended",
-        "columns are renamed",
-        "columns are selected",
-        "columns as lists",
-        "two tables are one",
-        "groups and packing",
-        "the group column goes",
-        "tables of several datasets",
-        "the data of input and reference",
-        "a schema",
-        "answers of a model",
     ]
 )
 """Scripts that qfnb does not run yet (issue 16); it goes with the last of them."""
 
-DIFFERENCES = {}
+DIFFERENCES = {
+    "a text file": "the SDK leaves the end of its line in each text",
+    "rows are saved": "the SDK's file does not end with the end of a line",
+}
 """Scripts whose results differ -> why."""
 
 

@@ -8,8 +8,7 @@ import pytest
 from support.evaluation_sandbox import ANSWERS, PEOPLE, REFEREE, RULES, run_evaluation_sandbox
 from support.scripted_server import http_answer
 
-from qfnb import EvaluationManager, Model, QianfanError, config
-from qfnb.dataset import Dataset
+from qfnb import Dataset, EvaluationManager, Model, QianfanError, config
 from qfnb.errors import DatasetError
 from qfnb.evaluation import platform
 from qfnb.evaluation.evaluator import QianfanRuleEvaluator

@@ -88,7 +88,7 @@ def _render_imports(trainer_name: str, texts: dict[str, str]) -> str:
         names = ", ".join(sorted(kind.__name__ for kind in EVALUATORS))
         lines = [f"from qfnb.evaluation.evaluator import {names}", *lines]
     if any(text.startswith("Dataset.load(") for text in texts.values()):
-        lines = ["from qfnb.dataset import Dataset", *lines]
+        lines = ["from qfnb import Dataset", *lines]
     return "\n".join(lines)
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ..._language import tr, trn
 from ..._text import closest
-from ...dataset import Dataset, quality
+from ...dataset import quality
+from ...dataset.dataset import Dataset
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES

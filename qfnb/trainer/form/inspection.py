@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...dataset import Dataset
+from ...dataset.dataset import Dataset
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from .data import DatasetInfo, inspect_dataset
 from .launch_form import LaunchForm

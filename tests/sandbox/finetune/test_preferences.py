@@ -6,8 +6,7 @@ import pytest
 from support import finetune_runs
 from support.preferences import QUESTIONS, TRAINING
 
-from qfnb import errors
-from qfnb.dataset import Dataset
+from qfnb import Dataset, errors
 from qfnb.resources import FineTune, Model
 from qfnb.wire.finetune_v2 import DPO, KTO
 
