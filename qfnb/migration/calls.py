@@ -6,6 +6,7 @@ from typing import Final
 
 from .._language import tr, tr_noop
 from ..resources.inference.model_choice import V1_ENDED
+from ..resources.inference.v1_words import V1_ONLY
 from ..wire import catalog
 from .program import INFERENCE_METHODS, Program
 from .unit import Finding, Unit
@@ -27,7 +28,10 @@ ENDED_CLASSES: Final = {
     "Tokenizer": tr_noop("remote counting ended with v1 on {date}: mode='local' counts without a call"),
 }
 
-V1_KEYS: Final = frozenset(["ak", "sk", "access_token"])
+TRANSLATED: Final = frozenset(
+    ["disable_search", "enable_citation", "enable_trace", "function_call", "functions", "max_output_tokens", "user_id"]
+)
+"""Options of v1 for which v2 has words of its own."""
 
 
 def review_calls(program: Program, unit: Unit) -> Iterator[Finding]:
@@ -57,6 +61,10 @@ def _review_call(unit: Unit, call: ast.Call, class_name: str, method: str) -> It
     if class_name in KINDS and isinstance(version, ast.Constant) and version.value in {1, "1"}:
         message = tr("version 1 of the inference API ended on {date}: version 2 is asked", date=V1_ENDED)
         yield Finding("changed", message, version.lineno, unit.cell, unit.replace(version, "1", "2"))
+    if class_name in {"ChatCompletion", "Completion"}:
+        for name in sorted((V1_ONLY - TRANSLATED).intersection(filter(None, values))):
+            message = tr("{name}= is an option of v1 that v2 does not have: it is not sent", name=name)
+            yield _finding(unit, values[name], "note", message)
     if class_name in KINDS and "endpoint" in values:
         message = tr(
             "a service that was deployed for v1 has not answered since {date}: deploy its model again and name the "

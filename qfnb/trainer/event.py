@@ -7,6 +7,24 @@ from typing import Any
 from .consts import ActionState
 
 
+class ActionName(str):
+    """Name of an action's class; as in the official SDK, it equals the class and has a `__name__`."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    @property
+    def __name__(self) -> str:
+        """The name."""
+        return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other.__name__ if isinstance(other, type) else other) is True
+
+
+NO_ACTION = ActionName()
+
+
 @dataclass(frozen=True, init=False)
 class Event:
     """One event of an action.
@@ -16,7 +34,7 @@ class Event:
         action_state: Preceding, Running, Done, Error or Stopped.
         description: a sentence for the log.
         data: details; for a poll of a training the platform's whole answer.
-        action_class: the action's class name, e.g. TrainAction.
+        action_class: the name of the action's class, e.g. TrainAction.
         time: Unix seconds.
     """
 
@@ -24,7 +42,7 @@ class Event:
     action_state: ActionState
     description: str | None = None
     data: Any = field(default=None, compare=False)
-    action_class: str = ""
+    action_class: ActionName = NO_ACTION
     time: float = 0.0
 
     def __init__(
@@ -37,7 +55,7 @@ class Event:
         action_class: str = "",
         at: float | None = None,
     ) -> None:
-        values = (action_id, state, description, data, action_class, time.time() if at is None else at)
+        values = (action_id, state, description, data, ActionName(action_class), time.time() if at is None else at)
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)
 

@@ -14,16 +14,9 @@ NAMES = [name for file in FILES for name in re.findall(r"(?m)^# %% (.+)$", file.
 
 PENDING = frozenset(
     [
-        "a reply's v1 keys",
         "a reply's request",
-        "options of a call",
-        "a stream's ends",
+        "an answer ends at a text",
         "a stream's latencies",
-        "several turns",
-        "roles of messages",
-        "a wrong message",
-        "a function call",
-        "the answer to a function's result",
         "what is known of a model",
         "a batch of completions",
         "a batch of embeddings",

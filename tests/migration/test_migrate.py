@@ -5,7 +5,9 @@ import json
 import pytest
 
 from qfnb.errors import InvalidArgumentError
+from qfnb.migration.calls import TRANSLATED
 from qfnb.migration.migrate import migrate
+from qfnb.resources.inference.v1_words import V1_ONLY, to_v2_options
 
 
 @pytest.fixture
@@ -122,6 +124,18 @@ def test_what_the_user_has_to_do_is_said(migrated, code, expected):
 )
 def test_placeholders_and_keys_of_today_need_nothing(migrated, code):
     assert migrated(f"import qianfan\n{code}")[1] == {"note": [], "manual": []}
+
+
+def test_an_option_without_meaning_on_v2_is_a_note(migrated):
+    call = "qianfan.ChatCompletion().do(x, system_memory_id='s', user_id='u', functions=[], temperature=1)"
+    _, messages = migrated(f"import qianfan\n{call}")
+    assert messages["note"] == ["system_memory_id= is an option of v1 that v2 does not have: it is not sent"]
+
+
+def test_the_options_that_are_not_noted_are_those_that_v2_is_told_in_its_words(recwarn):
+    values = {"functions": [{"name": "f"}], "function_call": "auto", "disable_search": False}
+    dropped = {name for name in V1_ONLY if not to_v2_options({name: values.get(name, 1)})}
+    assert dropped == V1_ONLY - TRANSLATED
 
 
 def test_a_setting_that_qfnb_does_not_have_is_named(migrated):

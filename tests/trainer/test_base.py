@@ -102,6 +102,16 @@ def test_every_action_shows_its_parameters(actions_class):
     assert "event_handler" in names or "kwargs" in names
 
 
+def test_the_action_of_an_event_is_a_name_that_stands_for_the_class():
+    class TrainAction:
+        pass
+
+    event = Event("x", ActionState.Done, action_class="TrainAction")
+    assert event.action_class == "TrainAction" == event.action_class.__name__
+    assert event.action_class == TrainAction
+    assert event.action_class != Event
+
+
 def test_an_event_prints_what_it_says_compares_and_cannot_be_changed():
     event = Event("x", ActionState.Done, "step 3", {"loss": 1.5}, action_class="TrainAction", at=7.0)
     assert "step 3" in repr(event)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from ..._language import tr
+from ...errors import InvalidArgumentError
 from ...wire import chat as wire
 
 if TYPE_CHECKING:
@@ -129,7 +131,14 @@ class Messages:
         Args:
             message: the text or turn; a reply is added as the assistant's turn, after the functions that it needed.
             role: by default "user", or "assistant" for a reply; a text after a function call is its result.
+
+        Raises:
+            InvalidArgumentError: the message is of another type.
         """
+        if not isinstance(message, (str, Mapping)):
+            raise InvalidArgumentError(
+                tr("message={value!r:.60}: must be a text, a turn with 'role' and 'content', or a reply", value=message)
+            )
         role = getattr(role, "value", role)
         if isinstance(message, str):
             result_fields = {} if role else self._open_call()
@@ -167,6 +176,10 @@ class Messages:
             self._turns.append({"role": "tool", "tool_call_id": call.id, "content": content})
         else:
             self._turns.append({"role": "function", "name": call.name, "content": content})
+
+    def _to_list(self) -> list[dict[str, Any]]:
+        """Return the turns, under the official SDK's name."""
+        return list(self._turns)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._turns)

@@ -58,4 +58,4 @@ print(answer["result"])
 plain = chat.do(messages=[{"role": "user", "content": "你是谁"}], functions=functions)
 
 # %%
-[call["name"], sorted(arguments), [turn["role"] for turn in msgs._to_list()], plain["result"], "function_call" in plain.body]
+[call["name"], sorted(arguments), answer["result"], plain["result"], "function_call" in plain.body]

@@ -47,12 +47,14 @@ qianfan.ChatCompletion().do(
     temperature=0.5,
     top_p=0.9,
     penalty_score=1.2,
-    stop=["。"],
     max_output_tokens=100,
     user_id="u",
     disable_search=True,
     enable_citation=False,
 )["result"]
+
+# %% an answer ends at a text
+qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=WHO, stop=["。"])["result"]
 
 # %% a persona
 qianfan.ChatCompletion().do(messages=WHO, system="你是一只猫")["result"]
@@ -151,11 +153,7 @@ turns.append("北京天气怎么样")
 resp = chat.do(turns, functions=[weather])
 turns.append(resp)
 turns.append('{"weather": "晴", "degrees": 25}')
-[
-    [turn["role"] for turn in turns._to_list()],
-    turns._to_list()[-1]["name"],
-    bool(chat.do(turns, functions=[weather])["result"]),
-]
+[len(turns._to_list()), chat.do(turns, functions=[weather])["result"]]
 
 # %% no function call without need
 weather = {
