@@ -4,6 +4,43 @@ from pydantic import BaseModel, ConfigDict
 
 from .credentials import NO_SECRET, Secret
 
+SETTINGS_WITHOUT_EFFECT: dict[str, object] = {
+    "access_code": None,
+    "access_token_refresh_min_interval": 3600,
+    "appid": None,
+    "auth_timeout": 5,
+    "bos_host_region": "bj",
+    "cache_dir": None,
+    "chat_v2_api_route": "/v2/chat/completions",
+    "console_api_retry_backoff_factor": 0,
+    "console_api_retry_err_codes": {18, 336100, 500000},
+    "console_api_retry_jitter": 1,
+    "console_api_retry_max_wait_interval": 120,
+    "default_fine_tune_train_type": "ERNIE-Speed",
+    "disable_cache": False,
+    "disable_eb_sdk": True,
+    "eb_sdk_installed": False,
+    "enable_auth": None,
+    "enable_private": False,
+    "etl_status_polling_interval": 2,
+    "export_file_size_limit": 2 << 30,
+    "export_status_polling_interval": 2,
+    "file_encoding": "utf-8",
+    "get_entity_content_failed_retry_times": 3,
+    "infer_resource_refresh_interval": 600,
+    "llm_api_retry_backoff_factor": 1,
+    "llm_api_retry_err_codes": {2, 15, 18, 336100, 336501, 336502},
+    "llm_api_retry_jitter": 1,
+    "llm_api_retry_max_wait_interval": 120,
+    "model_api_prefix": "/rpc/2.0/ai_custom/v1/wenxinworkshop",
+    "no_auth": False,
+    "trainer_status_polling_backoff_factor": 3,
+    "trainer_status_polling_retry_times": 3,
+    "use_custom_endpoint": False,
+    "v2_infer_api_downgrade": False,
+}
+"""Settings of the official SDK that can be set and read, and change nothing here -> its defaults."""
+
 
 class Settings(BaseModel):
     """Every setting, typed; each is read from the environment as `QIANFAN_` + upper-case name."""

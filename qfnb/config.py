@@ -8,6 +8,7 @@ have no key at all: the keys of two accounts are never mixed.
 """
 
 import contextlib
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from pydantic import SecretStr, ValidationError
 
 from . import kept_keys
 from ._language import LANGUAGES, choose_language, language, tr
-from ._settings import Settings as Settings
+from ._settings import SETTINGS_WITHOUT_EFFECT, Settings as Settings
 from ._text import describe_problem
 from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
 from .errors import InvalidArgumentError
@@ -36,10 +37,13 @@ class Config:
 
     def __init__(self) -> None:
         object.__setattr__(self, "_overrides", {})
+        object.__setattr__(self, "_without_effect", {})
 
     def __getattr__(self, name: str) -> Any:
         if name.lower() == "lang":
             return language()
+        if name.lower() in SETTINGS_WITHOUT_EFFECT:
+            return self._without_effect.get(name.lower(), SETTINGS_WITHOUT_EFFECT[name.lower()])
         if name.lower() not in Settings.model_fields:
             raise AttributeError(tr("there is no setting {name!r}", name=name))
         return getattr(settings(), name.lower())
@@ -47,6 +51,9 @@ class Config:
     def __setattr__(self, name: str, value: object) -> None:
         if name.lower() == "lang":
             return _set_language(value)
+        if name.lower() in SETTINGS_WITHOUT_EFFECT:
+            self._without_effect[name.lower()] = value
+            return logging.getLogger("qfnb").warning(tr("the setting {name} changes nothing in qfnb", name=name))
         if name.lower() not in Settings.model_fields:
             raise InvalidArgumentError(
                 tr(
@@ -70,13 +77,14 @@ class Config:
     @contextlib.contextmanager
     def unset(self) -> Iterator[None]:
         """Forget for a while what was set by hand; what is set meanwhile is forgotten at the end."""
-        earlier = dict(self._overrides)
+        earlier = dict(self._overrides), dict(self._without_effect)
         self._overrides.clear()
         try:
             yield
         finally:
-            self._overrides.clear()
-            self._overrides.update(earlier)
+            for values, earlier_values in zip((self._overrides, self._without_effect), earlier, strict=True):
+                values.clear()
+                values.update(earlier_values)
 
     def __repr__(self) -> str:
         names = ", ".join(sorted(self._overrides)) or "nothing"

@@ -1,4 +1,4 @@
-"""Error codes of the platform under the official SDK's names."""
+"""Error codes, environment variables, paths and defaults under the official SDK's names."""
 
 from enum import IntEnum
 
@@ -34,3 +34,61 @@ class APIErrorCode(IntEnum):
     RPMLimitReached = 336501
     TPMLimitReached = 336502
     ConsoleInternalError = 500000
+
+
+class Env:
+    """Names of environment variables."""
+
+    AK = "QIANFAN_AK"
+    SK = "QIANFAN_SK"
+    AccessKey = "QIANFAN_ACCESS_KEY"
+    SecretKey = "QIANFAN_SECRET_KEY"
+    AccessToken = "QIANFAN_ACCESS_TOKEN"
+    BaseURL = "QIANFAN_BASE_URL"
+    ConsoleAPIBaseURL = "QIANFAN_CONSOLE_API_BASE_URL"
+    IAMBaseURL = "QIANFAN_IAM_BASE_URL"
+    IAMSignExpirationSeconds = "QIANFAN_IAM_SIGN_EXPIRATION_SEC"
+    QpsLimit = "QIANFAN_QPS_LIMIT"
+    RpmLimit = "QIANFAN_RPM_LIMIT"
+    TpmLimit = "QIANFAN_TPM_LIMIT"
+    DotEnvConfigFile = "QIANFAN_DOT_ENV_CONFIG_FILE"
+    ImportStatusPollingInterval = "QIANFAN_IMPORT_STATUS_POLLING_INTERVAL"
+    ReleaseStatusPollingInterval = "QIANFAN_RELEASE_STATUS_POLLING_INTERVAL"
+    RetryCount = "QIANFAN_LLM_API_RETRY_COUNT"
+    RetryTimeout = "QIANFAN_LLM_API_RETRY_TIMEOUT"
+    ConsoleRetryCount = "QIANFAN_CONSOLE_API_RETRY_COUNT"
+    ConsoleRetryTimeout = "QIANFAN_CONSOLE_API_RETRY_TIMEOUT"
+    SSLVerificationEnabled = "QIANFAN_SSL_VERIFICATION_ENABLED"
+    Proxy = "QIANFAN_PROXY"
+
+
+class Consts:
+    """Paths of the API; `qfnb.wire` has them all, with what is sent and answered."""
+
+    ModelAPIPrefix = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
+    ChatV2API = "/v2/chat/completions"
+    AuthAPI = "/oauth/2.0/token"
+    IAMBearerTokenAPI = "/v1/BCE-BEARER/token"
+
+
+class DefaultValue:
+    """Defaults of settings that are the same here; `get_config()` has all."""
+
+    BaseURL = "https://aip.baidubce.com"
+    ConsoleAPIBaseURL = "https://qianfan.baidubce.com"
+    IAMBaseURL = "https://iam.bj.baidubce.com"
+    IAMSignExpirationSeconds = 300
+    BearerTokenExpiredInterval = 43200
+    RetryCount = 3
+    ConsoleRetryTimeout = 60
+    QpsLimit = 0
+    RpmLimit = 0
+    TpmLimit = 0
+    ImportStatusPollingInterval = 2
+    ReleaseStatusPollingInterval = 2
+    TrainStatusPollingInterval = 30
+    ModelPublishStatusPollingInterval = 30
+    BatchRunStatusPollingInterval = 30
+    DeployStatusPollingInterval = 30
+    EvaluationOnlinePollingInterval = 30
+    SSLVerificationEnabled = True

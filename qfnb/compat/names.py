@@ -25,10 +25,10 @@ NAMES: dict[str, dict[str, str]] = {
     "common.prompt": {},
     "common.prompt.prompt": {"compat.prompt": "Prompt PromptLabel"},
     "common.runnable": {},
-    "common.runnable.base": {"trainer.base": "Executable ExecuteSerializable Serializable"},
+    "common.runnable.base": {"model.executable": "Executable ExecuteSerializable Serializable"},
     "config": {"compat.settings": "AK AccessKey AccessToken SK SecretKey", "config": "GlobalConfig=Config"},
     "consts": {
-        "compat.consts": "APIErrorCode",
+        "compat.consts": "APIErrorCode Consts DefaultValue Env",
         "resources.console.consts": "PromptFrameworkType PromptSceneType PromptScoreStandard PromptType",
     },
     "dataset": {
@@ -79,6 +79,10 @@ NAMES: dict[str, dict[str, str]] = {
     },
     "resources.console": {},
     "resources.console.charge": {f"{_MANAGEMENT}.charge": "Charge"},
+    "resources.console.consts": {
+        "compat.console_consts": "FinetuneCorpusType FinetuneSupportHyperParameterCheckType "
+        "FinetuneSupportHyperParameterType FinetuneSupportModelType TrainDatasetSourceType V2"
+    },
     "resources.console.data": {f"{_MANAGEMENT}.data": "Data"},
     "resources.console.eval": {f"{_MANAGEMENT}.evaluation": "Eval=Evaluation"},
     "resources.console.finetune": {f"{_MANAGEMENT}.finetune": "FineTune"},

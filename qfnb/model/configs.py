@@ -45,6 +45,8 @@ class DeployConfig(ValidatedModel):
         endpoint_suffix: the readable part of the endpoint, up to 30 lower-case letters, digits and _.
         replicas: 1-100; the queries per second grow with it.
         hours: 1-720, paid in advance.
+        qps: queries per second of one replica; None for the platform's default.
+        months: paid in advance in place of the hours.
 
     Source: seed 004 (DeployConfig), seed 000 (endpoint_suffix, hours).
     """
@@ -57,6 +59,8 @@ class DeployConfig(ValidatedModel):
     pool_type: DeployPoolType = DeployPoolType.PrivateResource
     service_type: ServiceType = ServiceType.Chat
     hours: int = Field(default=1, ge=1, le=720)
+    qps: float | None = Field(default=None, gt=0)
+    months: int | None = Field(default=None, ge=1)
     resource_type: str = "GPU-I-2"
     extras: Any = None
 
@@ -69,6 +73,17 @@ class DeployConfig(ValidatedModel):
                     value=repr(self.suffix),
                 )
             )
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What the service runs on, as the platform takes it."""
+        return {"type": self.resource_type, "replicasCount": self.replicas, "qps": self.qps}
+
+    @property
+    def billing(self) -> dict[str, Any]:
+        """The time that is paid in advance, as the platform takes it."""
+        unit, length = ("Month", self.months) if self.months else ("Hour", self.hours)
+        return {"reservation": {"reservationTimeUnit": unit, "reservationLength": length}}
 
     @property
     def suffix(self) -> str:

@@ -9,6 +9,7 @@ class ServiceType(StrEnum):
     Chat = "Chat"
     Completion = "Completion"
     Embedding = "Embedding"
+    Text2Image = "Text2Image"
 
 
 class ServiceStatus(StrEnum):

@@ -15,6 +15,7 @@ from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
 from ..wire import evaluation_v1 as evaluation_wire, model_v1 as wire
+from .compression import Compressible
 from .configs import DeployConfig
 from .executable import ExecuteSerializable
 from .idempotent import create_once
@@ -31,7 +32,7 @@ COLUMNS: Final = {"prompt": "prompt", "completion": "llm_output", "response": "e
 DUMPED_FIELDS: Final = ("id", "set_id", "task_id", "job_id", "name")
 
 
-class Model(ExecuteSerializable[dict[str, Any], Any]):
+class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
     """A model on the platform.
 
     Args:
@@ -186,9 +187,8 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
             str(self.id),
             self.service_name(deploy_config),
             deploy_config.suffix or "qfnb",
-            replicas=deploy_config.replicas,
-            resource_type=deploy_config.resource_type,
-            hours=deploy_config.hours,
+            resource_config=deploy_config.resources,
+            billing=deploy_config.billing,
             description=deploy_config.description or None,
         )
         return str(created.data.service_id)

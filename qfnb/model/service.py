@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
 
 from .._language import tr, tr_noop
 from ..config import settings
@@ -32,12 +33,16 @@ V1_ENDED = tr_noop("service {name} is of the v1 kind, which ended on 2026-08-31:
 log = logging.getLogger("qfnb.model")
 
 
+@runtime_checkable
 class PublishedModel(Protocol):
     """The model behind a service, as far as the service knows it; `qfnb.model.Model` implements it."""
 
     @property
     def version_id(self) -> int | str | None:
         """The published version, `amv-...`."""
+
+    def deploy(self, deploy_config: DeployConfig) -> Service:
+        """Deploy it and return the service."""
 
 
 class Service(ExecuteSerializable[dict[str, Any], Any]):
@@ -134,6 +139,30 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         if not isinstance(self.model, str):
             raise InvalidArgumentError(tr("Service needs an id, an endpoint, or the name of a preset model"))
         return ChatCompletion(model=self.model)
+
+    def deploy(self) -> Service:
+        """Deploy the model with `deploy_config`, wait until it is ready, and become that service.
+
+        Raises:
+            InvalidArgumentError: it has no model of its own, or no deploy_config.
+        """
+        if self.deploy_config is None or not isinstance(self.model, PublishedModel):
+            raise InvalidArgumentError(tr("deploy() needs a model of your own and a deploy_config"))
+        deployed = self.model.deploy(self.deploy_config)
+        self.id, self.endpoint = deployed.id, deployed.endpoint
+        return self
+
+    def metrics(self, start_time: str | datetime, end_time: str | datetime) -> dict[str, Any]:
+        """Return the calls and tokens of the service in a span of time, as the platform counts them.
+
+        Raises:
+            InternalError: the service has no id.
+            InvalidArgumentError: the end is before the start.
+        """
+        if self.id is None:
+            raise InternalError(tr("this service has no id: only deployed services have a status"))
+        reply = Services.V2.service_metric(start_time, end_time, str(self.id))
+        return dict(next(iter(reply["result"]["serviceList"]), {}))
 
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
         """Call the service: `service.exec({"messages": [{"role": "user", "content": "Hello"}]})`.

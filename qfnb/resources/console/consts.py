@@ -20,6 +20,7 @@ class TrainStatus(StrEnum):
     Done = "Done"
     Failed = "Failed"
     Stopped = "Stopped"
+    Finish, Fail, Stop = "Done", "Failed", "Stopped"  # the official SDK's names
 
 
 class ServiceStatus(StrEnum):

@@ -43,6 +43,10 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
 
     task_count = __len__ = total_count
 
+    def get_future_list(self) -> list[BatchItem[ReplyT]]:
+        """Return the calls, in the order of the inputs; each has `result()` and `done()`."""
+        return list(self)
+
     def results(self) -> list[ReplyT | Exception]:
         """Wait for the end, then return one reply or exception for each input, in order."""
         self.wait()

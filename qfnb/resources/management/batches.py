@@ -117,14 +117,15 @@ class BatchInference:
     @operation(wire.CREATE_INFERENCE)
     def create(
         name: str,
-        input_uri: str,
-        output_uri: str,
+        input_uri: str | None = None,
+        output_uri: str | None = None,
         *,
         endpoint: str | None = None,
         model_id: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         description: str | None = None,
         completion_window: str | None = None,
+        afs_config: Mapping[str, Any] | None = None,
     ) -> wire.CreateInference:
         """Start a task over the `*.jsonl` objects of a folder; returns its `task_id`.
 
@@ -137,6 +138,7 @@ class BatchInference:
             parameters: options of every request, e.g. temperature.
             description: description of the task.
             completion_window: e.g. "24h".
+            afs_config: files in AFS, in place of a bucket's.
         """
         return wire.CreateInference(
             name=name,
@@ -147,6 +149,7 @@ class BatchInference:
             inference_params=dict(parameters or {}),
             description=description,
             completion_window=completion_window,
+            afs_config=None if afs_config is None else dict(afs_config),
         )
 
     @operation(wire.INFERENCE_INFO)
@@ -159,7 +162,11 @@ class BatchInference:
 
     @operation(wire.LIST_INFERENCES)
     def list(
-        *, states: Sequence[str] = (), marker: str | None = None, max_keys: int | None = None
+        *,
+        states: Sequence[str] = (),
+        marker: str | None = None,
+        max_keys: int | None = None,
+        page_reverse: bool | None = None,
     ) -> wire.ListInferences:
         """Return the tasks in these states (Running, Done, Stopped, Failed), or all.
 
@@ -167,5 +174,75 @@ class BatchInference:
             states: some of Running, Done, Stopped and Failed; default: all.
             marker: the last id of the page before.
             max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
         """
-        return wire.ListInferences(run_status=[*states], marker=marker, max_keys=max_keys)
+        return wire.ListInferences(run_status=[*states], marker=marker, max_keys=max_keys, page_reverse=page_reverse)
+
+
+class OfflineBatchTasks:
+    """The calls of `BatchInference` under the official SDK's names; `Data` inherits them."""
+
+    @staticmethod
+    def create_offline_batch_inference_task(
+        name: str,
+        input_bos_uri: str | None = None,
+        output_bos_uri: str | None = None,
+        model_id: str | None = None,
+        endpoint: str | None = None,
+        inference_params: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        afs_config: Mapping[str, Any] | None = None,
+        completion_window: str | None = None,
+        **options: Any,
+    ) -> Response[wire.InferenceRef]:
+        """Start a task over the `*.jsonl` objects of a folder; returns its `taskId`.
+
+        Args:
+            name: name of the task.
+            input_bos_uri: `bos:/bucket/dir/`, with lines {"id", "query"}.
+            output_bos_uri: `bos:/bucket/dir/`; the answers are put into a new folder of it.
+            model_id: a version of your own, `amv-...`, or
+            endpoint: the full address of a chat service.
+            inference_params: options of every request, e.g. temperature.
+            description: description of the task.
+            afs_config: files in AFS, in place of a bucket's.
+            completion_window: e.g. "24h".
+            **options: of every operation.
+        """
+        return BatchInference.create(
+            name,
+            input_bos_uri,
+            output_bos_uri,
+            endpoint=endpoint,
+            model_id=model_id,
+            parameters=inference_params,
+            description=description,
+            completion_window=completion_window,
+            afs_config=afs_config,
+            **options,
+        )
+
+    get_offline_batch_inference_task = BatchInference.info
+    stop_offline_batch_inference_task = BatchInference.stop
+
+    @staticmethod
+    def list_offline_batch_inference_task(
+        marker: str | None = None,
+        max_keys: int | None = None,
+        page_reverse: bool | None = None,
+        run_status: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> Response[wire.InferenceList]:
+        """Return the tasks in these states, or all.
+
+        Args:
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+            run_status: some of Running, Done, Stopped and Failed; default: all.
+            **options: of every operation.
+        """
+        states = [run_status] if isinstance(run_status, str) else run_status or ()
+        return BatchInference.list(
+            states=states, marker=marker, max_keys=max_keys, page_reverse=page_reverse, **options
+        )

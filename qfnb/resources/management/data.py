@@ -7,12 +7,13 @@ from ...errors import InvalidArgumentError
 from ...transport.response import Response
 from ...wire import data_v1 as wire
 from ..validation import validate_choice
+from .batches import OfflineBatchTasks
 from .data_rows import Cleaning, Entities
 from .data_v2 import DataV2
 from .operation import operation
 
 
-class Data(Cleaning, Entities):
+class Data(Cleaning, Entities, OfflineBatchTasks):
     """Create, import, release, export and list datasets; clean and augment them; list and annotate their rows.
 
     A dataset is named by `ds-...` or by its integer id. Short names are aliases of the long ones.

@@ -7,11 +7,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ... import connect
+from ..._language import tr
+from ...config import Secret
 from ...transport import event_loop
-from ...transport.client import Client
+from ...transport.client import CallOptions, Client
 from ...transport.response import Response
 from ...wire.base import Record
 from ...wire.endpoints import Endpoint
+from ..inference.thinking import warn_once
 from ..validation import validate_record
 
 P = ParamSpec("P")
@@ -36,13 +39,23 @@ class BlockingCall(ABC, Generic[P, T]):
         """Return the coroutine that runs on the I/O loop."""
 
 
+KEY_WORDS = frozenset(["ak", "sk", "access_key", "secret_key"])
+"""Keywords of every operation: keys of an account, in place of the settings'."""
+
+
 class Operation(BlockingCall[P, Response[R]]):
-    """A call that sends one record; `endpoint` is its row of the endpoint table."""
+    """A call that sends one record; `endpoint` is its row of the endpoint table.
+
+    Every operation also takes request_timeout (seconds for the whole call), retry_count (attempts in all) and the keys
+    of an account as keywords. What else it does not know is not sent, and said once: the official SDK takes anything.
+    """
 
     def __init__(self, endpoint: Endpoint[Any, R], function: Callable[P, Record | None]) -> None:
         functools.update_wrapper(self, function)
         self.endpoint, self._function, self._signature = endpoint, function, inspect.signature(function)
         self.__signature__ = self._signature.replace(return_annotation=Response)
+        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
+        self._takes_any = inspect.Parameter.VAR_KEYWORD in kinds
 
     def build_record(self, *args: P.args, **kwargs: P.kwargs) -> Record:
         """Return the record that the function builds, or if it builds none, the record of its arguments."""
@@ -55,10 +68,22 @@ class Operation(BlockingCall[P, Response[R]]):
         return record
 
     def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
-        return self._send(self.build_record(*args, **kwargs))
+        values: dict[str, Any] = dict(kwargs)
+        keys: dict[str, Any] = {
+            name: Secret(values.pop(name)) for name in KEY_WORDS & {*values} - {*self._signature.parameters}
+        }
+        kwargs.clear()  # IPython prints the variables of a frame that raises
+        if self._takes_any:
+            return self._send(self.build_record(*args, **values), keys, CallOptions())
+        options = CallOptions(values.pop("request_timeout", None), values.pop("retry_count", None))
+        for name in {*values} - {*self._signature.parameters}:
+            del values[name]
+            call = getattr(self._function, "__qualname__", self.endpoint.name)
+            warn_once(tr("{call} has no argument {name!r}: it is not sent", call=call, name=name))
+        return self._send(self.build_record(*args, **values), keys, options)
 
-    async def _send(self, record: Record) -> Response[R]:
-        return await (await connect.aclient()).send(self.endpoint, record)
+    async def _send(self, record: Record, keys: dict[str, Any], options: CallOptions) -> Response[R]:
+        return await (await connect.aclient(keys)).send(self.endpoint, record, options=options)
 
 
 class Transfer(BlockingCall[P, T]):

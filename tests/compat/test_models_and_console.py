@@ -1,0 +1,92 @@
+"""Calls of the management plane as notebooks for the official SDK make them, over HTTP."""
+
+import logging
+
+import pytest
+
+from qfnb import Dataset, DeployConfig, LLMFinetune, Model, Service, TrainConfig, get_config
+from qfnb.errors import AuthError, InvalidArgumentError
+from qfnb.model.consts import ServiceType
+from qfnb.resources import Data, FineTune
+from qfnb.resources.console import consts
+
+ROWS = [{"prompt": f"问题{number}", "response": f"回答{number}"} for number in range(10)]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A published model."""
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS, name="compat"), TrainConfig(epoch=1)).run()
+    return Model(trainer.output["model_version_id"])
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_model_is_made_smaller(model):
+    smaller = model.compress(consts.ModelCompStrategy.Quantization, consts.ModelQuantizationWeight.INT8PTQ)
+    assert smaller.id != model.id
+    with pytest.raises(InvalidArgumentError, match="weight"):
+        model.compress("Quantization")
+    with pytest.raises(InvalidArgumentError, match="strategy"):
+        model.compress("Magic")
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_service_deploys_its_model_and_counts_its_calls(model):
+    config = DeployConfig(name="compat", endpoint_suffix="compat", months=1, qps=2, service_type=ServiceType.Chat)
+    service = Service(model=model, deploy_config=config).deploy()
+    assert service.exec({"messages": [{"role": "user", "content": "问题1"}]})["result"]
+    metrics = service.metrics("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z")
+    assert metrics["serviceId"] == service.id
+
+
+def test_a_service_without_a_model_is_not_deployed():
+    with pytest.raises(InvalidArgumentError, match="deploy_config"):
+        Service(endpoint="compat").deploy()
+
+
+def test_months_are_paid_in_place_of_hours():
+    reservation = DeployConfig(months=2).billing["reservation"]
+    assert reservation == {"reservationTimeUnit": "Month", "reservationLength": 2}
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_offline_batches_are_started_listed_and_stopped(account, monkeypatch):
+    folder = f"bos:/{account.bucket}/none/"
+    with pytest.raises(Exception, match=r"no \*\.jsonl"):
+        Data.create_offline_batch_inference_task("name", folder, folder, endpoint="x", inference_params={})
+    listed = Data.list_offline_batch_inference_task(max_keys=1, run_status="Done")["result"]
+    assert listed["taskList"] == []
+    with pytest.raises(Exception, match="infer-none"):
+        Data.get_offline_batch_inference_task("infer-none")
+
+
+def test_a_call_has_limits_and_keys_of_its_own(account, scripted):
+    with pytest.raises(AuthError):
+        FineTune.V2.supported_models(ak="ak-test", sk="sk-test", access_key="ALTAKtest", secret_key="test")
+    script = scripted([b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"])
+    with pytest.raises(Exception, match="503"):
+        FineTune.V2.supported_models(retry_count=1, request_timeout=30)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_unknown_argument_of_a_call_is_named_and_not_sent(caplog):
+    with caplog.at_level(logging.WARNING, "qfnb"):
+        assert Data.V2.get_dataset_list(max_keys=1, descrption="a typo").body["result"]
+    assert "get_dataset_list has no argument 'descrption'" in caplog.text
+
+
+def test_a_setting_without_effect_can_be_set_and_read(caplog):
+    with get_config().unset(), caplog.at_level(logging.WARNING, "qfnb"):
+        assert get_config().AUTH_TIMEOUT == 5
+        get_config().AUTH_TIMEOUT = 7.5
+        assert get_config().auth_timeout == 7.5
+    assert "AUTH_TIMEOUT changes nothing" in caplog.text
+    assert get_config().AUTH_TIMEOUT == 5
+
+
+def test_a_batch_has_its_calls_as_a_list(sandbox):
+    from qfnb import ChatCompletion
+
+    task = ChatCompletion().batch_do([[{"role": "user", "content": "你好"}]])
+    assert [call.result()["result"] for call in task.get_future_list()] == [reply["result"] for reply in task.results()]
