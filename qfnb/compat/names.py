@@ -108,7 +108,7 @@ NAMES: dict[str, dict[str, str]] = {
         "compat.typing": "QfRole",
         f"{_INFERENCE}.model_facts": "QfLLMInfo=ModelInfo",
         f"{_INFERENCE}.arguments": "QfMessages=Messages",
-        "transport.response": "QfResponse=Response",
+        "transport.response": "QfRequest=SentRequest QfResponse=Response",
     },
     "resources.typing_client": {
         f"{_INFERENCE}.completion_objects": "ChatCompletionMessage Choice ChoiceDelta Completion CompletionChunk "

@@ -152,6 +152,32 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         self.id, self.endpoint = deployed.id, deployed.endpoint
         return self
 
+    def batch_inference(self, dataset: Any, prompt_template: Any = None, system_prompt: str | None = None) -> Any:
+        """Return a dataset of questions, answers and right answers: each row is asked of the service.
+
+        Args:
+            dataset: a `qfnb.dataset.Dataset`, with its input columns.
+            prompt_template: a `Prompt` with these columns as variables.
+            system_prompt: what the model is told of its role.
+
+        Raises:
+            InvalidArgumentError: the dataset is of another kind.
+        """
+        if not hasattr(dataset, "test_using_llm"):
+            raise InvalidArgumentError(
+                tr(
+                    "batch_inference takes a qfnb.dataset.Dataset; qfnb.batch answers a {kind}",
+                    kind=type(dataset).__name__,
+                )
+            )
+        client = self.get_res()
+        return dataset.test_using_llm(
+            service_model=client.model,
+            service_endpoint=client.endpoint,
+            system_prompt=system_prompt or "",
+            **({"prompt_template": prompt_template} if prompt_template is not None else {}),
+        )
+
     def metrics(self, start_time: str | datetime, end_time: str | datetime) -> dict[str, Any]:
         """Return the calls and tokens of the service in a span of time, as the platform counts them.
 

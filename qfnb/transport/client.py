@@ -32,7 +32,7 @@ from .request import (
     total_tokens,
     wire_state,
 )
-from .response import DONE_MARK, R, Response, Stopwatch, iter_events, read_json, require_stream
+from .response import DONE_MARK, R, Response, Stopwatch, describe_request, iter_events, read_json, require_stream
 
 
 @dataclass
@@ -97,7 +97,8 @@ class Client:
         response, content = await self._send_within(call, read_json, options.timeout or default_s)
         unwrap = "result" if is_console else None
         statistic = {**stopwatch.read(content), "attempts": call.attempts}
-        return Response(content, endpoint.result, response.status_code, response.headers, statistic, unwrap)
+        head = (endpoint.result, response.status_code, response.headers)
+        return Response(content, *head, statistic, unwrap, call.request)
 
     async def stream(
         self,
@@ -140,7 +141,8 @@ class Client:
                     n_events, complete = n_events + 1, complete or final(piece)
                     used_tokens = total_tokens(piece) or used_tokens  # counts from the start of the answer
                     statistic = stopwatch.read_piece(piece)
-                    yield Response(piece, endpoint.result, response.status_code, response.headers, statistic)
+                    head = (endpoint.result, response.status_code, response.headers)
+                    yield Response(piece, *head, statistic, request=call.request)
             except (httpx.RequestError, TimeoutError, errors.RequestTimeoutError) as error:
                 self.is_connection_lost = isinstance(error, httpx.RequestError)
                 failure = errors.StreamInterrupted(
@@ -234,6 +236,7 @@ class Client:
     async def _send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         request, limiter = call.build_request()
+        call.request = describe_request(request, call.body)
         timeouts = {"connect": call.settings.connect_timeout, "read": call.silence_s}
         request.extensions |= {"timeout": timeouts, "repeatable": call.repeatable}
         refusals = 0

@@ -22,6 +22,7 @@ from . import clock
 from .clock import Deadline
 from .platform import Platform
 from .rate_limiter import RateLimiter
+from .response import SentRequest
 from .retry import DEFAULT_RETRY, MAX_RETRY_AFTER, RetryPolicy
 from .shared_rate_limiter import get_limiter
 
@@ -144,6 +145,7 @@ class Call:
         deadline: paused while the call waits for the rate limiter; None where the wait counts as time.
         attempts: so far.
         has_expired_token: whether it was refused with a token that had been fetched for an earlier call.
+        request: as it was last sent, without the keys.
         refused_at: when the platform first answered "too fast", on `clock.now`.
     """
 
@@ -159,6 +161,7 @@ class Call:
     deadline: Deadline | None = None
     attempts: int = 0
     has_expired_token: bool = False
+    request: SentRequest | None = None
     refused_at: float | None = None
 
 

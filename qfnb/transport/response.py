@@ -20,11 +20,48 @@ from .._language import tr
 from .._text import describe_problem
 from ..config import Settings
 from ..redact import redact
+from ..wire.base import Sendable
 from . import protocol, sse
 from .clock import Deadline
 
 R = TypeVar("R")
-_ATTRIBUTE_KEYS = ("body", "code", "headers", "statistic")
+_ATTRIBUTE_KEYS = ("body", "code", "headers", "statistic", "request")
+
+
+@dataclass(frozen=True, repr=False)
+class SentRequest:
+    """A request as it was sent, without the keys.
+
+    Attributes:
+        method: HTTP method.
+        url: with its query.
+        headers: with lower-case names.
+        record: the record that was sent; None for other content.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    record: Sendable | None = None
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The parameters of the URL."""
+        return dict(httpx.URL(self.url).params)
+
+    @cached_property
+    def json_body(self) -> dict[str, Any]:
+        """The JSON object that was sent; {} of a GET."""
+        return {} if self.record is None or self.method == "GET" else self.record.to_wire()
+
+    def requests_args(self) -> dict[str, Any]:
+        """Return the arguments of `requests.request` for the same request; keys are to be added."""
+        url = self.url.partition("?")[0]
+        body = {"headers": dict(self.headers), "json": self.json_body}
+        return {"method": self.method, "url": url, "params": self.query, **body}
+
+    def __repr__(self) -> str:
+        return redact(f"{type(self).__name__}({self.method} {self.url} {self.json_body!r})")
 
 
 @dataclass(repr=False)
@@ -38,6 +75,7 @@ class Response(Mapping[str, Any], Generic[R]):
         headers: with lower-case names.
         statistic: see `Stopwatch`; of a whole response the attempts, too.
         unwrap: the key of `body` that holds `data`; None for the whole body.
+        request: what was sent; None where the response was not made by a call.
     """
 
     body: dict[str, Any]
@@ -46,6 +84,7 @@ class Response(Mapping[str, Any], Generic[R]):
     headers: Mapping[str, str] = field(default_factory=dict)
     statistic: dict[str, float] = field(default_factory=dict)
     unwrap: str | None = None
+    request: SentRequest | None = None
 
     @cached_property
     def data(self) -> R:
@@ -91,6 +130,16 @@ class Response(Mapping[str, Any], Generic[R]):
 
     def __repr__(self) -> str:
         return redact(f"{type(self).__name__}({self.body!r})")
+
+
+_OPEN_HEADERS = ("content-type", "host", "referer", "request_id")
+"""Headers that hold no secret, whoever has set them."""
+
+
+def describe_request(request: httpx.Request, record: Sendable | None) -> SentRequest:
+    """Return a request, before the keys are added, as its response shows it."""
+    headers = {name: request.headers[name] for name in _OPEN_HEADERS if name in request.headers}
+    return SentRequest(request.method, str(request.url), headers, record)
 
 
 class Stopwatch:

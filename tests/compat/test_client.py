@@ -7,6 +7,7 @@ from support.scripted_server import http_answer
 
 from qfnb import AsyncQianfan, ChatCompletion, Qianfan
 from qfnb.errors import AuthError
+from qfnb.resources import Data
 
 QUESTION = [{"role": "user", "content": "你好"}]
 
@@ -62,3 +63,20 @@ def test_a_client_has_limits_of_its_own(scripted):
     with pytest.raises(Exception, match="busy"):
         Qianfan(retry_count=1).chat.completions.create(messages=QUESTION)
     assert len(script.requests) == 1
+
+
+def test_a_reply_has_its_request_without_the_keys(account):
+    request = ChatCompletion(model="ernie-4.5-turbo-128k").do(QUESTION).request
+    assert (request.method, request.json_body["messages"][0]["content"]) == ("POST", "你好")
+    assert request.url == f"{account.url}/v2/chat/completions"
+    assert request.headers["request_id"]
+    assert account.api_key not in str(vars(request)) + repr(request)
+    pieces = list(ChatCompletion().do(QUESTION, stream=True))
+    assert pieces[-1].request.json_body["stream"] is True
+
+
+def test_a_call_of_the_management_has_its_request(account):
+    request = Data.V2.get_dataset_list(max_keys=1).request
+    assert (request.query["Action"], request.json_body["maxKeys"]) == ("DescribeDatasets", 1)
+    assert request.requests_args()["params"] == request.query
+    assert account.access_key not in str(vars(request))

@@ -2,9 +2,11 @@
 
 import logging
 
+import pandas as pd
 import pytest
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, Model, Service, TrainConfig, get_config
+from qfnb.dataset import Dataset as Table
 from qfnb.errors import AuthError, InvalidArgumentError
 from qfnb.model.consts import ServiceType
 from qfnb.resources import Data, FineTune
@@ -90,3 +92,13 @@ def test_a_batch_has_its_calls_as_a_list(sandbox):
 
     task = ChatCompletion().batch_do([[{"role": "user", "content": "你好"}]])
     assert [call.result()["result"] for call in task.get_future_list()] == [reply["result"] for reply in task.results()]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_service_answers_a_dataset():
+    frame = pd.DataFrame([{"prompt": "你好", "response": "你好"}])
+    table = Table.load(dataframe=frame, input_columns=["prompt"], reference_column="response")
+    answers = Service(model="ERNIE-Speed-8K").batch_inference(table)
+    assert answers.list()[0]["llm_output"]
+    with pytest.raises(InvalidArgumentError, match=r"qfnb\.batch"):
+        Service(model="ERNIE-Speed-8K").batch_inference(Dataset(ROWS))

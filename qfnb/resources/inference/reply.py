@@ -202,6 +202,7 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
     """
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
     reply = kind(body, response.data_type, response.code, response.headers, response.statistic, response.unwrap)
+    reply.request = response.request
     reply.model = model
     return reply
 
@@ -251,7 +252,7 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
     else:
         body["result"] = text
     statistic = {**last.statistic, "request_latency": seconds, "total_latency": seconds}
-    response = Response(body, last.data_type, last.code, last.headers, statistic)
+    response = Response(body, last.data_type, last.code, last.headers, statistic, request=last.request)
     return create_reply(ChatResponse, response, last.model)
 
 
