@@ -159,10 +159,10 @@ class Messages:
             n_results += 1
         else:
             return {}
-        if (function := turn.get("function_call")) and not n_results:
-            return {"role": "function", "name": function.get("name", "")}
-        calls = turn.get("tool_calls") or ()
-        return {"role": "tool", "tool_call_id": calls[n_results].get("id", "")} if len(calls) > n_results else {}
+        calls = [call.get("function") or {} for call in turn.get("tool_calls") or ()]
+        functions = [turn["function_call"]] if turn.get("function_call") else calls
+        name = functions[n_results].get("name", "") if len(functions) > n_results else None
+        return {} if name is None else {"role": "function", "name": name}
 
     def append_result(self, call: ToolCall, result: Any) -> None:
         """Add the result of a function, after the reply that called it.

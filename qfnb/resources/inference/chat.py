@@ -32,6 +32,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
     """
 
     reply_type, kind = ChatResponse, "chat"
+    items_name = "messages_list"
     prepare_call = staticmethod(prepare_chat_call)
 
     @overload

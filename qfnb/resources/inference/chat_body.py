@@ -25,11 +25,34 @@ def _first_function(calls: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]
     return dict(calls[0].get("function") or {}) if calls else None
 
 
-class ChatBody(dict[str, Any]):
-    """The JSON as it came, which also answers the keys that the other API version has.
+class V1Dict(dict[str, Any]):
+    """JSON as it came, which also answers by subscript, `get` and `in` what v1 would have had.
 
-    A reply of v2 answers `V1_VALUES` by subscript, `get` and `in`, a reply of v1 `["choices"]`; it is iterated and
-    encoded as it came.
+    It is iterated and encoded as it came.
+    """
+
+    def v1_value(self, key: object) -> Any:
+        """Return what v1 has under a key that is missing here, None where it has nothing."""
+        raise NotImplementedError
+
+    def __missing__(self, key: str) -> Any:
+        if (value := self.v1_value(key)) is None:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, `default` if neither version has it."""
+        if dict.__contains__(self, key):
+            return self[key]
+        value = self.v1_value(key)
+        return default if value is None else value
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or self.v1_value(key) is not None
+
+
+class ChatBody(V1Dict):
+    """A reply of a chat: one of v2 answers `V1_VALUES`, one of v1 `["choices"]`.
 
     Attributes:
         calls: the whole function calls of a stream, in the piece that ends it.
@@ -43,21 +66,10 @@ class ChatBody(dict[str, Any]):
             if function := self.get("function_call"):
                 message["tool_calls"] = [{"id": "", "type": "function", "function": function}]
             return [{"index": 0, "message": message, "finish_reason": self.get("finish_reason")}]
-        if (value := self._v1_value(key)) is None:
-            raise KeyError(key)
-        return value
+        return super().__missing__(key)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of a key, `default` if neither version has it."""
-        if dict.__contains__(self, key):
-            return self[key]
-        value = self._v1_value(key)
-        return default if value is None else value
-
-    def __contains__(self, key: object) -> bool:
-        return dict.__contains__(self, key) or self._v1_value(key) is not None
-
-    def _v1_value(self, key: object) -> Any:
+    def v1_value(self, key: object) -> Any:
+        """Return what v1 has under a key, None where it has nothing or this is a reply of v1."""
         if key not in V1_VALUES or not dict.__contains__(self, "choices"):
             return None
         if key == "function_call" and self.calls:

@@ -35,6 +35,7 @@ class Completion(InferenceModel[ChatResponse]):
     """
 
     reply_type, kind = ChatResponse, "completion"
+    items_name = "prompt_list"
 
     @overload
     def do(
@@ -165,6 +166,7 @@ class Plugin(InferenceModel[PluginResponse]):
     """
 
     reply_type, kind = PluginResponse, "plugin"
+    items_name = "query_list"
 
     @overload
     def do(

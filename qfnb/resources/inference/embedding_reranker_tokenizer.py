@@ -47,6 +47,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     """
 
     reply_type, kind = EmbeddingResponse, "embedding"
+    items_name = "texts_list"
 
     def do(
         self, texts: Sequence[str], model: str | None = None, endpoint: str | None = None, **options_: Any

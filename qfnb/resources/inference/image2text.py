@@ -32,6 +32,7 @@ class Image2Text(InferenceModel[ChatResponse]):
 
     kind = "image2text"
     reply_type = ChatResponse
+    items_name = "input_list"
 
     def do(
         self,

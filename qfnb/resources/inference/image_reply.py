@@ -16,6 +16,7 @@ from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in
 from ...transport import event_loop, file_transfer
 from ...wire import catalog, image_rules, inference as wire, reply_shape
+from .chat_body import V1Dict
 from .inference_model import InferenceModel, PreparedCall
 from .model_choice import ModelChoice
 from .reply import Reply
@@ -33,6 +34,7 @@ class ImageResponse(Reply[wire.ImageReply]):
     host: str = ""
     downloaded_images: tuple[bytes, ...] = ()
     download_error: QianfanError | None = None
+    is_decoded: bool = False
 
     @property
     def images(self) -> list[bytes]:
@@ -69,6 +71,17 @@ class ImageResponse(Reply[wire.ImageReply]):
             hint = tr("the picture is drawn and paid for: reply.download() tries again, its address is valid for 24 h")
             error.args = (f"{error}\n{hint}",)
             self.download_error = hide_secrets_in(error)
+
+    def number_rows(self) -> None:
+        """Make each row of `body["data"]` answer v1's keys."""
+        rows = enumerate(self.body.get("data") or ())
+        self.body["data"] = [PictureRow(row, index, self) for index, row in rows]
+
+    def put_images(self) -> None:
+        """Put the files' bytes into the rows of `body["data"]` as "image", if they are there."""
+        if self.download_error is None:
+            for row, image in zip(self.body["data"], self.images, strict=True):
+                row["image"] = image
 
     @property
     def from_sandbox(self) -> bool:
@@ -134,6 +147,20 @@ class ImageResponse(Reply[wire.ImageReply]):
         return path
 
 
+class PictureRow(V1Dict):
+    """One row of a reply's `data`, which also has `b64_image`, `object` and `index`, as v1's rows have."""
+
+    def __init__(self, row: Mapping[str, Any], index: int, reply: ImageResponse) -> None:
+        super().__init__(row)
+        self._index, self._reply = index, reply
+
+    def v1_value(self, key: object) -> Any:
+        """Return what a row of v1 has under a key, None for nothing."""
+        if key == "b64_image":
+            return self.get("b64_json") or base64.b64encode(self._reply.images[self._index]).decode("ascii")
+        return {"object": "image", "index": self._index + 1}.get(str(key))
+
+
 class ImageModel(InferenceModel[ImageResponse]):
     """What models that draw and models that edit have in common."""
 
@@ -149,12 +176,20 @@ class ImageModel(InferenceModel[ImageResponse]):
         """
         outcomes = await asyncio.gather(*map(self.send, calls), return_exceptions=True)
         reply = _join_replies(outcomes)
-        reply.prompt, reply.host = prompt, (await connect.aclient(self._keys)).platform.host
+        reply.prompt = prompt
+        if decode:
+            reply.put_images()
+        return reply
+
+    async def send(self, call: PreparedCall[ImageResponse]) -> ImageResponse:
+        """Send a call, download the images of its reply and return it; on the I/O loop only."""
+        reply = await super().send(call)
+        reply.host = (await connect.aclient(self._keys)).platform.host
         if any(image.url for image in reply.data.data):
             await reply.fetch_images()
-        if decode and reply.download_error is None:
-            for row, image in zip(reply.body["data"], reply.images, strict=True):
-                row["image"] = image
+        reply.number_rows()
+        if reply.is_decoded:
+            reply.put_images()
         return reply
 
     def warn_by_page(self, choice: ModelChoice, prompt: str, options: Mapping[str, Any]) -> str:
@@ -202,8 +237,14 @@ def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageRes
                 error=errors[0],
             )
         )
-    replies[0].body["data"] = [row for reply in replies for row in reply.body.get("data") or ()]
-    return replies[0]
+    first = replies[0]
+    if len(replies) > 1:
+        first.body["data"] = [dict(row) for reply in replies for row in reply.body.get("data") or ()]
+        first.downloaded_images = tuple(image for reply in replies for image in reply.downloaded_images)
+        first.download_error = next((reply.download_error for reply in replies if reply.download_error), None)
+        first.__dict__.pop("data", None)  # the record of its first rows only
+        first.number_rows()
+    return first
 
 
 def _decode_image(text: str) -> bytes:

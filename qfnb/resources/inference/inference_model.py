@@ -89,13 +89,17 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         """
         raise NotImplementedError
 
+    items_name = "items"
+    """The official SDK's name of the inputs of a batch."""
+
     def batch_do(
-        self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
+        self, items: Iterable[Any] | None = None, worker_num: int | None = None, **options: Any
     ) -> batch_task.BatchTask[ReplyT]:
         """Send many inputs, at most `worker_num` at a time; returns at once.
 
         Args:
-            items: one input of `do` each.
+            items: one input of `do` each; by keyword also under the official SDK's name: prompt_list (Completion,
+                Text2Image), texts_list (Embedding), query_list (Plugin), input_list (Image2Text).
             worker_num: 1 to 1000, default 8.
             **options: of `do`, the same for all.
 
@@ -105,16 +109,17 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         Source: seed 003 (batch inference).
         """
         worker_count = worker_pool.validate_worker_count("worker_num", worker_num)
-        rows = batch_task.validate_rows("items", items, tr("inputs"))
+        items = options.pop(self.items_name, items)
+        rows = batch_task.validate_rows(self.items_name, items, tr("inputs"))
         batch_task.validate_no_stream(options)
-        prepare_row = partial(batch_task.prepare_row, "items", prepare=self.prepare, options=options)
+        prepare_row = partial(batch_task.prepare_row, self.items_name, prepare=self.prepare, options=options)
         return self._start_batch([prepare_row(index, row) for index, row in enumerate(rows)], worker_count)
 
     def _start_batch(self, calls: Iterable[PreparedCall[ReplyT]], worker_count: int) -> batch_task.BatchTask[ReplyT]:
         return batch_task.BatchTask([partial(self.send, call.for_batch()) for call in calls], worker_count)
 
     async def abatch_do(
-        self, items: Iterable[Any], /, worker_num: int | None = None, **options: Any
+        self, items: Iterable[Any] | None = None, worker_num: int | None = None, **options: Any
     ) -> list[ReplyT | Exception]:
         """The awaited form of `batch_do`: one reply or exception for each input, in order."""
         task = await self.batch_do(items, worker_num, **options)

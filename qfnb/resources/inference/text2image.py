@@ -33,6 +33,7 @@ class Text2Image(ImageModel):
     """
 
     kind = "text2image"
+    items_name = "prompt_list"
 
     def do(
         self,
@@ -122,6 +123,7 @@ class Text2Image(ImageModel):
         if stream:
             raise InvalidArgumentError(tr("stream=True: images cannot be streamed"))
         valid_options = _validate_arguments(item, options)
+        is_decoded = validate_with_decode(valid_options.pop("with_decode", None))  # of a batch
 
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
@@ -131,7 +133,10 @@ class Text2Image(ImageModel):
             row = wire.MUSESTEAMER_IMAGE_V2 if model.startswith("musesteamer") else wire.TEXT2IMAGE_V2
             return InferenceRequest(row, wire.ImageRequestV2(prompt=item, model=model, **fields), model)
 
-        return PreparedCall(build_request, call_options)
+        def check(reply: ImageResponse, _text: str) -> None:
+            reply.is_decoded = is_decoded
+
+        return PreparedCall(build_request, call_options, check)
 
 
 def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..engines.protocol import ChatModel, Conversation, Reply, StreamingModel, c
 from ..http.call import Call, Stream, emulates
 from ..services.metering import metered
 from . import answers, conversion, pictures, plugins
-from .options import parse_options, validate_ranges_v1
+from .options import parse_options, parse_options_v1, validate_ranges_v1
 from .served_models import resolve_model, resolve_target
 
 
@@ -31,8 +31,8 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream
     if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
         return await conversion.stream_v1(call, model, conversation)
     reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
-    if sandbox_reply is None and "tools" not in model.abilities:
-        reply = _to_format_v1(body, answers.follow_schema(reply, conversation))
+    if sandbox_reply is None:
+        reply = answers.finish_reply(call, reply, model, conversation, parse_options_v1(call, body))
     prompts = [content_text(message.content) for message in body.messages]
     return conversion.build_v1_answer(call, reply, prompts, body.stream)
 
@@ -104,9 +104,3 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Repl
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})
     description = pictures.describe_content(call.world, last_message.content)
     return conversion.tool_reply(description, kind="picture") if description else None
-
-
-def _to_format_v1(body: wire.ChatRequest, reply: Reply) -> Reply:
-    """Return v1's reply as a JSON object, if the request asks for one."""
-    wants_json = (body.model_extra or {}).get("response_format") == "json_object"
-    return answers.wrap_as_json(reply) if wants_json else reply

@@ -210,7 +210,8 @@ async def _v1_pieces(text: str, head: dict[str, Any], tail: dict[str, Any]) -> A
     parts = [text[i : i + PIECE_CHARS] for i in range(0, len(text), PIECE_CHARS)] or [""]
     for number, part in enumerate(parts):
         is_last = number == len(parts) - 1
-        yield {**head, "sentence_id": number, "is_end": is_last, "is_truncated": False, "result": part, **tail}
+        is_cut = is_last and tail["finish_reason"] == "length"
+        yield {**head, "sentence_id": number, "is_end": is_last, "is_truncated": is_cut, "result": part, **tail}
         await asyncio.sleep(PIECE_SECONDS)
 
 

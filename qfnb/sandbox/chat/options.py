@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...wire.catalog import CatalogModel
-from ...wire.chat import ChatRequestV2
+from ...wire.chat import ChatRequest, ChatRequestV2
 from ..http.call import Call
 
 MAX_STOPS, MAX_STOP_CHARS, MIN_BUDGET, MAX_SEED = 4, 20, 100, 2147483647
@@ -46,6 +46,14 @@ def validate_ranges_v1(call: Call, extra: Mapping[str, Any]) -> None:
     _validate_stop(call, extra)
     for function in _list_of_objects(call, "functions", extra.get("functions")):
         _validate_function(call, "functions", function)
+
+
+def parse_options_v1(call: Call, body: ChatRequest) -> ChatOptions:
+    """Return what a request of v1 asks for."""
+    extra = body.model_extra or {}
+    is_json = extra.get("response_format") == "json_object"
+    max_tokens = parse_count(call, extra, "max_output_tokens")
+    return ChatOptions(max_answer_tokens=max_tokens, json_format="json_object" if is_json else "text")
 
 
 def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> ChatOptions:

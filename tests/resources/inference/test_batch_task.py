@@ -74,7 +74,7 @@ def test_each_row_may_have_its_own_options(scripted):
         ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
         ({"body_list": [{"messages": SAY, "stream": True}]}, "stream=True"),
         ({"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": "9"}]}, r"body_list\[1\]: temperature='9'"),
-        ({"messages_list": [SAY, []]}, r"items\[1\]: messages is empty"),
+        ({"messages_list": [SAY, []]}, r"messages_list\[1\]: messages is empty"),
         ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
         ({"messages_list": [SAY], "worker_num": 1_000_000}, "worker_num=1000000"),
         ({"messages_list": [SAY], "worker_num": True}, "worker_num=True"),
@@ -142,10 +142,10 @@ def test_other_models_have_frames_too(sandbox):
         (b"abc", r"messages_list=b'abc': must be a list"),
         ({"a": 1}, r"messages_list=\{'a': 1\}: must be a list"),
         (5, r"messages_list=5: must be a list"),
-        ([5], r"items\[0\]: messages=5: must be a string, a Messages or turns"),
-        (["x", None], r"items\[1\]: messages=None: must be"),
-        ([b"x"], r"items\[0\]: messages=b'x': must be"),
-        ([{"role": "user", "content": "x"}], r"items\[0\]: messages=\{.*turns"),
+        ([5], r"messages_list\[0\]: messages=5: must be a string, a Messages or turns"),
+        (["x", None], r"messages_list\[1\]: messages=None: must be"),
+        ([b"x"], r"messages_list\[0\]: messages=b'x': must be"),
+        ([{"role": "user", "content": "x"}], r"messages_list\[0\]: messages=\{.*turns"),
     ],
 )
 def test_rows_of_a_wrong_type_are_named(rows, message, register):
@@ -158,7 +158,7 @@ def test_rows_of_a_wrong_type_are_named(rows, message, register):
 def test_rows_of_bodies_and_of_other_models_are_checked_too(rows, register):
     with pytest.raises(InvalidArgumentError, match="body_list="):
         ChatCompletion().batch_do(body_list=rows)
-    with pytest.raises(InvalidArgumentError, match="items="):
+    with pytest.raises(InvalidArgumentError, match="prompt_list="):
         Completion().batch_do(rows)
     assert register()["came"] == 0
 
@@ -187,7 +187,7 @@ def test_wrong_timeouts_and_attempts_are_named_before_anything_is_sent(arguments
     for call in (kind().do, lambda text, **more: asyncio.run(kind().ado(text, **more))):
         with pytest.raises(InvalidArgumentError, match=message):
             call("x", **arguments)
-    with pytest.raises(InvalidArgumentError, match=rf"items\[0\]: {message}"):
+    with pytest.raises(InvalidArgumentError, match=rf"{kind.items_name}\[0\]: {message}"):
         kind().batch_do(["x"], **arguments)
     assert register()["came"] == 0
 

@@ -1,13 +1,16 @@
 """Options and messages of v1 on the v2 route, and v2's on the v1 route: translated, or named in one warning."""
 
+import asyncio
+import base64
 import json
+import pickle
 
 import pytest
 from support.chat_script import sent_bodies, tool_call, whole
 from support.scripted_server import http_answer
 
 import qfnb
-from qfnb import ChatCompletion, Completion, Embedding, Image2Text, Messages, Reranker, Text2Image
+from qfnb import ChatCompletion, Completion, Embedding, Image2Text, Messages, Reranker, Text2Image, errors
 from qfnb.resources.inference import thinking
 
 WEATHER = {"name": "weather", "description": "天气", "parameters": {"type": "object", "properties": {"city": {}}}}
@@ -103,9 +106,10 @@ def test_a_text_after_a_reply_that_calls_a_function_is_the_functions_result(scri
     messages.append("杭州天气")
     messages.append(ChatCompletion().do(messages, functions=[WEATHER]))
     messages.append('{"度": 25}')
+    assert messages[2] == {"role": "function", "name": "weather", "content": '{"度": 25}'}
     assert sent(messages)["messages"][2] == {"role": "tool", "content": '{"度": 25}', "tool_call_id": "call_1"}
     messages.append("谢谢")
-    assert messages[3] == {"role": "user", "content": "谢谢"}
+    assert messages._to_list()[3] == {"role": "user", "content": "谢谢"}
 
 
 def test_a_call_in_v1s_form_is_answered_by_a_text_in_v1s_form():
@@ -159,7 +163,9 @@ def test_another_server_gets_openais_names_and_nothing_of_qianfans_own(scripted,
     assert "web_search" in caplog.text
 
 
-PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGklEQVR42mM8oaHBQApgYiARjGoY1TB0NAAAjC0BOJDndDkAAAAASUVORK5CYII="
+)
 CALLS = {
     Completion: ((("写诗",), {}), whole("好")),
     Image2Text: ((("是什么", PICTURE), {}), whole("好")),
@@ -190,3 +196,52 @@ def test_a_role_may_be_an_enumerations_member():
     messages = qfnb.Messages()
     messages.append("x", role=enum.Enum("Role", {"User": "user"}).User)
     assert messages[0]["role"] == "user"
+
+
+@pytest.mark.parametrize("message", [3, None, b"x"])
+def test_what_is_no_message_is_named(message):
+    with pytest.raises(errors.InvalidArgumentError, match=r"message=.*must be a text"):
+        Messages().append(message)
+
+
+NAMES = [
+    (Completion, {"prompt_list": ["你是谁"]}),
+    (Embedding, {"texts_list": [["一", "二"]]}),
+    (Text2Image, {"prompt_list": ["猫"], "with_decode": "base64"}),
+    (Image2Text, {"input_list": [("是什么", PICTURE)]}),
+]
+
+
+@pytest.mark.parametrize(("kind", "rows"), NAMES, ids=[kind.__name__ for kind, _ in NAMES])
+def test_the_inputs_of_a_batch_have_the_sdks_names(sandbox, kind, rows):
+    (reply,) = kind().batch_do(**rows, worker_num=1).results()
+    assert reply.code == 200
+    assert "with_decode" not in rows or reply["data"][0]["image"][:4] == b"\x89PNG"
+    (awaited,) = asyncio.run(kind().abatch_do(**rows))
+    assert awaited.code == 200
+
+
+def test_pictures_that_came_as_addresses_have_v1s_keys_too(sandbox):
+    reply = Text2Image().do("猫", n=2)
+    rows = reply["data"]
+    assert [(row["object"], row["index"]) for row in rows] == [("image", 1), ("image", 2)]
+    assert [base64.b64decode(row["b64_image"]) for row in rows] == reply.images
+    assert "b64_image" in rows[0]
+    assert rows[0].get("image") is None
+    assert "b64_image" not in json.dumps(rows)
+    assert len(pickle.loads(pickle.dumps(reply)).images) == 2
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_is_cut_says_so_on_both_routes(sandbox, version, stream):
+    reply = ChatCompletion(version=version).do("你是谁", max_output_tokens=2, stream=stream)
+    last = list(reply)[-1] if stream else reply
+    assert last["is_truncated"]
+    whole_reply = ChatCompletion(version=version).do("你是谁", max_output_tokens=3, auto_concat_truncate=True)
+    assert whole_reply.earlier
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_both_routes_stop_at_the_text_that_is_named(sandbox, version):
+    assert "。" not in ChatCompletion(version=version).do("你是谁", stop=["。"])["result"]
