@@ -17,7 +17,7 @@ class ModelInfo:
     """Facts of a model; lengths in tokens or characters, prices in CNY for 1,000 tokens, None and 0 where not known.
 
     Attributes:
-        endpoint: its path segment on v1.
+        endpoint: the end of its path on v1, such as "/chat/completions"; "" where it was not there.
         required_keys: the options that it needs.
         optional_keys: the options that it is known to take; empty: not known.
         deprecated: whether it is retired.
@@ -36,6 +36,9 @@ class ModelInfo:
 
 
 _REQUIRED_KEYS = {"chat": "messages", "embedding": "input", "reranker": "query", "plugin": "query"}
+
+_PATHS = {"embedding": "embeddings", "completion": "completions"}
+"""Kinds that v1's paths spell in another way."""
 
 
 class ModelFacts:
@@ -64,7 +67,7 @@ class ModelFacts:
         prices = catalog.prices_of(row)
         input_price, output_price = token_cost(prices, 1000), token_cost(prices, 0, 1000)
         return ModelInfo(
-            endpoint=row.v1,
+            endpoint=f"/{_PATHS.get(self.kind, self.kind)}/{row.v1}" if row.v1 else "",
             required_keys={_REQUIRED_KEYS.get(self.kind, "prompt")},
             max_input_chars=row.max_chars,
             max_input_tokens=row.max_input or row.context,

@@ -18,7 +18,7 @@ class LengthEvaluator(LocalEvaluator):
         return {"same": output == reference, "longer": len(output) > len(reference)}
 
     def summarize(self, metric_dataset: Dataset) -> Dict[str, Any]:
-        values = metric_dataset.col_list("same")["same"]
+        values = [row["same"] for row in metric_dataset.list()]
         return {"share_of_same": sum(values) / len(values)}
 
 
@@ -39,4 +39,5 @@ rows = result.result_dataset.list()
 flat = [row for group in rows for row in (group if isinstance(group, list) else [group])]
 
 # %%
-[len(flat), list(result.metrics.values()), sorted(flat[0]), flat[0]["llm_output"]]
+columns = {"input_prompt", "expected_output", "llm_output", "llm_tag", "same", "longer"}
+[len(flat), [values["share_of_same"] for values in result.metrics.values()], columns <= set(flat[0]), flat[0]["llm_output"]]

@@ -68,12 +68,8 @@ pieces = list(qianfan.ChatCompletion().do(messages=WHO, stream=True))
 [pieces[-1]["is_end"], any(piece["is_end"] for piece in pieces[:-1]), len(pieces) > 1]
 
 # %% a stream's latencies
-piece = next(iter(qianfan.ChatCompletion().do(messages=WHO, stream=True)))
-[
-    piece.statistic["first_token_latency"] > 0,
-    piece.statistic["request_latency"] > 0,
-    piece.statistic["total_latency"] > 0,
-]
+piece = list(qianfan.ChatCompletion().do(messages=WHO, stream=True))[-1]
+[{"first_token_latency", "request_latency", "total_latency"} <= set(piece.statistic), piece.statistic["first_token_latency"] > 0]
 
 # %% an awaited reply
 (await qianfan.ChatCompletion().ado(messages=WHO))["result"]

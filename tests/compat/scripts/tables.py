@@ -59,11 +59,7 @@ rows = Dataset.load(data_file="a.jsonl", input_columns=["prompt"], reference_col
 
 # %% rows are saved
 saved = table().save(data_file="out.jsonl")
-[
-    Path("out.jsonl").read_text(encoding="utf-8").count("\n"),
-    saved.row_number(),
-    json.loads(Path("out.jsonl").read_text(encoding="utf-8").splitlines()[0]),
-]
+[[json.loads(line) for line in Path("out.jsonl").read_text(encoding="utf-8").splitlines()], saved.row_number()]
 
 # %% rows are mapped
 table().map(lambda row: {**row, "n": len(row["prompt"])}).list(0)
