@@ -24,7 +24,8 @@ from support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first takes least CPU
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
@@ -96,6 +97,7 @@ class JupyterLab:
         page.goto(f"{self.url}/lab{path}?token={self.token}&reset", wait_until="domcontentloaded")
         page.wait_for_function("() => window.jupyterapp", timeout=60_000)
         page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+        page.add_style_tag(content="*{animation:none!important;transition:none!important}")  # drawn at 60 Hz by the CPU
 
     def tidy_up(self, page: Page) -> None:
         """Close all notebooks of a page and end all kernels."""
@@ -191,6 +193,9 @@ def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
     env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "work")}
     for plugin, value in SETTINGS.items():
         write_setting(home / "settings", plugin, value)
+    page_config = home / "jupyter_config_dir" / "labconfig" / "page_config.json"
+    page_config.parent.mkdir(parents=True)
+    page_config.write_text(json.dumps({"buildCheck": False}), encoding="utf-8")  # it starts Node for each page
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     command += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True"]
