@@ -90,6 +90,8 @@ def describe(value):
             return {"kind": "constant", "value": f"<{value.__name__}>"}
         creation = [] if isinstance(value, enum.EnumMeta) else parameters(value)
         return {"kind": "class", "parameters": creation, "members": members(value, bases)}
+    if typing.get_origin(value):
+        return {"kind": "constant", "value": "<alias>"}
     if callable(value) and not isinstance(value, enum.Enum):
         is_async = inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value)
         return {"kind": "function", "parameters": parameters(value), "async": is_async}
