@@ -130,6 +130,17 @@ NAMES: dict[str, dict[str, str]] = {
         "CompletionChunkChoice CompletionStatistic CompletionUsage Function=FunctionCall SearchResult "
         "ToolCall=ToolCallObject"
     },
+    "trainer": {"trainer.finetune": "Finetune=LLMFinetune PostPreTrain=PostPretrain"},
+    "trainer.configs": {
+        "trainer.model_info": "ModelInfo TrainLimit get_default_train_config get_model_info get_trainer_model_list",
+        "trainer.sources": "CorpusConfig CorpusConfigItem DatasetConfig ResourceConfig",
+    },
+    "trainer.consts": {"trainer.consts": "TrainStatus=FinetuneStatus"},
+    "trainer.dpo": {"trainer.finetune": "DPO"},
+    "trainer.finetune": {"trainer.finetune": "Finetune=LLMFinetune"},
+    "trainer.pipeline": {"trainer.base": "Pipeline"},
+    "trainer.post_pretrain": {"trainer.finetune": "PostPreTrain=PostPretrain"},
+    "trainer.trainer": {"trainer.base": "Trainer"},
     "utils": {"compat.logs": "disable_log enable_log log_debug log_error log_info log_warn logger"},
     "utils.logging": {
         "compat.logs": "TRACE_LEVEL disable_log enable_log log_debug log_error log_info log_trace log_warn logger "

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from .._language import tr, trn
@@ -17,17 +16,15 @@ from .consts import ActionState
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, LossPoint, resolve_step
 from .run_store import RunRecord
+from .sources import DataSource, SampledSources, load_sources
 from .train_action import BOS, PLATFORM, TrainAction as TrainAction
-
-DataSource = Dataset | str | Path | None
-"""A `Dataset`, a `ds-...` id, or the path of a data file."""
 
 
 class LoadDataSetAction(BaseAction):
     """Bring the dataset onto the platform; returns {"datasets": [{"id", "type", "name"}]}.
 
     Args:
-        dataset: the rows to train on, or
+        dataset: what to train on, see `DataSource`, or
         dataset_bos_path: `bos:/bucket/key` of a file that is used where it is.
     """
 
@@ -35,13 +32,26 @@ class LoadDataSetAction(BaseAction):
 
     def __init__(
         self,
-        dataset: Dataset | None = None,
+        dataset: DataSource = None,
         event_handler: EventHandler | None = None,
         dataset_bos_path: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(event_handler=event_handler, **kwargs)
-        self.dataset, self.dataset_bos_path = dataset, dataset_bos_path
+        self.dataset: Dataset | None = None
+        self.dataset_bos_path, self.sources = dataset_bos_path, SampledSources()
+        if dataset is not None:
+            self.use(load_sources(dataset))
+
+    def use(self, sources: SampledSources) -> None:
+        """Train on these datasets and addresses, each with the share of its rows that is used."""
+        (first, rate), *others = sources
+        if others or rate is not None:
+            self.sources = sources
+        elif isinstance(first, Dataset):
+            self.dataset = first
+        else:
+            self.dataset_bos_path = first
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Upload local rows, release the dataset, and return its id.
@@ -49,20 +59,24 @@ class LoadDataSetAction(BaseAction):
         Raises:
             InvalidArgumentError: no dataset, or its rows were in the memory of a kernel that has ended.
         """
-        if self.dataset_bos_path is not None:
-            return {"datasets": [{"type": BOS, "bosPath": self.dataset_bos_path}]}
-        if self.dataset is None:
+        only: list[tuple[Dataset | str | None, float | None]] = [(self.dataset_bos_path or self.dataset, None)]
+        sources = self.sources or only
+        return {"datasets": [self._bring(source) | _sampling(rate) for source, rate in sources]}
+
+    def _bring(self, source: Dataset | str | None) -> Facts:
+        """Bring one dataset onto the platform; an address is used where it is."""
+        if isinstance(source, str):
+            return {"type": BOS, "bosPath": source}
+        if source is None:
             raise InvalidArgumentError(
                 tr(
                     "the rows of the dataset were in the kernel that started the training, which has ended\n"
                     "load the dataset again and continue with attach(..., dataset=ds)"
                 )
             )
-        if (address := getattr(self.dataset, "bos_address", None)) is not None:
-            return {"datasets": [{"type": BOS, "bosPath": address}]}
-        self.action_event(ActionState.Running, _describe_upload(self.dataset))
-        dataset_id = self.dataset.release(stop_event=self.stop_requested)
-        return {"datasets": [{"id": dataset_id, "type": PLATFORM, "name": self.dataset.name}]}
+        self.action_event(ActionState.Running, _describe_upload(source))
+        dataset_id = source.release(stop_event=self.stop_requested)
+        return {"id": dataset_id, "type": PLATFORM, "name": source.name}
 
 
 class ModelPublishAction(BaseAction):
@@ -182,29 +196,14 @@ class EvaluateAction(BaseAction):
         return {**facts, "eval_res": manager.eval([target], self.eval_dataset)}
 
 
+def _sampling(rate: float | None) -> Facts:
+    return {} if rate is None else {"samplingRate": rate}
+
+
 def _describe_upload(dataset: Dataset) -> str:
     if not len(dataset):
         return tr("bringing {dataset} onto the platform", dataset=dataset.id)
     return trn("bringing {n} row onto the platform", "bringing {n} rows onto the platform", len(dataset))
-
-
-def load_dataset(source: DataSource) -> Dataset:
-    """Return the dataset of a data source.
-
-    Raises:
-        InvalidArgumentError: it is something else, or has no rows.
-    """
-    if not isinstance(source, (Dataset, str, Path)):
-        kind = type(source).__name__
-        raise InvalidArgumentError(
-            tr("dataset is a {kind}: pass a Dataset, a 'ds-...' id, or the path of a data file", kind=kind)
-        )
-    if isinstance(source, str) and source.startswith("ds-"):
-        source = Dataset.load(qianfan_dataset_id=source)
-    dataset = source if isinstance(source, Dataset) else Dataset.load(source)
-    if dataset.id is None and not len(dataset):
-        raise InvalidArgumentError(tr("the dataset has no rows: load some before training"))
-    return dataset
 
 
 def publishing_actions(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, Self
 
 from .. import connect
@@ -20,6 +21,7 @@ from .actions import validate_new_actions
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
 from .consts import ActionState
 from .event import Event, EventHandler
+from .model_info import ModelInfo, get_trainer_model_list
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
 from .run_store import RunRecord, json_facts
 from .train_action import TrainAction, default_job_name
@@ -38,6 +40,8 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     It handles the events of its pipeline: it folds them into the progress, stores that, and passes them on.
     """
+
+    train_mode: str = wire.SFT
 
     def __init__(self, run: RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None) -> None:
         Trainer.__init__(self)
@@ -61,15 +65,30 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self._run.id
 
     @property
+    def actions(self) -> list[BaseAction]:
+        """The steps of the training."""
+        return self.ppls[0].actions
+
+    @classmethod
+    def train_type_list(cls) -> dict[str, ModelInfo]:
+        """Return the models that the platform tunes in this mode, by name."""
+        return get_trainer_model_list(cls.train_mode)
+
+    def info(self) -> dict[str, Any]:
+        """Return the stored facts of the training: ids, steps, settings and progress."""
+        self.save(durable=False)
+        return dict(self._run.facts)
+
+    @property
     def train_type(self) -> str:
         """The model to tune."""
-        train_types = (str(getattr(action, "train_type", "")) for action in self.ppls[0].actions)
-        return next((train_type for train_type in train_types if train_type), "")
+        return next(filter(None, (str(getattr(action, "train_type", "")) for action in self.actions)), "")
 
-    def start(self, *, retry: bool = False) -> Self:
+    def start(self, join_on_exited: bool = False, *, retry: bool = False) -> Self:
         """Start on a worker thread and return at once; a training that was started before continues.
 
         Args:
+            join_on_exited: has no effect; the platform goes on with the run when the process ends.
             retry: retry the step that was stopped or failed, as `resume` does; default: only poll it.
 
         Raises:
@@ -151,6 +170,10 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
         return remove
 
+    def register_event_handler(self, event_handler: EventHandler, ppl_id: str | None = None) -> None:
+        """Call a handler at each event; `ppl_id` is not used, there is one pipeline."""
+        self.add_event_handler(event_handler)
+
     def dispatch(self, event: Event) -> None:
         """Handle an event of the pipeline."""
         with self._lock:
@@ -180,10 +203,11 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         self.save()
         return self if self.is_running else self.start()
 
-    def save(self, *, durable: bool = True) -> None:
+    def save(self, file: str | Path | None = None, *, durable: bool = True) -> None:
         """Store the position, the facts and the progress, so that another kernel can continue.
 
         Args:
+            file: write them to this file too, which `load(file=...)` reads.
             durable: return only once they are on the disk.
         """
         pipeline, progress = self.ppls[0], self.progress
@@ -202,6 +226,8 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             actions=[action.to_dict() for action in pipeline.actions],
             progress=progress.to_json(),
         )
+        if file is not None:
+            Path(file).write_bytes(self.dumps() or b"")
 
     def __repr__(self) -> str:
         progress = self.progress

@@ -10,7 +10,7 @@ import logging
 import threading
 import uuid
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from .._language import tr
@@ -190,6 +190,21 @@ class Pipeline(BaseAction):
         """Send the events of the pipeline and of all its actions to one handler."""
         for action in (self, *self.actions):
             action.event_handler = handler
+
+    @property
+    def current_action(self) -> str | None:
+        """The id of the action that runs, or would run next."""
+        return self.current.id if self.current is not None else None
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def __iter__(self) -> Iterator[BaseAction]:
+        return iter(self.actions)
+
+    def __getitem__(self, key: str) -> BaseAction | None:
+        """Return the action with an id."""
+        return next((action for action in self.actions if action.id == key), None)
 
     def append(self, actions: Sequence[BaseAction]) -> None:
         """Add actions at the end; the pipeline may be running."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel, to_snake
 
 from .._language import tr, tr_noop
@@ -69,7 +69,7 @@ class TrainConfig(ValidatedModel):
     @field_validator("corpus_config", "resource_config", mode="before")
     @classmethod
     def _to_dictionary(cls, value: object) -> object:
-        return value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
+        return value.to_wire() if hasattr(value, "to_wire") else value
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -111,14 +111,16 @@ class TrainConfig(ValidatedModel):
         return {platform_key(name): value for name, value in (fields | (self.extras or {})).items()}
 
 
-def to_train_config(value: TrainConfig | Mapping[str, Any] | None) -> TrainConfig:
-    """Return a config; a dictionary has its fields, or hyper-parameters under either kind of name.
+def to_train_config(value: TrainConfig | Mapping[str, Any] | str | None) -> TrainConfig:
+    """Return a config; a dictionary has its fields, or hyper-parameters under either kind of name; a text is a file.
 
     Raises:
         InvalidArgumentError: it is neither, or a value is wrong.
     """
     if value is None or isinstance(value, TrainConfig):
         return value or TrainConfig()
+    if isinstance(value, str):
+        return TrainConfig.load(value)
     if not isinstance(value, Mapping):
         kind = type(value).__name__
         raise InvalidArgumentError(tr("train_config is a {kind}: pass a TrainConfig or a dictionary", kind=kind))

@@ -24,6 +24,7 @@ class FinetuneStatus(StrEnum):
     DatasetLoadFailed = "DatasetLoadFailed"
     DatasetLoadStopped = "DatasetLoadStopped"
     Created = "Created"
+    TrainCreated = "Created"  # the official SDK's name
     Training = "Training"
     TrainFinished = "TrainFinished"
     TrainFailed = "TrainFailed"
@@ -36,6 +37,14 @@ class FinetuneStatus(StrEnum):
     EvaluationFinished = "EvaluationFinished"
     EvaluationFailed = "EvaluationFailed"
     EvaluationStopped = "EvaluationStopped"
+
+
+class PeftType(StrEnum):
+    """Kinds of tuning: all weights, a prompt, or LoRA's small matrices."""
+
+    ALL = "FullFineTuning"
+    PTuning = "PromptTuning"
+    LoRA = "LoRA"
 
 
 _STATUSES_BY_STAGE = {

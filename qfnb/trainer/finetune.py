@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from .._language import tr
@@ -15,23 +17,22 @@ from ..resources.validation import validate_choice
 from ..wire import finetune_v2 as wire
 from . import run_store
 from .actions import (
-    DataSource,
     DeployAction,
     EvaluateAction,
     LoadDataSetAction,
     ModelPublishAction,
     TrainAction,
-    load_dataset,
     publishing_actions,
     restore_actions,
     restore_objects,
 )
 from .background import BackgroundTrainer
-from .base import BaseAction
+from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, checkpoint_rows, resolve_step
 from .offer import validate_against_offer
+from .sources import DataSource, apply_data_options, load_sources, model_of_task, previous_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +44,8 @@ class LLMFinetune(BackgroundTrainer):
     Args:
         train_type: the model to tune, e.g. ERNIE-Speed-8K, or its older name in the seeds; a model that the
             platform does not list is tried too, with a warning.
-        dataset: a `Dataset`, a `ds-...` id, or the path of a data file.
-        train_config: hyper-parameters, or a dictionary of them; default: the model's own defaults.
+        dataset: a `Dataset`, a `ds-...` id, the path of a data file, a list of these, or a `DatasetConfig`.
+        train_config: hyper-parameters, a dictionary of them, or a file; default: the model's own defaults.
         deploy_config: deploy the model afterwards; default: stop after publishing.
         event_handler: receives every event.
         base_model: ignored; the platform derives it from `train_type`.
@@ -59,6 +60,7 @@ class LLMFinetune(BackgroundTrainer):
         model_not_publish: stop after the training.
         model_name: name of the published model; default m_<task_id>.
         train_mode: SFT, PostPretrain, DPO or KTO; default: that of the class.
+        **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate`, `eval_split_ratio`, ...
 
     The constructor reads the ranges of the hyper-parameters from the platform, at most once an hour, so that a wrong
     value is refused before anything starts; where the platform does not tell, it checks them itself at the start.
@@ -69,22 +71,21 @@ class LLMFinetune(BackgroundTrainer):
     Source: seed 004 (LLMFinetune).
     """
 
-    train_mode: str = wire.SFT
     schemas: ClassVar[tuple[Schema, ...]] = (PAIRS, CONVERSATION)
     """Kinds of rows that the train mode learns from."""
 
     def __init__(
         self,
-        train_type: str,
+        train_type: str = "",
         dataset: DataSource = None,
-        train_config: TrainConfig | Mapping[str, Any] | None = None,
+        train_config: TrainConfig | Mapping[str, Any] | str | None = None,
         deploy_config: DeployConfig | None = None,
         event_handler: EventHandler | None = None,
         base_model: str | None = None,
         *,
         name: str | None = None,
         eval_dataset: Dataset | None = None,
-        evaluators: Sequence[Any] = (),
+        evaluators: Sequence[Any] | None = None,
         dataset_bos_path: str | None = None,
         previous_task_id: str | None = None,
         previous_trainer: LLMFinetune | None = None,
@@ -93,17 +94,19 @@ class LLMFinetune(BackgroundTrainer):
         model_not_publish: bool = False,
         model_name: str = "",
         train_mode: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        config = to_train_config(train_config)
+        dataset, config = apply_data_options(dataset, to_train_config(train_config), kwargs)
+        warn_of_unknown_arguments(type(self).__name__, kwargs)
         self.train_mode = str(train_mode or self.train_mode)
         validate_choice("train_mode", self.train_mode, TRAINER_CLASSES)
-        data = None if dataset_bos_path else load_dataset(dataset)
-        if data is not None and data.is_fetched:  # the platform checks other datasets at the start
-            TRAINER_CLASSES[self.train_mode].validate_schema(data)
+        sources = load_sources(dataset_bos_path or dataset)
+        for data, _ in sources:
+            if isinstance(data, Dataset) and data.is_fetched:  # the platform checks other datasets at the start
+                TRAINER_CLASSES[self.train_mode].validate_schema(data)
+        previous_id = previous_task(previous_task_id, previous_trainer, previous_model, previous_step)
+        train_type = train_type or model_of_task(previous_id)
         validate_against_offer(train_type, config, self.train_mode)
-        previous_id = _previous_task_id(previous_task_id, previous_trainer, previous_model)
-        if previous_step is not None and previous_id is None:
-            raise InvalidArgumentError(tr("previous_step needs previous_task_id, previous_trainer or previous_model"))
         train = TrainAction(
             train_type,
             config,
@@ -113,7 +116,9 @@ class LLMFinetune(BackgroundTrainer):
             increment_task_id=previous_id,
             increment_checkpoint_step=previous_step,
         )
-        actions: list[BaseAction] = [LoadDataSetAction(data, dataset_bos_path=dataset_bos_path), train]
+        load = LoadDataSetAction()
+        load.use(sources)
+        actions: builtins.list[BaseAction] = [load, train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(
                 tr("model_not_publish=True: a model that is not published can be neither deployed nor evaluated")
@@ -164,11 +169,19 @@ class LLMFinetune(BackgroundTrainer):
         self = cls._from_record(run, event_handler, deploy_config)
         load = self.ppls[0].actions[0]
         if dataset is not None and isinstance(load, LoadDataSetAction):
-            load.dataset = load_dataset(dataset)
+            load.use(load_sources(dataset))
         self.refresh()
         return self
 
-    load = attach
+    @classmethod
+    def load(cls, id: str | None = None, file: str | Path | None = None, **options: Any) -> Self:  # noqa: A002
+        """Return the trainer with an id, as `attach` does, or the one that `save` wrote to a file."""
+        return cls.loads(Path(file).read_bytes()) if file is not None else cls.attach(str(id), **options)
+
+    @classmethod
+    def list(cls) -> builtins.list[Self]:
+        """Return the trainers of this user's stored trainings, the newest first."""
+        return [cls._from_record(run, None, None) for run in run_store.list_runs()]
 
     @property
     def checkpoints(self) -> pd.DataFrame:
@@ -219,7 +232,7 @@ class LLMFinetune(BackgroundTrainer):
         return self._append_actions([*publishing, EvaluateAction(eval_dataset, evaluators)])
 
     @staticmethod
-    def list_runs() -> list[dict[str, Any]]:
+    def list_runs() -> builtins.list[dict[str, Any]]:
         """Return the stored facts of this user's trainings, the newest first."""
         return [run.facts for run in run_store.list_runs()]
 
@@ -282,17 +295,3 @@ TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
     trainer_class.train_mode: trainer_class for trainer_class in (LLMFinetune, PostPretrain, DPO, KTO)
 }
 """The trainer of each train mode."""
-
-
-def _previous_task_id(task_id: str | None, trainer: LLMFinetune | None, model: Model | None) -> str | None:
-    """Return the id of the run to continue from, None for none."""
-    sources = [item for item in (task_id, trainer, model) if item is not None]
-    if len(sources) > 1:
-        raise InvalidArgumentError(tr("pass only one of previous_task_id, previous_trainer and previous_model"))
-    if trainer is not None:
-        task_id = trainer.progress.task_id
-    if model is not None:
-        task_id = str(model.task_id or model.find_task_id() or "")
-    if sources and not task_id:
-        raise InvalidArgumentError(tr("the earlier training has no finished run to continue from"))
-    return task_id

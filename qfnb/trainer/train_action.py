@@ -1,7 +1,7 @@
 """The training step: start a run exactly once, and poll it to its end. Source: seed 004 (TrainAction)."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -132,7 +132,7 @@ class TrainAction(BaseAction):
         self.result, self._end_state = value.get("result"), value.get("ended", "")
 
     def _start(self, facts: Facts) -> None:
-        datasets = list(facts.get("datasets", ()))
+        datasets = [*to_training_sets(facts.get("datasets") or ())]
         if not datasets:
             raise InvalidArgumentError(tr("TrainAction needs datasets: run LoadDataSetAction before it"))
         run = self.record = self.record or RunRecord.begin()
@@ -203,6 +203,15 @@ class TrainAction(BaseAction):
         return None
 
 
+def to_training_sets(value: Any) -> Iterator[Facts]:
+    """Yield training sets; the official SDK's facts have the platform's `datasetConfig` instead of a list."""
+    for row in value.get("versions", ()) if isinstance(value, Mapping) else value:
+        if row.get("versionBosUri"):
+            yield {"type": BOS, "bosPath": row["versionBosUri"], **row}
+        else:
+            yield {"type": PLATFORM, "id": row.get("versionId"), **row}
+
+
 def default_job_name(run: RunRecord) -> str:
     """Return the name of a job that the user has not named."""
     return f"qfnb_{run.id.removeprefix('run-')}"
@@ -221,8 +230,10 @@ def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
         )
     in_bucket = source_types == {BOS}
     versions = [{"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets]
-    if config.sampling_rate is not None:
-        versions = [row | {"samplingRate": config.sampling_rate} for row in versions]
+    rates = [row.get("samplingRate", config.sampling_rate) for row in datasets]
+    versions = [
+        row | ({} if rate is None else {"samplingRate": rate}) for row, rate in zip(versions, rates, strict=True)
+    ]
     return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": config.trainset_rate}
 
 

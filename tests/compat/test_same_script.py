@@ -12,9 +12,6 @@ HERE = Path(__file__).parent
 FILES = sorted((HERE / "scripts").glob("*.py"))
 NAMES = [name for file in FILES for name in re.findall(r"(?m)^# %% (.+)$", file.read_text(encoding="utf-8"))]
 
-PENDING = frozenset(["kinds of parameter-efficient training", "configurations of data, corpus and resources"])
-"""Scripts that qfnb does not run yet (issue 16); it goes with the last of them."""
-
 DIFFERENCES = {
     "a text file": "the SDK leaves the end of its line in each text",
     "defaults of settings": "LLM_API_RETRY_TIMEOUT is 600 s and not 300 s: a model that thinks may need them",
@@ -44,7 +41,7 @@ def test_a_script_runs_under_the_sdk(results, name):
     assert "raised" not in results["qianfan"][name], results["qianfan"][name]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in DIFFERENCES and name not in PENDING])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DIFFERENCES])
 def test_the_same_script_has_the_same_result(results, name):
     assert "raised" not in results["qfnb"][name], results["qfnb"][name]["trace"]
     assert results["qfnb"][name]["result"] == results["qianfan"][name]["result"]

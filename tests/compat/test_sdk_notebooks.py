@@ -15,10 +15,7 @@ from qfnb.sandbox import ensure
 pytestmark = pytest.mark.peer
 
 FILES = sorted((Path(__file__).parent / "notebooks").glob("*.py"))
-PENDING = {"dpo", "trainer_events"}
-"""Notebooks that do not run under qfnb yet (issue 16); it goes with the last of them."""
-
-NAMES = [file.stem for file in FILES if file.stem not in PENDING]
+NAMES = [file.stem for file in FILES]
 
 
 @pytest.fixture(scope="module")
