@@ -8,8 +8,8 @@ from .._language import tr, tr_noop
 from ..resources.inference.model_choice import V1_ENDED
 from ..resources.inference.v1_words import V1_ONLY
 from ..wire import catalog
-from .program import INFERENCE_METHODS, Program
-from .unit import Finding, Unit
+from .program import INFERENCE_METHODS, SDK, Program
+from .unit import Edit, Finding, Unit
 
 KINDS: Final[dict[str, catalog.ModelKind]] = {
     "ChatCompletion": "chat",
@@ -28,6 +28,14 @@ ENDED_CLASSES: Final = {
     "Tokenizer": tr_noop("remote counting ended with v1 on {date}: mode='local' counts without a call"),
 }
 
+POSITIONS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("ChatCompletion", ""): ("version",),
+    ("Model", ""): ("set_id", "id", "task_id", "job_id", "name"),
+    ("Reranker", "do"): ("", "", "top_n", "model", "endpoint"),
+    ("Reranker", "ado"): ("", "", "top_n", "model", "endpoint"),
+}
+"""Class and method -> the SDK's arguments by position, where qfnb has others there; "" for those that are the same."""
+
 TRANSLATED: Final = frozenset(
     ["disable_search", "enable_citation", "enable_trace", "function_call", "functions", "max_output_tokens", "user_id"]
 )
@@ -40,6 +48,8 @@ def review_calls(program: Program, unit: Unit) -> Iterator[Finding]:
     for node in ast.walk(unit.tree):
         if isinstance(node, ast.Call):
             class_name, method = program.class_of(node)
+            if class_name != "Model" or program.path_of(node.func).startswith(f"{SDK}.model"):
+                yield from _name_arguments(unit, node, POSITIONS.get((class_name, method), ()))
             if class_name in KINDS or class_name in ENDED_CLASSES or (not class_name and method in INFERENCE_METHODS):
                 reviewed |= {keyword.value for keyword in node.keywords}
                 yield from _review_call(unit, node, class_name, method)
@@ -47,6 +57,17 @@ def review_calls(program: Program, unit: Unit) -> Iterator[Finding]:
                 reviewed |= {*node.args, *(keyword.value for keyword in node.keywords)}
         elif isinstance(node, ast.Constant) and node not in reviewed:
             yield from _review_text(unit, node)
+
+
+def _name_arguments(unit: Unit, call: ast.Call, names: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield the names for arguments whose position is another in qfnb."""
+    if any(isinstance(argument, ast.Starred) for argument in call.args):
+        return
+    for argument, name in zip(call.args, names, strict=False):
+        if name:
+            start, _ = unit.span(argument)
+            message = tr("{name}= is named, since its position is another in qfnb", name=name)
+            yield Finding("changed", message, argument.lineno, unit.cell, (Edit(start, start, f"{name}="),))
 
 
 def _review_call(unit: Unit, call: ast.Call, class_name: str, method: str) -> Iterator[Finding]:
@@ -57,7 +78,9 @@ def _review_call(unit: Unit, call: ast.Call, class_name: str, method: str) -> It
             yield _finding(unit, call, "manual", tr(ENDED_CLASSES[class_name], date=V1_ENDED))
     if isinstance(model := values.get("model"), ast.Constant) and isinstance(model.value, str):
         yield from _replace_model(unit, model, KINDS.get(class_name))
-    version = values.get("version")
+    version = values.get("version") or (
+        call.args[0] if class_name == "ChatCompletion" and not method and call.args else None
+    )
     if class_name in KINDS and isinstance(version, ast.Constant) and version.value in {1, "1"}:
         message = tr("version 1 of the inference API ended on {date}: version 2 is asked", date=V1_ENDED)
         yield Finding("changed", message, version.lineno, unit.cell, unit.replace(version, "1", "2"))

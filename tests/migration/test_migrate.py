@@ -91,6 +91,21 @@ def test_models_and_versions_that_have_ended_are_replaced(migrated, before, afte
     assert migrated(f"from qianfan import ChatCompletion\n{before}")[0] == f"from qfnb import ChatCompletion\n{after}"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("model.Model('set-1', 'am-1')", "model.Model(set_id='set-1', id='am-1')"),
+        ("Model('am-1')", "Model('am-1')"),
+        ("ChatCompletion('1', model='x')", "ChatCompletion(version='2', model='x')"),
+        ("Reranker().do(q, rows, 3)", "Reranker().do(q, rows, top_n=3)"),
+        ("Reranker().do(*many)", "Reranker().do(*many)"),
+    ],
+)
+def test_arguments_whose_position_is_another_are_named(migrated, before, after):
+    head = "from qianfan import ChatCompletion, Reranker, model\nfrom qianfan.resources import Model\n"
+    assert migrated(head + before)[0] == head.replace("qianfan", "qfnb") + after
+
+
 def test_the_models_of_trainings_are_not_touched(migrated):
     code = "LLMFinetune(train_type='ERNIE-Speed-8K')"
     after, messages = migrated(f"from qianfan.trainer import LLMFinetune\n{code}")
