@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from support.sdk_surface import encode
+from support.sdk_surface import encode, returned
 
 from qfnb.config import Config, get_config
 from qfnb.resources.management.operation import Operation
@@ -58,6 +58,7 @@ def compare_name(items: Items, path: str, entry: Entry, ours: Any) -> None:
             items[f"{path} = {value}"] = json.loads(json.dumps(encode(ours))) == entry["value"]
         return
     compare_parameters(items, path, entry, ours)
+    compare_result(items, path, entry.get("returns", []), returned(ours))
     if entry.get("async"):
         items[f"{path} awaited"] = inspect.iscoroutinefunction(ours)
     for name, member in entry.get("members", {}).items():
@@ -122,6 +123,32 @@ def compare_parameters(items: Items, path: str, entry: Entry, ours: Any) -> None
             value = parameters[name].default
             is_optional = value is not inspect.Parameter.empty
             items[f"{path}({name}={default})"] = is_optional and (value is None or encode(value) == theirs["default"])
+
+
+SAME_RESULT = {
+    "BatchRequestFuture": "BatchTask",
+    "Dict": "dict|Mapping|Response|Config|Metrics",
+    "Iterator": "Iterator|Iterable",
+    "List": "list|Sequence",
+    "QfLLMInfo": "ModelInfo",
+    "QfRequest": "Response",
+    "QfResponse": "Response",
+    "Set": "set",
+    "Tuple": "tuple",
+    "bool": "bool",
+    "bytes": "bytes",
+    "float": "float",
+    "int": "int",
+    "str": "str",
+}
+"""A name in an annotation of the SDK -> what an annotation of qfnb has in its place."""
+
+
+def compare_result(items: Items, path: str, theirs: list[str], ours: list[str]) -> None:
+    """Add the item of a function's result, where both packages say what it is."""
+    name = next((name for name in theirs if name in SAME_RESULT), "")  # the outermost, or the first of a union
+    if name and ours and not {"Any", "Self"} & {*ours}:
+        items[f"{path} -> {name}"] = any(re.search(SAME_RESULT[name], word) for word in ours)
 
 
 def rows(section: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import json
 import os
+import re
 import typing
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def describe(value):
         return {"kind": "constant", "value": "<alias>"}
     if callable(value) and not isinstance(value, enum.Enum):
         is_async = inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value)
-        return {"kind": "function", "parameters": parameters(value), "async": is_async}
+        return {"kind": "function", "parameters": parameters(value), "async": is_async, "returns": returned(value)}
     return {"kind": "constant", "value": encode(value)}
 
 
@@ -135,6 +136,16 @@ def parameters(value):
         | ({} if item.default is inspect.Parameter.empty else {"default": encode(item.default)})
         for item in signature.parameters.values()
     ]
+
+
+def returned(value):
+    """Return the names in the annotation of what a function returns; [] where it has none."""
+    try:
+        annotation = inspect.signature(value).return_annotation
+    except (TypeError, ValueError):
+        return []
+    text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
+    return [] if annotation is inspect.Signature.empty else re.findall(r"(?<![\w.])(?:\w+\.)*(\w+)", text)
 
 
 def encode(value):
