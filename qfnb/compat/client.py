@@ -51,6 +51,7 @@ class Qianfan:
         secret_key: of an IAM pair.
         api_key: `bce-v3/ALTAK-...`.
         bearer_token: another name of `api_key`.
+        app_id: the application that is billed.
         console_api_base_url: of another installation, without a path.
         request_timeout: seconds for a whole call; default: the settings'.
         retry_count: attempts in all; default: the settings'.
@@ -74,7 +75,8 @@ class Qianfan:
         retry_count: int | None = None,
         **keys: Any,
     ) -> None:
-        values = {"access_key": access_key, "secret_key": secret_key, "api_key": api_key or bearer_token, **keys}
+        values = {"access_key": access_key, "secret_key": secret_key, "api_key": api_key or bearer_token}
+        values |= {"app_id": app_id, **keys}
         if console_api_base_url:
             values["base_url"] = f"{console_api_base_url.rstrip('/')}/v2"
         self._limits = {"request_timeout": request_timeout, "retry_count": retry_count}

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from support.chat_script import whole
 from support.scripted_server import http_answer
 
 from qfnb import AsyncQianfan, ChatCompletion, Qianfan
@@ -56,6 +57,12 @@ def test_a_client_has_keys_of_its_own(account):
     assert client.completions.do(QUESTION)["result"]
     with pytest.raises(AuthError):
         Qianfan(api_key="bce-v3/ALTAK-test/canary").chat.completions.create(messages=QUESTION)
+
+
+def test_a_client_names_its_application(scripted):
+    script = scripted(whole("你好"))
+    Qianfan(app_id="app-1").chat.completions.create(messages=QUESTION)
+    assert b"appid: app-1" in script.requests[0].lower()
 
 
 def test_a_client_has_limits_of_its_own(scripted):
