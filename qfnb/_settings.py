@@ -1,6 +1,6 @@
 """The settings: name, type, default and meaning of each."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from .credentials import NO_SECRET, Secret
 
@@ -28,10 +28,6 @@ SETTINGS_WITHOUT_EFFECT: dict[str, object] = {
     "file_encoding": "utf-8",
     "get_entity_content_failed_retry_times": 3,
     "infer_resource_refresh_interval": 600,
-    "llm_api_retry_backoff_factor": 1,
-    "llm_api_retry_err_codes": {2, 15, 18, 336100, 336501, 336502},
-    "llm_api_retry_jitter": 1,
-    "llm_api_retry_max_wait_interval": 120,
     "model_api_prefix": "/rpc/2.0/ai_custom/v1/wenxinworkshop",
     "no_auth": False,
     "trainer_status_polling_backoff_factor": 3,
@@ -40,6 +36,12 @@ SETTINGS_WITHOUT_EFFECT: dict[str, object] = {
     "v2_infer_api_downgrade": False,
 }
 """Settings of the official SDK that can be set and read, and change nothing here -> its defaults."""
+
+UNSET_VALUES: dict[str, object] = {
+    "llm_api_retry_backoff_factor": 1,
+    "llm_api_retry_err_codes": frozenset([2, 15, 18, 336100, 336501, 336502]),
+}
+"""Settings that have the official SDK's value only when they are set -> what is read before that."""
 
 
 class Settings(BaseModel):
@@ -134,6 +136,18 @@ class Settings(BaseModel):
     llm_api_retry_timeout: float = 600
     """Seconds that an inference call may take, with all its attempts."""
 
+    llm_api_retry_backoff_factor: float | None = None
+    """Seconds before the second attempt of an inference call, doubled for each further one; unset: delays of qfnb."""
+
+    llm_api_retry_jitter: float = 1
+    """Seconds at random that are added to these delays, at most."""
+
+    llm_api_retry_max_wait_interval: float = 120
+    """Seconds of such a delay at most."""
+
+    llm_api_retry_err_codes: frozenset[int | str] | None = None
+    """Error codes, with commas between them, that inference calls are tried again for; unset: a busy platform's."""
+
     console_api_retry_count: int = 3
     """Attempts of a management call, the first included."""
 
@@ -184,6 +198,14 @@ class Settings(BaseModel):
 
     sandbox_idle_minutes: float = 30
     """Minutes without a call after which the sandbox stops."""
+
+    @field_validator("llm_api_retry_err_codes", mode="before")
+    @classmethod
+    def _split_codes(cls, value: object) -> object:
+        """Return the codes of a text, as the environment has them, and those of a set as they are."""
+        if not isinstance(value, str):
+            return value
+        return [int(code) if code.strip().isdigit() else code.strip() for code in value.split(",") if code.strip()]
 
     prices: str = ""
     """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices (`wire.own_prices`)."""

@@ -20,7 +20,7 @@ from pydantic import SecretStr, ValidationError
 
 from . import kept_keys
 from ._language import LANGUAGES, choose_language, language, tr
-from ._settings import SETTINGS_WITHOUT_EFFECT, Settings as Settings
+from ._settings import SETTINGS_WITHOUT_EFFECT, UNSET_VALUES, Settings as Settings
 from ._text import describe_problem
 from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
 from .errors import InvalidArgumentError
@@ -46,7 +46,8 @@ class Config:
             return self._without_effect.get(name.lower(), SETTINGS_WITHOUT_EFFECT[name.lower()])
         if name.lower() not in Settings.model_fields:
             raise AttributeError(tr("there is no setting {name!r}", name=name))
-        return getattr(settings(), name.lower())
+        value = getattr(settings(), name.lower())
+        return UNSET_VALUES.get(name.lower()) if value is None else value
 
     def __setattr__(self, name: str, value: object) -> None:
         if name.lower() == "lang":

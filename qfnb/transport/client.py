@@ -278,7 +278,8 @@ class Client:
     async def _wait_or_raise(self, error: Exception, call: Call) -> None:
         current, is_console = call.settings, call.endpoint is None or call.endpoint.plane == "console"
         default_attempts = current.console_api_retry_count if is_console else current.llm_api_retry_count
-        retry = replace(call.options.retry, attempts=call.options.attempts or default_attempts)
+        policy = call.options.retry if is_console else call.options.retry.or_configured(current)
+        retry = replace(policy, attempts=call.options.attempts or default_attempts)
         delay_s = retry.next_delay_s(error, call.attempts, repeatable=call.repeatable)
         if delay_s is None or not self._retry_budget.spend(error):
             raise error from None

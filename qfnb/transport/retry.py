@@ -8,9 +8,11 @@ import math
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from .. import errors
+from ..config import Settings
 from ..wire import error_codes
 
 MAX_RETRY_AFTER = 120.0
@@ -39,6 +41,18 @@ class RetryPolicy:
     jitter_s: float = 1.0
     max_wait_s: float = 120.0
     codes: frozenset[int | str] | None = None
+
+    def or_configured(self, current: Settings) -> Self:
+        """Return this policy, with the delays and codes of the settings where it names none."""
+        policy = self
+        if self.backoff_s is None and current.llm_api_retry_backoff_factor is not None:
+            jitter_s, max_wait_s = current.llm_api_retry_jitter, current.llm_api_retry_max_wait_interval
+            policy = replace(
+                policy, backoff_s=current.llm_api_retry_backoff_factor, jitter_s=jitter_s, max_wait_s=max_wait_s
+            )
+        if self.codes is None and current.llm_api_retry_err_codes is not None:
+            policy = replace(policy, codes=current.llm_api_retry_err_codes)
+        return policy
 
     def next_delay_s(
         self, error: Exception, n_attempts: int, *, repeatable: bool, random_: Callable[[], float] = random.random

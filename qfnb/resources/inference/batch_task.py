@@ -7,7 +7,7 @@ call would meet (the key, the account) ends the batch early and keeps the result
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..._jobs.background_batch import BackgroundBatch
@@ -62,7 +62,8 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
 
     def to_frame(self) -> pd.DataFrame:
         """Wait for the end, then return a DataFrame: one row per input, the columns of `RowResult`, and `reply`."""
-        results = self.results()
+        self.wait()
+        results = [self._stored_result(index) for index in range(len(self))]
         rows = [failed_result(r) if isinstance(r, Exception) else row_result_of(r) for r in results]
         replies: list[Any] = [None if isinstance(r, Exception) else r for r in results]
         return results_to_frame(rows).assign(reply=replies)
@@ -97,7 +98,17 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         self._finished_indexes.append(index)
         control.notify_waiters()
 
-    def _result_at(self, index: int) -> ReplyT | Exception:
+    def awaited_results(self) -> list[Any]:
+        """Return `results()` with streams as async iterators over their pieces."""
+        results: list[Any] = self.results()
+        return [iterate_pieces(each) if isinstance(each, Iterator) else each for each in results]
+
+    def _result_at(self, index: int) -> Any:
+        """Return a call's reply, in a batch of streams an iterator over its pieces, or its error."""
+        result = self._stored_result(index)
+        return iter(pieces) if (pieces := getattr(result, "pieces", ())) else result
+
+    def _stored_result(self, index: int) -> ReplyT | Exception:
         """Return a call's reply or error; a `CancelledError` with the reason for a call that was never sent."""
         if (result := self._results[index]) is not None:
             return result
@@ -115,10 +126,16 @@ class BatchItem(Generic[ReplyT]):
         """Return whether the call has ended."""
         return self._task._results[self.index] is not None or not self._task.is_running  # noqa: SLF001
 
-    def result(self) -> ReplyT | Exception:
-        """Wait for the end of this call, and return its reply or exception."""
+    def result(self) -> Any:
+        """Wait for the end of this call, and return its reply, or the pieces of its stream, or its exception."""
         self._task._wait_until(self.done)  # noqa: SLF001 - an item is a view of its task
         return self._task._result_at(self.index)  # noqa: SLF001
+
+
+async def iterate_pieces(pieces: Iterable[T]) -> AsyncIterator[T]:
+    """Iterate over pieces that have arrived, as over a stream that is awaited."""
+    for piece in pieces:
+        yield piece
 
 
 def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ... import connect
 from ..._language import tr
@@ -20,7 +20,7 @@ from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
 from .chat_body import ChatBody
 from .model_choice import name_living_models
-from .reply import Reply, create_reply, refuse_defect
+from .reply import Reply, create_reply, join_pieces, refuse_defect
 from .thinking import warn_once
 from .usage_log import UsageEntry, log_usage
 
@@ -59,12 +59,14 @@ class PreparedCall(Generic[ReplyT]):
         check: validates a reply by its text (of a stream: of all pieces); returns the call that asks once more,
             None where there is no need; raises UnreadableAnswer.
         continue_after: returns the call that asks for the rest of a reply with this text, None where it is whole.
+        is_streamed: whether its reply comes in pieces.
     """
 
     for_platform: BuildRequest
     options: CallOptions
     check: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
     continue_after: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
+    is_streamed: bool = False
 
     def for_batch(self) -> PreparedCall[ReplyT]:
         """Return the call as a batch makes it: it waits as long as the platform limits the rate."""
@@ -169,6 +171,14 @@ class CallSender(Generic[ReplyT]):
         except (APIError, RequestError) as error:
             error.partial = text + part
             raise
+
+    async def collect(self, call: PreparedCall[ReplyT]) -> ReplyT:
+        """Send a call as a stream and return the reply that its pieces make up, and they are its `pieces`."""
+        pieces: list[Any] = [piece async for piece in self.stream(call)]
+        text = "".join(wire.text_of(piece.body) for piece in pieces)
+        reply: Any = join_pieces(pieces, text, pieces[-1].statistic["total_latency"])
+        reply.pieces = tuple(pieces)
+        return cast("ReplyT", reply)
 
     async def _stream_request(
         self, request: InferenceRequest, client: Client, options: CallOptions

@@ -10,7 +10,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
 from .arguments import ChatOptions
-from .batch_task import BatchTask, prepare_row, validate_no_stream, validate_rows
+from .batch_task import BatchTask, prepare_row, validate_rows
 from .chat_request import Conversation as Conversation, build_chat_request, prepare_chat_call
 from .completion_objects import CreatesCompletions
 from .inference_model import InferenceModel, PreparedCall
@@ -146,7 +146,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
             worker_num: 1 to 1000, default 8.
             body_list: instead of messages_list: the arguments of `do` for each row, e.g.
                 {"messages": [...], "temperature": 0.1}; they win over `options_`.
-            **options_: of `do`, the same for all.
+            **options_: of `do`, the same for all; with stream=True each result is an iterator over the pieces.
 
         Raises:
             InvalidArgumentError: a row or an option is wrong; names the row; nothing was sent.
@@ -174,7 +174,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
     ) -> list[ChatResponse | Exception]:
         """The awaited form of `batch_do`: one reply or exception for each row, in order."""
         task = await self.batch_do(messages_list, worker_num, body_list=body_list, **options_)
-        return task.results()
+        return task.awaited_results()
 
     def _prepare_body(
         self, index: int, row: Mapping[str, Any], options_: Mapping[str, Any]
@@ -183,10 +183,8 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
             raise InvalidArgumentError(
                 tr("body_list[{index}]={row!r:.60}: must be a mapping with at least 'messages'", index=index, row=row)
             )
-        validate_no_stream({**options_, **row}, f"body_list[{index}]: ")
-        own_options = {name: value for name, value in row.items() if name not in {"messages", "stream"}}
-        options = {**options_, **own_options, "stream": False}
-        return prepare_row("body_list", index, row["messages"], self.prepare, options)
+        own_options = {name: value for name, value in row.items() if name != "messages"}
+        return prepare_row("body_list", index, row["messages"], self.prepare, {**options_, **own_options})
 
     def batch_requests(
         self, platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]

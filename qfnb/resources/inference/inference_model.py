@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Unpack
 
@@ -18,6 +19,7 @@ from .call_sender import CallSender, InferenceRequest as InferenceRequest, Prepa
 from .client_options import CHAT_OPTIONS, split_client_options
 from .model_choice import DEFAULT_SETTINGS, ModelChoice
 from .model_facts import ModelFacts
+from .reply import ChatResponse
 
 Version = Literal[1, 2, "1", "2"]
 
@@ -73,7 +75,8 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
             InvalidArgumentError: the input or an option is wrong.
         """
         call_options, sent = split_client_options(options, CHAT_OPTIONS if self.kind == "chat" else ())
-        return self.prepare_call(item, self.choose(model, endpoint), sent, call_options, stream=stream)
+        call = self.prepare_call(item, self.choose(model, endpoint), sent, call_options, stream=stream)
+        return replace(call, is_streamed=True) if stream else call
 
     def prepare_call(
         self, item: Any, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, /, *, stream: bool
@@ -101,7 +104,7 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
             items: one input of `do` each; by keyword also under the official SDK's name: prompt_list (Completion,
                 Text2Image), texts_list (Embedding), query_list (Plugin), input_list (Image2Text).
             worker_num: 1 to 1000, default 8.
-            **options: of `do`, the same for all.
+            **options: of `do`, the same for all; with stream=True each result is an iterator over the pieces.
 
         Raises:
             InvalidArgumentError: an input or an option is wrong; names the input; nothing was sent.
@@ -111,19 +114,21 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         worker_count = worker_pool.validate_worker_count("worker_num", worker_num)
         items = options.pop(self.items_name, items)
         rows = batch_task.validate_rows(self.items_name, items, tr("inputs"))
-        batch_task.validate_no_stream(options)
+        if not issubclass(self.reply_type, ChatResponse):
+            batch_task.validate_no_stream(options)
         prepare_row = partial(batch_task.prepare_row, self.items_name, prepare=self.prepare, options=options)
         return self._start_batch([prepare_row(index, row) for index, row in enumerate(rows)], worker_count)
 
     def _start_batch(self, calls: Iterable[PreparedCall[ReplyT]], worker_count: int) -> batch_task.BatchTask[ReplyT]:
-        return batch_task.BatchTask([partial(self.send, call.for_batch()) for call in calls], worker_count)
+        rows = [(self.collect if call.is_streamed else self.send, call.for_batch()) for call in calls]
+        return batch_task.BatchTask([partial(send, call) for send, call in rows], worker_count)
 
     async def abatch_do(
         self, items: Iterable[Any] | None = None, worker_num: int | None = None, **options: Any
     ) -> list[ReplyT | Exception]:
         """The awaited form of `batch_do`: one reply or exception for each input, in order."""
         task = await self.batch_do(items, worker_num, **options)
-        return task.results()
+        return task.awaited_results()
 
     def resolve_target(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
         """Return model and endpoint of one call, see `choose`."""

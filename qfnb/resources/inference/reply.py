@@ -138,12 +138,14 @@ class ChatResponse(Reply[Any]):
     Attributes:
         steps: the calls of Python functions before this answer.
         turns: what they add to the conversation; `messages.append(reply)` adds it before the answer.
+        pieces: those of the stream that it came in; () for a reply that came whole.
     """
 
     find_defect = staticmethod(reply_shape.find_chat_defect)
     parsed: Any = None
     steps: tuple[ToolStep, ...] = ()
     turns: Sequence[dict[str, Any]] = ()
+    pieces: Sequence[ChatResponse] = ()
 
     @property
     def text(self) -> str:

@@ -72,7 +72,6 @@ def test_each_row_may_have_its_own_options(scripted):
         ({}, "only one of them"),
         ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "only one of them"),
         ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
-        ({"body_list": [{"messages": SAY, "stream": True}]}, "stream=True"),
         ({"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": "9"}]}, r"body_list\[1\]: temperature='9'"),
         ({"messages_list": [SAY, []]}, r"messages_list\[1\]: messages is empty"),
         ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
@@ -199,13 +198,29 @@ def test_numbers_of_other_libraries_are_numbers(sandbox):
 
 
 @pytest.mark.parametrize("kind", [ChatCompletion, Completion])
-def test_a_batch_cannot_be_streamed(kind, register):
+def test_the_results_of_a_batch_of_streams_are_iterators_over_pieces(kind, sandbox):
+    task = kind().batch_do(["你是谁", "你是谁"], stream=True)
+    first, second = ([piece["result"] for piece in item.result()] for item in task)
+    assert first == second
+    assert len(first) > 2
+    assert "".join(first) == task.to_frame()["text"][0] == kind().do("你是谁").text
+
+
+def test_the_awaited_batch_of_streams_has_async_iterators(sandbox):
+    async def read():
+        pieces, whole = await ChatCompletion().abatch_do(
+            body_list=[{"messages": "你是谁", "stream": True}, {"messages": "你是谁"}]
+        )
+        return "".join([piece["result"] async for piece in pieces]), whole["result"]
+
+    streamed, text = asyncio.run(read())
+    assert streamed == text
+
+
+def test_vectors_cannot_be_streamed_in_a_batch_either(register):
     with pytest.raises(InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"):
-        kind().batch_do(["x"], stream=True)
-    with pytest.raises(InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"):
-        ChatCompletion().batch_do(body_list=[{"messages": "x"}], stream=True)
+        Embedding().batch_do([["x"]], stream=True)
     assert register()["came"] == 0
-    assert kind().batch_do(["x"], stream=False).results()[0]["result"]
 
 
 @pytest.mark.parametrize("arguments", [5, None, b"x", {"role": "user", "content": "x"}])

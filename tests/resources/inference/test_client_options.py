@@ -39,6 +39,10 @@ def refusal(code="rpm_rate_limit_exceeded", status="429 Too Many Requests"):
     return [http_answer(json.dumps({"error": {"code": code, "message": "x"}, "id": "as-1"}).encode(), status=status)]
 
 
+BUSY = refusal("internal_error", "500 Internal Server Error")
+"""It leaves the rate limiter, which has delays of its own, alone."""
+
+
 def headers_of(server):
     lines = server.requests[-1].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -104,11 +108,35 @@ def test_only_the_errors_that_are_listed_are_tried_again(scripted, codes, code, 
 
 
 def test_delays_follow_the_factor_that_is_set(scripted):
-    scripted(refusal(), refusal(), refusal(), whole("好"))
+    scripted(BUSY, BUSY, BUSY, whole("好"))
     with qfnb.testing():
         start_s = clock._skipped_s
         ChatCompletion().do("问", retry_count=4, backoff_factor=30, retry_jitter=0, retry_max_wait_interval=100)
         assert clock._skipped_s - start_s == 30 + 60 + 100
+
+
+def test_settings_say_when_calls_are_tried_again_and_a_calls_options_win(scripted):
+    settings = config.get_config()
+    settings.LLM_API_RETRY_BACKOFF_FACTOR, settings.LLM_API_RETRY_JITTER = 30, 0
+    settings.LLM_API_RETRY_ERR_CODES = {"invalid_model"}
+    unknown = refusal("invalid_model")
+    server = scripted(unknown, unknown, whole("好"), BUSY, BUSY, whole("好"))
+    with qfnb.testing():
+        start_s = clock._skipped_s
+        ChatCompletion().do("问")
+        assert clock._skipped_s - start_s == 30 + 60
+        with pytest.raises(errors.ServerError):
+            ChatCompletion().do("问")
+        ChatCompletion().do("问", retry_err_codes={336100}, backoff_factor=1, retry_jitter=0)
+        assert clock._skipped_s - start_s == 30 + 60 + 1
+    assert len(server.requests) == 6
+
+
+def test_codes_of_the_environment_are_numbers_and_words(monkeypatch):
+    assert 336100 in config.get_config().LLM_API_RETRY_ERR_CODES
+    assert config.get_config().LLM_API_RETRY_BACKOFF_FACTOR == 1
+    monkeypatch.setenv("QIANFAN_LLM_API_RETRY_ERR_CODES", "336100, internal_error")
+    assert config.settings().llm_api_retry_err_codes == {336100, "internal_error"}
 
 
 def test_a_constructors_application_is_in_every_call_and_a_calls_own_wins(scripted):
