@@ -1,8 +1,11 @@
+import gettext
 import re
+import runpy
+import shutil
 import string
 
 import pytest
-from support.messages import extract_template, read_catalogue, untranslated
+from support.messages import ROOT, extract_template, read_catalogue, untranslated
 
 from qfnb import _language, get_config
 from qfnb._language import language, tr
@@ -99,3 +102,12 @@ def test_a_translation_uses_no_value_that_its_message_has_not():
             allowed = set().union(*map(_placeholders, ids))
             wrong += [ids[0] for text in strings if not _placeholders(text) <= allowed]
     assert not wrong
+
+
+def test_a_build_has_the_chinese_messages(tmp_path):
+    shutil.copytree(ROOT / "qfnb" / "locale", tmp_path / "qfnb" / "locale", ignore=shutil.ignore_patterns("*.mo"))
+    hook = runpy.run_path(str(ROOT / "hatch_build.py"))["MessageCatalogues"]
+    hook(str(tmp_path), {}, None, None, "", "wheel").initialize("standard", {})
+    built = gettext.translation("qfnb", tmp_path / "qfnb" / "locale", ["zh"])
+    assert built.gettext("{n} / {total} rows") == "{n} / {total} 行"
+    assert built.ngettext("{n} row", "{n} rows", 2) == "{n} 行"
