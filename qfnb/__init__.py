@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .batching.batch import Batch as Batch
     from .batching.journal_store import batches as batches
     from .config import get_config as get_config
-    from .dataset.dataset import Dataset as Dataset
+    from .dataset.typed_dataset import Dataset as Dataset
     from .errors import (
         APIError as APIError,
         InvalidArgumentError as InvalidArgumentError,
@@ -61,7 +61,7 @@ _EXPORTS = {
     "batching.journal_store": "batches",
     "charts": "charts",
     "config": "get_config",
-    "dataset.dataset": "Dataset",
+    "dataset.typed_dataset": "Dataset",
     "errors": "APIError InvalidArgumentError QianfanError StreamInterrupted",
     "evaluation": "EvaluationManager",
     "evaluation.manager": "compare",

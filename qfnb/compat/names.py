@@ -4,6 +4,13 @@ _INFERENCE = "resources.inference"
 _MANAGEMENT = "resources.management"
 _CONSTANTS = "resources.console.consts"
 _TABLES = "compat.tables"
+_OPERATORS = (
+    "DeduplicationSimhash Deduplicator DesensitizationProcessor ExceptionRegulator Filter "
+    "FilterCheckCharacterRepetitionRemoval FilterCheckFlaggedWords FilterCheckLangId FilterCheckNumberWords "
+    "FilterCheckPerplexity FilterCheckSpecialCharacters FilterCheckWordRepetitionRemoval QianfanOperator "
+    "RemoveEmoji RemoveInvisibleCharacter RemoveNonMeaningCharacters RemoveWebIdentifiers ReplaceEmails "
+    "ReplaceIdentifier ReplaceIp ReplaceTraditionalChineseToSimplified ReplaceUniformWhitespace"
+)
 
 NAMES: dict[str, dict[str, str]] = {
     "": {
@@ -57,6 +64,7 @@ NAMES: dict[str, dict[str, str]] = {
     "dataset.consts": {
         f"{_TABLES}.columns": "QianfanDataGroupColumnName=GROUP QianfanDatasetPackColumnName=PACK",
         f"{_TABLES}.inference": "FirstTokenLatencyColumnName=FIRST_LATENCY LLMOutputColumnName=OUTPUT "
+        "LLMTagColumnName=TAG "
         "NewInputChatColumnName=CHATS NewInputPromptColumnName=PROMPT OldReferenceColumnName=REFERENCE "
         "RequestLatencyColumnName=LATENCY",
     },
@@ -68,13 +76,13 @@ NAMES: dict[str, dict[str, str]] = {
     "dataset.data_source.base": {f"{_TABLES}.data_source": "DataSource FormatType"},
     "dataset.data_source.bos": {f"{_TABLES}.data_source": "BosDataSource"},
     "dataset.data_source.file": {f"{_TABLES}.data_source": "FileDataSource"},
-    "dataset.qianfan_data_operators": {
-        f"{_TABLES}.operators": "DeduplicationSimhash Deduplicator DesensitizationProcessor ExceptionRegulator Filter "
-        "FilterCheckCharacterRepetitionRemoval FilterCheckFlaggedWords FilterCheckLangId FilterCheckNumberWords "
-        "FilterCheckPerplexity FilterCheckSpecialCharacters FilterCheckWordRepetitionRemoval "
-        "QianfanOperator RemoveEmoji RemoveInvisibleCharacter RemoveNonMeaningCharacters RemoveWebIdentifiers "
-        "ReplaceEmails ReplaceIdentifier ReplaceIp ReplaceTraditionalChineseToSimplified ReplaceUniformWhitespace"
+    "dataset.data_operator": {f"{_TABLES}.operators": _OPERATORS},
+    "dataset.dataset": {f"{_TABLES}.dataset": "Dataset"},
+    "dataset.qianfan_data_operators": {f"{_TABLES}.operators": _OPERATORS},
+    "dataset.summarization_method": {
+        f"{_TABLES}.summary": "MaxMethod MeanMethod MinMethod QuantileMethod SummarizationMethod"
     },
+    "dataset.table": {f"{_TABLES}.table": "Table"},
     "dataset.schema": {
         f"{_TABLES}.schema": "EvaluationSchema QianfanGenericText QianfanNonSortedConversation "
         "QianfanPromptChosenRejected QianfanQuerySet QianfanSchema QianfanSortedConversation QianfanText2Image"

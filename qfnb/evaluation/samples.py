@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, Self
 
 from .._language import tr
 from .._text import is_missing
-from ..dataset.dataset import Dataset
+from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .._language import tr
 from ..config import settings
-from ..dataset.dataset import Dataset
+from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services

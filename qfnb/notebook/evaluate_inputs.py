@@ -106,7 +106,7 @@ def resolve_data(shell: Any, name: str | None) -> Any:
     Raises:
         InvalidArgumentError: nothing is named, or the name is none of these.
     """
-    from ..dataset.dataset import Dataset  # noqa: PLC0415
+    from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
 
     if not name:
         raise InvalidArgumentError(tr("which questions? --data DATA: a variable or a path"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from IPython import get_ipython
 
 from .._language import tr
-from ..dataset.dataset import Dataset
+from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..trainer.form.inspection import is_data
 from ..views.launcher.launcher import Launcher

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from .._language import tr, trn
-from ..dataset.dataset import Dataset
+from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager
 from ..evaluation.evaluator import LocalEvaluator

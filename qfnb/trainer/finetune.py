@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from .._language import tr
-from ..dataset.dataset import Dataset
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
+from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.validation import validate_choice

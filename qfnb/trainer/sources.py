@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from .._language import tr
-from ..dataset.dataset import Dataset
+from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.management.finetune import FineTune

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from .._language import tr, tr_noop, trn
 from .._text import clip, clip_start
 from ..dataset import TransferStep, quality
-from ..dataset.dataset import Dataset
+from ..dataset.typed_dataset import Dataset
 from ..errors import UnexpectedContent
 from ..transport import file_transfer
 from . import components

@@ -12,7 +12,7 @@ _FORMATTERS = (
     ("qfnb.batching.batch", "Batch", "batch", "bundle"),
     ("qfnb.resources.inference.batch_task", "BatchTask", "batch", "bundle"),
     ("qfnb.resources.inference.image_reply", "ImageResponse", "image", "bundle"),
-    ("qfnb.dataset.dataset", "Dataset", "dataset", "bundle"),
+    ("qfnb.dataset.typed_dataset", "Dataset", "dataset", "bundle"),
     ("qfnb.evaluation.report", "EvaluationResult", "evaluation.report", "bundle"),
     ("qfnb.evaluation.report.card", "Card", "evaluation.report", "card_bundle"),
     ("qfnb.views.evaluation.charts.style", "Chart", "evaluation.charts", "chart_bundle"),

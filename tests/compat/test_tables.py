@@ -176,7 +176,7 @@ def test_what_a_table_says_in_print(capsys):
     people().show_overview_info()
     people().show_processed_statistics()
     printed = capsys.readouterr().out
-    assert all(word in printed for word in ("bob", "reputation_ratio", "quantile 0.9"))
+    assert all(word in printed for word in ("bob", "reputation_ratio", "90.0_quantile"))
 
 
 def test_it_is_a_dataset_of_qfnb_too():

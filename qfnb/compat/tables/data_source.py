@@ -56,6 +56,16 @@ class DataSource(ABC):
     def format_type(self) -> FormatType:
         """Return how the rows are written."""
 
+    def set_format_type(self, format_type: FormatType) -> None:
+        """Read and write the rows in another format.
+
+        Raises:
+            InvalidArgumentError: the source has only one.
+        """
+        if not hasattr(self, "file_format"):
+            raise InvalidArgumentError(tr("the platform decides the format of its datasets"))
+        vars(self)["file_format"] = format_type
+
 
 def format_of_path(path: str) -> FormatType:
     """Return the format of a file's suffix; folders, zips and names without a suffix hold texts.
@@ -139,10 +149,6 @@ class FileDataSource(DataSource):
     def format_type(self) -> FormatType:
         """Return the format of the file."""
         return self.file_format or format_of_path(self.path)
-
-    def set_format_type(self, format_type: FormatType) -> None:
-        """Read and write the file in another format."""
-        self.file_format = format_type
 
     def read(self) -> Table:
         """Read the file, or all files of the folder."""

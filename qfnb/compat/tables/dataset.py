@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from ..._language import tr, tr_noop
 from ...dataset import platform
-from ...dataset.dataset import Dataset as PlainDataset
 from ...dataset.row_formats import deep_copy
 from ...dataset.schema import Row, Schema
+from ...dataset.typed_dataset import Dataset as PlainDataset
 from ...errors import DatasetError, InvalidArgumentError
 from .cloud_rows import CloudRows
 from .columns import GROUP, PACK

@@ -17,6 +17,7 @@ from .table import Table
 
 PROMPT, CHATS, OUTPUT, REFERENCE = "input_prompt", "input_chats", "llm_output", "expected_output"
 LATENCY, FIRST_LATENCY = "request_complete_latency", "first_token_latency"
+TAG = "llm_tag"
 """Columns of the answers."""
 
 NOT_OPTIONS: Final = frozenset({"prompt_template", "slice_size", "stream", "access_key", "secret_key", "ak", "sk"})

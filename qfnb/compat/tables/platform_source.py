@@ -47,6 +47,8 @@ class QianfanDataSource(DataSource):
         group_id: `dg-...` of all its versions.
         storage_id, storage_raw_path: bucket and folder of a dataset in your own bucket.
         info: the platform's description.
+        data_format_type: how its rows are exported; by default that of its kind.
+        download_when_init, ak, sk: have no effect; keys come from the settings.
     """
 
     id: str
@@ -63,7 +65,11 @@ class QianfanDataSource(DataSource):
     storage_name: str = ""
     storage_region: str | None = None
     info: dict[str, Any] = field(default_factory=dict, repr=False)
+    download_when_init: bool | None = None
+    data_format_type: FormatType | None = None
     old_dataset_id: int | None = None
+    ak: str | None = field(default=None, repr=False)
+    sk: str | None = field(default=None, repr=False)
 
     @classmethod
     def get_existed_dataset(cls, dataset_id: str, **_: Any) -> Self:
@@ -153,6 +159,8 @@ class QianfanDataSource(DataSource):
 
     def format_type(self) -> FormatType:
         """Return the format in which the platform exports the dataset."""
+        if self.data_format_type is not None:
+            return self.data_format_type
         if self.template_type is DataTemplateType.Text2Image:
             return FormatType.Text2Image
         return FormatType.Text if self.template_type is DataTemplateType.GenericText else FormatType.Jsonl

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..._language import trn
@@ -39,13 +41,8 @@ class Summaries(Table):
 
         first = self.list(0)
         columns = [name for name, cell in first.items() if isinstance(cell, (int, float))]
-        figures = {method.name: method.calculate(self, columns, **options) for method in methods} or {
-            "mean": [self.mean(name) for name in columns],
-            "min": [self.min(name) for name in columns],
-            "max": [self.max(name) for name in columns],
-            "quantile 0.8": [self.quantile(name, 0.8)[0] for name in columns],
-            "quantile 0.9": [self.quantile(name, 0.9)[0] for name in columns],
-        }
+        chosen = methods or (MeanMethod(), MinMethod(), MaxMethod(), QuantileMethod(q=0.8), QuantileMethod(q=0.9))
+        figures = {method.name: method.calculate(self, columns, **options) for method in chosen}
         print(pd.DataFrame.from_dict(figures, orient="index", columns=columns).to_string())  # noqa: T201 - printing is what it is for
 
 
@@ -53,3 +50,61 @@ def _shares(values: Sequence[Any]) -> list[float]:
     count = len(values) or 1
     present = [to_json(value) for value in values if not is_missing(value) and value != ""]
     return [1 - len(set(present)) / count, 1 - len(present) / count]
+
+
+class SummarizationMethod(ABC):
+    """A figure on each column of numbers."""
+
+    name: str
+
+    @abstractmethod
+    def calculate(self, ds: Table, columns: Sequence[str], **options: Any) -> list[float]:
+        """Return the figure of each column."""
+
+
+@dataclass
+class MeanMethod(SummarizationMethod):
+    """The mean."""
+
+    name: str = "mean"
+
+    def calculate(self, ds: Table, columns: Sequence[str], **_: Any) -> list[float]:
+        """Return the mean of each column."""
+        return [ds.mean(column) for column in columns]
+
+
+@dataclass
+class MinMethod(SummarizationMethod):
+    """The smallest number."""
+
+    name: str = "min"
+
+    def calculate(self, ds: Table, columns: Sequence[str], **_: Any) -> list[float]:
+        """Return the smallest number of each column."""
+        return [ds.min(column) for column in columns]
+
+
+@dataclass
+class MaxMethod(SummarizationMethod):
+    """The largest number."""
+
+    name: str = "max"
+
+    def calculate(self, ds: Table, columns: Sequence[str], **_: Any) -> list[float]:
+        """Return the largest number of each column."""
+        return [ds.max(column) for column in columns]
+
+
+@dataclass
+class QuantileMethod(SummarizationMethod):
+    """A quantile: `QuantileMethod(q=0.8)`."""
+
+    q: float = 0.5
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or f"{self.q * 100}_quantile"
+
+    def calculate(self, ds: Table, columns: Sequence[str], **_: Any) -> list[float]:
+        """Return the quantile of each column."""
+        return [ds.quantile(column, self.q)[0] for column in columns]

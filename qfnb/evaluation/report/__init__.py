@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..._language import tr
-from ...dataset.dataset import Dataset
+from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ...dataset.dataset import FRAME_SOURCE
+from ...dataset.typed_dataset import FRAME_SOURCE
 from ...errors import InvalidArgumentError
 from ...evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvaluator
 from .. import run_store

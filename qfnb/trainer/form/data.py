@@ -8,8 +8,8 @@ from typing import Any, Final
 from ..._language import tr, trn
 from ..._text import closest
 from ...dataset import quality
-from ...dataset.dataset import Dataset
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
+from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...dataset.dataset import Dataset
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
+from ...dataset.typed_dataset import Dataset
 from .data import DatasetInfo, inspect_dataset
 from .launch_form import LaunchForm
 

@@ -18,7 +18,7 @@ from .platform import ProgressCallback
 from .quality import Findings, check_rows
 from .row_formats import parse_rows, with_locations
 from .schema import PAIRS, Row, Schema, find_schema
-from .table import Table
+from .typed_table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
