@@ -28,24 +28,27 @@ def rewrite_imports(program: Program, unit: Unit) -> Iterator[Finding]:
     for node in ast.walk(unit.tree):
         if isinstance(node, ast.Import):
             for alias in filter(is_sdk, node.names):
-                yield _rewrite_module(program, unit, alias)
+                yield from _rewrite_module(program, unit, alias)
         elif isinstance(node, ast.ImportFrom) and is_sdk(node):
             yield from _rewrite_from(unit, node)
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             yield from _rewrite_module_text(unit, node, node.args[0])
 
 
-def _rewrite_module(program: Program, unit: Unit, alias: ast.alias) -> Finding:
+def _rewrite_module(program: Program, unit: Unit, alias: ast.alias) -> Iterator[Finding]:
     if not has_name(alias.name):
-        return _missing(unit, alias.lineno, alias.name)
+        yield _missing(unit, alias.lineno, alias.name)
+        return
     new = f"qfnb{alias.name.removeprefix(SDK)}"
     if not alias.asname and program.is_name_taken:
         new = f"qfnb as {SDK}" if alias.name == SDK else f"{new}, qfnb as {SDK}"
     elif not alias.asname and program.needs_sdk:
+        if new in program.own_modules:
+            return
         new = f"{new}, {alias.name}"
     start, _ = unit.span(alias)
     edit = Edit(start, start + len(alias.name), new)
-    return _changed(unit, alias.lineno, alias.name, new, edit)
+    yield _changed(unit, alias.lineno, alias.name, new, edit)
 
 
 def _rewrite_from(unit: Unit, node: ast.ImportFrom) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ class Program:
         units: those that can be parsed.
         aliases: name -> the SDK's dotted name that it stands for, such as "qianfan.dataset.Dataset".
         instances: expression -> the SDK's class that it is an instance of, such as "ChatCompletion".
+        own_modules: modules of qfnb that are imported already.
         is_name_taken: whether `qianfan` or `qfnb` is also a name of the program's own.
     """
 
@@ -26,6 +27,7 @@ class Program:
         self.units = units
         self.aliases: dict[str, str] = {}
         self.instances: dict[str, str] = {}
+        self.own_modules: set[str] = set()
         self.is_name_taken = False
         nodes = [node for unit in units for node in ast.walk(unit.tree)]
         for node in nodes:
@@ -41,6 +43,7 @@ class Program:
     def _read_binding(self, node: ast.AST) -> None:
         """Note what a statement binds a name to."""
         if isinstance(node, ast.Import):
+            self.own_modules |= {alias.name for alias in node.names if not alias.asname}
             for alias in filter(is_sdk, node.names):
                 self.aliases[alias.asname or SDK] = alias.name if alias.asname else SDK
         elif isinstance(node, ast.ImportFrom) and is_sdk(node):

@@ -73,6 +73,7 @@ def test_a_name_that_qfnb_does_not_have_stays_with_the_sdk(migrated):
 def test_where_one_attribute_is_missing_both_packages_are_imported(migrated):
     after, messages = migrated("import qianfan\nqianfan.Nothing(qianfan.Dataset)")
     assert after == "import qfnb, qianfan\nqianfan.Nothing(qfnb.Dataset)"
+    assert migrated(after)[0] == after
     assert len(messages["manual"]) == 1
 
 
