@@ -39,6 +39,7 @@ def results(migrations, tmp_path_factory):
         "OUTPUT_BOS_URI": "bos:/sandbox/notebook/out/",
         "ENDPOINT_URL": f"{url}/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant",
     }
+    variables |= {f"QIANFAN_{stage}_STATUS_POLLING_INTERVAL": "0.1" for stage in ("TRAIN", "MODEL_PUBLISH", "EXPORT")}
     files = {"qianfan": FILES, "qfnb": sorted(folder.glob("*.py"))}
     return run_under_both(files, tmp_path_factory.mktemp("cache"), **variables)
 
