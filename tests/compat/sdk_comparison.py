@@ -25,13 +25,19 @@ PAGE = Path(__file__).parents[2] / "docs/reference/sdk-names.md"
 PLAIN_KINDS = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")
 
 
+OTHER_PATHS = {"dataset.dataset": "dataset", "dataset.table": "dataset"}
+"""Modules of the SDK whose paths are qfnb's own -> where their names are."""
+
+
 def compare(surface: dict[str, dict[str, Entry]]) -> Items:
     """Return the items of a whole surface."""
     items: Items = {}
     for path, entries in surface.items():
         name = path.partition(".")[2]
+        if name in OTHER_PATHS:
+            items[f"{name} at this path"] = False
         try:
-            module = importlib.import_module(f"qfnb.{name}" if name else "qfnb")
+            module = importlib.import_module(f"qfnb.{OTHER_PATHS.get(name, name)}" if name else "qfnb")
         except ModuleNotFoundError:
             module = None
         items[name or "qianfan"] = module is not None
@@ -127,7 +133,7 @@ def compare_parameters(items: Items, path: str, entry: Entry, ours: Any) -> None
 
 SAME_RESULT = {
     "BatchRequestFuture": "BatchTask",
-    "Dict": "dict|Mapping|Response|Config|Metrics",
+    "Dict": "dict|Mapping|Response|Config|Metrics|Columns",
     "Iterator": "Iterator|Iterable",
     "List": "list|Sequence",
     "QfLLMInfo": "ModelInfo",
