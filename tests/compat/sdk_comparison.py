@@ -25,19 +25,13 @@ PAGE = Path(__file__).parents[2] / "docs/reference/sdk-names.md"
 PLAIN_KINDS = ("POSITIONAL_ONLY", "POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY")
 
 
-OTHER_PATHS = {"dataset.dataset": "dataset", "dataset.table": "dataset"}
-"""Modules of the SDK whose paths are qfnb's own -> where their names are."""
-
-
 def compare(surface: dict[str, dict[str, Entry]]) -> Items:
     """Return the items of a whole surface."""
     items: Items = {}
     for path, entries in surface.items():
         name = path.partition(".")[2]
-        if name in OTHER_PATHS:
-            items[f"{name} at this path"] = False
         try:
-            module = importlib.import_module(f"qfnb.{OTHER_PATHS.get(name, name)}" if name else "qfnb")
+            module = importlib.import_module(f"qfnb.{name}" if name else "qfnb")
         except ModuleNotFoundError:
             module = None
         items[name or "qianfan"] = module is not None
