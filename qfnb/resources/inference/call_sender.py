@@ -189,7 +189,7 @@ class CallSender(Generic[ReplyT]):
         pieces = client.stream(
             request.endpoint, request.record, final=wire.is_final, options=options, model=request.model
         )
-        has_answer, call_events = False, []
+        has_answer, has_ended, call_events = False, False, []
         try:
             async for piece in pieces:
                 refuse_defect(piece, reply_shape.find_event_defect(piece.body))
@@ -197,8 +197,11 @@ class CallSender(Generic[ReplyT]):
                 if wire.has_call_parts(piece.body):
                     call_events.append(piece.body)
                 reply = entry.record_reply(self._to_reply(piece))
-                if call_events and wire.is_final(piece.body) and isinstance(reply.body, ChatBody):
-                    reply.body.calls = wire.join_tool_calls(call_events)
+                if isinstance(reply.body, ChatBody):
+                    reply.body.is_after_end, is_final = has_ended, wire.is_final(piece.body)
+                    has_ended = has_ended or is_final
+                    if is_final and call_events:
+                        reply.body.calls = wire.join_tool_calls(call_events)
                 yield reply
             if not has_answer:
                 raise UnexpectedContent(tr("the stream ended without an answer"), request_id=entry.request_id)

@@ -56,9 +56,11 @@ class ChatBody(V1Dict):
 
     Attributes:
         calls: the whole function calls of a stream, in the piece that ends it.
+        is_after_end: whether it came in a stream after the piece that ends the answer, with the usage.
     """
 
     calls: Sequence[Mapping[str, Any]] = ()
+    is_after_end: bool = False
 
     def __missing__(self, key: str) -> Any:
         if key == "choices" and self.get("result") is not None:
@@ -72,6 +74,8 @@ class ChatBody(V1Dict):
         """Return what v1 has under a key, None where it has nothing or this is a reply of v1."""
         if key not in V1_VALUES or not dict.__contains__(self, "choices"):
             return None
+        if key == "is_end" and self.is_after_end:
+            return True
         if key == "function_call" and self.calls:
             return _first_function(self.calls)
         return V1_VALUES[str(key)](dict(self))  # a plain dict: its keys are those that came

@@ -20,8 +20,13 @@ from .client_options import CHAT_OPTIONS, split_client_options
 from .model_choice import DEFAULT_SETTINGS, ModelChoice
 from .model_facts import ModelFacts
 from .reply import ChatResponse
+from .thinking import warn_once
 
 Version = Literal[1, 2, "1", "2"]
+
+_LIMITS = frozenset(["buffer_ratio", "forcing_disable", "query_per_second", "redis_rate_limiter", "request_per_minute"])
+_WITHOUT_EFFECT = _LIMITS | {"sync_reading_thread_count", "use_function"}
+"""Keywords of the official SDK's constructors that a call can do without."""
 
 
 class InferenceModel(ModelFacts, CallSender[ReplyT]):
@@ -50,6 +55,12 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         keys = {}  # IPython prints the variables of a frame that raises
         if version not in {None, 1, 2, "1", "2"}:
             raise InvalidArgumentError(tr("version={version!r}: must be 1 or 2", version=version))
+        for name in sorted(_WITHOUT_EFFECT & self._keys.keys()):
+            del self._keys[name]
+            if name in _LIMITS:
+                warn_once(
+                    tr("{name}= has no effect: limits are settings, get_config().qps_limit and rpm_limit", name=name)
+                )
         if unknown := sorted(set(self._keys) - set(AccountKeys.__annotations__)):
             allowed = ", ".join(AccountKeys.__annotations__)
             raise InvalidArgumentError(tr("{name!r} is none of {allowed}", name=unknown[0], allowed=allowed))

@@ -152,6 +152,13 @@ def test_a_constructors_application_is_in_every_call_and_a_calls_own_wins(script
     assert not chat.has_own_keys
 
 
+def test_keywords_of_the_sdks_constructors_that_change_nothing_are_taken(scripted, caplog):
+    thinking.warn_once.cache_clear()
+    scripted(whole("好"))
+    assert ChatCompletion(use_function=True, query_per_second=5, ssl=True).do("问").text == "好"
+    assert [record.getMessage().partition("=")[0] for record in caplog.records] == ["query_per_second"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

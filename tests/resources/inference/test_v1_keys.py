@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.chat_script import streamed
 from support.scripted_server import http_answer, stream_head
 
 from qfnb import ChatCompletion, Messages
@@ -60,6 +61,12 @@ def test_the_pieces_of_a_stream_answer_v1s_keys(scripted):
         ("你", False, False),
         ("好", True, True),
     ]
+
+
+def test_what_comes_behind_the_end_with_the_usage_is_at_the_end_too(scripted):
+    scripted(streamed({"content": "好"}, usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}))
+    pieces = list(ChatCompletion().do("问", stream=True))
+    assert [(piece["is_end"], piece["result"]) for piece in pieces] == [(False, "好"), (True, ""), (True, "")]
 
 
 def test_the_last_piece_has_the_whole_function_call(scripted):
