@@ -92,6 +92,16 @@ NAMES: dict[str, dict[str, str]] = {
         "BearerTokenExpiredError=AuthError FileSizeOverflow=InvalidArgumentError NotImplmentError=InternalError "
         "QianfanRequestError=QianfanError ValidationError=InvalidArgumentError"
     },
+    "evaluation.consts": {
+        "evaluation.evaluator": "QianfanRefereeEvaluatorDefaultMaxScore=REFEREE_MAX_SCORE "
+        "QianfanRefereeEvaluatorDefaultMetrics=REFEREE_METRICS QianfanRefereeEvaluatorDefaultSteps=REFEREE_STEPS "
+        "QianfanRefereeEvaluatorPromptTemplate=REFEREE_TEMPLATE",
+        "evaluation.judges.judge": "LocalJudgeEvaluatorPromptTemplate=JUDGE_TEMPLATE",
+    },
+    "evaluation.evaluation_manager": {"evaluation.manager": "EvaluationManager"},
+    "evaluation.evaluation_result": {"evaluation.report": "EvaluationResult"},
+    "evaluation.local_evaluator": {"evaluation.judges.judge": "LocalJudgeEvaluator"},
+    "evaluation.opencompass_evaluator": {"evaluation.local_evaluators": "OpenCompassLocalEvaluator"},
     "model.model": {"model.service": "Service", "trainer.model": "model_deploy"},
     "resources": {
         "compat.function": "Function",

@@ -5,17 +5,45 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from pydantic.fields import FieldInfo
+
 from .._language import tr
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 
 
-class LocalEvaluator(ABC):
+class Evaluator:
+    """The base of all evaluators."""
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002
+        """Return the metrics of one answer by name; none where the platform counts them."""
+        return {}
+
+    def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
+        """Return numbers on one model as a whole, by name; None for none.
+
+        Args:
+            metric_dataset: a dataset with a row per answer: its texts and its metrics.
+        """
+        return None
+
+
+class LocalEvaluator(Evaluator, ABC):
     """The base of evaluators that run here; a subclass has to define `evaluate`.
 
     What reports, charts and `%qfeval` have to know of the metrics is declared by the properties, which a
-    subclass overrides by a property or by a plain attribute: `lower_is_better = frozenset({"errors"})`.
+    subclass overrides by a property or by a plain attribute: `lower_is_better = frozenset({"errors"})`. What a
+    subclass annotates is a keyword of its constructor: `class Mine(LocalEvaluator): limit: int = 3`, `Mine(limit=5)`.
     """
+
+    def __init__(self, **values: Any) -> None:
+        names = {name for kind in type(self).__mro__ for name in vars(kind).get("__annotations__", ())}
+        if unknown := ", ".join(values.keys() - names):
+            raise TypeError(tr("{kind} has no field {names}", kind=type(self).__name__, names=unknown))
+        for name in names:
+            default = getattr(type(self), name, None)
+            default = default.get_default(call_default_factory=True) if isinstance(default, FieldInfo) else default
+            setattr(self, name, values.get(name, default))
 
     @property
     def needs_reference(self) -> bool:
@@ -53,14 +81,6 @@ class LocalEvaluator(ABC):
             outputs: the models' answers, all three of one length.
         """
         return [self.evaluate(*row) for row in zip(inputs, references, outputs, strict=True)]
-
-    def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
-        """Return numbers on one model as a whole, by name; None for none.
-
-        Args:
-            metric_dataset: a `qfnb.Dataset` with a row per answer: its texts and its metrics.
-        """
-        return None
 
     def describe(self) -> Mapping[str, str]:
         """Return {metric: how it is counted}."""
@@ -118,7 +138,7 @@ class RougeLEvaluator(MetricEvaluator):
 
 
 @dataclass(frozen=True)
-class QianfanEvaluator(ABC):
+class QianfanEvaluator(Evaluator, ABC):
     """An evaluator that runs on the platform."""
 
     mode: ClassVar[str] = ""
@@ -156,6 +176,8 @@ class QianfanRuleEvaluator(QianfanEvaluator):
         return {"scoreModes": [name for name, used in modes.items() if used], **stop_words}
 
 
+REFEREE_METRICS: Final = "综合得分"
+REFEREE_MAX_SCORE: Final = 5
 REFEREE_STEPS = """1. 仔细阅读问题和参考答案。
 2. 比较模型的回答与参考答案在事实、完整性和表达上的差别。
 3. 按评分标准给出一个整数分，回答与问题无关时给最低分。
@@ -187,9 +209,9 @@ class QianfanRefereeEvaluator(QianfanEvaluator):
     """
 
     app_id: int = 0
-    prompt_metrics: str = "综合得分"
+    prompt_metrics: str = REFEREE_METRICS
     prompt_steps: str = REFEREE_STEPS
-    prompt_max_score: int = 5
+    prompt_max_score: int = REFEREE_MAX_SCORE
     mode: ClassVar[str] = "model"
 
     def __post_init__(self) -> None:

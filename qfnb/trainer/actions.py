@@ -101,13 +101,17 @@ class ModelPublishAction(BaseAction):
     ) -> None:
         super().__init__(id, name, event_handler, **kwargs)
         self.model_name, self.step = model_name, step
+        self.model: Model | None = None
+        self.task_id: int | str | None = None
+        self.job_id: int | str | None = None
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Publish and wait until the model is ready; the facts that went in come out too."""
         facts = {**(input or {}), **kwargs}
         self.action_event(ActionState.Running, tr("publishing the model"), facts)
-        task_id, job_id = facts.get("task_id"), facts.get("job_id")
-        model = Model(task_id=task_id, job_id=job_id, name=self.model_name, checkpoint_step=self.step)
+        self.task_id, self.job_id = facts.get("task_id"), facts.get("job_id")
+        model = Model(None, None, self.task_id, self.job_id, name=self.model_name, checkpoint_step=self.step)
+        self.model = model
         create, find = (
             partial(_version_ids, model, model.create_version),
             partial(_version_ids, model, model.find_published),
@@ -127,6 +131,8 @@ class DeployAction(BaseAction):
     def __init__(self, deploy_config: DeployConfig | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.deploy_config = deploy_config
+        self.model: Model | None = None
+        self.model_set_id: str | None = None
         self.model_id: int | str | None = None
         self.model_version_id: int | str | None = None
 
@@ -140,8 +146,9 @@ class DeployAction(BaseAction):
         if config is None:
             raise InvalidArgumentError(tr("DeployAction needs a deploy_config"))
         self.model_id, self.model_version_id = facts.get("model_id"), facts.get("model_version_id")
-        set_id = facts.get("model_set_id")
-        model = facts.get("model") or Model(version_id=self.model_version_id, set_id=set_id)
+        self.model_set_id = facts.get("model_set_id")
+        model = facts.get("model") or Model(version_id=self.model_version_id, set_id=self.model_set_id)
+        self.model = model
         self.action_event(ActionState.Running, tr("deploying the model"), {"model": model})
         run = self.record or RunRecord.begin()
         create, find = partial(model.create_service, config), partial(model.find_service_id, config)

@@ -84,7 +84,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         """The model to tune."""
         return next(filter(None, (str(getattr(action, "train_type", "")) for action in self.actions)), "")
 
-    def start(self, join_on_exited: bool = False, *, retry: bool = False) -> Self:
+    def start(self, join_on_exited: bool = False, *, retry: bool = False, **_: Any) -> Self:
         """Start on a worker thread and return at once; a training that was started before continues.
 
         Args:
@@ -111,7 +111,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         """Retry the step that was stopped or failed, and wait for the end; arguments as for `run`."""
         return self._start(dict(kwargs.get("input") or {}), retry=True).wait()
 
-    def wait(self, timeout: float | None = None) -> Self:
+    def wait(self, timeout: float | None = None, **_: Any) -> Self:
         """Wait for the end, at most `timeout` seconds; a stopped training raises nothing, see `status`.
 
         Raises:
@@ -123,7 +123,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         self._wait_for_end(timeout)
         return self
 
-    def stop(self) -> Self:
+    def stop(self, **_: Any) -> Self:
         """Stop the run on the platform, and the pipeline; the platform keeps the checkpoints so far."""
         self.ppls[0].stop()
         return self

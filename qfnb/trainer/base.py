@@ -49,6 +49,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
 
     Attributes:
         state: of the last event, None before the first.
+        result: the facts that it returned, None before its end.
         stop_requested: set to end the action soon.
         record: the stored record of the training, None for an action outside of a training.
         pipeline: the pipeline that the action is part of.
@@ -56,6 +57,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
 
     persisted: ClassVar[tuple[str, ...]] = ()
     """Names of the attributes that `dumps` writes; their values are JSON."""
+    result: Facts | None = None
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.stop_requested.clear()
         return self.run({**(facts or {}), **kwargs})
 
-    def stop(self) -> None:
+    def stop(self, **_: Any) -> None:
         """Ask the action to end soon."""
         self.stop_requested.set()
 
@@ -148,6 +150,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
                 raise StoppedError from error
             self.action_error_event(error)
             raise
+        self.result = facts
         self.action_event(ActionState.Done, tr("{action} done", action=self.name), facts)
         return facts
 
@@ -186,10 +189,11 @@ class Pipeline(BaseAction):
         """The action that runs, or would run next; None after the last."""
         return self.actions[self.position] if self.position < len(self.actions) else None
 
-    def register_event_handler(self, handler: EventHandler | None) -> None:
-        """Send the events of the pipeline and of all its actions to one handler."""
+    def register_event_handler(self, event_handler: EventHandler | None, action_id: str | None = None) -> None:
+        """Send the events of the pipeline and of all its actions to a handler, or those of one action only."""
         for action in (self, *self.actions):
-            action.event_handler = handler
+            if action_id in {None, action.id}:
+                action.event_handler = event_handler
 
     @property
     def current_action(self) -> str | None:
@@ -229,7 +233,7 @@ class Pipeline(BaseAction):
         """Run the actions from `position` on; one that had ended there is not retried."""
         return self._continue(facts or {}, retry=False)
 
-    def stop(self) -> None:
+    def stop(self, **_: Any) -> None:
         """Stop the current action and skip the rest."""
         super().stop()
         for action in self.actions[self.position :]:
@@ -267,9 +271,11 @@ class Pipeline(BaseAction):
 class Trainer(Serializable):
     """One call for a whole training: run, resume, stop. `result` holds the pipelines' results or errors."""
 
+    ppls: list[Pipeline]
+    result: list[Any]
+
     def __init__(self) -> None:
-        self.ppls: list[Pipeline] = []
-        self.result: list[Any] = []
+        self.ppls, self.result = [], []
 
     @abstractmethod
     def run(self, **kwargs: Any) -> Trainer:
@@ -280,7 +286,7 @@ class Trainer(Serializable):
         """Continue a stopped or failed training."""
 
     @abstractmethod
-    def stop(self) -> Trainer:
+    def stop(self, **_: Any) -> Trainer:
         """Stop the training."""
 
     @property

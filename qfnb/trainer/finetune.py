@@ -76,7 +76,7 @@ class LLMFinetune(BackgroundTrainer):
 
     def __init__(
         self,
-        train_type: str = "",
+        train_type: str | None = None,
         dataset: DataSource = None,
         train_config: TrainConfig | Mapping[str, Any] | str | None = None,
         deploy_config: DeployConfig | None = None,

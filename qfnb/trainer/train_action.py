@@ -46,6 +46,7 @@ class TrainAction(BaseAction):
 
     Attributes:
         past: ids of earlier runs of the same job that failed or were stopped.
+        task_status, progress, vdl_link: state, percent and page of the curve, as the platform said last.
     """
 
     persisted: ClassVar = (
@@ -73,8 +74,10 @@ class TrainAction(BaseAction):
         self.task_id, self.job_id = task_id, job_id
         self.job_name, self.increment_task_id = job_name, increment_task_id
         self.increment_checkpoint_step = increment_checkpoint_step
-        self.result: Facts | None = None
         self.past: list[str] = []
+        self.task_status: str | None = None
+        self.vdl_link: str | None = None
+        self.progress = 0
         self._end_state = ""
 
     @property
@@ -107,7 +110,7 @@ class TrainAction(BaseAction):
             self.task_id, self._end_state = None, ""
         return super().resume(facts, **kwargs)
 
-    def stop(self) -> None:
+    def stop(self, **_: Any) -> None:
         """Stop the run on the platform, and the polling; a failure to stop it is logged as an event."""
         if self.task_id and self.result is None:
             try:
@@ -187,6 +190,7 @@ class TrainAction(BaseAction):
     def _check_answer(self, answer: Response[wire.Task]) -> Facts | None:
         """Return the facts of a finished run, None while it runs; an unknown state counts as running."""
         task = answer.data
+        self.task_status, self.progress, self.vdl_link = task.run_status, task.run_progress or 0, task.vdl_link
         self.job_id = self.job_id or task.job_id
         state = task.run_status or "accepted"
         self.action_event(ActionState.Running, tr("run {run}: {state}", run=self.task_id, state=state), answer)

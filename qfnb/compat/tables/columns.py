@@ -51,7 +51,7 @@ class ColumnOperations:
         """Return the number of columns."""
         return len(self._columns)
 
-    def to_pydict(self) -> Columns:
+    def to_pydict(self) -> dict[str, list[Any]]:
         """Return the columns: `{"prompt": [...], ...}`."""
         if self.is_dataset_packed():
             return {PACK: deep_copy(self._entries)}

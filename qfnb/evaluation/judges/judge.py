@@ -166,8 +166,9 @@ class LocalJudgeEvaluator(LocalEvaluator):
         template = self.evaluation_prompt
         if isinstance(template, PromptTemplate):
             return template
-        names = tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in template)
-        return PromptTemplate(template, variables=names)
+        text = str(getattr(template, "template", template))  # of a prompt of the official SDK
+        names = tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in text)
+        return PromptTemplate(text, variables=names)
 
     def _parse_reply(self, reply: JudgeReply) -> Verdict:
         verdict = Verdict(None, error=reply.error)
