@@ -103,7 +103,7 @@ CHAT_V2 = Endpoint("chat.v2", "/v2/chat/completions", ChatRequestV2, ChatReplyV2
 
 def text_of(body: Mapping[str, Any]) -> str:
     """Return the text of a reply or of a stream's event, v1 or v2."""
-    if body.get("result") is not None:
+    if not body.get("choices") and body.get("result") is not None:
         return str(body["result"])
     content = _first_message(body).get("content") or ""
     return content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)

@@ -10,7 +10,7 @@ Body = Mapping[str, Any]
 V1_VALUES: Final[Mapping[str, Callable[[Body], Any]]] = {
     "result": wire.text_of,
     "function_call": lambda body: _first_function((wire.first_choice(body).get("message") or {}).get("tool_calls")),
-    "is_end": wire.is_final,
+    "is_end": lambda body: wire.is_final(body) or bool(wire.first_choice(body).get("is_end")),
     "is_truncated": lambda body: wire.finish_reason(body) == "length",
     "need_clear_history": lambda body: bool(wire.first_choice(body).get("need_clear_history")),
     "ban_round": lambda body: wire.first_choice(body).get("ban_round"),
