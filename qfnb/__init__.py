@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from .batching.api import abatch as abatch, batch as batch, estimate as estimate, resume as resume
     from .batching.batch import Batch as Batch
     from .batching.journal_store import batches as batches
+    from .compat.client import AsyncQianfan as AsyncQianfan, Qianfan as Qianfan
+    from .compat.function import Function as Function
+    from .compat.logs import disable_log as disable_log, enable_log as enable_log
+    from .compat.settings import (
+        AK as AK,
+        SK as SK,
+        AccessKey as AccessKey,
+        AccessToken as AccessToken,
+        SecretKey as SecretKey,
+    )
+    from .compat.typing import QfRole as QfRole
     from .config import get_config as get_config
     from .dataset.typed_dataset import Dataset as Dataset
     from .errors import (
@@ -51,7 +62,12 @@ if TYPE_CHECKING:
     )
     from .trainer import EventHandler as EventHandler, LLMFinetune as LLMFinetune, TrainConfig as TrainConfig
     from .transport.clock import testing as testing
+    from .transport.response import Response as Response
     from .views.evaluation.sample_browser import browse as browse
+
+    Role = QfRole
+    QfMessages = Messages
+    QfResponse = Response
 
 __version__ = "0.1.0"
 

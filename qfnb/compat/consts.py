@@ -56,6 +56,7 @@ class Env:
     ReleaseStatusPollingInterval = "QIANFAN_RELEASE_STATUS_POLLING_INTERVAL"
     RetryCount = "QIANFAN_LLM_API_RETRY_COUNT"
     RetryTimeout = "QIANFAN_LLM_API_RETRY_TIMEOUT"
+    RetryBackoffFactor = "QIANFAN_LLM_API_RETRY_BACKOFF_FACTOR"
     ConsoleRetryCount = "QIANFAN_CONSOLE_API_RETRY_COUNT"
     ConsoleRetryTimeout = "QIANFAN_CONSOLE_API_RETRY_TIMEOUT"
     SSLVerificationEnabled = "QIANFAN_SSL_VERIFICATION_ENABLED"

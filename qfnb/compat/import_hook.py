@@ -87,7 +87,10 @@ def add_names(module: ModuleType, row: dict[str, str]) -> None:
         raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
 
     own_names = [*vars(module).get("__all__", (name for name in vars(module) if not name.startswith("_")))]
-    vars(module).update(__getattr__=load, __all__=sorted({*own_names, *origins}))
+    list_names = module.__dict__.get("__dir__", lambda: vars(module))
+    vars(module).update(
+        __getattr__=load, __dir__=lambda: sorted({*list_names(), *origins}), __all__=sorted({*own_names, *origins})
+    )
 
 
 def install(root: ModuleType) -> None:

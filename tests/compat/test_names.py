@@ -41,6 +41,12 @@ def test_a_path_that_nobody_has_is_not_found():
         importlib.import_module("qfnb.resources.console.data").nonsense  # noqa: B018
 
 
+def test_tab_offers_the_names():
+    assert {"QfMessages", "ChatCompletion"} <= set(dir(qfnb))
+    assert {"AccessTokenExpiredError", "APIError"} <= set(dir(importlib.import_module("qfnb.errors")))
+    assert "Prompt" in dir(importlib.import_module("qfnb.common"))
+
+
 def test_modules_of_qfnb_keep_their_source():
     module = importlib.import_module("qfnb.errors")
     assert "class QianfanError" in module.__loader__.get_source("qfnb.errors")
