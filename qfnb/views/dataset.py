@@ -80,7 +80,7 @@ def to_markdown(dataset: Dataset) -> str:
 def _facts(dataset: Dataset) -> list[str]:
     """Return kind, size, tokens and origin; of a dataset on the platform its id, without asking for more."""
     if not dataset.is_fetched:
-        return [] if dataset.name == str(dataset.id) else [str(dataset.id)]
+        return [] if dataset.name == str(dataset.id) else [str(dataset.id or dataset.source)]
     n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
     tokens = trn("{n} token", "{n} tokens", n)
     facts = [dataset.schema.title, trn("{n} row", "{n} rows", len(dataset)), tokens if exact else f"≈ {tokens}"]

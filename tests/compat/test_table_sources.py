@@ -14,6 +14,7 @@ from qfnb.compat.tables.platform_source import QianfanDataSource
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.resources.console.consts import DataStorageType, DataTemplateType
 from qfnb.trainer import LoadDataSetAction
+from qfnb.views import dataset as views
 
 TURN = {"prompt": "问", "response": [["答"]]}
 BUCKET = (DataStorageType.PrivateBos, "sandbox", "/sdk")
@@ -55,6 +56,8 @@ def test_objects_in_storage_are_tables():
     address = {"region": "bj", "bucket": "sandbox", "bos_file_path": "/tables/rows.jsonl"}
     Dataset.create_from_pyobj([{"a": 1}, {"a": 2}]).save(bos_source_args=address)
     dataset = Dataset.load(BosDataSource(**address))
+    assert "bos:/sandbox/tables/rows.jsonl" in views.text(dataset)
+    assert not dataset.is_fetched
     assert LoadDataSetAction(dataset).exec() == {"datasets": [{"type": 2, "bosPath": "bos:/sandbox/tables/rows.jsonl"}]}
     assert dataset["a"] == {"a": [1, 2]}
 

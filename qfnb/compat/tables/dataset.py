@@ -66,6 +66,7 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         self._stored_columns: builtins.list[str] = []
         if inner_table is not None or source is None:
             Table.__init__(self, inner_table)
+        self.is_fetched, self.source = self._stored_entries is not None, self.bos_address or "memory"
         self.input_columns, self.reference_column = input_columns, reference_column
         self.eval_input_column, self.eval_llm_output_column = eval_input_column, eval_llm_output_column
 

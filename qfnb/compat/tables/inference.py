@@ -20,7 +20,9 @@ LATENCY, FIRST_LATENCY = "request_complete_latency", "first_token_latency"
 TAG = "llm_tag"
 """Columns of the answers."""
 
-NOT_OPTIONS: Final = frozenset({"prompt_template", "slice_size", "stream", "access_key", "secret_key", "ak", "sk"})
+NOT_OPTIONS: Final = frozenset(
+    {"model_version_id", "prompt_template", "slice_size", "stream", "access_key", "secret_key", "ak", "sk"}
+)
 """Keywords of `test_using_llm` that are not options of a call."""
 
 Turns = list[dict[str, Any]]
@@ -74,6 +76,7 @@ class LlmTests(Table):
         Raises:
             InvalidArgumentError: there is nothing to ask, or no input column.
         """
+        model_id = model_id or options.get("model_version_id")
         if model_id is not None:
             return self._with_answers_of(Model(id=model_id).batch_inference(self))  # type: ignore[arg-type] # Dataset is one
         if not service_model and not service_endpoint:
@@ -94,8 +97,20 @@ class LlmTests(Table):
             answers[LATENCY] = [seconds for _, seconds in outputs]
         return self._result(prompts, chats, references, answers)
 
-    async def atest_using_llm(self, *arguments: Any, **options: Any) -> Self:
+    async def atest_using_llm(
+        self,
+        model_id: str | None = None,
+        service_model: str | None = None,
+        service_endpoint: str | None = None,
+        is_chat_service: bool = True,
+        does_show_latency: bool = False,
+        output_prettified: bool = True,
+        system_prompt: str = "",
+        **options: Any,
+    ) -> Self:
         """The awaited form of `test_using_llm`."""
+        flags = is_chat_service, does_show_latency, output_prettified
+        arguments = (model_id, service_model, service_endpoint, *flags, system_prompt)
         return await asyncio.to_thread(self.test_using_llm, *arguments, **options)
 
     def question_rows(self) -> list[dict[str, Any]]:
