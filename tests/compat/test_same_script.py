@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support import finetune_runs
 from support.both_packages import run_under_both
 
 pytestmark = pytest.mark.peer
@@ -13,10 +14,19 @@ FILES = sorted((HERE / "scripts").glob("*.py"))
 NAMES = [name for file in FILES for name in re.findall(r"(?m)^# %% (.+)$", file.read_text(encoding="utf-8"))]
 
 DIFFERENCES = {
+    "a batch with an error": "qfnb refuses a wrong row before anything is sent; the SDK's batch has an exception in its place",
+    "a row into a group": "the SDK gives no group to a row that is put into group 0",
     "a text file": "the SDK leaves the end of its line in each text",
+    "a trainer of an unknown model": "what can be trained changes: the platform judges the name when the training starts",
+    "a trainer's output before it ran": "{} and not None",
     "defaults of settings": "LLM_API_RETRY_TIMEOUT is 600 s and not 300 s: a model that thinks may need them",
+    "models of a kind": "the SDK's lists are of models that have ended",
+    "the mean of a column": "the SDK returns Arrow's scalars, qfnb numbers",
 }
 """Scripts whose results differ -> why."""
+
+PENDING = {"evaluators of the platform", "a judge of one's own", "a trainer's parts"}
+"""Scripts that do not run under qfnb yet (issue 16)."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +38,7 @@ def results(tmp_path_factory):
             re.sub(r"\bqianfan\b", "qfnb", file.read_text(encoding="utf-8")), encoding="utf-8"
         )
     files = {"qianfan": FILES, "qfnb": sorted(folder.glob("*.py"))}
-    return run_under_both(files, tmp_path_factory.mktemp("cache"))
+    return run_under_both(files, tmp_path_factory.mktemp("cache"), DATASET_ID=finetune_runs.create_dataset())
 
 
 def test_every_script_has_a_name_of_its_own():
@@ -40,7 +50,7 @@ def test_all_scripts_run_under_the_sdk(results):
     assert {name: row["trace"] for name, row in results["qianfan"].items() if "raised" in row} == {}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in DIFFERENCES])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in DIFFERENCES.keys() | PENDING])
 def test_the_same_script_has_the_same_result(results, name):
     assert "raised" not in results["qfnb"][name], results["qfnb"][name]["trace"]
     assert results["qfnb"][name]["result"] == results["qianfan"][name]["result"]
@@ -48,5 +58,4 @@ def test_the_same_script_has_the_same_result(results, name):
 
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_a_difference_that_is_listed_exists(results, name):
-    assert "raised" not in results["qfnb"][name], results["qfnb"][name]["trace"]
-    assert results["qfnb"][name]["result"] != results["qianfan"][name]["result"]
+    assert results["qfnb"][name].get("result") != results["qianfan"][name]["result"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ... import connect
 from ..._language import tr
@@ -47,6 +48,13 @@ class CloudRows(Table):
         """Return whether the dataset is on the platform and holds texts."""
         template_type = getattr(self.inner_data_source_cache, "template_type", None)
         return self.is_dataset_located_in_qianfan() and template_type == DataTemplateType.GenericText
+
+    def fetch_rows(self) -> Self:
+        """Return a copy that lists its rows also where they are on the platform, whose list has ids."""
+        rows = copy.copy(self)
+        if rows.is_dataset_located_in_qianfan() and rows._entries is not None:  # noqa: SLF001 - fetches them
+            rows.inner_data_source_cache = None
+        return rows
 
     def list(self, by: Any = None, **options: Any) -> Any:
         """Return all rows, one by its number, some by numbers, or a slice whose end is included.

@@ -208,7 +208,7 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
             )
         if (checks := schema or self.inner_schema_cache) is not None:
             self.validate(checks)
-        target.save(copy.copy(self), **options)
+        target.save(self.fetch_rows(), **options)
         saved = copy.copy(self)
         saved.inner_data_source_cache, saved.inner_schema_cache = target, checks
         if isinstance(target, QianfanDataSource):
