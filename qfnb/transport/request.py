@@ -94,7 +94,7 @@ class CallOptions:
     attempts: int | None = None
     rate_limit_wait_s: float | None = None
     retry: RetryPolicy = DEFAULT_RETRY
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a user may put a secret there
     verifies: bool = True
 
     def __post_init__(self) -> None:
