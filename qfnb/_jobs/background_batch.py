@@ -1,7 +1,6 @@
 """A batch in the background, wherever its results are kept: progress, pausing, stopping, worker count."""
 
 import asyncio
-import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Generator
@@ -10,6 +9,7 @@ from typing import Any, Self
 
 from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError
 from ..transport import clock, event_loop
+from ..transport.interrupt_safe import Condition
 from .background_job import BackgroundJob
 from .batch_progress import BatchProgress, BatchState, ProgressCounter
 from .row_result import summarize_error
@@ -47,7 +47,7 @@ class BatchControl:
         self.worker_pool: WorkerPool[Any] | None = None
         self.is_ending = self.is_paused = False
         self.fatal_streak = 0
-        self._condition = threading.Condition()
+        self._condition = Condition()
         self._side_tasks: set[asyncio.Task[None]] = set()
 
     @property

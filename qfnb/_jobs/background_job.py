@@ -1,7 +1,6 @@
 """Work in the background: what a batch, a training and an evaluation have in common."""
 
 import asyncio
-import concurrent.futures
 import contextlib
 import contextvars
 import os
@@ -15,6 +14,7 @@ from .._language import tr
 from ..errors import InternalError
 from ..transport import event_loop
 from ..transport.fork_and_exit import FORKED
+from ..transport.interrupt_safe import Future
 
 POLL_INTERVAL_S: Final = 0.02
 """Seconds between two checks of a coroutine that waits for the end; it may run on any event loop."""
@@ -29,7 +29,7 @@ class BackgroundJob(ABC):
     """
 
     def __init__(self) -> None:
-        self._future: concurrent.futures.Future[Any] | None = None
+        self._future: Future[Any] | None = None
         self._process_id = os.getpid()
 
     @abstractmethod
@@ -43,7 +43,7 @@ class BackgroundJob(ABC):
 
     def _start_coroutine(self, work: Coroutine[Any, Any, object]) -> None:
         """Start the work on the I/O loop."""
-        future = self._future = concurrent.futures.Future[object]()
+        future = self._future = Future[object]()
         try:
             event_loop.submit(work, future)
         except BaseException:  # an interrupt: nobody gets this job, and so nobody could end it
@@ -52,7 +52,7 @@ class BackgroundJob(ABC):
 
     def _start_thread(self, work: Callable[[], object], name: str) -> None:
         """Start the work on a daemon thread with this name; its output goes to the cell that starts it."""
-        future = self._future = concurrent.futures.Future[Any]()
+        future = self._future = Future[Any]()
         run_in_context = contextvars.copy_context().run
         arguments = (complete_future, work, future)
         threading.Thread(target=run_in_context, args=arguments, name=name, daemon=True).start()
@@ -66,7 +66,7 @@ class BackgroundJob(ABC):
                 remaining_s = deadline - time.monotonic()
                 if remaining_s <= 0:
                     return
-                concurrent.futures.wait([future], timeout=min(event_loop.INTERRUPT_SLICE_S, remaining_s))
+                future.wait(min(event_loop.INTERRUPT_SLICE_S, remaining_s))
         self._raise_if_failed()
 
     async def _wait_for_end_async(self) -> None:
@@ -103,7 +103,7 @@ class BackgroundJob(ABC):
             self._future.result()
 
 
-def complete_future(work: Callable[[], object], future: concurrent.futures.Future[Any]) -> None:
+def complete_future(work: Callable[[], object], future: Future[Any]) -> None:
     """Call a function, and give its result or exception to a future."""
     try:
         future.set_result(work())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ..transport.fork_and_exit import register_child_reset
+from ..transport.interrupt_safe import Condition
 
 MAX_FORK_DELAY_S: Final = 10.0
 """Seconds that a fork waits at most: longer than SQLite waits for the lock of a database."""
@@ -22,7 +23,7 @@ class _Gate:
     """Counts the threads inside SQLite; while a fork is under way, no other enters."""
 
     def __init__(self) -> None:
-        self._condition, self._count = threading.Condition(), 0
+        self._condition, self._count = Condition(), 0
         self._forking_thread: int | None = None
 
     def __enter__(self) -> None:

@@ -12,6 +12,7 @@ from typing import IO, Any, Final, Generic, TypeVar
 from .. import _jsonl_csv_parquet
 from .._language import tr
 from ..errors import DatasetError, InvalidArgumentError
+from ..transport.interrupt_safe import Condition
 
 Item = str | Mapping[str, Any] | list[Any]
 
@@ -166,7 +167,7 @@ class Prefetcher(Generic[T]):
     def __init__(self, items: Iterator[T], max_items: int) -> None:
         self._items, self._max_items = items, max_items
         self._buffer: deque[T] = deque()
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._is_reading = self._is_finished = False
         self._error: Exception | None = None
 

@@ -6,7 +6,6 @@ send together, and all idle together.
 """
 
 import asyncio
-import concurrent.futures
 import threading
 import time
 from collections import deque
@@ -26,6 +25,7 @@ from ..resources.inference.reply import ChatResponse
 from ..resources.inference.reply_row import failed_result, row_result_of
 from ..resources.inference.request_template import BatchRequests
 from ..transport.client import Client
+from ..transport.interrupt_safe import Future
 from ..transport.rate_limiter import RateLimiter
 from ..transport.shared_rate_limiter import get_limiter
 from .circuit_breaker import CircuitBreaker
@@ -293,7 +293,7 @@ class RowQueue:
 
 def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     """Call a function that may block for ever, in a daemon thread: it does not keep Python from ending."""
-    future = concurrent.futures.Future[T]()
+    future = Future[T]()
     future.set_running_or_notify_cancel()  # so that the waiting task cannot cancel it
     arguments = (function, future)
     threading.Thread(target=complete_future, args=arguments, name="qfnb-rows", daemon=True).start()

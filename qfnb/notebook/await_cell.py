@@ -4,7 +4,6 @@ The work itself always runs on the I/O loop; a cell only waits for it, with or w
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import re
 import signal
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..transport import event_loop
+from ..transport.interrupt_safe import Event, Future
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,11 +44,11 @@ class CancellableTask(Generic[T]):
         has_ended: set when the work is over.
     """
 
-    has_ended: threading.Event = field(default_factory=threading.Event)
+    has_ended: Event = field(default_factory=Event)
     _task: asyncio.Task[T] | None = None
     _is_cancelled: bool = False
 
-    def start(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T | None]:
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T | None]:
         """Start the work; its output goes to the cell that started it."""
         return event_loop.submit(self._run(work))
 
@@ -105,8 +105,8 @@ def _wait_blocking(
 ) -> R:
     try:
         future = task.start(work)
-        while not future.done():
-            concurrent.futures.wait([future], timeout=event_loop.INTERRUPT_SLICE_S)
+        while not future.wait(event_loop.INTERRUPT_SLICE_S):
+            pass
     except KeyboardInterrupt:
         _abandon(task, on_end)
         raise Interrupted(message) from None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Self
 from .._language import tr
 from ..errors import InvalidArgumentError, QianfanError
 from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
+from ..transport import interrupt_safe
 from .consts import ActionState
 from .event import Event, EventHandler
 from .run_store import RunRecord, json_facts
@@ -71,7 +71,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.name = name or type(self).__name__
         self.event_handler = event_handler
         self.state: ActionState | None = None
-        self.stop_requested = threading.Event()
+        self.stop_requested = interrupt_safe.Event()
         self.record: RunRecord | None = None
         self.pipeline: Pipeline | None = None
 

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from .._language import tr
 from ..errors import InternalError
 from .fork_and_exit import FORKED, exit_explained, expected, register_child_reset
+from .interrupt_safe import Future
 
 T = TypeVar("T")
 
@@ -44,16 +45,14 @@ def loop() -> asyncio.AbstractEventLoop:
         return _loop
 
 
-def submit(
-    coro: Coroutine[Any, Any, T], future: concurrent.futures.Future[T] | None = None
-) -> concurrent.futures.Future[T]:
+def submit(coro: Coroutine[Any, Any, T], future: Future[T] | None = None) -> Future[T]:
     """Start a coroutine on the I/O loop; cancelling the future cancels the coroutine.
 
     Args:
         coro: the coroutine.
         future: for its result; a caller that creates it can cancel it even if an interrupt ends this function.
     """
-    promise = concurrent.futures.Future[T]() if future is None else future
+    promise = Future[T]() if future is None else future
     try:
         io_loop = loop()
     except InternalError:
@@ -79,7 +78,7 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     if is_on_io_thread():
         coro.close()
         raise RuntimeError(tr("a blocking qfnb call was made on qfnb's own I/O thread; await the async form"))
-    future = concurrent.futures.Future[T]()
+    future = Future[T]()
     try:
         with exit_explained():
             return _wait_interruptibly(submit(coro, future))
@@ -166,7 +165,7 @@ async def run_async(coro: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the I/O loop from async code on any loop."""
     if is_on_io_thread():
         return await coro
-    future = concurrent.futures.Future[T]()
+    future = Future[T]()
     try:
         with exit_explained(), LoopTicker.for_running_loop():
             return await expected(asyncio.wrap_future(submit(coro, future)))
@@ -249,7 +248,7 @@ class _Forwarding:
         assert self._task is not None
         await self._task
 
-    def close(self) -> concurrent.futures.Future[None]:
+    def close(self) -> Future[None]:
         """Begin to close the iterator; it goes on if nobody waits for the future."""
         return submit(self._close())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextvars
 import ctypes
 import inspect
@@ -12,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...transport import event_loop
+from ...transport.interrupt_safe import Future
 
 
 class ToolTimeout(Exception):
@@ -63,7 +63,7 @@ class ToolThread:
     """A function in a daemon thread, with the context of the caller, so that it prints into the caller's cell."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
-        self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()  # from now on only its result ends it
         self._function = function
         self._loop: asyncio.AbstractEventLoop | None = None
