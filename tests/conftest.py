@@ -36,11 +36,12 @@ def control(sandbox: Address) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def fault(control: httpx.Client) -> Callable[..., None]:
-    """Make the next call of an endpoint go wrong."""
-    return lambda endpoint, kind, **more: control.post(
+def fault(control: httpx.Client) -> Iterator[Callable[..., None]]:
+    """Make the next call of an endpoint go wrong; what no call has met goes with the test."""
+    yield lambda endpoint, kind, **more: control.post(
         "/_sandbox/faults", json={"endpoint": endpoint, "fault": kind, **more}
     ).raise_for_status()
+    control.delete("/_sandbox/faults").raise_for_status()
 
 
 @pytest.fixture

@@ -82,9 +82,9 @@ def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, whe
 
 @pytest.mark.fault("F06")
 @pytest.mark.parametrize(
-    "endpoint", ["finetune.v2.create_job", "finetune.v2.create_task", "model.publish", "service.create"]
+    "endpoint", ["finetune.v2.create_job", "finetune.v2.create_task", "model.publish", "service.v2.create"]
 )
-def test_an_answer_that_gets_lost_is_not_asked_for_again(sandbox, fault, endpoint):
+def test_an_answer_that_gets_lost_is_not_asked_for_again(sandbox, control, fault, endpoint):
     name = f"lost_{uuid.uuid4().hex[:8]}"
     trainer = LLMFinetune(
         "ERNIE-Speed-8K",
@@ -95,6 +95,8 @@ def test_an_answer_that_gets_lost_is_not_asked_for_again(sandbox, fault, endpoin
     )
     fault(endpoint, "reset")
     assert trainer.run().status == "Deployed"
+    (rule,) = control.get("/_sandbox/faults").json()["faults"]
+    assert rule["times"] == 0, "no answer was lost"
     assert count_created(name) == (1, 1, 1, 1)
 
 
