@@ -63,7 +63,7 @@ PARSER.add_option(
     "-m",
     "--model",
     metavar="NAME",
-    help=tr_noop("the model to tune; default ERNIE-Speed-8K, or the first that is offered"),
+    help=tr_noop("the model to tune; default ERNIE-4.5-Turbo-128K, or the first that is offered"),
     complete=_offered_models,
 )
 PARSER.add_option("--mode", metavar="MODE", help=tr_noop("{modes}; default SFT"), complete=lambda _: [*TrainMode])

@@ -42,7 +42,7 @@ class LLMFinetune(BackgroundTrainer):
     """Fine-tune a language model.
 
     Args:
-        train_type: the model to tune, e.g. ERNIE-Speed-8K, or its older name in the seeds; a model that the
+        train_type: the model to tune, e.g. ERNIE-4.5-Turbo-128K, or its older name in the seeds; a model that the
             platform does not list is tried too, with a warning.
         dataset: a `Dataset`, a `ds-...` id, the path of a data file, a list of these, or a `DatasetConfig`.
         train_config: hyper-parameters, a dictionary of them, or a file; default: the model's own defaults.

@@ -14,8 +14,8 @@ from .configs import TrainConfig, find_supported_model, validate_train_config
 MAX_AGE_S: Final = 3600.0
 """Seconds for which an offer is used again."""
 
-DEFAULT_MODEL: Final = "ERNIE-Speed-8K"
-"""The model of the seeds."""
+DEFAULT_MODEL: Final = "ERNIE-4.5-Turbo-128K"
+"""A model that is offered for tuning and answers today; the seeds name ERNIE-Speed-8K, which ended on 2026-01-27."""
 
 Offer = tuple[wire.SupportedModel, ...]
 

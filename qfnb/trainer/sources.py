@@ -211,7 +211,7 @@ def model_of_task(task_id: str | None) -> str:
         InvalidArgumentError: there is no run, so that the model must be named.
     """
     if task_id is None:
-        raise InvalidArgumentError(tr("train_type is missing: name the model to tune, e.g. ERNIE-Speed-8K"))
+        raise InvalidArgumentError(tr("train_type is missing: name the model to tune, e.g. ERNIE-4.5-Turbo-128K"))
     return str(FineTune.V2.task_detail(task_id)["result"]["model"])
 
 

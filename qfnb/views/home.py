@@ -91,7 +91,7 @@ class Home:
 
 
 NO_KEY: Final = tr_noop("none yet; after `%qfauth set` the same cells run on Qianfan")
-NOTHING: Final = tr_noop("Nothing in progress, and no report yet.")
+NOTHING: Final = tr_noop("Nothing in progress, and no saved report yet.")
 
 
 def bundle(home: Home) -> Bundle:

@@ -67,7 +67,7 @@ def test_where_outputs_cannot_move_the_form_is_static(kernel, data, line):
     assert cell.status == "ok"
     assert len(cell.outputs) == 1
     assert WIDGET not in cell.outputs[0]["data"]
-    assert "ERNIE-Speed-8K" in cell.text
+    assert "ERNIE-4.5-Turbo-128K" in cell.text
     assert ("LLMFinetune(" in cell.text) is (line != "%qftrain")
 
 

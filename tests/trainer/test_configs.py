@@ -113,7 +113,7 @@ def test_a_strict_sandbox_offers_the_models_of_today(sandbox, control):
     finally:
         control.post("/_sandbox/modes", json={"strict": False})
         offer.read_offer(max_age_s=0)
-    assert offer.default_model() == "ERNIE-Speed-8K"
+    assert offer.default_model() == "ERNIE-4.5-Turbo-128K"
 
 
 @pytest.mark.parametrize("dataset", [None, 7, [], {"a": 1}])

@@ -82,7 +82,7 @@ def descriptions(launcher):
     return "".join(getattr(part, "description", "") for part in parts(launcher.widget.root))
 
 
-@pytest.mark.parametrize("part", ["ERNIE-Speed-8K", "SFT · LoRA", "Local sandbox", "Training steps"])
+@pytest.mark.parametrize("part", ["ERNIE-4.5-Turbo-128K", "SFT · LoRA", "Local sandbox", "Training steps"])
 def test_a_static_form_shows_the_values_and_the_estimate(form, part):
     assert part in render.text(form.state)
     assert part in render.to_markdown(form.state)
@@ -92,7 +92,7 @@ def test_a_static_form_shows_the_values_and_the_estimate(form, part):
 def test_a_static_form_shows_the_same_as_python(form):
     assert "TrainConfig(" in render.text(form.state)
     assert "```python" in render.to_markdown(form.state)
-    assert "ERNIE-Speed-8K" in render.html(form.state).split("The same in Python")[1]
+    assert "ERNIE-4.5-Turbo-128K" in render.html(form.state).split("The same in Python")[1]
 
 
 @pytest.mark.fault("F92")
@@ -135,7 +135,7 @@ def test_an_issue_is_shown_at_its_field_and_corrected_by_a_button(live):
     assert field(live, "Start training").disabled
     live.press("launch")
     assert live.state.stage == "editing"
-    field(live, "Epochs: Use 1").click()
+    field(live, "Epochs: Use 3").click()
     assert field(live, "epoch").value == ""
     assert not field(live, "Start training").disabled
 
@@ -180,7 +180,7 @@ def test_fields_of_later_steps_appear_when_the_step_is_chosen(live):
 
 
 def test_choices_are_dropdowns_and_several_choices_a_list(live):
-    assert [*field(live, "max_seq_len").options] == [("default: 4096", ""), ("4096", 4096), ("8192", 8192)]
+    assert [*field(live, "max_seq_len").options][:3] == [("default: 4096", ""), ("512", 512), ("1024", 1024)]
     live.choose("model", "CodeLlama-7B")
     assert field(live, "Base model").value == "CodeLlama-7B"
     live.choose("scale", "LoRA")
@@ -201,7 +201,7 @@ def test_a_launch_takes_a_second_click_and_a_double_click_is_one(live, monkeypat
     assert live.state.stage == "launching"
     assert button.disabled
     until(lambda: live.launched == [live.trainer])
-    assert live.trainer.train_type == "ERNIE-Speed-8K"
+    assert live.trainer.train_type == "ERNIE-4.5-Turbo-128K"
     until(lambda: live.widget is None)
 
 

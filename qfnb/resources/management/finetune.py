@@ -72,7 +72,7 @@ class FineTune:
 
             Args:
                 name: shown in the console.
-                model: the model to tune, such as ERNIE-Speed-8K.
+                model: the model to tune, such as ERNIE-4.5-Turbo-128K.
                 train_mode: SFT, PostPretrain, DPO or KTO.
                 description: a note for people.
                 parameter_scale: LoRA, FullFineTuning or PromptTuning.
