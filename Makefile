@@ -9,6 +9,7 @@
 # make docs   build the site from docs/, the notebooks and the code: build/site
 # make pictures  take the pictures of README and guide in JupyterLab
 # make faults  write tests/faults/README.md from the marks of the tests
+# make screens  take every screen in both languages, themes and two widths, and write docs/project/screens.md
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
 # make bench  measure against other clients, and run the long forms of the batch tests
 # make soak   stream and batch for minutes against a faulty server; an error when descriptors, threads, tasks or memory grow
@@ -26,7 +27,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak docs pictures clean
+.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak docs pictures screens clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -78,6 +79,9 @@ docs: $(READY)
 
 pictures: $(READY)
 	PYTHONPATH=tests $(BIN)/python docs/take_pictures.py
+
+screens: $(READY)
+	PYTHONPATH=tests $(BIN)/python docs/take_screens.py
 
 probe: $(READY)
 	$(BIN)/qfnb probe --dry-run
