@@ -1,8 +1,8 @@
 """Log lines on and off, under the official SDK's names."""
 
 import logging
-from functools import partial
 from logging.handlers import RotatingFileHandler
+from typing import Any
 
 TRACE_LEVEL = 5
 """The level of `log_trace`."""
@@ -11,10 +11,32 @@ _MAX_BYTES = 100 * 1024 * 1024
 
 logger = logging.getLogger("qfnb")
 
-log_info, log_debug, log_error, log_warn = logger.info, logger.debug, logger.error, logger.warning
-log_trace = partial(logger.log, TRACE_LEVEL)
-
 _formatter = logging.Formatter("[%(levelname)s][%(asctime)s] %(filename)s:%(lineno)d: %(message)s", "%Y-%m-%d %H:%M:%S")
+
+
+def log_info(message: object, *args: object, **params: Any) -> None:
+    """Log a message of the level INFO."""
+    logger.log(logging.INFO, message, *args, stacklevel=2, **params)
+
+
+def log_debug(message: object, *args: object, **params: Any) -> None:
+    """Log a message of the level DEBUG."""
+    logger.log(logging.DEBUG, message, *args, stacklevel=2, **params)
+
+
+def log_error(message: object, *args: object, **params: Any) -> None:
+    """Log a message of the level ERROR."""
+    logger.log(logging.ERROR, message, *args, stacklevel=2, **params)
+
+
+def log_warn(message: object, *args: object, **params: Any) -> None:
+    """Log a message of the level WARNING."""
+    logger.log(logging.WARNING, message, *args, stacklevel=2, **params)
+
+
+def log_trace(message: object, *args: object, **params: Any) -> None:
+    """Log a message of the level TRACE."""
+    logger.log(TRACE_LEVEL, message, *args, stacklevel=2, **params)
 
 
 def enable_log(log_level: int | str = logging.INFO) -> None:

@@ -81,7 +81,7 @@ def test_log_lines_go_on_off_and_into_a_file(tmp_path):
     try:
         logs.redirect_log_to_file(str(tmp_path / "log"))
         qfnb.enable_log("INFO")
-        logs.log_info("one line")
+        logs.log_info(message="one line")
         qfnb.disable_log()
         logs.log_error("another line")
         text = (tmp_path / "log").read_text(encoding="utf-8")

@@ -25,7 +25,7 @@ from .thinking import warn_once
 Version = Literal[1, 2, "1", "2"]
 
 _LIMITS = frozenset(["buffer_ratio", "forcing_disable", "query_per_second", "redis_rate_limiter", "request_per_minute"])
-_WITHOUT_EFFECT = _LIMITS | {"sync_reading_thread_count", "use_function"}
+_WITHOUT_EFFECT = _LIMITS | {"sync_reading_thread_count", "use_custom_endpoint", "use_function"}
 """Keywords of the official SDK's constructors that a call can do without."""
 
 
