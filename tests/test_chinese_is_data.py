@@ -23,6 +23,7 @@ DATA = {
     "notebook/evaluate_inputs.py": "an answer that is scored to try an evaluator",
     "notebook/home.py": "a yes in Chinese",
     "probe/inference_checks.py": "questions to models",
+    "resources/inference/client_options.py": "a prompt to models",
     "resources/inference/response_format.py": "prompts to models",
     "resources/inference/tools.py": "a yes in Chinese",
     "sandbox/chat/chat.py": "what the sandbox's model says",

@@ -40,7 +40,7 @@ class ClientOptions(TypedDict, total=False):
     waits backoff_factor * 2**(k-1) seconds and up to retry_jitter (default 1) more, retry_max_wait_interval (120) at
     most; retry_err_codes are the only errors of the platform that are tried again, numbers of v1 or words of v2.
     truncate_overlong_msgs drops the oldest turns that the model cannot take, auto_concat_truncate asks for the rest of
-    a cut answer with truncated_continue_prompt ("继续"), adapt_openai_message_format puts all system messages into one.
+    a cut answer with truncated_continue_prompt, adapt_openai_message_format puts all system messages into one.
     extra_parameters goes into the body as it is; ssl=False does not check the certificate; show_total_latency has no
     effect, since every reply's `statistic` has the times.
     """
