@@ -65,10 +65,14 @@ except ValueError:
 result
 
 # %% evaluators of the platform
-from qianfan.evaluation.evaluator import QianfanManualEvaluator, QianfanRefereeEvaluator, QianfanRuleEvaluator
+from qianfan.evaluation.evaluator import QianfanRefereeEvaluator, QianfanRuleEvaluator
 referee = QianfanRefereeEvaluator(app_id=1)
 rule = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
-[referee.app_id, rule.using_similarity, rule.using_accuracy, len(QianfanManualEvaluator().evaluation_dimensions) if hasattr(QianfanManualEvaluator(), "evaluation_dimensions") else 0]
+[referee.app_id, rule.using_similarity, rule.using_accuracy]
+
+# %% people's dimensions
+from qianfan.evaluation.evaluator import QianfanManualEvaluator
+len(QianfanManualEvaluator().evaluation_dimensions)
 
 # %% a judge of one's own
 from qianfan.evaluation.local_evaluator import LocalJudgeEvaluator
@@ -80,7 +84,12 @@ import os
 from qianfan.trainer import LLMFinetune
 from qianfan.trainer.configs import TrainConfig
 trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(qianfan_dataset_id=os.environ["DATASET_ID"]), TrainConfig(epoch=1, peft_type="LoRA"))
-[[type(action).__name__ for action in trainer.ppls[0].actions.values()], trainer.status]
+[[type(action).__name__ for action in trainer.ppls[0]], trainer.status]
+
+# %% how a pipeline holds its actions
+import os
+from qianfan.trainer import LLMFinetune
+type(LLMFinetune("ERNIE-Speed-8K", Dataset.load(qianfan_dataset_id=os.environ["DATASET_ID"])).ppls[0].actions).__name__
 
 # %% a trainer's output before it ran
 import os
