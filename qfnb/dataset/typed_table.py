@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class Column(builtins.list[Any]):
+    """The values of a column; `column[its name]` is the column itself, as code for the official SDK asks for it."""
+
+    def __init__(self, name: str, values: Iterable[Any]) -> None:
+        super().__init__(values)
+        self._name = name
+
+    def __getitem__(self, key: Any) -> Any:
+        return self if key == self._name else super().__getitem__(key)
+
+
 class Table:
     """Rows of one schema.
 
@@ -69,10 +80,12 @@ class Table:
         """Return the names of the columns."""
         return self.columns
 
-    def col_list(self, column: str) -> builtins.list[Any]:
-        """Return the values of a column, None where a row has no value."""
+    def col_list(self, column: str | None = None) -> Any:
+        """Return the values of a column, None where a row has no value; by default all columns: `{"prompt": [...]}`."""
+        if column is None:
+            return {name: self.col_list(name) for name in self.columns}
         self._validate_column(column)
-        return [deep_copy(row.get(column)) for row in self.rows]
+        return Column(column, (deep_copy(row.get(column)) for row in self.rows))
 
     def col_renames(self, names: Mapping[str, str]) -> Self:
         """Rename columns: `{"question": "prompt"}`."""

@@ -19,6 +19,8 @@ from .run_store import RunRecord
 from .sources import DataSource, SampledSources, load_sources
 from .train_action import BOS, PLATFORM, TrainAction as TrainAction
 
+__all__ = ["DeployAction", "EvaluateAction", "LoadDataSetAction", "ModelPublishAction", "TrainAction"]
+
 
 class LoadDataSetAction(BaseAction):
     """Bring the dataset onto the platform; returns {"datasets": [{"id", "type", "name"}]}.

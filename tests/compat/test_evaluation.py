@@ -18,6 +18,9 @@ class Longer(LocalEvaluator):
     def evaluate(self, input, reference, output):  # noqa: A002
         return {"longer": len(output) > self.limit, "listed": output in self.words}
 
+    def summarize(self, metric_dataset):
+        return {"share": sum(metric_dataset.col_list("longer")["longer"]) / len(metric_dataset)}
+
 
 def test_what_a_subclass_annotates_is_a_keyword():
     assert (Longer().limit, Longer().words) == (3, [])
@@ -43,6 +46,7 @@ def test_answers_that_are_there_are_scored_by_the_datasets_own_columns():
     dataset = Dataset(columns, eval_input_column="q", eval_llm_output_column="said", reference_column="right")
     report = EvaluationManager(local_evaluators=[Longer()]).eval_only(dataset)
     assert [bool(value) for value in report.result_dataset["longer"]] == [False, True]
+    assert [numbers["share"] for numbers in report.metrics.values()] == [0.5]
 
 
 def test_the_paths_of_the_sdk():

@@ -29,7 +29,7 @@ def test_a_dataset_of_the_platform_is_listed_and_read():
     dataset_id, _ = import_rows(jsonl(PAIR, [PAIR, PAIR]))
     dataset = Dataset.load(qianfan_dataset_id=dataset_id)
     turn = {"prompt": PAIR["prompt"], "response": [[PAIR["response"]]]}
-    assert (dataset.row_number(), dataset.is_dataset_located_in_qianfan()) == (2, True)
+    assert (dataset.row_number(), dataset.is_dataset_located_in_qianfan(), dataset.is_fetched) == (2, True, False)
     assert [json.loads(row["entity_content"]) for row in dataset.list()] == [[turn], [turn, turn]]
     assert json.loads(dataset.list(1)[0]["entity_content"]) == [turn, turn]
     assert dataset.inner_data_source_cache.fetch().to_pydict() == {"_pack": [[turn], [turn, turn]]}

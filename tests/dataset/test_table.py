@@ -20,6 +20,13 @@ def test_every_operation_gives_a_new_dataset():
     assert (dataset + Dataset([PAIR])).concat(dataset)["prompt"][3:6] == ["3", "几点开门", "0"]
 
 
+def test_a_column_is_a_list_that_answers_to_its_name():
+    column = Dataset(FOUR).col_list("topic")
+    assert column == column["topic"] == ["a", "b", "a", "b"]
+    assert (column[0], column[1:]) == ("a", ["b", "a", "b"])
+    assert Dataset(FOUR).col_list()["prompt"] == ["0", "1", "2", "3"]
+
+
 def test_only_del_changes_a_dataset():
     dataset = Dataset(FOUR, id="ds-1")
     first = dataset[:3]

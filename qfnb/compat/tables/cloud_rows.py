@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from ... import connect
 from ..._language import tr
 from ...config import settings
+from ...dataset import platform
 from ...errors import InvalidArgumentError, QianfanError
 from ...resources.console.consts import DataTemplateType, ETLTaskStatus
 from ...resources.management.data import Data
@@ -55,6 +56,12 @@ class CloudRows(Table):
         if rows.is_dataset_located_in_qianfan() and rows._entries is not None:  # noqa: SLF001 - fetches them
             rows.inner_data_source_cache = None
         return rows
+
+    def row_number(self) -> int:
+        """Return the number of rows; of a dataset on the platform without fetching them."""
+        return (
+            platform.remote_info(str(self.id)).count if self.is_dataset_located_in_qianfan() else super().row_number()
+        )
 
     def list(self, by: Any = None, **options: Any) -> Any:
         """Return all rows, one by its number, some by numbers, or a slice whose end is included.
