@@ -38,6 +38,7 @@ _NUMBERS = frozenset(
         "cfg_scale",
     ]
 )
+_SWITCHES = frozenset(["disable_search", "enable_citation", "enable_trace"])
 _COUNTS = frozenset(["max_output_tokens", "max_tokens", "max_completion_tokens", "n", "steps"])
 
 MAX_STOP_TEXTS = 4
@@ -69,6 +70,20 @@ def _option_problem(name: str, value: Any) -> str:
         is_list = isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
         if not is_list or len(value) > MAX_STOP_TEXTS:
             return tr("must be a list of at most {limit} strings", limit=MAX_STOP_TEXTS)
+    return _word_problem(name, value)
+
+
+def _word_problem(name: str, value: Any) -> str:
+    """Return what is wrong with a switch, a list of functions or a search, "" for nothing."""
+    if name in _SWITCHES:
+        return "" if isinstance(value, bool) else tr("must be True or False")
+    if name == "functions":
+        is_list = isinstance(value, (list, tuple)) and all(
+            isinstance(each, Mapping) and each.get("name") for each in value
+        )
+        return "" if is_list else tr("must be a list of functions, each with a name")
+    if name == "web_search":
+        return "" if isinstance(value, Mapping) else tr("must be a mapping, e.g. {example}", example={"enable": True})
     return ""
 
 
