@@ -6,6 +6,7 @@ from .judges.pairwise import PairwiseJudge
 from .local_evaluators import (
     ChoiceEvaluator,
     EmbeddingEvaluator,
+    FunctionEvaluator,
     GuardEvaluator,
     JsonFieldsEvaluator,
     OpenCompassLocalEvaluator,
@@ -17,7 +18,7 @@ from .report.card import Card
 
 __all__ = [
     "Card", "ChoiceEvaluator", "EmbeddingEvaluator", "EvaluationManager", "EvaluationResult", "ExactMatchEvaluator",
-    "F1Evaluator", "GuardEvaluator", "JsonFieldsEvaluator", "JudgePanel", "LocalEvaluator", "LocalJudgeEvaluator",
-    "MetricEvaluator", "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator",
-    "compare",
+    "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator", "JudgePanel", "LocalEvaluator",
+    "LocalJudgeEvaluator", "MetricEvaluator", "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report",
+    "RougeLEvaluator", "compare",
 ]  # fmt: skip

@@ -165,8 +165,9 @@ class BackgroundEvaluation(BackgroundJob):
         assert self._report is not None
         return self._report
 
-    def _on_interrupt(self) -> None:
+    def _on_interrupt(self) -> str:
         """Let the evaluation go on: the models answer even while no cell waits."""
+        return tr("the evaluation goes on in the background; cancel() ends it")
 
     def _run(self) -> None:
         try:

@@ -10,18 +10,18 @@ from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
-from .local_evaluators import evaluators_by_name
+from .local_evaluators import ScoringFunction, evaluators_by_name, to_evaluator
 from .report import EvaluationResult
 from .report.card import Card
 from .run import EvaluationRun, RunOptions, build_report
-from .samples import PROMPT, Questions, questions_of, rows_of, to_dataset, to_text, unique_labels
+from .samples import PROMPT, Questions, questions_of, rows_of, to_dataset, to_text, trained_model, unique_labels
 
 
 class EvaluationManager:
     """Evaluate models on a dataset.
 
     Args:
-        local_evaluators: evaluators that run here.
+        local_evaluators: evaluators that run here, or functions as in `compare`.
         qianfan_evaluators: evaluators of the platform, one of each kind at most.
         pre_processors: functions that every answer goes through before local evaluators see it; called with
             the answer, `input=` and `reference=`.
@@ -32,7 +32,7 @@ class EvaluationManager:
 
     def __init__(
         self,
-        local_evaluators: Sequence[LocalEvaluator] | None = None,
+        local_evaluators: Sequence[LocalEvaluator | ScoringFunction] | None = None,
         qianfan_evaluators: Sequence[QianfanEvaluator] | None = None,
         pre_processors: Sequence[scoring_run.PreProcessor] | None = None,
     ) -> None:
@@ -43,7 +43,7 @@ class EvaluationManager:
                     "e.g. EvaluationManager(local_evaluators=[ExactMatchEvaluator()])"
                 )
             )
-        self.local_evaluators = list(local_evaluators or ())
+        self.local_evaluators = [to_evaluator(evaluator) for evaluator in local_evaluators or ()]
         self.qianfan_evaluators = list(qianfan_evaluators or ())
         self.pre_processors = list(pre_processors or ())
         kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
@@ -67,7 +67,7 @@ class EvaluationManager:
         the same call again sends only the questions without an answer.
 
         Args:
-            llms: services, published models or `ChatCompletion`s, the baseline first.
+            llms: services, published models, trainers or `ChatCompletion`s, the baseline first.
             dataset: rows with prompt and response: a Dataset, a DataFrame or a list of dictionaries.
             worker_num: questions at a time for each model.
             budget: CNY that each model may cost; questions beyond it are failed rows.
@@ -92,7 +92,7 @@ class EvaluationManager:
                 **options,
             )
             return run.report()
-        if not (models := list(llms)):
+        if not (models := [*map(trained_model, llms)]):
             raise InvalidArgumentError(tr("nothing to evaluate: there is no model"))
         return platform.evaluate_on_platform(self.qianfan_evaluators, models, to_dataset(dataset))
 
@@ -113,7 +113,7 @@ class EvaluationManager:
             InvalidArgumentError: models or questions are missing, or the evaluators are the platform's.
         """
         self._require_local_evaluators("start")
-        models, rows = list(llms), rows_of(dataset)
+        models, rows = [*map(trained_model, llms)], rows_of(dataset)
         if not models or not rows:
             raise InvalidArgumentError(
                 tr(
@@ -208,7 +208,7 @@ def compare(
     tuned: Any,
     dataset: Questions,
     *,
-    metrics: Sequence[str | LocalEvaluator] = DEFAULT_METRICS,
+    metrics: Sequence[str | LocalEvaluator | ScoringFunction] = DEFAULT_METRICS,
     recipe: str = recipes.DEFAULT,
     cluster: str = "",
     worker_num: int = 8,
@@ -219,10 +219,11 @@ def compare(
     """Ask two models the same questions, and return a card: better, worse or cannot tell, and the evidence.
 
     Args:
-        base: a service, a model, a `ChatCompletion` or the name of a preset model.
+        base: a service, a model, a trainer, a `ChatCompletion` or the name of a preset model.
         tuned: likewise.
         dataset: rows with prompt and response that neither model was trained on.
-        metrics: names (`rouge_l`, `bleu4`, ...) or evaluators; the first decides.
+        metrics: names (`rouge_l`, `bleu4`, ...), evaluators, or functions of your own that take any of `input`,
+            `reference` and `output` and return a number; the first decides.
         recipe: how named metrics are counted.
         cluster: a column whose rows belong together.
         worker_num: questions at a time for each model.
@@ -241,9 +242,9 @@ def compare(
     return run.report().card()
 
 
-def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator], recipe: str) -> list[LocalEvaluator]:
-    if isinstance(metrics, str) or not metrics:
+def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator | ScoringFunction], recipe: str) -> list[LocalEvaluator]:
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
         raise InvalidArgumentError(
             tr("metrics={value}: it is a list, e.g. {example}", value=repr(metrics), example=list(DEFAULT_METRICS))
         )
-    return [evaluators_by_name([m], recipe)[0] if isinstance(m, str) else m for m in metrics]
+    return [evaluators_by_name([m], recipe)[0] if isinstance(m, str) else to_evaluator(m) for m in metrics]

@@ -191,7 +191,10 @@ def _client_of(model: Any) -> Any:
         return ChatCompletion(model=model) if isinstance(model, str) else model
     if not hasattr(model, "get_res"):
         raise InvalidArgumentError(
-            tr("{kind} cannot be asked: give a Service, a Model or a ChatCompletion", kind=type(model).__name__)
+            tr(
+                "{kind} cannot be asked: give a Service, a Model, a trainer or a ChatCompletion",
+                kind=type(model).__name__,
+            )
         )
     return model.get_res()
 

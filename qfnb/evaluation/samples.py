@@ -185,6 +185,22 @@ def to_text(value: object) -> str:
     return "" if is_missing(value) else str(value)
 
 
+def trained_model(model: Any) -> Any:
+    """Return what a trainer has deployed, or else published; any other model as it is.
+
+    Raises:
+        InvalidArgumentError: the training has done neither.
+    """
+    output = getattr(model, "output", None)
+    if not isinstance(output, Mapping):
+        return model
+    if (trained := output.get("service") or output.get("model")) is None:
+        raise InvalidArgumentError(
+            tr("the training has neither a service nor a model yet: wait for its end, or `%qftrain deploy`")
+        )
+    return trained
+
+
 def model_label(model: Any) -> str:
     """Return the label of a service, a model or a chat model; None is the default chat model."""
     if isinstance(model, str):

@@ -150,6 +150,15 @@ def _add_scores(rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]
             )
         )
     for row, result in zip(rows, results, strict=True):
+        if not isinstance(result, Mapping):
+            raise InvalidArgumentError(
+                tr(
+                    "{evaluator} gave {result!r} for an answer: evaluate() returns numbers by name, such as {example}",
+                    evaluator=type(evaluator).__name__,
+                    result=result,
+                    example={"accuracy": 1.0},
+                )
+            )
         if duplicates := row.keys() & result.keys():
             raise InvalidArgumentError(
                 tr(

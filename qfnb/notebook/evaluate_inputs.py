@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,17 +57,12 @@ def resolve_model(shell: Any, word: str) -> Any:
     Raises:
         InvalidArgumentError: the variable holds something else, or the name is unknown.
     """
+    from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
-    from ..trainer import LLMFinetune  # noqa: PLC0415
     from ..wire import catalog  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
-    if isinstance(value, LLMFinetune):
-        value = value.output.get("service") or value.output.get("model")
-        if value is None:
-            raise InvalidArgumentError(
-                tr("{word} has neither a service nor a model yet: `%qftrain deploy {word}`", word=word)
-            )
+    value = trained_model(value)
     if value is not None and not isinstance(value, str):
         if isinstance(value, ChatCompletion) or hasattr(value, "get_res") or hasattr(value, "batch_inference"):
             return value
@@ -190,16 +186,16 @@ def resolve_evaluators(
         InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
     """
     from ..evaluation import JudgePanel, LocalEvaluator, LocalJudgeEvaluator  # noqa: PLC0415
+    from ..evaluation.local_evaluators import METRIC_NAMES, to_evaluator  # noqa: PLC0415
     from ..evaluation.manager import DEFAULT_METRICS  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 
     names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
     evaluators: list[LocalEvaluator] = []
     for name in names or ([] if judges and metric_names is None else DEFAULT_METRICS):
-        value = user_variables(shell).get(name)
-        if not isinstance(value, LocalEvaluator):
-            value = _resolve_metric(name, recipe or DEFAULT)
-        evaluators.append(value)
+        value: Any = user_variables(shell).get(name)
+        is_own = isinstance(value, LocalEvaluator) or (inspect.isfunction(value) and name not in METRIC_NAMES)
+        evaluators.append(to_evaluator(value) if is_own else _resolve_metric(name, recipe or DEFAULT))
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidArgumentError(tr("--metrics: {name} is named twice", name=duplicate))
     judge_evaluators = [LocalJudgeEvaluator(model=judge) for judge in judges]

@@ -72,7 +72,9 @@ PARSER.add_option(
     verbs=("start", "only"), complete=data_variables,
 )  # fmt: skip
 PARSER.add_option(
-    "--metrics", metavar="NAMES", help=tr_noop("a,b,...: the first decides; default rouge_l,exact_match"),
+    "--metrics",
+    metavar="NAMES",
+    help=tr_noop("a,b,..., functions of the notebook too: the first decides; default rouge_l,exact_match"),
     verbs=SCORING_VERBS, complete=metric_names,
 )  # fmt: skip
 PARSER.add_option(

@@ -1,11 +1,13 @@
 """One call, one card: better, worse or cannot tell, and the evidence."""
 
+from types import SimpleNamespace
+
 import pytest
 from support.reports import FixedModel
 
 import qfnb
 from qfnb.errors import InvalidArgumentError
-from qfnb.evaluation import ExactMatchEvaluator
+from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator
 from qfnb.evaluation.report import Report, Sample
 
 ROWS = [{"prompt": f"q{n}", "response": "早上九点开门"} for n in range(12)]
@@ -58,6 +60,37 @@ def test_evaluators_and_names_go_together():
 def test_wrong_metrics_are_refused_before_anybody_is_asked(metrics):
     with pytest.raises(InvalidArgumentError):
         qfnb.compare("ERNIE-Speed-8K", "ERNIE-Lite-8K", ROWS, metrics=metrics)
+
+
+def test_a_function_scores_by_what_its_parameters_are_named():
+    def opens_at_nine(output, reference):
+        return "九点" in output and "九点" in reference
+
+    models = FixedModel("base", [WRONG] * 12), FixedModel("tuned", [RIGHT] * 12)
+    verdict_card = qfnb.compare(*models, ROWS, metrics=[opens_at_nine])
+    assert (verdict_card.comparison.metric, verdict_card.verdict) == ("opens_at_nine", "better")
+
+
+@pytest.mark.parametrize("metric", [lambda prediction: 1.0, lambda: 1.0, 3, str])
+def test_what_cannot_score_is_refused_before_anybody_is_asked(metric):
+    with pytest.raises(InvalidArgumentError, match="cannot score"):
+        qfnb.compare(None, None, ROWS, metrics=[metric])
+
+
+def test_an_evaluator_that_gives_a_bare_number_is_named():
+    class Nine(LocalEvaluator):
+        def evaluate(self, input, reference, output):  # noqa: A002
+            return 1.0
+
+    with pytest.raises(InvalidArgumentError, match=r"Nine gave 1.0 .* numbers by name"):
+        qfnb.compare(FixedModel("base", [RIGHT] * 12), FixedModel("tuned", [RIGHT] * 12), ROWS, metrics=[Nine()])
+
+
+def test_a_trainer_is_asked_by_what_it_deployed():
+    trainer = SimpleNamespace(output={"model": "am-1", "service": FixedModel("tuned", [RIGHT] * 12)})
+    assert qfnb.compare(FixedModel("base", [WRONG] * 12), trainer, ROWS, metrics=["exact_match"]).verdict == "better"
+    with pytest.raises(InvalidArgumentError, match="neither a service nor a model"):
+        qfnb.compare("base", SimpleNamespace(output={}), ROWS)
 
 
 def test_less_of_a_metric_may_be_better():
