@@ -81,13 +81,15 @@ class BackgroundJob(ABC):
     def _handle_interrupts(self) -> Iterator[None]:
         try:
             yield
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            self._on_interrupt()
+        except (KeyboardInterrupt, asyncio.CancelledError) as error:
+            line = f"{type(error).__name__}: {self._on_interrupt()}"
+            error._render_traceback_ = lambda: [line]  # type: ignore[union-attr]  # IPython shows this one line
             raise
 
-    def _on_interrupt(self) -> None:
-        """Handle an interrupt of a wait; by default it cancels the work."""
+    def _on_interrupt(self) -> str:
+        """Handle an interrupt of a wait, and return what it means for the work; by default it is cancelled."""
         self.cancel()
+        return tr("cancelled; what has finished is kept, and the same cell goes on from there")
 
     def _raise_if_forked(self) -> None:
         """Refuse to wait in a forked child, which has neither the I/O loop nor the threads of its parent.

@@ -13,6 +13,7 @@ from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress
 from .._jobs.row_result import TRANSIENT_ERRORS
 from .._jobs.worker_pool import validate_worker_count
+from .._language import tr
 from ..transport import event_loop
 from . import export, journal_reader
 from .journal import Journal
@@ -132,10 +133,11 @@ class Batch(BackgroundBatch):
         self._runner = BatchRunner(self.job, journal, pages, self._control, worker_count, is_first_run=False)
         self._start()
 
-    def _on_interrupt(self) -> None:
+    def _on_interrupt(self) -> str:
         """Cancel the batch, unless it is offline: its job continues on the platform."""
         if self.job.offline_via is None:
-            self.cancel()
+            return super()._on_interrupt()
+        return tr("the batch goes on at the platform; cancel() ends it, wait() waits again")
 
     def _on_loaded(self, cached: int, invalid: int, total: int | None) -> None:
         """Count rows of an input that are not sent; called in the reading thread."""

@@ -126,6 +126,8 @@ def validate_output_path(path: str | Path) -> Path:
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
         raise InvalidArgumentError(tr("out={path!r}: no file can be written there", path=str(path)))
+    if output_path.suffix.lower() == ".parquet":
+        import_pyarrow()  # a missing package is told before the first request, not after the last
     return output_path
 
 

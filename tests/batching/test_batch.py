@@ -372,9 +372,10 @@ def test_it_can_be_awaited(sandbox):
 def test_interrupting_the_wait_cancels(hold, interrupt, sandbox):
     hold(20)
     batch = qfnb.batch(rows(500), name="interrupted")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as interrupted:
         interrupt(lambda: batch.finished_count() >= 20)
         batch.wait()
+    assert "goes on from there" in interrupted.value._render_traceback_()[0]
     hold(release=True)
     batch.wait()
     assert batch.progress.state == "cancelled"

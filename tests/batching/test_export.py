@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import sys
 
 import pandas as pd
 import pytest
@@ -143,3 +144,10 @@ def test_rows_changed_after_the_start_are_answered_as_they_were(kind, sandbox):
     assert list(results.index) == [0, 1, 2]
     assert list(results.iloc[:, 0]) == [answer.input if kind is pd.Series else answer.input["q"] for answer in batch]
     assert list(results.iloc[:, 0]) == ["丙", "甲", "乙"]
+
+
+def test_parquet_without_its_package_is_refused_before_any_request(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InvalidArgumentError, match="need pyarrow"):
+        qfnb.batch(["甲"], out=tmp_path / "a.parquet", name="no-package")
+    assert "no-package" not in list(qfnb.batches()["name"])
