@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from .._jsonl_csv_parquet import RowError
 from .._language import tr
-from .._text import format_value
+from .._text import did_you_mean, format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
 from .row_formats import LocatedValue, RowLocation
@@ -144,7 +144,21 @@ def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
 
 
 def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> list[LocatedValue]:
-    """Return values with columns renamed, as in `{"question": "prompt"}`."""
+    """Return values with columns renamed, as in `{"question": "prompt"}`.
+
+    Raises:
+        InvalidArgumentError: no row has a column that is to be renamed.
+    """
+    present = list(dict.fromkeys(str(key) for _, row in values if isinstance(row, dict) for key in row))
+    if missing := next((name for name in columns if name not in present), None):
+        raise InvalidArgumentError(
+            tr(
+                "columns: there is no column {name!r}{hint}; there are {columns}",
+                name=missing,
+                hint=did_you_mean(missing, present),
+                columns=", ".join(present),
+            )
+        )
     return [
         (at, {columns.get(key, key): cell for key, cell in row.items()} if isinstance(row, dict) else row)
         for at, row in values

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .._jsonl_csv_parquet import RowError
-from .._language import tr
+from .._language import tr, trn
 from .._text import clip, format_value, is_missing
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
@@ -57,8 +57,15 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     problems = [Problem(location, error.column, error.reason) for location, error in errors[:MAX_REPORTED]]
     first, *others = problems
     lines = [first.reason if first.location.line is not None or not str(first.location) else str(first)]
-    if others:
-        lines.append("; ".join(f"{_row_label(o.location)}: {clip(o.reason, _MAX_REASON_LENGTH)}" for o in others))
+    reasons = {error.reason for _, error in errors}
+    if len(errors) > 1 and len(reasons) == 1:
+        lines.append(trn("and {n} row more like it", "and {n} rows more like it", len(errors) - 1))
+        if first.column:
+            example = {"question": "prompt", "answer": "response"}
+            lines.append(tr("where columns have other names: Dataset.load(..., columns={example})", example=example))
+    elif others:
+        lines += [f"  {_row_label(other.location)}: {clip(other.reason, _MAX_REASON_LENGTH)}" for other in others]
+    if len(errors) > len(problems) and len(reasons) > 1:
         lines.append(
             tr(
                 "{n} problems in all; the first {shown} are in the error's .problems",

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from qfnb import Dataset, errors
@@ -96,3 +97,18 @@ def test_on_the_cloud_a_bucket_is_asked_for(scripted):
     scripted([b""])
     with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_BOS_BUCKET"):
         Dataset([PAIR]).release()
+
+
+def test_rows_that_all_lack_a_column_are_named_once_with_what_renames_it(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer\n" + "q,a\n" * 30)
+    with pytest.raises(errors.DatasetError) as caught:
+        Dataset.load(path)
+    assert "and 29 rows more like it" in str(caught.value)
+    assert "columns={'question': 'prompt'" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_column_to_rename_that_is_not_there_is_refused():
+    with pytest.raises(errors.InvalidArgumentError, match=r"no column 'questoin'; did you mean question\?"):
+        Dataset.load(pd.DataFrame({"question": ["q"]}), columns={"questoin": "prompt"})
