@@ -176,7 +176,7 @@ def check_keys() -> Iterator[Line]:
         remedy = tr("Set QIANFAN_API_KEY, or type a key into `%qfauth set`, to reach Qianfan.")
         yield "ok", tr("no key is set: calls go to the local sandbox"), remedy
         return
-    sources = ", ".join(f"{name}: {source}" for name, source in current.sources.items())
+    sources = ", ".join(tr("{key} from {source}", key=name, source=source) for name, source in current.sources.items())
     yield "ok", f"{current.name}, {', '.join(current.kinds)} ({sources})"
 
 

@@ -193,3 +193,13 @@ def test_the_file_beside_the_keyring_is_private_and_has_names_only(memory, keep,
     path = state / kept_keys.FILE_NAME
     assert json.loads(path.read_text("utf-8")) == {"keys": [["api_key", "qianfan"]]}
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_where_nobody_can_type_a_key_the_variable_is_named(monkeypatch):
+    monkeypatch.setattr("getpass.getpass", _no_terminal)
+    with pytest.raises(errors.CredentialsError, match="set QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY in the environment"):
+        auth.AuthMagics(None).qfauth("set --iam")
+
+
+def _no_terminal(prompt):
+    raise EOFError

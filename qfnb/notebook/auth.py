@@ -3,6 +3,7 @@
 import getpass
 from argparse import Namespace
 
+from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect, doctor
@@ -113,7 +114,13 @@ def _set_model(name: str) -> None:
 
 def _ask_for_keys(*, iam: bool, keeps: bool) -> None:
     names = ("access_key", "secret_key") if iam else ("api_key",)
-    keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
+    try:
+        keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
+    except (StdinNotImplementedError, EOFError):
+        variables = ", ".join(f"QIANFAN_{name.upper()}" for name in names)
+        raise CredentialsError(
+            tr("nobody can type a key here: set {variables} in the environment instead", variables=variables)
+        ) from None
     config.Credentials.of(keys)
     for name, value in keys.items():
         setattr(config.get_config(), name, value)

@@ -87,6 +87,11 @@ def run_in_cell(
     return wait(work, task or CancellableTask(), on_end, message)
 
 
+def no_result(*, awaited: bool) -> Any:
+    """Return what a magic that has nothing to wait for returns: an awaited cell gets an awaitable all the same."""
+    return asyncio.sleep(0) if awaited else None
+
+
 def transform_cell(lines: list[str]) -> list[str]:
     """Make a cell with one of our magics await it, also without a body (an IPython input transformer)."""
     if not any(_CELL_MAGIC.match(line) or _WAIT_MAGIC.search(line) for line in lines):

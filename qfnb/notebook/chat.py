@@ -15,7 +15,16 @@ from ..resources.inference.response_format import extract_code
 from ..resources.inference.thinking import parse_think
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, find_format, records_of
-from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
+from .parser import (
+    Parser,
+    document_magic,
+    get_shell,
+    print_help,
+    resolve_endpoint,
+    store_variable,
+    user_variables,
+    variable_name,
+)
 from .prompt_context import expand_prompt, explain_prompt
 from .sessions import VERBS, Sessions
 
@@ -115,8 +124,7 @@ class ChatMagics(Magics):
         options, remaining = PARSER.parse_line(line)
         chat_options = PARSER.keywords(options)
         if options.help:
-            print(PARSER.format_help())  # noqa: T201 - help was asked for
-            return None
+            return print_help(PARSER, awaited=options.awaited)
         if cell is None and not options.explain:
             words = remaining.split()
             if self.sessions.is_command(words):
@@ -130,7 +138,7 @@ class ChatMagics(Magics):
             self.sessions.reset(options.session)
         if not text:
             if options.reset:
-                return None
+                return await_cell.no_result(awaited=options.awaited)
             PARSER.error(tr("the cell is empty: write the question below the first line"))
         return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
 

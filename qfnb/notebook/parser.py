@@ -14,7 +14,7 @@ from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.thinking import EFFORTS, is_think_level
-from .await_cell import AWAIT_OPTION
+from .await_cell import AWAIT_OPTION, no_result
 
 Completer = Callable[[Any], Iterable[str]]
 """Returns what Tab offers as an option's value; its argument is the magics object."""
@@ -255,6 +255,12 @@ def used_options(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(options).items() if value is not None and value is not False}
 
 
+def print_help(parser: Parser, *, awaited: bool) -> Any:
+    """Print the help of a magic, and return what its cell awaits."""
+    print(parser.format_help())  # noqa: T201 - help was asked for
+    return no_result(awaited=awaited)
+
+
 def variable_name(text: str) -> str:
     """Return the text, which must be a valid name of a variable."""
     if not text.isidentifier():
@@ -279,11 +285,13 @@ def store_variable(shell: Any, variable: str, value: object) -> None:
 
 
 def resolve_endpoint(shell: Any, name: str | None) -> str | None:
-    """Return an endpoint from its name, or from a variable that holds a service or a string."""
+    """Return an endpoint from its name, or from a variable that holds a service, a trainer or a string."""
     value = user_variables(shell).get(name or "", name)
     if value is None or isinstance(value, str):
         return value
-    attribute = getattr(value, "endpoint", None)
+    from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
+
+    attribute = getattr(trained_model(value), "endpoint", None)
     if not isinstance(attribute, str):
         raise InvalidArgumentError(
             tr("-e {name}: the variable holds a {kind}, not a service", name=name, kind=type(value).__name__)

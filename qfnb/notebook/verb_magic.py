@@ -14,7 +14,7 @@ from IPython.core.magic import Magics
 
 from .._language import tr
 from .await_cell import run_in_cell
-from .parser import WordsParser, used_options
+from .parser import WordsParser, print_help, used_options
 
 if TYPE_CHECKING:
     from ..views.panel import Panel
@@ -69,8 +69,7 @@ class VerbMagics(Magics):
     def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
         """Run a verb, or print the help."""
         if options.help:
-            print(self.parser.format_help())  # noqa: T201 - help was asked for
-            return None
+            return print_help(self.parser, awaited=options.awaited)
         return getattr(self, f"do_{verb}")(options, target)
 
     def _split_verb(self, line: str) -> tuple[str, str]:

@@ -203,8 +203,15 @@ def test_help_is_in_both_places(kernel):
 
 
 def test_a_cell_without_a_body_shows_help_explains_and_says_what_it_lacks(kernel):
-    assert "--session" in kernel.run("%%qfchat --help").text
-    assert "--size" in kernel.run("%%qfimage --help\n").text
+    for cell, option in (
+        ("%%qfchat --help", "--session"),
+        ("%%qfimage --help\n", "--size"),
+        ("%qftrain wait -h", "--to"),
+    ):
+        helped = kernel.run(cell)
+        assert option in helped.text
+        assert not helped.error
+    assert not kernel.run("%%qfchat --reset").error
     assert "--size" in kernel.run("%%time\n%%qfimage --help").text
     kernel.run("1 / 0")
     assert "tokens" in kernel.run("%%qfchat --explain").html
