@@ -16,7 +16,7 @@ from .display import Bundle, accept_clicks
 from .panel import Panel
 from .text import one_line
 
-STARTED: Final = tr_noop("The batch works in the background; `%qfbatch wait` shows how it ends.")
+STARTED: Final = tr_noop("The batch runs in the background; `%qfbatch wait` shows how it ends.")
 CANCELLING: Final = tr_noop("Cancelling…")
 
 MAX_SLIDER_WORKERS: Final = 64

@@ -18,7 +18,7 @@ from ..panel import Panel
 from ..text import escape, one_line, strip_controls
 from . import report as report_view
 
-STARTED: Final = tr_noop("The evaluation works in the background; `%qfeval wait` shows the report.")
+STARTED: Final = tr_noop("The evaluation runs in the background; `%qfeval wait` shows the report.")
 CANCELLING: Final = tr_noop("Cancelling…")
 
 _STATES: Final[dict[State, tuple[Kind, str, str]]] = {

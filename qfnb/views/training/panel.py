@@ -19,7 +19,7 @@ from . import details, summary
 from .controls import Controls
 from .loss_chart import loss_chart, rewards_chart
 
-STARTED: Final = tr_noop("The training works in the background; `%qftrain wait` shows how it ends.")
+STARTED: Final = tr_noop("The training runs in the background; `%qftrain wait` shows how it ends.")
 
 PARTS: Final[tuple[StylePart, ...]] = ("TABLE", "CHART", "CHAT")
 """The parts of the stylesheet that a training needs."""
