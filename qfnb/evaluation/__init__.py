@@ -1,12 +1,12 @@
 """Which model is better, and is it real? Scores, intervals and paired tests over the same questions."""
 
 from .evaluator import ExactMatchEvaluator, F1Evaluator, LocalEvaluator, MetricEvaluator, RougeLEvaluator
+from .function_evaluator import FunctionEvaluator
 from .judges.judge import JudgePanel, LocalJudgeEvaluator
 from .judges.pairwise import PairwiseJudge
 from .local_evaluators import (
     ChoiceEvaluator,
     EmbeddingEvaluator,
-    FunctionEvaluator,
     GuardEvaluator,
     JsonFieldsEvaluator,
     OpenCompassLocalEvaluator,

@@ -10,7 +10,8 @@ from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
-from .local_evaluators import ScoringFunction, evaluators_by_name, to_evaluator
+from .function_evaluator import ScoringFunction, to_evaluator
+from .local_evaluators import evaluators_by_name
 from .report import EvaluationResult
 from .report.card import Card
 from .run import EvaluationRun, RunOptions, build_report

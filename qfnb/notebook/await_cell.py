@@ -3,6 +3,7 @@
 The work itself always runs on the I/O loop; a cell only waits for it, with or without blocking the kernel.
 """
 
+import argparse
 import asyncio
 import contextlib
 import re
@@ -90,6 +91,12 @@ def run_in_cell(
 def no_result(*, awaited: bool) -> Any:
     """Return what a magic that has nothing to wait for returns: an awaited cell gets an awaitable all the same."""
     return asyncio.sleep(0) if awaited else None
+
+
+def print_help(parser: argparse.ArgumentParser, *, awaited: bool) -> Any:
+    """Print the help of a magic, and return what its cell awaits."""
+    print(parser.format_help())  # noqa: T201 - help was asked for
+    return no_result(awaited=awaited)
 
 
 def transform_cell(lines: list[str]) -> list[str]:

@@ -15,16 +15,7 @@ from ..resources.inference.response_format import extract_code
 from ..resources.inference.thinking import parse_think
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, find_format, records_of
-from .parser import (
-    Parser,
-    document_magic,
-    get_shell,
-    print_help,
-    resolve_endpoint,
-    store_variable,
-    user_variables,
-    variable_name,
-)
+from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
 from .prompt_context import expand_prompt, explain_prompt
 from .sessions import VERBS, Sessions
 
@@ -124,7 +115,7 @@ class ChatMagics(Magics):
         options, remaining = PARSER.parse_line(line)
         chat_options = PARSER.keywords(options)
         if options.help:
-            return print_help(PARSER, awaited=options.awaited)
+            return await_cell.print_help(PARSER, awaited=options.awaited)
         if cell is None and not options.explain:
             words = remaining.split()
             if self.sessions.is_command(words):

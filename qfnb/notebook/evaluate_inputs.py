@@ -186,7 +186,8 @@ def resolve_evaluators(
         InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
     """
     from ..evaluation import JudgePanel, LocalEvaluator, LocalJudgeEvaluator  # noqa: PLC0415
-    from ..evaluation.local_evaluators import METRIC_NAMES, to_evaluator  # noqa: PLC0415
+    from ..evaluation.function_evaluator import to_evaluator  # noqa: PLC0415
+    from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415
     from ..evaluation.manager import DEFAULT_METRICS  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 

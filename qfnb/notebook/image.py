@@ -11,7 +11,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .._language import tr, tr_noop
 from ..wire import catalog
 from . import await_cell, tab_completion
-from .parser import Parser, document_magic, print_help, resolve_endpoint, store_variable, user_variables, variable_name
+from .parser import Parser, document_magic, resolve_endpoint, store_variable, user_variables, variable_name
 
 if TYPE_CHECKING:
     from ..resources.inference.image_reply import ImageResponse
@@ -82,7 +82,7 @@ class ImageMagics(Magics):
 
         options, remaining = PARSER.parse_line(line)
         if options.help:
-            return print_help(PARSER, awaited=options.awaited)
+            return await_cell.print_help(PARSER, awaited=options.awaited)
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:
             PARSER.error(tr("the cell is empty: describe the picture below the first line"))

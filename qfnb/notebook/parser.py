@@ -14,7 +14,7 @@ from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.thinking import EFFORTS, is_think_level
-from .await_cell import AWAIT_OPTION, no_result
+from .await_cell import AWAIT_OPTION
 
 Completer = Callable[[Any], Iterable[str]]
 """Returns what Tab offers as an option's value; its argument is the magics object."""
@@ -253,12 +253,6 @@ class WordsParser(Parser):
 def used_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the options that are set, by name; 0 is a value, None and False are not."""
     return {name: value for name, value in vars(options).items() if value is not None and value is not False}
-
-
-def print_help(parser: Parser, *, awaited: bool) -> Any:
-    """Print the help of a magic, and return what its cell awaits."""
-    print(parser.format_help())  # noqa: T201 - help was asked for
-    return no_result(awaited=awaited)
 
 
 def variable_name(text: str) -> str:

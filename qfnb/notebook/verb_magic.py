@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from IPython.core.magic import Magics
 
 from .._language import tr
-from .await_cell import run_in_cell
-from .parser import WordsParser, print_help, used_options
+from .await_cell import print_help, run_in_cell
+from .parser import WordsParser, used_options
 
 if TYPE_CHECKING:
     from ..views.panel import Panel

@@ -251,7 +251,6 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             return None
 
     def _on_interrupt(self) -> str:
-        """Let the training go on: an interrupt ends the waiting only."""
         return tr("the training goes on; stop() ends it, wait() waits again")
 
     def _start(self, facts: dict[str, Any], *, retry: bool = False) -> Self:
