@@ -15,6 +15,7 @@ from ..resources.inference.response_format import extract_code
 from ..resources.inference.thinking import parse_think
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, find_format, records_of
+from .image import resolve_picture
 from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
 from .prompt_context import expand_prompt, explain_prompt
 from .sessions import VERBS, Sessions
@@ -85,7 +86,7 @@ PARSER.add_option(
     complete=lambda magics: magics.sessions,
 )
 PARSER.add_option("--reset", action="store_true", help=tr_noop("forget the session before asking"))
-PARSER.add_option("--image", action="append", metavar="PATH", help=tr_noop("attach a picture, for models that see"))
+PARSER.add_option("--image", action="append", metavar="FILE", help=tr_noop("attach a picture: a file or a variable"))
 PARSER.add_option(
     "--expand",
     action="store_true",
@@ -196,7 +197,8 @@ class ChatMagics(Magics):
         from .chat_run import ChatRequest  # noqa: PLC0415 - %load_ext stays fast
 
         earlier = self.sessions.turns(options.session) if options.session else ()
-        content = _content_with_images(text, options.image) if options.image else text
+        pictures = [resolve_picture(self.shell, name) for name in options.image or ()]
+        content = _content_with_images(text, pictures) if pictures else text
         turns = [*earlier, {"role": "user", "content": content}]
         answer_format = FORMATS.get(options.format) or find_format(options.format, user_variables(self.shell))
         if system := "\n".join(filter(None, (options.system, answer_format.instruction))):
@@ -277,14 +279,14 @@ class ChatMagics(Magics):
         return run.value if is_structured else None
 
 
-def _content_with_images(text: str, paths: list[str]) -> list[dict[str, Any]]:
+def _content_with_images(text: str, pictures: list[Any]) -> list[dict[str, Any]]:
     """Return the parts of a turn: the text and the attached images."""
     from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
-    for path in paths:
+    for picture in pictures:
         try:
-            parts.append({"type": "image_url", "image_url": {"url": to_data_url(read_image(path))}})
+            parts.append({"type": "image_url", "image_url": {"url": to_data_url(read_image(picture))}})
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"--image: {error}") from None
     return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -88,7 +89,7 @@ class ImageMagics(Magics):
             PARSER.error(tr("the cell is empty: describe the picture below the first line"))
         image_options = PARSER.keywords(options)
         endpoint = resolve_endpoint(self.shell, options.endpoint)
-        references = [_resolve_picture(self.shell, name) for name in options.edit or ()]
+        references = [resolve_picture(self.shell, name) for name in options.edit or ()]
         arguments: tuple[Any, ...] = (prompt, references) if references else (prompt,)
         client: Any = (ImageEdit if references else Text2Image)(options.model, endpoint)
         client.prepare(arguments if references else prompt, **image_options)  # raises before anything is displayed
@@ -136,12 +137,12 @@ class ImageMagics(Magics):
         return reply
 
 
-def _resolve_picture(shell: Any, name: str) -> Any:
-    """Return a reference picture: a variable's bytes or first image, else the name, which is a file or an address."""
+def resolve_picture(shell: Any, name: str) -> Any:
+    """Return a picture: a variable's bytes, path or first image, else the name, which is a file or an address."""
     value = user_variables(shell).get(name)
     if images := getattr(value, "images", None):
         return images[0]
-    return value if isinstance(value, bytes) else name
+    return value if isinstance(value, bytes | Path) else name
 
 
 document_magic(ImageMagics.qfimage, PARSER)

@@ -251,6 +251,13 @@ def test_mistakes_are_said_in_a_few_words(kernel, code, words):
     assert len(cell.text) < 400
 
 
+def test_a_saved_picture_is_named_by_the_variable_of_its_path(kernel, tmp_path):
+    kernel.run("%%qfimage --size 512x512 -o lake\n湖")
+    kernel.run(f"path = lake.save({str(tmp_path)!r})[0]")
+    assert "data:image/png" in kernel.run("%%qfimage --edit path\n变成黑白").html
+    assert "512×512" in kernel.run("%%qfchat --image path -m ernie-4.5-turbo-vl\n图里有什么").text
+
+
 def test_a_picture_is_edited_and_saved_at_once(kernel, tmp_path):
     kernel.run(f"%cd {tmp_path}")
     kernel.run("%%qfimage --size 768x768 --seed 1 -o mountain\n山")
