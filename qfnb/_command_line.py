@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import typer
@@ -67,7 +68,24 @@ class _Translated:
         rich_utils.COMMANDS_PANEL_TITLE = tr("Commands")
         rich_utils.REQUIRED_LONG_STRING = tr("[required]")
         rich_utils.DEFAULT_STRING = tr("[default: {}]")
+        rich_utils.Columns = _folding_columns()  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)  # type: ignore[misc]
+
+
+@cache
+def _folding_columns() -> Any:
+    """Return rich's columns, but with text that is folded: Chinese has no spaces to wrap at, and rich would cut it."""
+    from rich.columns import Columns  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class FoldingColumns(Columns):
+        def __init__(self, renderables: Iterable[Any]) -> None:
+            super().__init__(renderables)
+            for text in self.renderables:
+                if isinstance(text, Text):
+                    text.overflow = "fold"
+
+    return FoldingColumns
 
 
 def _translate(parameter: Any) -> None:

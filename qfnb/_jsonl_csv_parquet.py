@@ -15,7 +15,7 @@ from .errors import DatasetError, InvalidArgumentError
 MAX_CELL_CHARACTERS = 2**31 - 1
 """Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in it."""
 
-NOT_UTF8 = tr_noop("not UTF-8 text: save the file as UTF-8")
+NOT_UTF8 = tr_noop("not UTF-8 text (GBK, perhaps): save the file as UTF-8")
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -187,7 +187,7 @@ def _undecodable_line(file: IO[bytes], name: str) -> int | None:
 
 def _raise_if_utf16(beginning: bytes, name: str) -> None:
     if beginning.startswith(_UTF16):
-        raise DatasetError(tr("the file is UTF-16, {remedy}", remedy=tr(NOT_UTF8)), path=name, line=1)
+        raise DatasetError(tr("the file is UTF-16: save it as UTF-8"), path=name, line=1)
 
 
 def _validate_heading(columns: list[str], name: str) -> None:

@@ -26,7 +26,7 @@ def language() -> str:
     configured = os.environ.get(VARIABLE, "").strip().lower()
     variables = (os.environ.get(name, "") for name in _LOCALE_VARIABLES)
     name = configured or next(filter(None, variables), "") or locale.getlocale()[0] or ""
-    return "zh" if name.lower().startswith(("zh", "chinese")) else "en"
+    return "zh" if name.lower().startswith(("zh", "cn", "chinese")) else "en"
 
 
 def choose_language(name: str | None) -> None:

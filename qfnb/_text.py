@@ -33,6 +33,12 @@ def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> 
     return tr("; did you mean {match}?", match=template.format(match)) if match else ""
 
 
+def labelled(name: object, value: object, remark: object = "") -> str:
+    """Return `name: value (remark)`, with the punctuation of the user's language."""
+    text = tr("{name}: {value}", name=name, value=value)
+    return tr("{text} ({remark})", text=text, remark=remark) if remark else text
+
+
 def clip(text: str, limit: int) -> str:
     """Return text of at most `limit` characters; one that is cut ends in an ellipsis."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -60,7 +60,7 @@ class Config:
                 tr(
                     "there is no setting {name!r}; the settings are {names}",
                     name=name,
-                    names=", ".join(Settings.model_fields),
+                    names=tr(", ").join(Settings.model_fields),
                 )
             )
         if value is None:

@@ -103,7 +103,7 @@ async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
     """Return the client, without blocking the I/O loop while a sandbox starts."""
     if _recent_sandbox() or fork_and_exit.is_python_ending():  # no thread can be used at the end
         return client(keys)
-    if not uses_sandbox(settings := config.settings(), config.credentials(settings)):
+    if _select_server(config.settings(), keys)[0] is not None:
         return client(keys)
     return await asyncio.to_thread(client, keys)
 
@@ -149,9 +149,12 @@ def _select_server(settings: Settings, keys: Mapping[str, str | None] | None) ->
     explicit_keys = dict(keys or {})
     base_url = explicit_keys.pop("base_url", None)
     credentials = Credentials.of(explicit_keys)
+    openai_base_url = base_url or _openai_base_url(settings)
+    if settings.platform == "sandbox" and not credentials and not openai_base_url:
+        return None, credentials  # whatever the keys in the settings are: this is also the way out of a wrong one
     if not credentials and not base_url:  # the key in the settings is not sent to another server
         credentials = config.credentials(settings)
-    base_url = base_url or _openai_base_url(settings)
+    base_url = openai_base_url
     if base_url and base_url.rstrip("/") != f"{settings.console_api_base_url.rstrip('/')}/v2":
         return _openai_platform(settings, base_url, credentials), credentials
     if uses_sandbox(settings, credentials):
@@ -185,7 +188,7 @@ def _openai_base_url(settings: Settings) -> str:
             tr(
                 "QIANFAN_PROFILE={profile!r}: must be one of {profiles}",
                 profile=settings.profile,
-                profiles=", ".join(PROFILES),
+                profiles=tr(", ").join(PROFILES),
             )
         )
     return PROFILES[settings.profile]
@@ -198,7 +201,7 @@ def _openai_platform(settings: Settings, base_url: str, credentials: Credentials
             tr(
                 "{base_url} takes an API key of its own plan or site, and not {kinds}: set QIANFAN_API_KEY",
                 base_url=base_url,
-                kinds=", ".join(credentials.kinds()) or tr("none"),
+                kinds=tr(", ").join(credentials.kinds()) or tr("none"),
             )
         )
     keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})

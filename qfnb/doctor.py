@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 from . import config, connect
 from ._language import language, tr, tr_noop
+from ._text import labelled
 from .errors import QianfanError
 from .redact import redact
 
@@ -79,7 +80,7 @@ def report(findings: list[Finding]) -> str:
     """Return findings as text that may be pasted anywhere."""
     lines = []
     for finding in findings:
-        lines.append(f"{SIGNS[finding.state]} {finding.topic}: {finding.text}")
+        lines.append(f"{SIGNS[finding.state]} {labelled(finding.topic, finding.text)}")
         lines += [f"    → {finding.remedy}"] if finding.remedy else []
     return "\n".join(lines)
 
@@ -176,8 +177,10 @@ def check_keys() -> Iterator[Line]:
         remedy = tr("Set QIANFAN_API_KEY, or type a key into `%qfauth set`, to reach Qianfan.")
         yield "ok", tr("no key is set: calls go to the local sandbox"), remedy
         return
-    sources = ", ".join(tr("{key} from {source}", key=name, source=source) for name, source in current.sources.items())
-    yield "ok", f"{current.name}, {', '.join(current.kinds)} ({sources})"
+    sources = tr(", ").join(
+        tr("{key} from {source}", key=name, source=source) for name, source in current.sources.items()
+    )
+    yield "ok", f"{current.name} · {tr(', ').join(current.kinds)} · {sources}"
 
 
 def check_reachability() -> Iterator[Line]:
@@ -192,7 +195,9 @@ def check_reachability() -> Iterator[Line]:
     try:
         count = len(event_loop.run(model_list.fetch_models(connect.client())))
     except QianfanError as error:
-        yield "bad", f"{current.host}: {type(error).__name__}: {str(error).splitlines()[0]}"
+        reason = str(error).splitlines()[0]
+        text = reason if current.host in reason else labelled(current.host, reason)
+        yield "bad", text, tr("Set HTTPS_PROXY if this network needs a proxy, and see that the key is right.")
         return
     milliseconds = 1000 * (time.perf_counter() - started_at)
     yield "ok", tr("{host}: {count} models in {ms} ms", host=current.host, count=count, ms=f"{milliseconds:.0f}")

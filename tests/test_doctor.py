@@ -42,7 +42,8 @@ def test_a_platform_that_does_not_answer_is_bad_news_and_exit_code_one(monkeypat
     monkeypatch.setenv("QIANFAN_API_KEY", KEY)
     assert cli.main(["doctor"]) == 1
     text = capsys.readouterr().out
-    assert "✕ Platform: 127.0.0.1:9: ConnectionFailed" in text
+    assert "✕ Platform: " in text
+    assert text.count("127.0.0.1:9") == 1
     assert "canary" not in text
 
 

@@ -22,6 +22,7 @@ def _default_language():
     ("environment", "expected"),
     [
         ({"QFNB_LANG": "zh"}, "zh"),
+        ({"QFNB_LANG": "cn"}, "zh"),
         ({"QFNB_LANG": "en", "LANG": "zh_CN.UTF-8"}, "en"),
         ({"LANG": "zh_CN.UTF-8"}, "zh"),
         ({"LC_ALL": "zh_TW", "LANG": "en_GB.UTF-8"}, "zh"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qfnb import _text
+from qfnb import _text, get_config
 
 
 def test_a_likely_name_is_suggested():
@@ -32,3 +32,10 @@ def test_an_estimate_has_one_unit(seconds, text):
 def test_missing_values_are_recognised_without_pandas():
     assert all(_text.is_missing(value) for value in (None, float("nan"), np.float64("nan"), pd.NA, pd.NaT))
     assert not any(_text.is_missing(value) for value in ("", 0, [], "nan", False))
+
+
+def test_a_label_has_the_punctuation_of_the_language():
+    assert _text.labelled("cost", 0, "free") == "cost: 0 (free)"
+    get_config().lang = "zh"
+    assert _text.labelled("费用", 0, "免费") == "费用：0（免费）"
+    get_config().lang = None

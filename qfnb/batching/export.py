@@ -116,12 +116,16 @@ def validate_output_path(path: str | Path) -> Path:
     """
     if not isinstance(path, (str, Path)):
         raise InvalidArgumentError(
-            tr("out={path!r}: must be a path that ends in one of {suffixes}", path=path, suffixes=", ".join(_WRITERS))
+            tr(
+                "out={path!r}: must be a path that ends in one of {suffixes}",
+                path=path,
+                suffixes=tr(", ").join(_WRITERS),
+            )
         )
     output_path = Path(path).expanduser()
     if output_path.suffix.lower() not in _WRITERS:
         raise InvalidArgumentError(
-            tr("out={path!r}: the name must end in one of {suffixes}", path=str(path), suffixes=", ".join(_WRITERS))
+            tr("out={path!r}: the name must end in one of {suffixes}", path=str(path), suffixes=tr(", ").join(_WRITERS))
         )
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():

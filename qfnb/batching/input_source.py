@@ -79,7 +79,7 @@ def open_source(rows: Any) -> RowSource:
 def _frame_source(frame: Any) -> RowSource:
     columns = tuple(map(str, frame.columns))
     if len(set(columns)) < len(columns):
-        raise InvalidArgumentError(tr("two columns have the same name: {columns}", columns=", ".join(columns)))
+        raise InvalidArgumentError(tr("two columns have the same name: {columns}", columns=tr(", ").join(columns)))
 
     snapshot = _take_snapshot(frame)
 
@@ -102,7 +102,7 @@ def _file_source(name: str | Path) -> RowSource:
     path = Path(name).expanduser()
     suffix = path.suffix.lower()
     if suffix not in _READERS:
-        raise DatasetError(tr("the file name must end in {suffixes}", suffixes=", ".join(_READERS)), path=str(name))
+        raise DatasetError(tr("the file name must end in {suffixes}", suffixes=tr(", ").join(_READERS)), path=str(name))
     if not path.is_file():
         reason = tr("this is a folder") if path.is_dir() else tr("there is no such file")
         raise DatasetError(tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=str(name))

@@ -142,7 +142,7 @@ def existing_journal_path(name: str) -> Path:
     if not path.is_file():
         names = [journal.stem for journal in _journals_dir().glob("*.db")]
         nearest = difflib.get_close_matches(name, names)
-        hint = tr("; did you mean {nearest}?", nearest=", ".join(nearest)) if nearest else ""
+        hint = tr("; did you mean {nearest}?", nearest=tr(", ").join(nearest)) if nearest else ""
         raise InvalidArgumentError(
             tr(
                 "there is no batch {name!r}{hint} (`%qfbatch list` or qfnb.batches() shows all {count})",

@@ -39,7 +39,7 @@ class PromptTemplate:
                         "prompt has {{{name}}}, which is not a column{hint} (the columns are: {columns}); {remedy}",
                         name=name,
                         hint=hint,
-                        columns=", ".join(columns) or tr("none"),
+                        columns=tr(", ").join(columns) or tr("none"),
                         remedy=tr(_BRACES),
                     )
                 )

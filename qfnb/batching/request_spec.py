@@ -107,7 +107,7 @@ class RequestSpec:
             raise InvalidArgumentError(
                 tr(
                     "which column is the prompt? The columns are {columns}: write prompt='...{{{first}}}...'",
-                    columns=", ".join(source.columns),
+                    columns=tr(", ").join(source.columns),
                     first=source.columns[0],
                 )
             )

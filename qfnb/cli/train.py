@@ -102,6 +102,8 @@ def _validate_run(key: str) -> str:
     """
     from ..trainer import run_store  # noqa: PLC0415
 
+    if Path(key).exists():
+        raise InvalidArgumentError(tr("{name} is a file: train on it with --data {name}", name=key))
     if not key.startswith("task-") and run_store.find_run(key) is None:
         hint = did_you_mean(key, [run.id for run in run_store.list_runs()])
         raise InvalidArgumentError(tr("there is no training {key!r} on this computer{hint}", key=key, hint=hint))
@@ -117,7 +119,7 @@ def _split_modes(words: list[str] | tuple[str, ...]) -> tuple[str | None, str | 
     modes = [name for name in names if name.lower() not in PEFT_TYPES]
     if len(peft_types) > 1 or len(modes) > 1:
         raise InvalidArgumentError(
-            tr("--mode {names}: one of SFT, DPO, ... and one of LoRA, ALL, ...", names=", ".join(names))
+            tr("--mode {names}: one of SFT, DPO, ... and one of LoRA, ALL, ...", names=tr(", ").join(names))
         )
     return next(iter(peft_types), None), next(iter(modes), None)
 

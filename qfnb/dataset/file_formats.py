@@ -41,13 +41,13 @@ def format_of(name: str, requested: str | None = None) -> Format:
     if requested is not None:
         if requested not in FORMATS:
             raise InvalidArgumentError(
-                tr("format={value}: it is one of {allowed}.", value=repr(requested), allowed=", ".join(FORMATS))
+                tr("format={value}: it is one of {allowed}.", value=repr(requested), allowed=tr(", ").join(FORMATS))
             )
         return requested
     suffix = PurePath(name).suffix.lower()
     if suffix not in SUFFIXES:
         raise DatasetError(
-            tr("the name ends in none of {suffixes}; say which with format='jsonl'", suffixes=", ".join(SUFFIXES)),
+            tr("the name ends in none of {suffixes}; say which with format='jsonl'", suffixes=tr(", ").join(SUFFIXES)),
             path=name,
         )
     return SUFFIXES[suffix]

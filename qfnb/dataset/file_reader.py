@@ -19,6 +19,7 @@ from .._text import did_you_mean, format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
 from .row_formats import LocatedValue, RowLocation
+from .schema import SCHEMAS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +136,7 @@ def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
     """
     columns = [str(column) for column in frame.columns]
     if len(set(columns)) < len(columns):
-        raise InvalidArgumentError(tr("Two columns have the same name: {columns}.", columns=", ".join(columns)))
+        raise InvalidArgumentError(tr("Two columns have the same name: {columns}.", columns=tr(", ").join(columns)))
     values: list[LocatedValue] = []
     for number, cells in enumerate(frame.itertuples(index=False, name=None), 1):
         plain = [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells]  # of NumPy
@@ -147,7 +148,7 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
     """Return values with columns renamed, as in `{"question": "prompt"}`.
 
     Raises:
-        InvalidArgumentError: no row has a column that is to be renamed.
+        InvalidArgumentError: no row has a column that is to be renamed, or a new name looks like a typing error.
     """
     present = list(dict.fromkeys(str(key) for _, row in values if isinstance(row, dict) for key in row))
     if missing := next((name for name in columns if name not in present), None):
@@ -156,9 +157,15 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
                 "columns: there is no column {name!r}{hint}; there are {columns}",
                 name=missing,
                 hint=did_you_mean(missing, present),
-                columns=", ".join(present),
+                columns=tr(", ").join(present),
             )
         )
+    names = {name for schema in SCHEMAS.values() for name in schema.columns}
+    for new_name in columns.values():
+        if new_name not in names and (hint := did_you_mean(new_name, names)):
+            raise InvalidArgumentError(
+                tr("columns: a dataset has no column {name}{hint}", name=repr(new_name), hint=hint)
+            )
     return [
         (at, {columns.get(key, key): cell for key, cell in row.items()} if isinstance(row, dict) else row)
         for at, row in values

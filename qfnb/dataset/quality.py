@@ -96,6 +96,9 @@ class Findings:
     def __str__(self) -> str:
         return "\n".join(self.lines()) or trn("{n} row, nothing noticeable", "{n} rows, nothing noticeable", self.rows)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     def lines(self) -> list[str]:
         """Return the warnings with what to do, one per line."""
         return [f"{statement} {remedy}".replace("`", "") for statement, remedy in self.items()]
@@ -134,7 +137,9 @@ class Findings:
                 self.too_long_count,
                 limit=f"{self.limit:,}",
             )
-            numbers = ", ".join(map(str, self.too_long)) + (", …" if self.too_long_count > len(self.too_long) else "")
+            numbers = tr(", ").join(map(str, self.too_long)) + (
+                ", …" if self.too_long_count > len(self.too_long) else ""
+            )
             items.append((statement, tr("Shorten or drop them (numbers from 1): {rows}", rows=numbers)))
         return items
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from .._jsonl_csv_parquet import RowError
 from .._language import tr, trn
-from .._text import clip, format_value, is_missing
+from .._text import clip, format_value, is_missing, labelled
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
@@ -64,7 +64,11 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
             example = {"question": "prompt", "answer": "response"}
             lines.append(tr("where columns have other names: Dataset.load(..., columns={example})", example=example))
     elif others:
-        lines += [f"  {_row_label(other.location)}: {clip(other.reason, _MAX_REASON_LENGTH)}" for other in others]
+        lines.append(
+            tr("; ").join(
+                labelled(_row_label(other.location), clip(other.reason, _MAX_REASON_LENGTH)) for other in others
+            )
+        )
     if len(errors) > len(problems) and len(reasons) > 1:
         lines.append(
             tr(

@@ -64,7 +64,7 @@ class Schema:
             raise RowError(message, "chosen")
 
     def _missing(self, column: str, row: Row) -> str:
-        columns = ", ".join(map(str, row))[:80]
+        columns = tr(", ").join(map(str, row))[:80]
         if not columns:
             return tr(
                 "field {column} is missing: the row is empty; expected {expected}",
@@ -160,7 +160,7 @@ def find_schema(schema: Schema | str | None) -> Schema | None:
         return schema
     if schema not in SCHEMAS:
         raise InvalidArgumentError(
-            tr("schema={value}: it is one of {allowed}.", value=repr(schema), allowed=", ".join(SCHEMAS))
+            tr("schema={value}: it is one of {allowed}.", value=repr(schema), allowed=tr(", ").join(SCHEMAS))
         )
     return SCHEMAS[schema]
 

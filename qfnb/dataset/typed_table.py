@@ -276,7 +276,7 @@ class Table:
                 tr(
                     "There is no column {name}; there are {columns}.",
                     name=repr(column),
-                    columns=", ".join(self.columns),
+                    columns=tr(", ").join(self.columns),
                 )
             )
 

@@ -75,7 +75,7 @@ class JsonFieldsEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {
-            self.name: tr("JSON fields ({names})", names=", ".join(self.fields))
+            self.name: tr("JSON fields ({names})", names=tr(", ").join(self.fields))
             if self.fields
             else tr("JSON fields (all)")
         }

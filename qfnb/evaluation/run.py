@@ -23,7 +23,7 @@ from . import scoring_run
 from .evaluator import LocalEvaluator
 from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult
-from .samples import Question, Questions, Sample, model_label, to_dataset, unique_labels
+from .samples import Question, Questions, Sample, model_label, to_dataset, trained_model, unique_labels
 
 UNANSWERED: Final = tr_noop("the platform gave no answer to this row")
 
@@ -82,6 +82,7 @@ class EvaluationRun:
         Raises:
             InvalidArgumentError: a model cannot be asked.
         """
+        models = [trained_model(model) for model in models]
         for model in models:
             if isinstance(model, Model) and not model.name:
                 model.auto_complete_info()

@@ -221,5 +221,7 @@ def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
         for index, label in enumerate(labels)
     )
     if len(set(numbered)) < len(numbered):
-        raise InvalidArgumentError(tr("models of one name: {names}; name them differently", names=", ".join(labels)))
+        raise InvalidArgumentError(
+            tr("models of one name: {names}; name them differently", names=tr(", ").join(labels))
+        )
     return numbered

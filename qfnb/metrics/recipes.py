@@ -158,7 +158,9 @@ def get_metric(name: str) -> Metric:
         InvalidArgumentError: the name is unknown; lists the known ones.
     """
     if name not in METRICS:
-        raise InvalidArgumentError(tr("metric {name}: it is one of {names}", name=repr(name), names=", ".join(METRICS)))
+        raise InvalidArgumentError(
+            tr("metric {name}: it is one of {names}", name=repr(name), names=tr(", ").join(METRICS))
+        )
     return METRICS[name]
 
 
@@ -169,5 +171,7 @@ def get_recipe(name: str) -> Recipe:
         InvalidArgumentError: the name is unknown; lists the known ones.
     """
     if name not in RECIPES:
-        raise InvalidArgumentError(tr("recipe={name}: it is one of {names}", name=repr(name), names=", ".join(RECIPES)))
+        raise InvalidArgumentError(
+            tr("recipe={name}: it is one of {names}", name=repr(name), names=tr(", ").join(RECIPES))
+        )
     return RECIPES[name]

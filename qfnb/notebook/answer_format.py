@@ -55,7 +55,7 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
         return _schema_format(name, variables)
     if name not in FORMATS:
         raise InvalidArgumentError(
-            tr("-f {name}: must be one of {formats} or pydantic:NAME", name=name, formats=", ".join(FORMATS))
+            tr("-f {name}: must be one of {formats} or pydantic:NAME", name=name, formats=tr(", ").join(FORMATS))
         )
     return FORMATS[name]
 

@@ -8,6 +8,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect, doctor
 from .._language import tr, tr_noop, trn
+from .._text import labelled
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
 from .parser import Parser, document_magic
@@ -50,7 +51,7 @@ class AuthMagics(Magics):
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
         if (verb or "show") not in VERBS or (unexpected and verb != "model"):
-            PARSER.error(tr("{words!r} is not understood: use {verbs}", words=line.strip(), verbs=", ".join(VERBS)))
+            PARSER.error(tr("{words!r} is not understood: use {verbs}", words=line.strip(), verbs=tr(", ").join(VERBS)))
         if verb == "doctor":
             print(doctor.report(doctor.examine()))  # noqa: T201 - what was asked for
             return
@@ -84,19 +85,21 @@ def describe_platform() -> str:
     if current.name == "sandbox":
         return tr("local sandbox (no key is set)")
     host = tr("Qianfan") if current.name == "qianfan" else tr("custom platform")
-    return f"{host} {current.host} ({', '.join(current.kinds)})"
+    return f"{host} {current.host} ({tr(', ').join(current.kinds)})"
 
 
 def describe_credentials() -> str:
     """Return the platform and the sources of the keys that calls use, in a few lines."""
     current = connect.platform_info()
     lines = [tr("Platform: {platform}", platform=describe_platform())]
-    lines += [f"  {name}: {source}" for name, source in current.sources.items()]
+    lines += [f"  {labelled(name, source)}" for name, source in current.sources.items()]
     models = {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
-    lines += [f"  {name}: {value}" for name, value in ({"model": catalog.default_model("chat")} | models).items()]
+    lines += [
+        f"  {labelled(name, value)}" for name, value in ({"model": catalog.default_model("chat")} | models).items()
+    ]
     if current.name == "sandbox":
         state = tr("running at {host}", host=current.host) if current.host else tr("it starts with the first call")
-        lines.append(f"  {state}; {tr('to reach Qianfan, set a key: %qfauth set')}")
+        lines.append(f"  {state}{tr('; ')}{tr('to reach Qianfan, set a key: %qfauth set')}")
     return "\n".join(lines)
 
 

@@ -167,7 +167,7 @@ class BatchMagics(VerbMagics):
     def _format_option(self, name: str) -> dict[str, Any]:
         if name not in FORMATS and not name.startswith("pydantic:"):
             PARSER.error(
-                tr("-f {name}: a batch takes {formats} or pydantic:NAME", name=name, formats=", ".join(FORMATS))
+                tr("-f {name}: a batch takes {formats} or pydantic:NAME", name=name, formats=tr(", ").join(FORMATS))
             )
         response_format = find_format(name, user_variables(self.shell)).response_format
         return {} if response_format is None else {"response_format": response_format}

@@ -216,7 +216,7 @@ def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
                     option=option,
                     value=value,
                     hint=hint,
-                    names=", ".join(names),
+                    names=tr(", ").join(names),
                 )
             )
     evaluator = evaluators_by_name([name], recipe)[0]
@@ -254,7 +254,7 @@ def find_only_report(shell: Any) -> Any:
     names = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"}))
     reports = {id(report): report for name in names if (report := find_report(shell, name)) is not None}
     if len(reports) > 1:
-        raise InvalidArgumentError(tr("which report? {names}", names=", ".join(names)))
+        raise InvalidArgumentError(tr("which report? {names}", names=tr(", ").join(names)))
     return next(iter(reports.values()), None)
 
 

@@ -69,7 +69,7 @@ class HomeMagics(Magics):
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
         if verb not in VERBS or unexpected:
-            PARSER.error(tr("{line!r} is not understood: use {verbs}", line=line.strip(), verbs=", ".join(VERBS)))
+            PARSER.error(tr("{line!r} is not understood: use {verbs}", line=line.strip(), verbs=tr(", ").join(VERBS)))
         if verb == "clean":
             print(clean(options.days, asks=not options.yes))  # noqa: T201 - what was done
             return

@@ -153,7 +153,7 @@ class Parser(argparse.ArgumentParser):
         """Return a text of the help in the user's language, its placeholders replaced by facts."""
         text = tr(message) if message else ""
         for name, fact in self._facts.items():
-            text = text.replace(f"{{{name}}}", fact)
+            text = text.replace(f"{{{name}}}", fact.replace(", ", tr(", ")))
         return text
 
     def error(self, message: str) -> NoReturn:

@@ -226,7 +226,7 @@ class Sessions:
         writers = {".json": as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
         if path.suffix not in writers:
             raise InvalidArgumentError(
-                tr("export {file!r}: the file must end in {suffixes}", file=file, suffixes=", ".join(writers))
+                tr("export {file!r}: the file must end in {suffixes}", file=file, suffixes=tr(", ").join(writers))
             )
         try:
             path.write_text(writers[path.suffix](turns), encoding="utf-8")

@@ -44,7 +44,12 @@ class VerbParser(WordsParser):
         accepted = {name for name, option in self.options.items() if verb in option.verbs}
         if unknown := used_options(options).keys() - accepted - {"awaited"}:
             self.error(
-                tr("{magic} {verb} takes no {options}", magic=self.prog, verb=verb, options=", ".join(sorted(unknown)))
+                tr(
+                    "{magic} {verb} takes no {options}",
+                    magic=self.prog,
+                    verb=verb,
+                    options=tr(", ").join(sorted(unknown)),
+                )
             )
 
 

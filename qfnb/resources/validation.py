@@ -84,7 +84,7 @@ def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | 
                 "{name}={choice!r}: must be one of {allowed}",
                 name=name,
                 choice=choice,
-                allowed=", ".join(map(str, allowed)),
+                allowed=tr(", ").join(map(str, allowed)),
             )
         )
     return choice

@@ -171,7 +171,7 @@ class AuthByPlane(dict[Plane, Auth]):
                 "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with %qfauth",
                 purpose=tr(purpose),
                 required_key=tr(required_key),
-                kinds=", ".join(keys.kinds()) or tr("nothing"),
+                kinds=tr(", ").join(keys.kinds()) or tr("nothing"),
             )
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress, BatchState
 from .._language import tr, tr_noop, trn
-from .._text import duration
+from .._text import duration, labelled
 from . import components, formats
 from .components import Html, Kind
 from .controls import PanelWidgets
@@ -53,9 +53,9 @@ def summary_text(progress: BatchProgress) -> str:
     """Return state, rows, times and numbers as a few lines of text."""
     now = time.time()
     _, sign, words = _state(progress, is_live=True, now=now)
-    numbers = [f"{label}: {value}" + (f" ({remark})" if remark else "") for label, value, remark in _numbers(progress)]
+    numbers = [labelled(label, value, remark) for label, value, remark in _numbers(progress)]
     mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
-    head = f"{_title(progress)}{mark}: {sign} {words}"
+    head = labelled(f"{_title(progress)}{mark}", f"{sign} {words}")
     facts = [progress.reason, describe_rows(progress), describe_times(progress, now), " · ".join(numbers)]
     return "\n".join(one_line(line, 300) for line in (head, _subtitle(progress), *facts) if line)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .._language import tr, tr_noop, trn
+from .._text import labelled
 from ..wire.prices import PriceRange
 from . import components, formats
 from .components import Html, Kind
@@ -127,7 +128,7 @@ def text(home: Home) -> str:
     now = time.time()
     mark = f" [{tr(components.SANDBOX_MARK)}]" if home.is_sandbox else ""
     lines = [f"qfnb {home.version}{mark}", *([f"✕ {home.problem}"] if home.problem else [])]
-    lines += [f"  {name}: {value}" for name, value in _facts(home)]
+    lines += [f"  {labelled(name, value)}" for name, value in _facts(home)]
     if home.activities:
         lines.append(tr("In progress, in all notebooks"))
         lines += [
@@ -147,7 +148,7 @@ def markdown(home: Home) -> str:
     now = time.time()
     mark = f" ({tr(components.SANDBOX_MARK)})" if home.is_sandbox else ""
     lines = [f"### qfnb {home.version}{mark}", "", *([f"**{_cell(home.problem)}**", ""] if home.problem else [])]
-    lines += [f"- {name}: {_cell(value)}" for name, value in _facts(home)]
+    lines += [f"- {labelled(name, _cell(value))}" for name, value in _facts(home)]
     if home.activities:
         heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))
         jobs = [
@@ -182,7 +183,7 @@ def when(timestamp: float, now: float) -> str:
 
 
 def _facts(home: Home) -> list[tuple[str, str]]:
-    keys = [f"`{name}`: {source}" for name, source in home.keys.items()]
+    keys = [labelled(f"`{name}`", source) for name, source in home.keys.items()]
     used = tr(
         "{calls} · {tokens} tokens · {cost}",
         calls=trn("{n} call", "{n} calls", home.usage.calls),

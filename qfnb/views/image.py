@@ -84,7 +84,7 @@ def _status(drawing: ImageState) -> str:
 
 
 def _saved(drawing: ImageState) -> str:
-    return tr("saved as {files}", files=", ".join(drawing.saved_paths)) if drawing.saved_paths else ""
+    return tr("saved as {files}", files=tr(", ").join(drawing.saved_paths)) if drawing.saved_paths else ""
 
 
 def _marks(reply: ImageResponse | None) -> list[dict[str, Any]]:

@@ -68,14 +68,14 @@ def _json_rows(text: str) -> dict[str, Mapping[str, Any]]:
         for model, row in rows.items()
         if not isinstance(row, dict)
     ]:
-        raise ValueError(tr("{wrong}: must be an object with {fields}", wrong=wrong[0], fields=", ".join(FIELDS)))
+        raise ValueError(tr("{wrong}: must be an object with {fields}", wrong=wrong[0], fields=tr(", ").join(FIELDS)))
     return dict(rows)
 
 
 def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
     reader = csv.DictReader(text.splitlines(), restkey="")
     if "model" not in (reader.fieldnames or ()):
-        raise ValueError(tr("the first line must name the columns: model, {fields}", fields=", ".join(FIELDS)))
+        raise ValueError(tr("the first line must name the columns: model, {fields}", fields=tr(", ").join(FIELDS)))
     return {row.pop("model"): row for row in reader}
 
 
@@ -93,7 +93,7 @@ def _parse_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:
                 "{where}: there is no field {name!r}; the fields are {fields}",
                 where=where,
                 name=unknown[0],
-                fields=", ".join(FIELDS),
+                fields=tr(", ").join(FIELDS),
             )
         )
     numbers: dict[str, float | None] = {}

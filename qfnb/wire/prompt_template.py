@@ -49,7 +49,7 @@ class PromptTemplate:
             InvalidArgumentError: names the variables that have no value.
         """
         if missing := [name for name in self.names if name not in values]:
-            raise InvalidArgumentError(tr("the template needs a value for {missing}", missing=", ".join(missing)))
+            raise InvalidArgumentError(tr("the template needs a value for {missing}", missing=tr(", ").join(missing)))
         return self.fill(values)
 
     def fill(self, values: Mapping[str, object]) -> str:

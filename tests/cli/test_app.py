@@ -90,3 +90,10 @@ def test_what_the_reader_of_a_pipe_does_not_want_is_no_error(run):
     line = f"{sys.executable} -m qfnb sandbox openapi | head -1"
     shell = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
     assert (shell.stdout, shell.stderr) == ("{\n", "")
+
+
+def test_help_loses_nothing_for_want_of_spaces(run, monkeypatch):
+    monkeypatch.setenv("QFNB_LANG", "zh")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("eval", "batch"):
+        assert "… " not in run(name, "--help").out.replace("ds-… ", "").replace("NAME,… ", "").replace("MODEL,… ", "")

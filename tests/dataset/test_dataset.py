@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from IPython.lib.pretty import pretty
 
 from qfnb import Dataset, errors
 from qfnb.resources.management.data import Data
@@ -112,3 +113,13 @@ def test_rows_that_all_lack_a_column_are_named_once_with_what_renames_it(tmp_pat
 def test_a_column_to_rename_that_is_not_there_is_refused():
     with pytest.raises(errors.InvalidArgumentError, match=r"no column 'questoin'; did you mean question\?"):
         Dataset.load(pd.DataFrame({"question": ["q"]}), columns={"questoin": "prompt"})
+
+
+def test_a_new_name_with_a_typing_error_does_not_drop_the_answers(jsonl):
+    with pytest.raises(errors.InvalidArgumentError, match=r"no column 'reponse'; did you mean response\?"):
+        Dataset.load(jsonl(GOOD), columns={"prompt": "prompt", "response": "reponse"})
+
+
+def test_what_check_returns_is_shown_as_sentences():
+    findings = Dataset.create_from_pyobj([PAIR, PAIR]).check()
+    assert pretty(findings).startswith("1 row is the same as an earlier one.")

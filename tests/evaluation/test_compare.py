@@ -134,3 +134,9 @@ def test_a_card_needs_two_models():
     report = Report((Sample("a", 0, "q", "r", "o", {"m": 1.0}),), ("a",), ("m",))
     with pytest.raises(InvalidArgumentError, match="takes two"):
         report.card()
+
+
+def test_the_card_says_why_questions_failed_and_says_nothing_twice():
+    lines = card([WRONG] * 12, [ValueError("no such model")] * 12).lines()
+    assert "tuned: 12 failed by: ValueError: no such model" in lines
+    assert len(lines) == len(set(lines))

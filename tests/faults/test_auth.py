@@ -217,3 +217,11 @@ def test_a_file_in_the_working_directory_sends_no_key_anywhere(scripted, monkeyp
     monkeypatch.chdir(tmp_path)
     assert ChatCompletion(version=2).do("x").text == "ok"
     assert (len(chosen.requests), foreign.requests) == (1, [])
+
+
+def test_the_sandbox_is_the_way_out_of_a_key_that_is_none(monkeypatch, capsys):
+    monkeypatch.setenv("QIANFAN_API_KEY", "ALTAK-test")
+    with pytest.raises(errors.CredentialsError):
+        AuthMagics(shell=None).qfauth("")
+    AuthMagics(shell=None).qfauth("sandbox")
+    assert "Platform: local sandbox" in capsys.readouterr().out

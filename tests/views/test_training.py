@@ -275,5 +275,5 @@ def test_the_rewards_of_preferences_are_a_number_a_chart_and_columns():
 
 def test_the_wording_is_that_of_the_language(monkeypatch):
     monkeypatch.setenv("QFNB_LANG", "zh")
-    assert panel.text(RUNNING).startswith("微调 ERNIE-Speed-8K [本地沙盒]: ● 训练中\nteahouse · SFT · LoRA · 6 轮\n")
+    assert panel.text(RUNNING).startswith("微调 ERNIE-Speed-8K [本地沙盒]：● 训练中\nteahouse · SFT · LoRA · 6 轮\n")
     assert not re.search("[a-z]{3,} [a-z]{3,}", summary.progress_line(RUNNING, now=NOW)[2])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from ..._language import tr, tr_noop
+from ..._text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score, Usage
 from . import files, text
 from .data import Change, ReportData
@@ -97,10 +98,11 @@ class Card(Generic[Report]):
             text.counts_sentence(self.comparison),
             *text.power_sentences(self.comparison),
             *map(text.coverage_sentence, self.scores),
+            *(text.failure_sentence(self.report, score.model) for score in self.scores),
             *map(text.comparison_sentence, self.other_comparisons),
             *(_format_shift(shift) for shift in self.shifts if shift.is_known and (shift.before or shift.after)),
         ]
-        return [line for line in lines if line]
+        return [line for line in dict.fromkeys(lines) if line]
 
     def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
         """Write the card and its report to a .html, .md, .csv, .xlsx or .json file; return its path."""
@@ -147,7 +149,7 @@ def _build_shift(title: str, unit: str, read: Callable[[Usage], float], before: 
 def _format_shift(shift: Shift) -> str:
     before, after = shift.amounts()
     name = tr("{name} ({unit})", name=tr(shift.name), unit=tr(shift.unit))
-    return f"{name}: {before} → {after}"
+    return labelled(name, f"{before} → {after}")
 
 
 def _format_amount(low: float, high: float) -> str:

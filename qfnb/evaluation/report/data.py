@@ -231,7 +231,7 @@ class ReportData:
         """
         if model not in self._samples_by_model:
             raise InvalidArgumentError(
-                tr("model={model}: the report has {names}", model=repr(model), names=", ".join(self.models))
+                tr("model={model}: the report has {names}", model=repr(model), names=tr(", ").join(self.models))
             )
         return self._samples_by_model[model]
 

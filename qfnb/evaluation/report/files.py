@@ -94,7 +94,7 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
     write = writers.get(path.suffix.lower())
     if write is None:
         raise InvalidArgumentError(
-            tr("{file} ends in none of {suffixes}", file=repr(path.name), suffixes=", ".join(writers))
+            tr("{file} ends in none of {suffixes}", file=repr(path.name), suffixes=tr(", ").join(writers))
         )
     content = write()
     with write_atomically(path) as file:

@@ -3,11 +3,12 @@
 import html
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
 from ..._language import tr, trn
-from ..._text import is_missing, replace_surrogates, strip_controls
+from ..._text import clip, is_missing, labelled, replace_surrogates, strip_controls
 from ...metrics.recipes import METRICS
 from ...redact import redact
 from ..stats.aggregates import Comparison, Score
@@ -121,11 +122,25 @@ def coverage_sentence(score: Score) -> str:
     )
 
 
+def failure_sentence(report: ReportData, model: str) -> str:
+    """Return the most frequent reason why questions to a model failed; "" where none did."""
+    reasons = Counter(sample.error for sample in report.records if sample.model == model and sample.error)
+    if not reasons:
+        return ""
+    reason, count = reasons.most_common(1)[0]
+    return tr(
+        "{model}: {n} failed by: {reason}",
+        model=model,
+        n=f"{count:,}",
+        reason=clip(" ".join(to_plain(reason).split()), 300),
+    )
+
+
 def footnote_lines(report: ReportData) -> list[str]:
     """Return the origin of answers and numbers: the report's notes, each metric's recipe, the clusters."""
     column = report.cluster
     clusters = [tr("Rows with the same {column} belong together.", column=column)] if column else []
-    recipes = [f"{name}: {recipe}" for name, recipe in report.recipes.items() if name in report.metric_names]
+    recipes = [labelled(name, recipe) for name, recipe in report.recipes.items() if name in report.metric_names]
     return [*report.notes, *recipes, *clusters]
 
 
@@ -172,7 +187,9 @@ def format_cell(value: Any) -> str:
     return f"{value:.3g}" if 0 < abs(value) < 0.001 or math.isinf(value) else f"{value:.3f}"
 
 
-_MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
+_MARKS: Final = re.compile(r"([\\`*{}\[\]()#!|~>]|(?<!\d)\.|\.(?!\d)|(?<!\S)[+-]|:(?=//)|(?<![^\W_])_|_(?![^\W_]))")
+"""Marks of Markdown; not those that are none where they stand, as in rouge_l and ernie-4.5-turbo-128k."""
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 

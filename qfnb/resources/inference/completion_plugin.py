@@ -271,7 +271,7 @@ def _platform_plugin_request(
             tr(
                 "plugins has {unknown!r}: must be some of {names}",
                 unknown=unknown,
-                names=", ".join(wire.BUILTIN_PLUGINS),
+                names=tr(", ").join(wire.BUILTIN_PLUGINS),
             )
         )
     record = wire.BuiltinPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)

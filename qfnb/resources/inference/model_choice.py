@@ -160,7 +160,7 @@ def name_living_models(error: BaseException, kind: catalog.ModelKind, name: str)
         and (nearest := catalog.nearest_models(kind, name))
     ):
         error.hint = tr(
-            "{hint}\nsimilar models that are served: {names}", hint=error.hint, names=", ".join(nearest)
+            "{hint}\nsimilar models that are served: {names}", hint=error.hint, names=tr(", ").join(nearest)
         ).strip()
 
 

@@ -236,7 +236,7 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
                 "{model} is not among the models of the Responses API ({models}, qwen3...): the platform "
                 "decides; ChatCompletion has every model",
                 model=model,
-                models=", ".join(wire.MODELS),
+                models=tr(", ").join(wire.MODELS),
             )
         )
     fields = with_thinking(options, model, row, is_qianfan=is_qianfan)

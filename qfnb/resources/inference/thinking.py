@@ -48,7 +48,7 @@ def validate_think(options: Mapping[str, Any]) -> Think | None:
             tr(
                 "think={value}: must be True, False, a number of tokens from 1 or one of {efforts}{suggestion}",
                 value=value,
-                efforts=", ".join(EFFORTS),
+                efforts=tr(", ").join(EFFORTS),
                 suggestion=suggestion,
             )
         )
@@ -68,7 +68,7 @@ def parse_think(text: str) -> Think:
             tr(
                 "--think {text}: must be on, off, a number of tokens or one of {efforts}",
                 text=text,
-                efforts=", ".join(EFFORTS),
+                efforts=tr(", ").join(EFFORTS),
             )
             + did_you_mean(text, ("on", "off", *EFFORTS))
         )

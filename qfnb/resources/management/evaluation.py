@@ -263,7 +263,7 @@ def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
     if wire.RULE in modes:
         if not standard.score_modes:
             raise InvalidArgumentError(
-                tr("scoreModes is missing: rule takes {modes}", modes=", ".join(wire.SCORE_MODES))
+                tr("scoreModes is missing: rule takes {modes}", modes=tr(", ").join(wire.SCORE_MODES))
             )
         for word in standard.score_modes:
             validate_choice("scoreModes", word, wire.SCORE_MODES)

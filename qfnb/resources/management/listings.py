@@ -193,7 +193,7 @@ async def _list_models(
     kinds = get_args(catalog.ModelKind)
     if kind is not None and kind not in kinds:
         raise InvalidArgumentError(
-            tr("kind={kind!r}: must be one of {kinds}, or None for all", kind=kind, kinds=", ".join(kinds))
+            tr("kind={kind!r}: must be one of {kinds}, or None for all", kind=kind, kinds=tr(", ").join(kinds))
         )
     rows = catalog.load_models()
     if refresh:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ..._jobs.batch_progress import BatchProgress
 from ..._language import tr, tr_noop, trn
-from ..._text import duration
+from ..._text import duration, labelled
 from ...evaluation.background import BackgroundEvaluation, EvaluationProgress, ModelProgress, State
 from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats
@@ -42,7 +42,7 @@ def text(progress: EvaluationProgress) -> str:
     """Return the progress as a few lines of text."""
     _, sign, words = _state(progress, is_live=True)
     mark = f" [{tr(components.SANDBOX_MARK)}]" if _from_sandbox(progress) else ""
-    lines = [f"{_title(progress)}{mark}: {sign} {words}", _subtitle(progress)]
+    lines = [labelled(f"{_title(progress)}{mark}", f"{sign} {words}"), _subtitle(progress)]
     lines += [
         " · ".join([to_plain(model.model), _answered(model, progress), *_model_facts(model, progress)])
         for model in progress.models

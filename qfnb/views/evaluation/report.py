@@ -221,5 +221,5 @@ def _usage_fold(report: ReportData) -> list[tuple[object, object, object]]:
 def _method_fold(report: ReportData) -> list[tuple[object, object, object]]:
     lines = [*wording.footnote_lines(report)]
     methods = dict.fromkeys(score.interval.method for score in report.model_scores if score.n)
-    lines += [tr("Intervals: {methods}.", methods=", ".join(methods))] if methods else []
+    lines += [tr("Intervals: {methods}.", methods=tr(", ").join(methods))] if methods else []
     return [(tr("How it was computed"), "", components.dim_lines(*map(to_plain, lines)))] if lines else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..._language import tr, tr_noop, trn
-from ..._text import approximate_duration
+from ..._text import approximate_duration, labelled
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
 from ...trainer.form.validation import describe_overlap, find_issues
@@ -32,8 +32,8 @@ def text(state: LauncherState) -> str:
     mark = f" [{tr(components.SANDBOX_MARK)}]" if state.form.from_sandbox else ""
     if not state.is_loaded:
         return strip_controls(f"{tr(TITLE)}{mark}\n{state.message or tr(LOADING)}")
-    facts = [f"{title}: {value}" for title, value in _values(state)]
-    numbers = [f"{label}: {value}" + (f" ({remark})" if remark else "") for label, value, remark in _numbers(state)]
+    facts = [labelled(title, value) for title, value in _values(state)]
+    numbers = [labelled(label, value, remark) for label, value, remark in _numbers(state)]
     script = render_code(state.form, state.variables)
     code = ["", tr(PYTHON_HEADING), script] if script else []
     lines = [f"  {line}" for line in [*facts, *numbers]]

@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from ..._language import tr, tr_noop
+from ..._text import labelled
 from ...evaluation.report.text import to_markdown
 from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress
@@ -105,7 +106,7 @@ def _headline(progress: TrainingProgress, now: float) -> str:
     """Return what is trained, its state, and the mark of the sandbox."""
     _, sign, words = summary.state(progress, is_live=True, now=now)
     mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
-    return f"{summary.title(progress)}{mark}: {sign} {words}"
+    return labelled(f"{summary.title(progress)}{mark}", f"{sign} {words}")
 
 
 class TrainingPanel(Panel):

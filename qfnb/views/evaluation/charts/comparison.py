@@ -74,7 +74,7 @@ def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     words = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
     alt = tr("Means from {low} to {high}: {words}.", low=f"{scale[0]:g}", high=f"{scale[1]:g}", words=words)
     if left_out := [name for name in report.metric_names if name not in chosen]:
-        note = tr("Not shown, for another scale or missing means: {names}.", names=", ".join(left_out))
+        note = tr("Not shown, for another scale or missing means: {names}.", names=tr(", ").join(left_out))
         alt = f"{alt} {note}"
     return Chart(tr("Strengths of the models, by metric"), alt, report, chosen, draw)
 
@@ -106,7 +106,7 @@ def _cost_chart(
     numbers = "; ".join(f"{model}: {costs[model]:.4g}, {describe_score(scores[model])}" for model in costs)
     alt = tr("{title}, {unit} and {metric}: {words}.", title=title, unit=unit, metric=metric, words=numbers)
     if missing := [model for model in report.models if model not in costs]:
-        note = tr("Not known for {models}.", models=", ".join(missing))
+        note = tr("Not known for {models}.", models=tr(", ").join(missing))
         alt = f"{alt} {note}"
 
     def draw(labels: ChartLabels) -> Drawing:
