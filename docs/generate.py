@@ -37,7 +37,10 @@ def main() -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(ROOT / "docs", target, ignore=shutil.ignore_patterns("*.py"))
     for page in target.rglob("*.md"):
-        write(page, link_to_html(page.read_text(encoding="utf-8")).replace("(../../notebooks/", "(../notebooks/"))
+        text = link_to_html(page.read_text(encoding="utf-8")).replace("(../../notebooks/", "(../notebooks/")
+        for source, copied in REPOSITORY_PAGES.items():
+            text = text.replace(f"(../../{source})", f"(../{copied})")
+        write(page, text)
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         html, _ = HTMLExporter().from_filename(notebook)
         write(target / "notebooks" / link_to_html(notebook.name), link_to_html(html))

@@ -47,6 +47,12 @@ def test_the_front_page_is_short_and_its_links_lead_somewhere(name):
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.parametrize("path", sorted(GUIDE.glob("*.md")), ids=lambda path: path.name)
+def test_links_of_the_guide_lead_somewhere_in_the_repository_too(path):
+    for target in re.findall(r"\]\(([^)#:]+)\)", text_of(path)):
+        assert (GUIDE / target).exists(), target
+
+
 @pytest.mark.parametrize("path", FROM_THE_SDK, ids=lambda path: path.name)
 def test_the_table_of_retired_models_is_the_catalogues(path):
     rows = RETIRED.findall(text_of(path))
