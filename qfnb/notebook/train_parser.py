@@ -56,7 +56,7 @@ PARSER.add_option(
     "-d",
     "--dataset",
     metavar="DATA",
-    help=tr_noop("a Dataset variable, a .jsonl path, or ds-..."),
+    help=tr_noop("a variable (Dataset, DataFrame), a .jsonl path, or ds-..."),
     verbs=("new", "start"),
 )
 PARSER.add_option(

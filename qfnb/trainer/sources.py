@@ -16,7 +16,7 @@ from ..resources.management.finetune import FineTune
 from .configs import TrainConfig
 
 DataSource = Any
-"""A `Dataset`, a `ds-...` id, the path of a data file, `bos:/bucket/key`, a list of these, or a `DatasetConfig`."""
+"""A `Dataset`, a DataFrame, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or a `DatasetConfig`."""
 
 SampledSources = list[tuple[Dataset | str, float | None]]
 """Datasets and addresses in a bucket, each with the share of its rows that is used; None for all of them."""
@@ -134,7 +134,14 @@ def load_sources(data: DataSource) -> SampledSources:
     return [(_load_source(source), rate) for source, rate in resolve_sources(data)]
 
 
+def is_frame(value: object) -> bool:
+    """Return whether a value is a pandas DataFrame; pandas need not be loaded."""
+    kinds = type(value).__mro__
+    return any(kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") for kind in kinds)
+
+
 def _load_source(source: Any) -> Dataset | str:
+    source = Dataset.load(source) if is_frame(source) else source
     if (address := address_of(source)) is not None:
         return address
     dataset_id = dataset_id_of(source)

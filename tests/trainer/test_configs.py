@@ -1,10 +1,11 @@
 """Hyper-parameters: types at once, ranges from what the platform publishes."""
 
+import pandas as pd
 import pytest
 
 from qfnb import DeployConfig, LLMFinetune, TrainConfig, errors
 from qfnb.resources import FineTune
-from qfnb.trainer import offer
+from qfnb.trainer import offer, sources
 
 ROWS = "notebooks/data/teahouse_train.jsonl"
 
@@ -154,3 +155,9 @@ def test_every_hyper_parameter_is_a_keyword_and_can_be_changed():
 def test_a_config_is_loaded_from_a_file(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert TrainConfig.load(tmp_path / name).hyper_parameters() == {"epoch": 3, "loraRank": 8}
+
+
+def test_a_frame_is_trained_on_as_the_dataset_it_holds():
+    row = {"id": 1, "prompt": "q", "response": "a"}
+    ((dataset, _),) = sources.load_sources(pd.DataFrame([row]))
+    assert dataset.list() == [row]

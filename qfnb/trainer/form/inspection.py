@@ -7,16 +7,14 @@ from typing import Any
 
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset
+from ..sources import is_frame
 from .data import DatasetInfo, inspect_dataset
 from .launch_form import LaunchForm
 
 
 def is_data(value: object) -> bool:
     """Return whether a variable can be trained on: a dataset, or a DataFrame."""
-    is_frame = any(
-        kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") for kind in type(value).__mro__
-    )
-    return isinstance(value, Dataset) or is_frame
+    return isinstance(value, Dataset) or is_frame(value)
 
 
 def inspect_sources(form: LaunchForm, variables: Mapping[str, Any], *, again: bool = False) -> dict[str, Any]:
