@@ -9,6 +9,7 @@ import qfnb
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator
 from qfnb.evaluation.report import Report, Sample
+from qfnb.evaluation.report.text import failure_sentence
 
 ROWS = [{"prompt": f"q{n}", "response": "早上九点开门"} for n in range(12)]
 RIGHT, WRONG = "早上九点开门", "晚上十点关门"
@@ -134,6 +135,12 @@ def test_a_card_needs_two_models():
     report = Report((Sample("a", 0, "q", "r", "o", {"m": 1.0}),), ("a",), ("m",))
     with pytest.raises(InvalidArgumentError, match="takes two"):
         report.card()
+
+
+def test_a_question_that_was_not_asked_is_no_reason():
+    errors = ["NotAsked", "NotAsked", "APIError: no such model"]
+    samples = tuple(Sample("a", n, "q", "r", "", {}, error=error) for n, error in enumerate(errors))
+    assert failure_sentence(Report(samples, ("a",), ("m",)), "a") == "a: 1 failed by: APIError: no such model"
 
 
 def test_the_card_says_why_questions_failed_and_says_nothing_twice():

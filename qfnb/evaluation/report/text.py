@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ..._language import tr, trn
 from ..._text import clip, is_missing, labelled, replace_surrogates, strip_controls
+from ...batching.journal_reader import NOT_ASKED
 from ...metrics.recipes import METRICS
 from ...redact import redact
 from ..stats.aggregates import Comparison, Score
@@ -123,11 +124,13 @@ def coverage_sentence(score: Score) -> str:
 
 
 def failure_sentence(report: ReportData, model: str) -> str:
-    """Return the most frequent reason why questions to a model failed; "" where none did."""
+    """Return the most frequent reason why questions to a model failed, of those that were sent; "" where none did."""
     reasons = Counter(sample.error for sample in report.records if sample.model == model and sample.error)
     if not reasons:
         return ""
-    reason, count = reasons.most_common(1)[0]
+    ranked = [error for error, _ in reasons.most_common()]
+    reason = next((error for error in ranked if not error.startswith(NOT_ASKED)), ranked[0])
+    count = reasons[reason]
     return tr(
         "{model}: {n} failed by: {reason}",
         model=model,
