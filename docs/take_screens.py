@@ -90,8 +90,8 @@ SCREENS_OF_BATCHES: tuple[Screen, ...] = (
         "batch-running",
         "A batch at work",
         (
-            'fault(fault="slow", times=None, delay=2)\n'
-            '%qfbatch train --prompt "B {prompt}" --name running -o r\ntime.sleep(5)'
+            'fault(fault="slow", times=None, seconds=2)\n'
+            '%qfbatch train --prompt "B {prompt}" --name running -o r\ntime.sleep(8)'
         ),
     ),
     ("batch-mistake", "A column that does not exist", '%qfbatch rows --prompt "{promt}"'),

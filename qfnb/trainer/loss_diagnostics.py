@@ -21,6 +21,9 @@ FLAT_RATIO: Final = 0.98
 DIVERGED_RATIO: Final = 1.5
 """Last smoothed loss over the lowest one, from which the loss has diverged."""
 
+MIN_RISE: Final = 0.05
+"""Rise of the smoothed loss, as a share of its first value, below which it is noise: 0.004 to 0.008 after 3.6."""
+
 OVERFITTED_RATIO: Final = 1.1
 """Last validation loss over the lowest one, from which it is overfitting while the training loss still falls."""
 
@@ -139,7 +142,7 @@ def _describe_divergence(points: Sequence[LossPoint], losses: Sequence[float]) -
         return None
     curve = moving_average(losses)
     lowest = min(range(len(curve)), key=curve.__getitem__)
-    if curve[lowest] <= 0 or curve[-1] < DIVERGED_RATIO * curve[lowest]:
+    if curve[lowest] <= 0 or curve[-1] < max(DIVERGED_RATIO * curve[lowest], curve[lowest] + MIN_RISE * curve[0]):
         return None
     problem = tr(
         "The loss diverges: smoothed, it rose from {lowest} at step {step} to {last}.",

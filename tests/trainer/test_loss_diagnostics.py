@@ -30,10 +30,11 @@ FALLING = [3 * 0.8**n for n in range(12)]
         (curve([]), None),
         (curve([2.0] * 12), "does not fall"),
         (curve([2.0, 1.5, 1.2, 1.0, 0.9, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]), "diverges"),
+        (curve([3.6, 1.0, 0.1, 0.01, 0.002, 0.001, 0.001, 0.001, 0.001, 0.01, 0.02, 0.01]), None),
         (curve([2.0, math.nan, 1.0]), "nan at step 20"),
         (curve(FALLING, [2, 1.5, 1.2, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5]), "at step 40"),
     ],
-    ids=["falling", "short", "none", "flat", "diverged", "nan", "overfitted"],
+    ids=["falling", "short", "none", "flat", "diverged", "noise", "nan", "overfitted"],
 )
 def test_a_curve_is_read_by_plain_rules(points, words):
     messages = diagnose_loss(points)
