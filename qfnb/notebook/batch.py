@@ -19,7 +19,8 @@ from . import aliases, tab_completion
 from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
 from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER, VERBS
-from .parser import document_magic, resolve_endpoint, store_variable, user_variables
+from .parser import document_magic, store_variable, user_variables
+from .services import resolve_endpoint
 from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:

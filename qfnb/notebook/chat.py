@@ -16,8 +16,9 @@ from ..resources.inference.thinking import parse_think
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, find_format, records_of
 from .image import resolve_picture
-from .parser import Parser, document_magic, get_shell, resolve_endpoint, store_variable, user_variables, variable_name
+from .parser import Parser, document_magic, get_shell, store_variable, user_variables, variable_name
 from .prompt_context import expand_prompt, explain_prompt
+from .services import resolve_endpoint
 from .sessions import VERBS, Sessions
 
 if TYPE_CHECKING:

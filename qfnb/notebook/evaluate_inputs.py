@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,8 @@ from .._language import tr
 from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import aliases
-from .parser import resolve_endpoint, user_variables
+from .parser import user_variables
+from .services import ENDPOINT, find_service, resolve_endpoint
 
 if TYPE_CHECKING:
     from ..evaluation.background import CancellableJudge
@@ -24,7 +24,6 @@ MODEL_KINDS: Final = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetu
 
 MAX_NAMED_ROWS: Final = 5  # rows that a message names
 MAX_WORD_CHARS: Final = 40  # characters of a word that a message repeats
-_ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
 
 
 def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]) -> list[Any]:
@@ -75,10 +74,12 @@ def resolve_model(shell: Any, word: str) -> Any:
         )
     name = aliases.resolve(value or word)
     known_models = catalog.model_names("chat", include_retired=True)
-    if _ENDPOINT.fullmatch(name):
+    if ENDPOINT.fullmatch(name):
         return ChatCompletion(endpoint=name)
     if name.lower() in {model_name.lower() for model_name in known_models}:
         return ChatCompletion(model=name)
+    if service := find_service(name):
+        return service
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
     raise InvalidArgumentError(
         tr(

@@ -12,7 +12,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .._language import tr, tr_noop
 from ..wire import catalog
 from . import await_cell, tab_completion
-from .parser import Parser, document_magic, resolve_endpoint, store_variable, user_variables, variable_name
+from .parser import Parser, document_magic, store_variable, user_variables, variable_name
+from .services import resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.image_reply import ImageResponse

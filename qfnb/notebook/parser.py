@@ -278,21 +278,6 @@ def store_variable(shell: Any, variable: str, value: object) -> None:
     user_variables(shell)[variable] = value
 
 
-def resolve_endpoint(shell: Any, name: str | None) -> str | None:
-    """Return an endpoint from its name, or from a variable that holds a service, a trainer or a string."""
-    value = user_variables(shell).get(name or "", name)
-    if value is None or isinstance(value, str):
-        return value
-    from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
-
-    attribute = getattr(trained_model(value), "endpoint", None)
-    if not isinstance(attribute, str):
-        raise InvalidArgumentError(
-            tr("-e {name}: the variable holds a {kind}, not a service", name=name, kind=type(value).__name__)
-        )
-    return attribute
-
-
 def document_magic(function: object, parser: Parser) -> None:
     """Let `%magic?` show the help of a parser: IPython asks an object's `getdoc` before its docstring."""
     function.__doc__ = parser.format_help()

@@ -4,9 +4,12 @@ import argparse
 
 import pytest
 from hypothesis import given, strategies as st
+from support.service_sandbox import run_service_sandbox
 
 from qfnb import errors
-from qfnb.notebook.parser import Parser, resolve_endpoint, variable_name
+from qfnb.notebook.evaluate_inputs import resolve_model
+from qfnb.notebook.parser import Parser, variable_name
+from qfnb.notebook.services import resolve_endpoint
 from qfnb.notebook.verb_magic import VerbParser
 
 
@@ -93,6 +96,14 @@ def test_an_endpoint_is_a_text_a_service_or_refused():
     assert [resolve_endpoint(shell, value) for value in ("tuned", "text", "as_it_is")] == ["abc_x", "def_y", "as_it_is"]
     with pytest.raises(errors.InvalidArgumentError, match="holds a int"):
         resolve_endpoint(shell, "number")
+
+
+def test_a_service_is_found_by_its_name(tmp_path):
+    with run_service_sandbox(tmp_path) as shop:
+        url = shop.serve("teahouse").url
+        assert resolve_endpoint(Shell(), "teahouse") in url
+        assert resolve_model(Shell(), "teahouse").label == "teahouse"
+        assert resolve_endpoint(Shell(), "tea") == "tea"
 
 
 def test_an_option_names_the_parameter_that_it_sets_and_the_verbs_that_accept_it():
