@@ -11,6 +11,7 @@ from ...transport.platform import Platform
 from ...wire import body_keys, chat as wire
 from ...wire.endpoints import Endpoint
 from .call_sender import InferenceRequest
+from .client_options import CLIENT_NAMES
 from .model_choice import ModelChoice, find_target
 from .thinking import warn_once
 
@@ -101,7 +102,7 @@ def _put_search_tool(sent: Options) -> None:
 def _warn_unknown(sent: Mapping[str, Any], *, is_qianfan: bool) -> None:
     """Warn once of each option that no version has, which is sent; of another server's, of a misspelt one only."""
     for name in sent.keys() - V2_OPTIONS:
-        suggestion = did_you_mean(name, V2_OPTIONS | V1_ONLY)
+        suggestion = did_you_mean(name, V2_OPTIONS | V1_ONLY | CLIENT_NAMES)
         if suggestion or is_qianfan:
             warn_once(
                 tr(

@@ -232,6 +232,12 @@ def test_a_misspelt_option_is_sent_with_one_warning_that_has_the_nearest_name(sa
     assert warnings == ["temprature= is not an option of v2 chat and is sent as it is; did you mean temperature?"]
 
 
+def test_the_name_of_a_time_limit_is_suggested(sandbox, caplog):
+    thinking.warn_once.cache_clear()
+    ChatCompletion(version=2).do("你好", timeout=5)
+    assert "did you mean request_timeout?" in caplog.text
+
+
 def test_another_server_may_have_options_of_its_own(scripted, caplog):
     thinking.warn_once.cache_clear()
     server = scripted(whole("好"))
