@@ -12,7 +12,7 @@ from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import aliases
 from .parser import user_variables
-from .services import ENDPOINT, find_service, resolve_endpoint
+from .services import ENDPOINT, resolve_endpoint
 
 if TYPE_CHECKING:
     from ..evaluation.background import CancellableJudge
@@ -78,8 +78,6 @@ def resolve_model(shell: Any, word: str) -> Any:
         return ChatCompletion(endpoint=name)
     if name.lower() in {model_name.lower() for model_name in known_models}:
         return ChatCompletion(model=name)
-    if service := find_service(name):
-        return service
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
     raise InvalidArgumentError(
         tr(

@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 from support.service_sandbox import run_service_sandbox
 
 from qfnb import errors
-from qfnb.notebook.evaluate_inputs import resolve_model
 from qfnb.notebook.parser import Parser, variable_name
 from qfnb.notebook.services import resolve_endpoint
 from qfnb.notebook.verb_magic import VerbParser
@@ -102,7 +101,6 @@ def test_a_service_is_found_by_its_name(tmp_path):
     with run_service_sandbox(tmp_path) as shop:
         url = shop.serve("teahouse").url
         assert resolve_endpoint(Shell(), "teahouse") in url
-        assert resolve_model(Shell(), "teahouse").label == "teahouse"
         assert resolve_endpoint(Shell(), "tea") == "tea"
 
 

@@ -55,7 +55,8 @@ class ScriptedServer:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         for part in answer(self.requests[-1]) if callable(answer) else answer:
             if part is None:
-                await reader.read()
+                with contextlib.suppress(ConnectionError):  # it left what was still sent unread
+                    await reader.read()
                 self.client_left.set()
                 break
             if isinstance(part, threading.Event):

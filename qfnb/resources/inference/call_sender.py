@@ -160,7 +160,7 @@ class CallSender(Generic[ReplyT]):
                         part += wire.text_of(reply.body)
                         if last is None or not wire.is_final(last.body):
                             last = reply
-                        if wire.is_final(reply.body):
+                        if last is reply and wire.is_final(reply.body):
                             with contextlib.suppress(UnreadableAnswer):  # raised below: the last piece comes first
                                 call.check(reply, text + part)
                         yield reply

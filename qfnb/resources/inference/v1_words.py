@@ -15,8 +15,8 @@ from .client_options import CLIENT_NAMES
 from .model_choice import ModelChoice, find_target
 from .thinking import warn_once
 
-V2_OPTIONS = body_keys.BODY_KEYS[wire.CHAT_V2.name] | {"suffix", "system", "think"}
-V1_OPTIONS = body_keys.BODY_KEYS[wire.CHAT_V1.name] | {"suffix"}
+V2_OPTIONS = body_keys.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
+V1_OPTIONS = body_keys.BODY_KEYS["chat.v1"] | {"suffix"}
 V1_ONLY = V1_OPTIONS - V2_OPTIONS | {"function_call"}
 V2_ONLY = V2_OPTIONS - V1_OPTIONS
 
