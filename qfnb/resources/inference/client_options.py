@@ -113,10 +113,11 @@ def _headers(values: Mapping[str, Any]) -> dict[str, str]:
     result: dict[str, str] = {}
     for option, rows in named.items():
         for name, text in rows.items():
+            value = name if option == "headers" else text  # the text of a header may be a key
             if not all(isinstance(each, str) and each.isascii() and each.isprintable() for each in (name, text)):
-                raise _wrong(option, text, tr("must be a text of printable ASCII characters"))
+                raise _wrong(option, value, tr("must be a text of printable ASCII characters"))
             if not text or str(name).lower() in _KEY_HEADERS:
-                raise _wrong(option, f"{name}: {text}", tr("this header cannot be set"))
+                raise _wrong(option, value, tr("this header cannot be set"))
             result[name] = text
     return result
 

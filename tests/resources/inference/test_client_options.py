@@ -165,6 +165,13 @@ def test_a_header_of_the_users_own_is_in_no_repr():
     assert "canary" not in repr(call)
 
 
+@pytest.mark.parametrize("headers", [{"Authorization": "canary0123456789"}, {"x-team-key": "canary\n0123456789"}])
+def test_a_header_that_is_refused_is_named_without_its_text(headers):
+    with pytest.raises(errors.InvalidArgumentError, match=next(iter(headers))) as caught:
+        ChatCompletion().prepare("问", headers=headers)
+    assert "canary" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
