@@ -52,12 +52,13 @@ def test_months_are_paid_in_place_of_hours():
 
 
 @pytest.mark.usefixtures("sandbox")
-def test_offline_batches_are_started_listed_and_stopped(account, monkeypatch):
+def test_offline_batches_are_listed_and_a_missing_one_is_named(account):
     folder = f"bos:/{account.bucket}/none/"
     with pytest.raises(Exception, match=r"no \*\.jsonl"):
         Data.create_offline_batch_inference_task("name", folder, folder, endpoint="x", inference_params={})
     listed = Data.list_offline_batch_inference_task(max_keys=1, run_status="Done")["result"]
-    assert listed["taskList"] == []
+    assert {task["runStatus"] for task in listed["taskList"]} <= {"Done"}
+    assert len(listed["taskList"]) <= 1
     with pytest.raises(Exception, match="infer-none"):
         Data.get_offline_batch_inference_task("infer-none")
 
