@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from xdist.scheduler import LoadFileScheduling
 for _name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENAI_", "QFNB_STATE"))]:
     del os.environ[_name]
 os.environ.pop("QFNB_DISPLAY", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; kernels and commands would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
 EVIDENCE = Path(os.environ["QFNB_STATE_DIR"]) / "evidence"
 """Where the sandboxes of a session write what was seen of them."""
