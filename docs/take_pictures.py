@@ -93,7 +93,7 @@ def cells(language: str) -> dict[str, str]:
         "load": LOAD,
         "data": TRAIN,
         "form": "%qftrain new train",
-        "start": "%qftrain start trainer",
+        "start": "%qftrain start trainer --again",
         "wait": "%qftrain wait trainer",
         "service": 'from qfnb import Service\n\nbase = Service(model="ernie-4.5-turbo-128k", name="base")\n'
         'tuned = trainer.output["service"]',

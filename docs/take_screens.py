@@ -60,12 +60,12 @@ SCREENS_OF_TRAINING: tuple[Screen, ...] = (
     (
         "training-running",
         "A training at work",
-        "%qftrain start -d train --epoch 50 -o long\nwhile len(long.progress.points) < 60: time.sleep(0.5)",
+        "%qftrain start -d train --epoch 50 -o long --again\nwhile len(long.progress.points) < 60: time.sleep(0.5)",
     ),
     (
         "training-done",
         "A training that is over",
-        "long.stop(); long.wait(60)\n%qftrain start -d few --epoch 5 -o tuned_run\n%qftrain wait tuned_run",
+        "long.stop(); long.wait(60)\n%qftrain start -d few --epoch 5 -o tuned_run --again\n%qftrain wait tuned_run",
     ),
     ("training-stopped", "A training that was stopped", "%qftrain status long"),
     ("training-list", "All trainings", "%qftrain list"),

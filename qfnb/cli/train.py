@@ -54,6 +54,9 @@ def train(
     wait: Annotated[
         bool, Option("--wait", help=tr_noop("Wait for the end; needed to publish and deploy by this command."))
     ] = False,
+    again: Annotated[
+        bool, Option("--again", help=tr_noop("Train anew, though the same training runs or has a result."))
+    ] = False,
     yes: common.Yes = False,
     as_json: common.JsonFlag = False,
 ) -> int:
@@ -80,9 +83,6 @@ def train(
         peft_type=peft_type,
         extras=dict(map(parse_setting, settings or ())) or None,
     )
-    if not yes and not _confirm(model):
-        common.say(tr("nothing was started"))
-        return FAILED
     trainer = LLMFinetune(
         model or default_model(),
         data if str(data).startswith("ds-") else Path(str(data)),
@@ -91,7 +91,18 @@ def train(
         name=name,
         train_mode=train_mode,
     )
-    return _work(trainer, starts=True, wait=wait, as_json=as_json)
+    same = None if again else trainer.find_same()
+    has_run = same is not None and bool(same.facts.get("task_id"))
+    if not yes and not (has_run and deploy is None) and not _confirm(model):
+        common.say(tr("nothing was started"))
+        return FAILED
+    if same is not None:
+        common.say(
+            tr("the same data, model and settings: this is {run} already; --again starts another training", run=same.id)
+        )
+        trainer.adopt(same)
+    starts = not (trainer.is_running or trainer.progress.finished) and (wait or not has_run)
+    return _work(trainer, starts=starts, wait=wait, as_json=as_json)
 
 
 def _validate_run(key: str) -> str:

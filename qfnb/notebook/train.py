@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop
-from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import document_magic, store_variable, user_variables
 from .train_parser import PARSER, VERBS, parse_setting
+from .trainings import find_trainer, list_trainers
 from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
+    from ..trainer.run_store import RunRecord
 
 CONTINUES = tr_noop("The training goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again.")
+EXISTS = tr_noop(
+    "The same data, model and settings: this is {training} already, and no second training was started. "
+    "`--again` starts one."
+)
+STARTED_BEFORE = tr_noop(
+    "{training}: there is nothing to start. `%qftrain start -d DATA --again` trains on the same data once more."
+)
 
 
 @magics_class
@@ -55,17 +63,57 @@ class TrainMagics(VerbMagics):
         launcher(target or options.dataset, variable=options.out).show()
 
     def do_start(self, options: Namespace, target: str) -> None:
-        trainer = self._find(target) if target else self._create_trainer(options)
-        trainer.start()
+        trainer = find_trainer(self.shell, target) if target else self._create_trainer(options)
+        if trainer.is_running or trainer.progress.finished:
+            self._show_started(options, trainer)
+            return
+        if not options.again and (run := trainer.find_same()):
+            trainer = self._continue_same(trainer, run)
+            if target:
+                store_variable(self.shell, target, trainer)
+        else:
+            trainer.start()
         self._open_panel(options, trainer)
 
+    def _continue_same(self, trainer: LLMFinetune, run: RunRecord) -> LLMFinetune:
+        """Return the training of a record instead of one that would repeat it; its missing steps are started."""
+        same = next((row for row in reversed(list_trainers(self.shell)) if row.id == run.id), None)
+        same = trainer.adopt(run) if same is None else same.add_missing_steps(trainer.actions)
+        if not same.is_running and not same.progress.finished:
+            same.start()
+        self._print_state(EXISTS, same)
+        return same
+
+    def _show_started(self, options: Namespace, trainer: LLMFinetune) -> None:
+        """Show a training that runs or has a result, and say that there is nothing to start.
+
+        Raises:
+            InvalidArgumentError: it was stopped or has failed.
+        """
+        if options.again:
+            PARSER.error(tr("--again needs -d DATA, or a trainer that has not been started"))
+        if not trainer.is_running and trainer.ppls[0].current is not None:
+            raise InvalidArgumentError(
+                tr("{run} was stopped or has failed: resume it first, `%qftrain resume {run}`", run=trainer.id)
+            )
+        self._print_state(STARTED_BEFORE, trainer)
+        self._open_panel(options, trainer)
+
+    def _print_state(self, message: str, trainer: LLMFinetune) -> None:
+        from ..views.training import summary  # noqa: PLC0415
+
+        progress = trainer.progress
+        _, sign, words = summary.state(progress, is_live=True, now=time.time())
+        training = tr("{text} ({remark})", text=summary.handle(progress), remark=f"{sign} {words}")
+        print(tr(message, training=training))  # noqa: T201 - why nothing is started
+
     def do_show(self, options: Namespace, target: str) -> None:
-        self._open_panel(options, self._find(target))
+        self._open_panel(options, find_trainer(self.shell, target))
 
     def do_attach(self, options: Namespace, target: str) -> None:
         if not target:
             PARSER.error(tr("attach needs a training: its name, run-... or task-...; `%qftrain list` shows them"))
-        trainer = self._find(target, from_record=True)
+        trainer = find_trainer(self.shell, target, from_record=True)
         if not trainer.is_running and not trainer.progress.finished:
             trainer.start()
         self._open_panel(options, trainer)
@@ -73,7 +121,7 @@ class TrainMagics(VerbMagics):
     def do_wait(self, options: Namespace, target: str) -> Any:
         from ..views.training.panel import TrainingPanel  # noqa: PLC0415
 
-        trainer = self._find(target)
+        trainer = find_trainer(self.shell, target)
 
         def raise_errors() -> None:
             if not trainer.is_running:
@@ -85,12 +133,12 @@ class TrainMagics(VerbMagics):
     def do_status(self, options: Namespace, target: str) -> None:
         from ..views.training.panel import text  # noqa: PLC0415
 
-        print(text(self._find(target).progress))  # noqa: T201 - it was asked for
+        print(text(find_trainer(self.shell, target).progress))  # noqa: T201 - it was asked for
 
     def do_stop(self, options: Namespace, target: str) -> None:
         from ..trainer import TrainAction  # noqa: PLC0415
 
-        trainer = self._find(target, from_record=True)
+        trainer = find_trainer(self.shell, target, from_record=True)
         if not trainer.is_running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
@@ -99,7 +147,7 @@ class TrainMagics(VerbMagics):
         trainer.stop()
 
     def do_resume(self, options: Namespace, target: str) -> None:
-        trainer = self._find(target, from_record=True)
+        trainer = find_trainer(self.shell, target, from_record=True)
         if trainer.ppls[0].current is None:
             raise InvalidArgumentError(tr("all steps of {run} are done", run=trainer.id))
         trainer.start(retry=True)
@@ -119,12 +167,12 @@ class TrainMagics(VerbMagics):
     def do_chat(self, options: Namespace, target: str) -> None:
         from ..views.training.actions import chat_cell  # noqa: PLC0415
 
-        self._insert_cell(chat_cell(self._find(target).progress))
+        self._insert_cell(chat_cell(find_trainer(self.shell, target).progress))
 
     def do_evaluate(self, options: Namespace, target: str) -> None:
         from ..views.training.actions import checkpoint_cell, evaluation_cell  # noqa: PLC0415
 
-        progress = self._find(target).progress
+        progress = find_trainer(self.shell, target).progress
         cell = evaluation_cell(progress) if options.step is None else checkpoint_cell(progress, options.step)
         self._insert_cell(cell)
 
@@ -134,7 +182,7 @@ class TrainMagics(VerbMagics):
 
         if len(targets) < 2:
             PARSER.error(tr("compare needs two trainings or more: variables, names, run-... or task-..."))
-        progresses = {target: self._find(target).progress for target in targets}
+        progresses = {target: find_trainer(self.shell, target).progress for target in targets}
         publish(comparison.bundle(progresses))
 
     def do_alert(self, options: Namespace, target: str) -> None:
@@ -144,7 +192,7 @@ class TrainMagics(VerbMagics):
             PARSER.error(tr("alert needs --to: a function's variable, or an https address"))
         minutes = options.stalled_after
         alert(
-            self._find(target),
+            find_trainer(self.shell, target),
             user_variables(self.shell).get(options.to, options.to),
             stalled_after=STALLED_AFTER_S if minutes is None else 60 * minutes,
         )
@@ -157,49 +205,9 @@ class TrainMagics(VerbMagics):
         columns = ["id", "task_id", "status", "percent", "model", "name", "platform", "created"]
         return pd.DataFrame([_run_row(run.facts) for run in run_store.list_runs()], columns=columns)
 
-    def _find(self, target: str, *, from_record: bool = False) -> LLMFinetune:
-        """Return a trainer of this kernel, or attach one, without starting it, to a training of another kernel.
-
-        Raises:
-            InvalidArgumentError: no such training.
-        """
-        from ..trainer import LLMFinetune, run_store  # noqa: PLC0415
-
-        trainers = self._list_trainers()
-        if not target:
-            if not trainers:
-                raise InvalidArgumentError(tr("no training was started here: `%qftrain list` shows stored ones"))
-            return trainers[-1]
-        value = user_variables(self.shell).get(target)
-        if isinstance(value, LLMFinetune):
-            return value
-        progresses = [(trainer, trainer.progress) for trainer in trainers]
-        matches = [trainer for trainer, row in progresses if target in {row.run_id, row.task_id, row.job_name}]
-        if matches and (matches[-1].is_running or not from_record):
-            return matches[-1]
-        runs = run_store.list_runs()
-        stored = next((run.id for run in runs if target in {run.id, run.facts.get("name")}), "")
-        if stored or target.startswith("task-"):
-            return LLMFinetune.attach(stored or target)
-        names = [name for name, value in user_variables(self.shell).items() if isinstance(value, LLMFinetune)]
-        hint = did_you_mean(target, [*names, *(run.id for run in runs)]) or tr("; `%qftrain list` shows stored ones")
-        raise InvalidArgumentError(
-            tr("{target!r} is neither a trainer's variable nor a training's name or id", target=target) + hint
-        )
-
-    def _list_trainers(self) -> list[LLMFinetune]:
-        """Return the trainers of this kernel, those in variables before those in panels, the newest last."""
-        from ..trainer import LLMFinetune  # noqa: PLC0415
-        from ..views.panel import RECENT_PANELS  # noqa: PLC0415
-
-        values = [value for value in user_variables(self.shell).values() if isinstance(value, LLMFinetune)]
-        values = [value for value in values if value.progress.started_at is not None]
-        started = sorted(values, key=lambda trainer: trainer.progress.started_at or 0.0)
-        return [*started, *(panel.job for panel in RECENT_PANELS if isinstance(panel.job, LLMFinetune))]
-
     def _add_step(self, options: Namespace, target: str, add: Callable[[LLMFinetune], object]) -> None:
         """Add a step to a training, and show its panel, unless it is running and has one."""
-        trainer = self._find(target, from_record=True)
+        trainer = find_trainer(self.shell, target, from_record=True)
         was_running = trainer.is_running
         add(trainer)
         if not was_running:
@@ -237,7 +245,7 @@ class TrainMagics(VerbMagics):
             extras=dict(map(parse_setting, options.set or ())) or None,
         )
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
-        previous = self._find(options.previous) if options.previous else None
+        previous = find_trainer(self.shell, options.previous) if options.previous else None
         step = None if previous is None else resolve_step(options.step, previous.progress.points)
         if options.step is not None and previous is None:
             PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))

@@ -111,6 +111,10 @@ PARSER.add_option(
     verbs=("alert",),
 )
 PARSER.add_option(
+    "--again", action="store_true",
+    help=tr_noop("train anew, though the same training runs or has a result; by default that one is shown"),
+)  # fmt: skip
+PARSER.add_option(
     "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the trainer in a variable"),
     verbs=("new", "start", "attach", "resume"),
 )  # fmt: skip

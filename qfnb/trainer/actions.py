@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from .._language import tr, trn
+from .._language import tr, tr_noop, trn
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager
 from ..evaluation.evaluator import LocalEvaluator
-from ..model import Model, Service
+from ..model import Model
 from .base import BaseAction, Facts
 from .configs import DeployConfig
 from .consts import ActionState
@@ -231,6 +231,21 @@ def publishing_actions(
     return [] if is_published else [ModelPublishAction(step=chosen)]
 
 
+_REPEATED = {
+    "ModelPublishAction": tr_noop(
+        "this training publishes its model already; another checkpoint: `%qftrain publish --step STEP`"
+    ),
+    "DeployAction": tr_noop(
+        "this training deploys its model already; another checkpoint: `%qftrain deploy --step STEP`; a second service "
+        'of the same model: `trainer.output["model"].deploy(DeployConfig(...))`'
+    ),
+    "EvaluateAction": tr_noop(
+        'this training evaluates its model already, `trainer.output["eval_res"]`; another evaluation: `%qfeval`'
+    ),
+}
+"""What to do instead of a step that a training has."""
+
+
 def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[BaseAction]) -> None:
     """Raise if one of the new actions is there already, for the checkpoint that is published last.
 
@@ -243,45 +258,8 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
         since = all_actions[publishing[-1] :] if publishing else all_actions
         is_other_step = isinstance(action, ModelPublishAction) and getattr(since[0], "step", None) != action.step
         if any(type(row) is type(action) for row in since) and not is_other_step:
-            name = type(action).__name__
-            raise InvalidArgumentError(tr("{action} is a step of this training already", action=name))
+            raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
         all_actions.append(action)
-
-
-def restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
-    """Return the actions of a stored training; of one started elsewhere, those that poll and publish it."""
-    rows = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
-    actions: list[BaseAction] = []
-    for row in rows:
-        if (action_class := _ACTION_CLASSES.get(str(row.get("type")))) is None:
-            kind = repr(row.get("type"))
-            raise InvalidArgumentError(tr("this version of qfnb has no action {kind}: update it", kind=kind))
-        action = action_class()
-        if "id" in row:
-            action.restore(row)
-        if isinstance(action, TrainAction):  # the record is newer than the stored action
-            action.task_id = facts.get("task_id") or action.task_id
-            action.job_id = facts.get("job_id") or action.job_id
-        actions.append(action)
-    if deploy_config is None:
-        return actions
-    return [*(row for row in actions if not isinstance(row, DeployAction)), DeployAction(deploy_config)]
-
-
-_ACTION_CLASSES: dict[str, type[BaseAction]] = {
-    kind.__name__: kind for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
-}
-
-
-def restore_objects(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts with the model and the service, which JSON does not hold."""
-    restored = dict(facts)
-    if version := restored.get("model_version_id"):
-        run = restored.get("task_id"), restored.get("job_id")
-        restored["model"] = Model(version, None, *run, set_id=restored.get("model_set_id"))
-    if endpoint := restored.get("service_endpoint"):
-        restored["service"] = Service(restored.get("service_id"), endpoint, restored.get("model"))
-    return restored
 
 
 def _version_ids(model: Model, publish_or_find: Callable[[], bool]) -> dict[str, Any] | None:

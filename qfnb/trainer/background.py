@@ -187,11 +187,11 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     def _append_actions(self, actions: Sequence[BaseAction]) -> Self:
         """Add steps at the end, and start them unless the training is running."""
         pipeline = self.ppls[0]
-        validate_new_actions(actions, pipeline.actions)
         if not self.is_running and pipeline.current is not None and self.progress.finished:
             raise InvalidArgumentError(
                 tr("{run} was stopped or has failed: resume it first, `%qftrain resume {run}`", run=self.id)
             )
+        validate_new_actions(actions, pipeline.actions)
         for action in actions:
             action.record = self._run
         with self._lock:

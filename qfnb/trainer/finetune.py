@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from .._language import tr
+from .._text import did_you_mean
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -23,22 +24,21 @@ from .actions import (
     ModelPublishAction,
     TrainAction,
     publishing_actions,
-    restore_actions,
-    restore_objects,
 )
-from .background import BackgroundTrainer
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, checkpoint_rows, resolve_step
 from .offer import validate_against_offer
 from .sources import DataSource, apply_data_options, load_sources, model_of_task, previous_task
+from .stored_trainer import StoredTrainer
+from .train_action import read_task
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class LLMFinetune(BackgroundTrainer):
+class LLMFinetune(StoredTrainer):
     """Fine-tune a language model.
 
     Args:
@@ -161,10 +161,12 @@ class LLMFinetune(BackgroundTrainer):
             dataset: the rows, where the kernel that started the training ended before it uploaded them.
 
         Raises:
-            InvalidArgumentError: `key` does not look like an id.
+            InvalidArgumentError: `key` does not look like an id, or neither this computer nor the platform has it.
         """
         run = run_store.find_run(key)
         if run is None:
+            if read_task(key) is None:
+                raise InvalidArgumentError(_describe_unknown(key))
             run = run_store.RunRecord.begin(task_id=key)
         self = cls._from_record(run, event_handler, deploy_config)
         load = self.ppls[0].actions[0]
@@ -257,18 +259,6 @@ class LLMFinetune(BackgroundTrainer):
         stored_run = run_store.find_run(facts["id"])
         return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts), None, None)
 
-    @classmethod
-    def _from_record(
-        cls, run: run_store.RunRecord, handler: EventHandler | None, deploy_config: DeployConfig | None
-    ) -> Self:
-        self = cls.__new__(cls)
-        actions = restore_actions(run.facts, deploy_config)
-        BackgroundTrainer.__init__(self, run, actions, handler)
-        self.train_mode = next((row.train_mode for row in actions if isinstance(row, TrainAction)), cls.train_mode)
-        self.ppls[0].position = min(int(run.facts.get("position", 0)), len(actions))
-        self.ppls[0].facts = restore_objects(run.facts.get("facts") or {})
-        return self
-
 
 class PostPretrain(LLMFinetune):
     """Continue the pre-training of a model on plain texts; arguments as for `LLMFinetune`."""
@@ -295,3 +285,9 @@ TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
     trainer_class.train_mode: trainer_class for trainer_class in (LLMFinetune, PostPretrain, DPO, KTO)
 }
 """The trainer of each train mode."""
+
+
+def _describe_unknown(key: str) -> str:
+    stored = [str(run.facts.get(name) or "") for run in run_store.list_runs() for name in ("id", "task_id")]
+    hint = did_you_mean(key, stored) or tr("; `%qftrain list` shows those of this computer")
+    return tr("neither this computer nor the platform has a training {key}", key=key) + hint

@@ -7,7 +7,16 @@ from typing import Any, ClassVar
 
 from .._language import tr
 from ..config import settings
-from ..errors import APIError, InvalidArgumentError, RequestError, TrainingError
+from ..errors import (
+    APIError,
+    AuthError,
+    InvalidArgumentError,
+    NotActivatedError,
+    RateLimitError,
+    RequestError,
+    ServerError,
+    TrainingError,
+)
 from ..model.polling import Poller
 from ..resources.management.finetune import FineTune
 from ..resources.management.listings import newest_rows
@@ -253,3 +262,17 @@ def find_task(job_id: str, *, exclude: Collection[str]) -> str | None:
     rows = [row for row in tasks if row.task_id not in exclude]
     newest = max(rows, key=lambda row: row.create_date or "", default=None)
     return newest.task_id if newest is not None else None
+
+
+def read_task(task_id: str) -> wire.Task | None:
+    """Return the platform's record of a run, None where it has none with this id.
+
+    Raises:
+        QianfanError: the platform cannot be reached, or refuses to say.
+    """
+    try:
+        return FineTune.V2.task_detail(task_id).data
+    except (AuthError, NotActivatedError, RateLimitError, ServerError):
+        raise
+    except APIError:  # it does not accept the id
+        return None

@@ -5,7 +5,7 @@ from support.jupyterlab import Notebook
 
 pytestmark = pytest.mark.browser
 
-START = "%qftrain start -d data/teahouse_train.jsonl --epoch 40 -o trainer"
+START = "%qftrain start -d data/teahouse_train.jsonl --epoch 40 -o trainer --again"
 
 
 def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):

@@ -10,7 +10,7 @@ from support.waiting import until
 pytestmark = pytest.mark.browser
 
 LOAD = "%load_ext qfnb\nimport time"
-START = "%qftrain start -d data/teahouse_train.jsonl --epoch EPOCHS -o trainer"
+START = "%qftrain start -d data/teahouse_train.jsonl --epoch EPOCHS -o trainer --again"
 BUSY = "from pathlib import Path\nwhile not Path('enough').exists(): time.sleep(0.2)"
 NARROW = {"width": 560, "height": 900}
 
@@ -101,7 +101,7 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
 def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
     few_steps = (lab.folder / "data" / "teahouse_train.jsonl").read_text(encoding="utf-8").splitlines(True)[:96]
     (lab.folder / "few.jsonl").write_text("".join(few_steps), encoding="utf-8")
-    start = "%qftrain start -d few.jsonl --epoch 5 -o trainer"
+    start = "%qftrain start -d few.jsonl --epoch 5 -o trainer --again"
     cells = (LOAD, start, "%qftrain wait", "%qftrain show trainer")
     notebook = Notebook(page, lab, lab.write("end.ipynb", *cells))
     notebook.run_all()
@@ -139,7 +139,7 @@ open("preferences.jsonl", "w").write("\\n".join(map(json.dumps, rows)))"""
 
 
 def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
-    start = "%qftrain start -d preferences.jsonl --mode DPO --epoch 3 -o trainer\ntrainer.wait()"
+    start = "%qftrain start -d preferences.jsonl --mode DPO --epoch 3 -o trainer --again\ntrainer.wait()"
     name = lab.write("star.ipynb", LOAD, PREFERENCES, start, "%qftrain show trainer")
     notebook = Notebook(page, lab, name)
     for number in range(4):

@@ -7,10 +7,12 @@ import sys
 import threading
 
 import pytest
+from support.scripted_server import http_answer
 from support.waiting import until
 
 from qfnb.batching.journal_store import list_journals
 from qfnb.cli.progress import Step, draw_line
+from qfnb.config import get_config
 from qfnb.trainer import run_store
 
 PAIRS = [{"prompt": f"第{n}路车几点开", "response": f"{n}点"} for n in range(6)]
@@ -117,8 +119,20 @@ def test_a_training_is_started_and_waited_for(run, rows):
     assert run("train", summary["run"]).out == f"{summary['run']}\n"
 
 
+def test_the_same_training_is_not_started_twice_unless_it_is_asked_for(run, rows):
+    command = ["train", "--data", rows, "--epoch", "1", "--set", "seed=7", "--wait"]
+    first = run(*command)
+    second = run(*command)
+    assert (second.code, second.out) == (0, first.out)
+    assert "--again" in second.err
+    third = run(*command, "--again")
+    assert third.out.strip().startswith("run-")
+    assert third.out != first.out
+
+
 def test_a_training_that_costs_money_wants_a_yes(run, rows, scripted):
-    server = scripted()
+    server = scripted([http_answer(b'{"result": []}')])
+    get_config().access_key, get_config().secret_key = "ALTAKtestaccesskey01", "testsecretkey0123456789"
     result = run("train", "--data", rows, "--model", "ERNIE-Speed-8K")
     assert (result.code, "--yes" in result.err) == (2, True)
     assert not [request for request in server.requests if "CreateFineTuningTask" in str(request)]

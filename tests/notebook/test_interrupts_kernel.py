@@ -98,7 +98,7 @@ def test_a_restart_with_open_streams_panels_a_batch_and_a_training_ends_by_itsel
     kernel, hold, stalled, control
 ):
     hold(10)
-    kernel.run(f"%qftrain start -d {TRAIN} --epoch 50 -o trainer", live=True)
+    kernel.run(f"%qftrain start -d {TRAIN} --epoch 50 -o trainer --again", live=True)
     kernel.run(CLIENT + BATCH + "result", live=True)
     kernel.run("import time\nwhile result.progress.ok < 10 or not trainer._run.facts.get('task_id'): time.sleep(0.01)")
     run = kernel.value("trainer.id").strip("'")

@@ -37,7 +37,7 @@ def write_rows(path, rows):
 @pytest.fixture
 def start_training(kernel):
     """Start cells with `%qftrain`, and stop whatever still trains at the end."""
-    yield lambda line, **how: kernel.run(f"%qftrain start {line} -o trainer", **how)
+    yield lambda line, **how: kernel.run(f"%qftrain start {line} -o trainer --again", **how)
     kernel.run("trainer.stop(); trainer.wait(60)")
 
 
@@ -63,6 +63,17 @@ def test_a_static_notebook_gets_the_panel_from_the_cell_that_waits(kernel, start
     second = kernel.run("%qftrain wait")
     assert "✓ Published" in second.text
     assert WIDGET not in second.outputs[0]["data"]
+
+
+def test_the_same_cell_again_shows_the_run_and_trains_nothing(kernel, start_training, small):
+    start = f"%qftrain start -d {small} --epoch 3"
+    start_training(f"-d {small} --epoch 3")
+    again = kernel.run(f"{start} -o second")
+    assert "no second training was started. `--again`" in again.text
+    assert kernel.value("second is trainer") == "True"
+    kernel.run("trainer.wait()")
+    assert "Published) already" in kernel.run(f"{start} -o third").text
+    assert "there is nothing to start" in kernel.run("%qftrain start third").text
 
 
 def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
