@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
-from typer import Argument, Context, Option
+from typer import Argument, Option
 
 from .._command_line import Command, create_app
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError, SandboxError
-from . import process
+from . import fault_command, process
+from .engines import config as engine_configs
 from .process import Address
 
 ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
 
 app = create_app(tr_noop("The local sandbox: a Qianfan on this computer"))
-faults_app = create_app(tr_noop("Make calls fail on purpose, until the sandbox stops"), invoke_without_command=True)
-app.add_typer(faults_app, name="faults")
+app.add_typer(fault_command.app, name="faults")
 
 
 def environment(address: Address) -> dict[str, str]:
@@ -88,8 +87,38 @@ def start(
     engine_options = {name: value for name, value in options.items() if value is not None}
     address = process.ensure(engine=engine_options, idle_minutes=idle_minutes)
     if strict is not None:
-        _call_control("POST", "modes", {"strict": strict})
+        process.ask_control("POST", "modes", {"strict": strict})
     _print_address(address)
+
+
+@app.command(
+    cls=Command,
+    help=tr_noop("Run it here until Ctrl-C or SIGTERM, as a container does; for other computers with --bind."),
+)
+def serve(
+    *,
+    bind: Annotated[
+        str, Option(metavar="ADDRESS", help=tr_noop("0.0.0.0: whoever reaches the port and has a key can use it."))
+    ] = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535, help=tr_noop("0: the previous one, else a free one."))] = 0,
+    url: Annotated[
+        str | None,
+        Option(metavar="URL", help=tr_noop("What clients write, e.g. http://sandbox:8899; its host is answered.")),
+    ] = None,
+) -> int:
+    from .server import Binding, main as run_server  # noqa: PLC0415 - only this command serves in its own process
+
+    if url and not url.startswith("http://"):
+        raise InvalidArgumentError(tr("--url {value}: it begins with http://", value=url))
+    if running := process.find():
+        _print_address(running)
+        return 1
+    folder = process.default_home()
+    process.prepare_folder(folder)
+    engine_configs.save_config(folder, engine_configs.resolve_config(folder, None))
+    print(tr("the sandbox starts; `qfnb sandbox env` prints its address and keys, Ctrl-C stops it"), flush=True)
+    run_server(folder, math.inf, Binding(bind, port, (url or "").rstrip("/")))
+    return 0
 
 
 @app.command(cls=Command, help=tr_noop("Stop it; its state stays."))
@@ -156,75 +185,13 @@ def reset(*, yes: Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))] 
     return 0
 
 
-def _parse_code(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
-
-
-def _parse_range(text: str) -> float | list[float]:
-    low, dash, high = text.partition("-")
-    try:
-        return [float(low), float(high)] if dash else float(low)
-    except ValueError:
-        raise InvalidArgumentError(tr("--seconds {text}: it is a number, or LOW-HIGH", text=text)) from None
-
-
-@faults_app.callback(invoke_without_command=True)
-def faults(context: Context) -> None:
-    if context.invoked_subcommand is None:
-        list_faults()
-
-
-@faults_app.command("list", cls=Command, help=tr_noop("Print the rules in order."))
-def list_faults() -> None:
-    for rule in _call_control("GET", "faults")["faults"]:
-        print(json.dumps(rule, ensure_ascii=False))
-
-
-@faults_app.command("clear", cls=Command, help=tr_noop("Remove one rule, or all."))
-def clear_faults(id_: Annotated[str | None, Argument(metavar="ID")] = None) -> None:
-    _call_control("DELETE", f"faults/{quote(id_, safe='')}" if id_ else "faults")
-
-
-@faults_app.command("add", cls=Command, help=tr_noop("Add a rule; the first that applies to a call decides."))
-def add_fault(
-    endpoint: Annotated[str, Argument(help=tr_noop("An operation or a pattern: chat.v2, 'finetune.*', '*'."))],
-    fault: Annotated[
-        str, Argument(help=tr_noop("status, slow, hold, stall, cut, reset, error, malformed, drip, split or fail."))
-    ] = "status",
-    *,
-    status: Annotated[int | None, Option(help=tr_noop("HTTP status of the error (503)."))] = None,
-    code: Annotated[str | None, Option(help=tr_noop("The platform's error code, such as 336100."))] = None,
-    retry_after: Annotated[str | None, Option(metavar="SECONDS", help=tr_noop("Header of the error."))] = None,
-    chance: Annotated[float | None, Option(help=tr_noop("Share of calls that fail, 0 to 1 (1)."))] = None,
-    seed: Annotated[int | None, Option(help=tr_noop("Of the random numbers, so that the same calls fail."))] = None,
-    times: Annotated[int | None, Option(help=tr_noop("How many calls fail; no limit by default."))] = None,
-    after: Annotated[
-        int | None, Option(metavar="PIECES", help=tr_noop("Pieces of a stream that are sent before."))
-    ] = None,
-    seconds: Annotated[
-        str | None, Option(metavar="SECONDS", help=tr_noop("How long it lasts, a number or LOW-HIGH."))
-    ] = None,
-) -> None:
-    details = {
-        "status": status,
-        "code": None if code is None else _parse_code(code),
-        "retry_after": retry_after,
-        "chance": chance,
-        "seed": seed,
-        "after": after,
-        "seconds": None if seconds is None else _parse_range(seconds),
-    }
-    rule = {name: value for name, value in details.items() if value is not None}
-    print(_call_control("POST", "faults", {"endpoint": endpoint, "fault": fault, "times": times, **rule})["id"])
-
-
 @app.command(cls=Command, help=tr_noop("Show or change the speed of its clock."))
 def clock(
     *,
     speed: Annotated[float | None, Option(help=tr_noop("Simulated seconds per second; 0 stops the clock."))] = None,
     advance: Annotated[float, Option(metavar="SECONDS", help=tr_noop("Move the clock forward."))] = 0.0,
 ) -> None:
-    now = _call_control("POST", "clock", {"advance": advance} | ({} if speed is None else {"speed": speed}))
+    now = process.ask_control("POST", "clock", {"advance": advance} | ({} if speed is None else {"speed": speed}))
     print(f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
 
 
@@ -235,14 +202,14 @@ def modes(
     ] = None,
 ) -> None:
     change = dict(text.partition("=")[::2] for text in changes or ())
-    for name, value in _call_control("POST", "modes", change).items():
+    for name, value in process.ask_control("POST", "modes", change).items():
         print(f"{name}={value}")
 
 
 @app.command(cls=Command, help=tr_noop("Show or change how long stages take."))
 def durations(changes: Annotated[list[str] | None, Argument(metavar="STAGE=SECONDS", help="deploy=60")] = None) -> None:
     change = dict(_parse_stage(text) for text in changes or ())
-    for stage, seconds in _call_control("POST", "durations", change).items():
+    for stage, seconds in process.ask_control("POST", "durations", change).items():
         print(f"{stage}={seconds:g}")
 
 
@@ -256,45 +223,22 @@ def _parse_stage(text: str) -> tuple[str, float]:
 
 @app.command(cls=Command, help=tr_noop("List the copies of its state."))
 def snapshots() -> None:
-    for row in _call_control("GET", "snapshots")["snapshots"]:
+    for row in process.ask_control("GET", "snapshots")["snapshots"]:
         created_at = datetime.fromtimestamp(row["made"], UTC)
         print(f"{row['name']}  {created_at:%Y-%m-%d %H:%M:%S} UTC  {row['bytes']:,} bytes")
 
 
 @app.command(cls=Command, help=tr_noop("Copy its state under a name."))
 def snapshot(name: str) -> None:
-    print(f"{_call_control('POST', 'snapshots', {'name': name})['bytes']:,} bytes")
+    print(f"{process.ask_control('POST', 'snapshots', {'name': name})['bytes']:,} bytes")
 
 
 @app.command(cls=Command, help=tr_noop("Restore a copy; later changes are lost."))
 def restore(name: str) -> None:
-    _call_control("POST", "restore", {"name": name})
+    process.ask_control("POST", "restore", {"name": name})
     print(tr("restored"))
 
 
 @app.command(cls=Command, help=tr_noop("Print its OpenAPI 3.1 description."))
 def openapi() -> None:
-    print(json.dumps(_call_control("GET", "openapi.json"), ensure_ascii=False, indent=1))
-
-
-def _call_control(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the reply of the running sandbox's control interface.
-
-    Args:
-        method: HTTP method.
-        path: below `/_sandbox/`.
-        body: JSON to send.
-
-    Raises:
-        SandboxError: no sandbox runs, or it refused; the message says why.
-    """
-    address = process.find()
-    if address is None:
-        raise SandboxError(tr("no sandbox is running; `qfnb sandbox start` starts it"))
-    reply = process.control_request(address, method, f"/_sandbox/{path}", body)
-    if reply is None:
-        raise SandboxError(tr("the sandbox does not answer: see `qfnb sandbox logs`"))
-    status, value = reply
-    if status != 200:
-        raise SandboxError(str(value.get("error", value)))
-    return value
+    print(json.dumps(process.ask_control("GET", "openapi.json"), ensure_ascii=False, indent=1))

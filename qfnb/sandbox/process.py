@@ -77,7 +77,7 @@ def ensure(
             )
         return running
     engine_config = engine_configs.resolve_config(folder, engine)
-    _prepare_folder(folder)
+    prepare_folder(folder)
     engine_configs.save_config(folder, engine_config)
     process, deadline = _spawn(folder, idle_minutes), time.monotonic() + wait
     while time.monotonic() < deadline:
@@ -160,6 +160,29 @@ def control_request(
     return response.status, value
 
 
+def ask_control(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the reply of the running sandbox's control interface.
+
+    Args:
+        method: HTTP method.
+        path: below `/_sandbox/`.
+        body: JSON to send.
+
+    Raises:
+        SandboxError: no sandbox runs, or it refused; the message says why.
+    """
+    address = find()
+    if address is None:
+        raise SandboxError(tr("no sandbox is running; `qfnb sandbox start` starts it"))
+    reply = control_request(address, method, f"/_sandbox/{path}", body)
+    if reply is None:
+        raise SandboxError(tr("the sandbox does not answer: see `qfnb sandbox logs`"))
+    status, value = reply
+    if status != 200:
+        raise SandboxError(str(value.get("error", value)))
+    return value
+
+
 def _read_address(folder: Path) -> Address | None:
     try:
         value = json.loads((folder / "server.json").read_text(encoding="utf-8"))
@@ -168,7 +191,12 @@ def _read_address(folder: Path) -> Address | None:
         return None
 
 
-def _prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of the state and its log.
+
+    Raises:
+        SandboxError: it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
 """The sandbox's process from inside: lock, port, keys, address file, idle exit.
 
-Run as `python -m qfnb.sandbox.server FOLDER IDLE_SECONDS`.
+Run as `python -m qfnb.sandbox.server FOLDER IDLE_SECONDS`, or by `qfnb sandbox serve`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 import signal
 import socket
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,26 @@ IDLE_SECONDS = 75
 """How long an idle connection is kept: longer than clients keep theirs (30 s), so that none is closed just
 as a request goes out on it."""
 
+API_KEY_VARIABLE = "QFNB_SANDBOX_API_KEY"
+"""A variable with the API key to accept; without it a key is made once and stored."""
 
-def main(folder: Path, idle_seconds: float) -> None:
+
+@dataclass(frozen=True)
+class Binding:
+    """Where the server listens, and where clients reach it.
+
+    Attributes:
+        host: an address of this computer; 0.0.0.0 is all of them.
+        port: 0 is the previous port if it is free, else any.
+        url: what clients write, as `http://sandbox:8899`; default: loopback. Its host is answered beside localhost.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    url: str = ""
+
+
+def main(folder: Path, idle_seconds: float, binding: Binding | None = None) -> None:
     """Serve until it is stopped, or idle for some seconds."""
     lock = FileLock(folder / "server.lock", mode=0o600)  # the system releases it however the process ends
     try:
@@ -42,12 +60,12 @@ def main(folder: Path, idle_seconds: float) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # two threads make small matrices slower, not faster
     try:
-        asyncio.run(_serve(folder, idle_seconds))
+        asyncio.run(_serve(folder, idle_seconds, binding or Binding()))
     finally:
         lock.release()
 
 
-async def _serve(folder: Path, idle_seconds: float) -> None:
+async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
     import uvicorn  # noqa: PLC0415 - after the thread limits are set
 
     from .app import build_app  # noqa: PLC0415
@@ -55,8 +73,8 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
     from .state.store import StateError  # noqa: PLC0415
     from .state.world import World  # noqa: PLC0415
 
-    listener = _bind(folder)
-    address = _address(folder, listener.getsockname()[1])
+    listener = _bind(folder, binding)
+    address = _address(folder, binding.url or f"http://127.0.0.1:{listener.getsockname()[1]}")
     try:
         world = World(folder, address)
     except StateError as error:
@@ -72,6 +90,8 @@ async def _serve(folder: Path, idle_seconds: float) -> None:
     )
     server = uvicorn.Server(options)
     world.request_stop = lambda: setattr(server, "should_exit", True)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended: nothing is left to do
+        signal.signal(number, lambda *_: world.request_stop())
     watcher = asyncio.create_task(_watch(server, world, address, idle_seconds))
     try:
         await server.serve(sockets=[listener])
@@ -92,25 +112,25 @@ async def _watch(server: Server, world: World, address: Address, idle_seconds: f
     server.should_exit = True
 
 
-def _bind(folder: Path) -> socket.socket:
-    """Bind to loopback, to the previous port if it is free: other clients can then keep their address."""
+def _bind(folder: Path, binding: Binding) -> socket.socket:
+    """Bind to a port, the previous one if there is a choice: other clients can then keep their address."""
     previous_port = _read_json(folder / "port.json").get("port", 0)
-    for port in (previous_port, 0):
+    for port in (binding.port,) if binding.port else (previous_port, 0):
         # asyncio sets TCP_NODELAY only if the protocol is given; without it an answer takes 40 ms
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", port))
+            listener.bind((binding.host, port))
         except OSError:
             listener.close()
             continue
         write_private(folder / "port.json", json.dumps({"port": listener.getsockname()[1]}))
         return listener
-    raise SystemExit("no port of 127.0.0.1 is free")
+    raise SystemExit(f"port {binding.port or 0} of {binding.host} is not free")
 
 
-def _address(folder: Path, port: int) -> Address:
+def _address(folder: Path, url: str) -> Address:
     """Return the address with this sandbox's keys, which are created once and stored."""
     keys = _read_json(folder / "keys.json")
     if not keys:
@@ -123,13 +143,9 @@ def _address(folder: Path, port: int) -> Address:
             "bucket": "sandbox",
         }
         write_private(folder / "keys.json", json.dumps(keys))
-    return Address(
-        url=f"http://127.0.0.1:{port}",
-        pid=os.getpid(),
-        version=VERSION,
-        control_token=secrets.token_urlsafe(24),
-        **keys,
-    )
+    if api_key := os.environ.get(API_KEY_VARIABLE):
+        keys["api_key"] = api_key
+    return Address(url=url, pid=os.getpid(), version=VERSION, control_token=secrets.token_urlsafe(24), **keys)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set as AbstractSet
+from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -31,6 +32,7 @@ class HostGuard:
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app, self._world = app, world
+        self._hosts = _LOCAL_HOSTS | {urlsplit(world.address.url).hostname or ""}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403, 413 or 415, or pass the request on."""
@@ -38,7 +40,7 @@ class HostGuard:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         exchange, length = Exchange(scope, receive, send), headers.get(b"content-length", "")
-        if problem := _host_problem(scope["headers"]):
+        if problem := _host_problem(scope["headers"], self._hosts):
             await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(scope, exchange.receive, exchange.send)
         elif length.isdigit() and int(length) > exchange.max_bytes:
             await exchange.reject_too_large()
@@ -104,13 +106,13 @@ class Exchange:
                     await self._receive_next()
 
 
-def _host_problem(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    """Return why the hosts and origins of a request are refused, "" when all of them are local."""
+def _host_problem(headers: Sequence[tuple[bytes, bytes]], own_hosts: AbstractSet[str]) -> str:
+    """Return why the hosts and origins of a request are refused, "" when all of them are this sandbox's."""
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-    if not hosts or any(host.rpartition(":")[0] not in _LOCAL_HOSTS for host in hosts):
-        return "the sandbox answers to 127.0.0.1 and localhost only"
+    if not hosts or any(host.rpartition(":")[0] not in own_hosts for host in hosts):
+        return f"the sandbox answers to {', '.join(sorted(own_hosts))} only"
     origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
-    if any(origin.split("//")[-1].split(":")[0] not in _LOCAL_HOSTS for origin in origins):
+    if any(origin.split("//")[-1].split(":")[0] not in own_hosts for origin in origins):
         return "the sandbox does not answer web pages"
     return ""
 

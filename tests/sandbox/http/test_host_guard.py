@@ -55,7 +55,7 @@ def run_guarded(path, pieces):
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"127.0.0.1:1")]}
-    world = SimpleNamespace(record_activity=lambda: None)
+    world = SimpleNamespace(record_activity=lambda: None, address=SimpleNamespace(url="http://127.0.0.1:1"))
     asyncio.run(host_guard.HostGuard(app, world)(scope, receive, send))
     return sent, read
 
