@@ -9,6 +9,7 @@ from .local_evaluators import (
     EmbeddingEvaluator,
     GuardEvaluator,
     JsonFieldsEvaluator,
+    NumberEvaluator,
     OpenCompassLocalEvaluator,
     RegexEvaluator,
 )
@@ -19,6 +20,6 @@ from .report.card import Card
 __all__ = [
     "Card", "ChoiceEvaluator", "EmbeddingEvaluator", "EvaluationManager", "EvaluationResult", "ExactMatchEvaluator",
     "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator", "JudgePanel", "LocalEvaluator",
-    "LocalJudgeEvaluator", "MetricEvaluator", "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report",
-    "RougeLEvaluator", "compare",
+    "LocalJudgeEvaluator", "MetricEvaluator", "NumberEvaluator", "OpenCompassLocalEvaluator", "PairwiseJudge",
+    "RegexEvaluator", "Report", "RougeLEvaluator", "compare",
 ]  # fmt: skip

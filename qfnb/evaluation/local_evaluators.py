@@ -8,10 +8,12 @@ from operator import mul
 from typing import Any, Final, Protocol
 
 from .._language import tr
-from .._text import cut_to_tokens
+from .._text import cut_to_tokens, format_value
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
-from ..metrics.exact_choice_json import CHOICE_LETTERS, json_fields, matches_pattern, multiple_choice
+from ..metrics.choice import CHOICE_LETTERS, multiple_choice
+from ..metrics.exact_json import json_fields, matches_pattern
+from ..metrics.number import is_equal_number
 from ..resources.inference.embedding_reranker_tokenizer import Embedding, EmbeddingResponse
 from ..wire import catalog
 from ..wire.inference import MAX_TEXTS
@@ -74,11 +76,9 @@ class JsonFieldsEvaluator(LocalEvaluator):
         return {self.name: json_fields(output, reference, self.fields)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {
-            self.name: tr("JSON fields ({names})", names=tr(", ").join(self.fields))
-            if self.fields
-            else tr("JSON fields (all)")
-        }
+        names = tr(", ").join(self.fields or ())
+        fields = tr("JSON fields ({names})", names=names) if names else tr("JSON fields (all)")
+        return {self.name: recipes.with_version("json_fields", fields)}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,39 @@ class ChoiceEvaluator(LocalEvaluator):
         return {"choice": multiple_choice(output, reference, self.letters)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {"choice": tr("choice of {letters}", letters=self.letters)}
+        return {"choice": recipes.with_version("choice", tr("choice of {letters}", letters=self.letters))}
+
+
+@dataclass(frozen=True)
+class NumberEvaluator(LocalEvaluator):
+    """1 when the number of the answer is the reference's, in whatever notation and unit of its kind, else 0.
+
+    Args:
+        tolerance: the largest relative difference, from 0; 0.01 is one percent.
+
+    Raises:
+        InvalidArgumentError: the tolerance is negative or no number.
+    """
+
+    tolerance: float = 0.0
+    needs_reference = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tolerance, (int, float)) or not 0 <= self.tolerance < math.inf:
+            raise InvalidArgumentError(
+                tr(
+                    "tolerance={value}: must be a number from 0; 0.01 is one percent",
+                    value=format_value(self.tolerance),
+                )
+            )
+
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
+        return {"number": is_equal_number(output, reference, self.tolerance)}
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        if not self.tolerance:
+            return {"number": recipes.describe("number")}
+        return {"number": tr("number, equal within {percent:g}%", percent=100 * self.tolerance)}
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ from typing import Final
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import units
-from .exact_choice_json import edit_similarity, exact_match, json_fields, multiple_choice
+from .choice import multiple_choice
+from .exact_json import edit_similarity, exact_match, json_fields
+from .number import is_equal_number
 from .rouge_bleu_chrf import bleu4, chrf, rouge_l, rouge_n, unit_f1
 
 Tokenize = Callable[[str], units.Units]
@@ -64,6 +66,7 @@ class Metric:
 
     Attributes:
         describe_units: what a recipe makes it count, None where all recipes give the same.
+        version: raised when the same answer may get another score than before; reports name it.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Metric:
     describe_units: Callable[[Recipe], str] | None = None
     needs_reference: bool = True  # it compares answers with a reference
     lower_is_better: bool = False  # lower scores are the better ones
+    version: int = 1
 
 
 def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
@@ -107,7 +111,7 @@ def _describe_bleu(recipe: Recipe) -> str:
 METRICS: Final[Mapping[str, Metric]] = {
     metric.name: metric
     for metric in (
-        Metric("exact_match", tr_noop("exact match"), lambda _, a, b: exact_match(a, b)),
+        Metric("exact_match", tr_noop("exact match"), lambda _, a, b: exact_match(a, b), version=2),
         Metric("accuracy", tr_noop("accuracy"), _accuracy, _describe_words),
         Metric("f1", "F1", lambda r, a, b: unit_f1(r.words(a), r.words(b)), _describe_words),
         Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
@@ -120,9 +124,10 @@ METRICS: Final[Mapping[str, Metric]] = {
             lambda r, a, b: chrf(r.chrf_text(a), r.chrf_text(b)),
             lambda r: tr("the text as it is") if r.chrf_text is str else tr(_NFKC),
         ),
-        Metric("edit_similarity", tr_noop("edit similarity"), lambda _, a, b: edit_similarity(a, b)),
-        Metric("json_fields", tr_noop("JSON fields"), lambda _, a, b: json_fields(a, b)),
-        Metric("choice", tr_noop("choice"), lambda _, a, b: multiple_choice(a, b)),
+        Metric("edit_similarity", tr_noop("edit similarity"), lambda _, a, b: edit_similarity(a, b), version=2),
+        Metric("json_fields", tr_noop("JSON fields"), lambda _, a, b: json_fields(a, b), version=2),
+        Metric("choice", tr_noop("choice"), lambda _, a, b: multiple_choice(a, b), version=2),
+        Metric("number", tr_noop("number"), lambda _, a, b: is_equal_number(a, b)),
     )
 }
 """All metrics by name; a new one is a function in this package and a row here."""
@@ -147,8 +152,16 @@ def describe(metric: str, recipe: str = DEFAULT) -> str:
     """Return a metric as reports print it: "ROUGE-1 [qianfan: jieba words, n-gram sets]"."""
     named, units_recipe = get_metric(metric), get_recipe(recipe)
     if named.describe_units is None:
-        return tr(named.title)
+        return with_version(metric, tr(named.title))
     return f"{tr(named.title)} [{units_recipe.name}: {named.describe_units(units_recipe)}]"
+
+
+def with_version(metric: str, description: str) -> str:
+    """Return how a metric is counted with its version, the first one without."""
+    version = METRICS[metric].version
+    if version == 1:
+        return description
+    return tr("{description} [version {version}]", description=description, version=version)
 
 
 def get_metric(name: str) -> Metric:

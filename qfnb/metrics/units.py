@@ -36,13 +36,49 @@ _MTEVAL: Final = [
 
 
 def normalize(text: str) -> str:
-    """Return the normalised text that scores compare.
+    """Return the normalised text whose characters the recipe `strict` compares in chrF2.
 
     Full-width forms become half-width (NFKC), Chinese punctuation becomes ASCII, case is folded, blanks and
     punctuation at the ends are dropped.
     """
     folded = unicodedata.normalize("NFKC", text).translate(_ASCII_PUNCTUATION).casefold()
     return " ".join(folded.split()).strip(" .,;:!?")
+
+
+_DIGIT_FORM = re.compile(r"[^\x00-\x7f\u3000-\u303f\u4e00-\u9fff]")
+_POWER: Final = frozenset("0123456789+-=()n")
+
+
+def fold_values(text: str) -> str:
+    """Return a text in NFKC whose numbers keep their values: "10⁵" becomes "10^5", "1½" "1 1/2", "log₂8" "log_2 8"."""
+    if not _DIGIT_FORM.search(text):
+        return unicodedata.normalize("NFKC", text)
+    parts, form, last = list[str](), "", ""
+    for character in "".join(map(_split_square, text)):
+        folded = (
+            unicodedata.normalize("NFKC", character).replace("\N{MINUS SIGN}", "-").replace("\N{FRACTION SLASH}", "/")
+        )
+        tag = unicodedata.decomposition(character).partition(" ")[0]
+        is_script = tag in {"<super>", "<sub>"} and folded in _POWER
+        is_form = is_script or (folded[:1].isdigit() and unicodedata.category(character) == "No")
+        if is_script and form != tag:
+            parts.append("^" if tag == "<super>" else "_" if last.isdigit() else "")
+        elif last.isdigit() and folded[:1].isdigit() and (form or is_form) and (form != tag or not is_script):
+            parts.append(" ")
+        parts.append(folded)
+        form, last = tag if is_form else "", folded[-1:]
+    return unicodedata.normalize("NFKC", "".join(parts))
+
+
+def _split_square(character: str) -> str:
+    """Return a unit that is one character as several, its power still raised: "㎡" as "m²"."""
+    tag, *codes = unicodedata.decomposition(character).split() or [""]
+    return "".join(chr(int(code, 16)) for code in codes) if tag == "<square>" else character
+
+
+def to_ascii_marks(text: str) -> str:
+    """Return a text with ASCII punctuation; the dot between two digits stays, which is a product."""
+    return "·".join(part.translate(_ASCII_PUNCTUATION) for part in re.split(r"(?<=\d)·(?=\d)", text))
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)

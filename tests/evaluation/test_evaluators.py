@@ -16,6 +16,7 @@ from qfnb.evaluation import (
     LocalEvaluator,
     LocalJudgeEvaluator,
     MetricEvaluator,
+    NumberEvaluator,
     OpenCompassLocalEvaluator,
     RegexEvaluator,
     RougeLEvaluator,
@@ -44,6 +45,24 @@ def test_what_evaluators_measure(evaluator, scores):
 def test_evaluators_of_structure():
     assert ChoiceEvaluator("ABCDE").evaluate("", "E", "答案是 E") == {"choice": 1}
     assert JsonFieldsEvaluator(["a"]).evaluate("", '{"a": 1, "b": 2}', '{"a": 1}') == {"json_fields": 1}
+
+
+def test_a_number_is_right_within_its_tolerance():
+    assert NumberEvaluator().evaluate("", "1/3", "大约是 0.33。") == {"number": 0}
+    rounded = NumberEvaluator(tolerance=0.02)
+    assert rounded.evaluate("", "1/3", "大约是 0.33。") == {"number": 1}
+    assert rounded.describe() == {"number": "number, equal within 2%"}
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, float("nan"), float("inf"), "1%"])
+def test_a_tolerance_that_is_none_is_refused(tolerance):
+    with pytest.raises(errors.InvalidArgumentError, match=r"tolerance=.*0\.01 is one percent"):
+        NumberEvaluator(tolerance)
+
+
+def test_a_metric_that_counts_anew_says_its_version():
+    described = [JsonFieldsEvaluator(), ChoiceEvaluator(), *evaluators_by_name(["exact_match", "edit_similarity"])]
+    assert all(text.endswith("[version 2]") for evaluator in described for text in evaluator.describe().values())
 
 
 def test_metrics_by_name_carry_their_recipe():
@@ -103,6 +122,7 @@ def test_meaning_as_an_evaluator(sandbox):
         (MetricEvaluator("bleu4"), True),
         (JsonFieldsEvaluator(), True),
         (ChoiceEvaluator(), True),
+        (NumberEvaluator(), True),
         (EmbeddingEvaluator(), True),
         (RegexEvaluator("x"), False),
         (GuardEvaluator(), False),

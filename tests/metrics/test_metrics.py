@@ -1,6 +1,7 @@
 """Scores of single answers: values computed by hand, and peculiarities of Chinese."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
@@ -8,7 +9,7 @@ from support.scripted_server import http_answer
 
 from qfnb import _jieba, errors
 from qfnb.evaluation.local_evaluators import cosine, embedding_similarity
-from qfnb.metrics import exact_choice_json, rouge_bleu_chrf, units
+from qfnb.metrics import choice, exact_json, rouge_bleu_chrf, units
 from qfnb.resources import Embedding
 
 characters = units.characters
@@ -26,7 +27,7 @@ characters = units.characters
     ],
 )
 def test_exact_match_ignores_form_not_content(output, reference, score):
-    assert exact_choice_json.exact_match(output, reference) == score
+    assert exact_json.exact_match(output, reference) == score
 
 
 @pytest.mark.parametrize(
@@ -86,10 +87,10 @@ def test_bleu_by_hand():
         lambda: rouge_bleu_chrf.rouge_l(characters("北京"), ()),
         lambda: rouge_bleu_chrf.unit_f1(characters("北京"), ()),
         lambda: rouge_bleu_chrf.chrf("北京", " "),
-        lambda: exact_choice_json.exact_match("北京", ""),
-        lambda: exact_choice_json.edit_similarity("北京", ""),
-        lambda: exact_choice_json.multiple_choice("A", "不知道"),
-        lambda: exact_choice_json.json_fields("{}", "没有"),
+        lambda: exact_json.exact_match("北京", ""),
+        lambda: exact_json.edit_similarity("北京", ""),
+        lambda: choice.multiple_choice("A", "不知道"),
+        lambda: exact_json.json_fields("{}", "没有"),
     ],
 )
 def test_a_score_that_is_not_applicable_is_nan_not_zero(score):
@@ -108,8 +109,8 @@ def test_chrf_by_hand():
 
 
 def test_edit_similarity_by_hand():
-    assert exact_choice_json.edit_similarity("九点开门", "十点开门。") == pytest.approx(3 / 4)
-    assert exact_choice_json.edit_similarity("１２３", "123") == 1
+    assert exact_json.edit_similarity("九点开门", "十点开门。") == pytest.approx(3 / 4)
+    assert exact_json.edit_similarity("１２３", "123") == 1
 
 
 @pytest.mark.parametrize(
@@ -123,47 +124,43 @@ def test_edit_similarity_by_hand():
     ],
 )
 def test_json_fields_are_counted(output, score):
-    assert exact_choice_json.json_fields(output, '{"城市": "北京", "人口": 2189}') == score
+    assert exact_json.json_fields(output, '{"城市": "北京", "人口": 2189}') == score
 
 
 def test_only_the_named_fields_count():
     reference = '{"a": true, "b": [1, "Ｘ"], "c": 3}'
-    assert exact_choice_json.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["b"]) == 1
-    assert exact_choice_json.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["a", "b"]) == 0.5
+    assert exact_json.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["b"]) == 1
+    assert exact_json.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["a", "b"]) == 0.5
 
 
-@pytest.mark.parametrize(
-    ("text", "letters"),
-    [
-        ("B", "B"),
-        ("答案是 B。", "B"),
-        ("正确答案：（ＢＤ）", "BD"),
-        ("我选(B)，因为 A 不对", "B"),
-        ("A错误，B正确，所以选B", "B"),
-        ("不选A，选C", "C"),
-        ("排除选项A，选B", "B"),
-        ("应选 A、C", "AC"),
-        ("**B**. 北京", "B"),
-        ("The answer is (c).", "C"),
-        ("最终答案：$\\boxed{D}$", "D"),
-        ("This is a dog", ""),
-        ("A and B are both right", ""),
-        ("答案不是A，而是B", ""),
-        ("不知道", ""),
-    ],
-)
-def test_a_choice_is_read_out_of_free_text(text, letters):
-    assert exact_choice_json.chosen_letters(text) == letters
+PHRASINGS = (Path(__file__).parent / "choice_phrasings.tsv").read_text(encoding="utf-8").splitlines()[1:]
+
+
+def test_a_choice_is_read_out_of_free_text_and_never_out_of_an_ambiguous_one():
+    readings = [row.replace("↵", "\n").split("\t") for row in PHRASINGS]
+    wrong = {text: letters for letters, text in readings if choice.chosen_letters(text) != letters.strip("-")}
+    assert len(readings) > 400
+    assert not wrong
 
 
 def test_no_choice_is_a_wrong_answer():
-    assert [exact_choice_json.multiple_choice(text, "B") for text in ("选B", "选A", "我不知道")] == [1, 0, 0]
+    answers = ("选B", "选A", "我不知道", "答案不是 B", "B or C", "A 错误")
+    assert [choice.multiple_choice(text, "B") for text in answers] == [1, 0, 0, 0, 0, 0]
+
+
+def test_letters_beyond_four_can_be_chosen():
+    assert choice.chosen_letters("I choose E, not F", "ABCDEFGHI") == "E"
+
+
+@pytest.mark.parametrize("text", ["不" + "可能" * 2000 + "B", "A" * 5000, "A、" * 3000, "(a" * 2000, '"b', "选" * 5000])
+def test_an_answer_that_repeats_itself_is_read_at_once(text):
+    assert len(choice.chosen_letters(text)) <= 1
 
 
 def test_patterns():
-    assert [exact_choice_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
-    assert exact_choice_json.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
-    assert exact_choice_json.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
+    assert [exact_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
+    assert exact_json.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
+    assert exact_json.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=40))

@@ -120,7 +120,8 @@ def test_chinese_punctuation_and_full_width_forms():
         ("bleu4", "sacrebleu-zh", "BLEU-4 [sacrebleu-zh: tokenize=zh, effective order]"),
         ("chrf", "sacrebleu-zh", "chrF2 [sacrebleu-zh: the text as it is]"),
         ("chrf", "strict", "chrF2 [strict: NFKC characters]"),
-        ("exact_match", "qianfan", "exact match"),
+        ("exact_match", "qianfan", "exact match [version 2]"),
+        ("number", "strict", "number"),
     ],
 )
 def test_a_metric_is_printed_with_its_recipe(metric, recipe, printed):

@@ -24,6 +24,7 @@ EVALUATORS = [
     evaluation.RegexEvaluator("x"),
     evaluation.JsonFieldsEvaluator(),
     evaluation.ChoiceEvaluator(),
+    evaluation.NumberEvaluator(),
     evaluation.EmbeddingEvaluator(),
     evaluation.GuardEvaluator(),
     evaluation.OpenCompassLocalEvaluator(SimpleNamespace()),
