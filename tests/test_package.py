@@ -2,12 +2,18 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+import yaml
 
 import qfnb
+
+ROOT = Path(__file__).parents[1]
 
 HEAVY = ("pandas", "matplotlib", "ipywidgets", "IPython", "httpx", "pydantic", "numpy", "scipy", "aiohttp")
 
@@ -52,3 +58,20 @@ def test_an_unknown_name_is_an_attribute_error():
 )  # fmt: skip
 def test_the_seeds_import_paths_exist(path):
     assert importlib.import_module(f"qfnb.{path}")
+
+
+CONDA_NAMES = {"matplotlib": "matplotlib-base", "docstring-parser": "docstring_parser"}
+
+
+def test_the_conda_recipe_says_what_pyproject_says():
+    recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]
+    versions = [line.removeprefix(name) for name, line in zip(names, project["dependencies"], strict=True)]
+    wanted = {f"{CONDA_NAMES.get(name, name)} {version}" for name, version in zip(names, versions, strict=True)}
+    assert set(recipe["requirements"]["run"]) == wanted | {"python >=${{ python_min }}"}
+    assert recipe["context"] == {
+        "version": project["version"], "python_min": project["requires-python"].removeprefix(">=")
+    }  # fmt: skip
+    scripts = {f"{name} = {target}" for name, target in project["scripts"].items()}
+    assert set(recipe["build"]["python"]["entry_points"]) == scripts
