@@ -1,6 +1,7 @@
 """Rules about text that every layer shares: suggestions, clipping, inert text, durations, differences, NaN."""
 
 import difflib
+import heapq
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,18 @@ _DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 def closest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate most like a name, None where none is alike."""
     return next(iter(difflib.get_close_matches(name, list(candidates), 1)), None)
+
+
+def nearest_names(name: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
+    """Return the candidates that are most like a name, the nearest first.
+
+    Args:
+        name: what the user wrote.
+        candidates: what would have been right.
+        limit: how many are returned at most, default 3.
+    """
+    likeness = lambda row: difflib.SequenceMatcher(None, name.lower(), row.lower()).ratio()  # noqa: E731 - one expression
+    return heapq.nlargest(limit, candidates, key=likeness)
 
 
 def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> str:

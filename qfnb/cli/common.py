@@ -17,7 +17,10 @@ JsonFlag = Annotated[bool, Option("--json", help=tr_noop("Print one JSON object 
 Model = Annotated[str | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A preset model."))]
 Endpoint = Annotated[str | None, Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own."))]
 System = Annotated[str | None, Option("-s", "--system", metavar="TEXT", help=tr_noop("The model's persona."))]
-Temperature = Annotated[float | None, Option("-t", "--temperature", metavar="X", help=tr_noop("0 to 2, by model."))]
+Temperature = Annotated[
+    float | None,
+    Option("-t", "--temperature", metavar="X", help=tr_noop("ERNIE: above 0, at most 1; open models: 0 to 2.")),
+]
 Think = Annotated[
     str | None,
     Option(metavar="LEVEL", help=tr_noop("Think before answering: on, off, low, high or a number of tokens.")),

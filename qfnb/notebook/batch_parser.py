@@ -52,7 +52,7 @@ PARSER.add_option(
     complete=tab_completion.endpoints,
 )
 PARSER.add_option("--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is"), keyword="system")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help=tr_noop("0 to 2"), keyword="temperature")
+PARSER.add_temperature_option()
 PARSER.add_option(
     "-f",
     "--format",

@@ -113,7 +113,7 @@ PARSER.add_option(
     verbs=("start", "only"),
 )
 PARSER.add_option("--system", metavar="TEXT", help=tr_noop("the system prompt: who the models are"), keyword="system")
-PARSER.add_option("-t", "--temperature", type=float, metavar="X", help=tr_noop("0 to 2"), keyword="temperature")
+PARSER.add_temperature_option()
 PARSER.add_option(
     "--max-tokens", type=int, metavar="N", help=tr_noop("the most tokens of an answer"), keyword="max_output_tokens"
 )

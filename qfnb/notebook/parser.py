@@ -115,6 +115,17 @@ class Parser(argparse.ArgumentParser):
         action = self.add_argument(*flags, **settings)
         self.options[action.dest] = Option(keyword, verbs, complete, accepts)
 
+    def add_temperature_option(self) -> None:
+        """Add `-t`."""
+        self.add_option(
+            "-t",
+            "--temperature",
+            type=float,
+            metavar="X",
+            help=tr_noop("ERNIE: above 0, at most 1; open models: 0 to 2; the default is the model's own"),
+            keyword="temperature",
+        )
+
     def add_think_option(self) -> None:
         """Add `--think`; without a value it means "on"."""
         self.add_option(

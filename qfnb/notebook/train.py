@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, QianfanError
 from .parser import document_magic, store_variable, user_variables
 from .train_parser import PARSER, VERBS, parse_setting
 from .trainings import find_trainer, list_trainers
@@ -124,8 +124,14 @@ class TrainMagics(VerbMagics):
         trainer = find_trainer(self.shell, target)
 
         def raise_errors() -> None:
-            if not trainer.is_running:
+            if trainer.is_running:
+                return
+            try:
                 trainer.wait()  # raises the error that ended the training
+            except QianfanError as error:
+                line = tr("{error}: the training has failed, its panel says why", error=type(error).__name__)
+                error._render_traceback_ = lambda: [line]  # type: ignore[method-assign] # IPython shows this one line
+                raise
 
         work = _wait_for_end(trainer)
         return wait_in_cell(trainer, TrainingPanel, work, raise_errors, tr(CONTINUES), awaited=options.awaited)

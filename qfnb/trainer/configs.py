@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel, to_snake
 
 from .._language import tr, tr_noop
+from .._text import nearest_names
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
@@ -156,12 +157,15 @@ def validate_train_config(
         InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
     """
     model, rows = resolve_train_type(train_type), list(supported)
+    if not rows:
+        return
     if (supported_model := find_supported_model(model, rows)) is None:
-        names = ", ".join(row.model for row in rows)
         text = tr(
-            "{model} is not among the models that can be tuned, it is tried all the same: {names}",
+            "{model} is not among the {n} models that can be tuned; it is tried all the same. "
+            "The nearest names: {names} (all of them: LLMFinetune.train_type_list())",
             model=model,
-            names=names,
+            n=len(rows),
+            names=tr(", ").join(nearest_names(model, [row.model for row in rows])),
         )
         log.warning(text)
         return

@@ -33,7 +33,10 @@ _BUSY = tr_noop("the platform is busy: try again later")
 _ACTIVATE = tr_noop(
     "usually the model is not activated or the account is in arrears: see the billing page of the console"
 )
-_ARGUMENT = tr_noop("an argument is not acceptable: see the message above")
+_ARGUMENT = tr_noop(
+    "correct the value that the platform names, or leave that option out: models differ in what they accept"
+)
+_REQUEST = tr_noop("the platform does not accept this request: correct what its message names")
 
 _LENGTH = tr_noop("the input is too long: shorten the messages")
 _JSON = tr_noop("the body of the request is not JSON")
@@ -62,7 +65,11 @@ _CODES: tuple[tuple[ErrorKind, str, tuple[int | str, ...]], ...] = (
     ("user", tr_noop("not served on v1: try version=2 or the model's new name"), (3,)),
     ("user", tr_noop("there is no such endpoint: check endpoint="), (336005,)),
     ("user", tr_noop("no such model, or no permission: check model="), ("invalid_model",)),
-    ("user", tr_noop("the messages are not acceptable: see above"), ("invalid_messages",)),
+    (
+        "user",
+        tr_noop("check the conversation: no message may be empty, and the last one is the user's or a tool's"),
+        ("invalid_messages",),
+    ),
     ("user", tr_noop("no such file, or it was deleted: see Files.list()"), ("file_not_found",)),
     ("user", tr_noop("no batch of this key has that id: see Batches.list()"), ("batch_not_found",)),
     (
@@ -98,7 +105,7 @@ def is_any_of(code: int | str, codes: Collection[int | str]) -> bool:
 
 
 _BY_STATUS: dict[int, ErrorCode] = {
-    400: ErrorCode(400, "user", _ARGUMENT),
+    400: ErrorCode(400, "user", _REQUEST),
     401: ErrorCode(401, "auth", _KEY),
     403: ErrorCode(403, "auth", _RANGE),
     404: ErrorCode(404, "user", tr_noop("there is no such address: check base_url and endpoint=")),

@@ -236,10 +236,11 @@ def test_what_the_platform_would_refuse_is_refused_before_the_start(kernel, smal
 
 
 def test_a_model_that_the_platform_does_not_know_fails_with_its_name(kernel, start_training, small):
-    start_training(f"-d {small} -m NoSuchModel")
+    started = start_training(f"-d {small} -m ERNIE-Speed-9K")
+    assert "among the 20 models" in started.text
+    assert "The nearest names: ERNIE-Speed-8K, " in started.text
     ended = kernel.run("%qftrain wait")
-    assert ended.status == "error"
-    assert "NoSuchModel" in "\n".join(ended.error)
+    assert (ended.status, ended.error) == ("error", ["APIError: the training has failed, its panel says why"])
     assert "✕" in ended.html
 
 

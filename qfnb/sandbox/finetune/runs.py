@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..._text import nearest_names
 from ...wire import finetune_v2 as wire
 from ..datasets import common as datasets
 from ..engines.builtin.engine import BuiltinEngine
@@ -68,8 +69,9 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
         raise call.invalid("trainMode", reason)
     row = supported_models.find_model(model)
     if row is None:
-        model_names = ", ".join(row["model"] for row in supported_models.WIRE_MODELS)
-        raise call.invalid(name, f"{model!r}; the sandbox tunes {model_names}")
+        names = [row["model"] for row in supported_models.WIRE_MODELS]
+        nearest = ", ".join(nearest_names(model, names))
+        raise call.invalid(name, f"{model!r}; the sandbox tunes {len(names)} models: {nearest}, ...")
     if mode not in {train_mode["trainMode"] for train_mode in row["supportTrainMode"]}:
         raise call.invalid("trainMode", f"{model} has no {mode}")
     return str(row["model"])
