@@ -22,6 +22,16 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(candidates), 1)), None)
 
 
+def near_miss(word: str, candidates: Iterable[str]) -> str:
+    """Return the candidate that a word is one slip of the finger away from, "" for none.
+
+    A slip is a letter too many, too few, wrong, or swapped with the next one, or a capital one.
+    """
+    from rapidfuzz.distance import OSA  # noqa: PLC0415 - a compiled module that only mistakes need
+
+    return next((row for row in candidates if row != word and OSA.distance(word.lower(), row) <= 1), "")
+
+
 def nearest_names(name: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     """Return the candidates that are most like a name, the nearest first.
 

@@ -35,7 +35,7 @@ def load(shell: Any, version: str) -> None:
         shell.input_transformers_post.append(await_cell.transform_cell)
     tab_completion.register(shell)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"qfnb {version} · {describe_platform()} · {kernel} · {tr('help: %%qfchat?  %qfauth')}")  # noqa: T201 - one line for the person who loads it
+    print(f"qfnb {version} · {describe_platform()} · {kernel} · {tr('start: %qf  help: %%qfchat?  %qfauth')}")  # noqa: T201 - one line for the person who loads it
 
 
 def unload(shell: Any) -> None:

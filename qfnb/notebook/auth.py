@@ -8,7 +8,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect, doctor
 from .._language import tr, tr_noop, trn
-from .._text import labelled
+from .._text import did_you_mean, labelled
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
 from .parser import Parser, document_magic
@@ -51,7 +51,10 @@ class AuthMagics(Magics):
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
         if (verb or "show") not in VERBS or (unexpected and verb != "model"):
-            PARSER.error(tr("{words!r} is not understood: use {verbs}", words=line.strip(), verbs=tr(", ").join(VERBS)))
+            verbs, hint = tr(", ").join(VERBS), "" if verb in VERBS else did_you_mean(verb, VERBS)
+            PARSER.error(
+                tr("{words!r} is not understood: use {verbs}{hint}", words=line.strip(), verbs=verbs, hint=hint)
+            )
         if verb == "doctor":
             print(doctor.report(doctor.examine()))  # noqa: T201 - what was asked for
             return

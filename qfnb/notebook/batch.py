@@ -19,6 +19,7 @@ from . import aliases, tab_completion
 from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
 from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER, VERBS
+from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .services import resolve_endpoint
 from .verb_magic import VerbMagics, wait_in_cell
@@ -119,7 +120,8 @@ class BatchMagics(VerbMagics):
     def do_list(self, options: Namespace, target: str) -> Any:
         from ..batching.journal_store import batches  # noqa: PLC0415
 
-        return batches()
+        when_empty = tr("no batch is stored on this computer: `%qfbatch DATA --prompt ... -m MODEL` starts one")
+        return listing(batches(), when_empty)
 
     def do_delete(self, options: Namespace, target: str) -> None:
         from ..batching.journal_store import delete_journal  # noqa: PLC0415

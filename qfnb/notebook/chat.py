@@ -123,7 +123,10 @@ class ChatMagics(Magics):
             if self.sessions.is_command(words):
                 return self.sessions.run_command(words)
             if words[:1] == ["alias"] and len(words) in {1, 3}:
-                return aliases.run_command(words[1:])
+                if names := aliases.run_command(words[1:]):
+                    return names
+                print(tr("there is no alias: `%qfchat alias NAME MODEL` makes one"))  # noqa: T201 - what was asked for
+                return None
         if cell is not None and remaining:
             PARSER.error(tr("unexpected {text!r} in the first line: the question goes below it", text=remaining[:40]))
         text = self._prompt_text(options, remaining if cell is None else cell)

@@ -14,6 +14,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
 from .._language import tr, tr_noop, trn
+from .._text import did_you_mean
 from ..doctor import paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
@@ -69,7 +70,10 @@ class HomeMagics(Magics):
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
         if verb not in VERBS or unexpected:
-            PARSER.error(tr("{line!r} is not understood: use {verbs}", line=line.strip(), verbs=tr(", ").join(VERBS)))
+            verbs, hint = tr(", ").join(VERBS), "" if verb in VERBS else did_you_mean(verb, VERBS)
+            PARSER.error(
+                tr("{words!r} is not understood: use {verbs}{hint}", words=line.strip(), verbs=verbs, hint=hint)
+            )
         if verb == "clean":
             print(clean(options.days, asks=not options.yes))  # noqa: T201 - what was done
             return

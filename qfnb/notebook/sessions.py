@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import config
-from .._language import tr, trn
-from .._text import clip, turn_text
+from .._language import tr, tr_noop, trn
+from .._text import clip, near_miss, turn_text
 from ..errors import InvalidArgumentError
 from .conversations import FILE_NAME, Conversations, ConversationsError
+from .listing import listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,10 @@ VERBS = {
     "export": "export SESSION FILE(.json|.jsonl|.md)",
     "forget": "forget SESSION",
 }
+
+NO_SESSION = tr_noop(
+    "this kernel has no conversation: `%%qfchat --session NAME` begins one, `%qfchat open NAME` opens a stored one"
+)
 
 log = logging.getLogger("qfnb.chat")
 
@@ -125,8 +130,18 @@ class Sessions:
         """Return whether a line is a command with its arguments, and not a question.
 
         Raises:
-            InvalidArgumentError: a command lacks its arguments.
+            InvalidArgumentError: a command lacks its arguments, or one word is nearly a command.
         """
+        if words and (len(words) == 1 or words[1] in self) and (match := near_miss(words[0], [*VERBS, "alias"])):
+            raise InvalidArgumentError(
+                tr(
+                    "{word!r} is not a verb of {magic}; did you mean {match}?",
+                    word=words[0],
+                    magic="%qfchat",
+                    match=match,
+                )
+                + tr("\nto ask a model: %%qfchat, and the question on the line below")
+            )
         counts = {"history": (0, 1), "sessions": (0, 0), "list": (0, 0), "fork": (2, 2), "export": (2, 2)}
         low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
         if len(words) == 1 and words[0] in VERBS and low > 0:
@@ -151,7 +166,8 @@ class Sessions:
             updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.updated))
             begins = clip(" ".join(turn_text(first).split()), 40)
             rows.append({"id": row.id, "name": row.name, "turns": row.turns, "updated": updated, "begins": begins})
-        return pd.DataFrame(rows, columns=["id", "name", "turns", "updated", "begins"])
+        table = pd.DataFrame(rows, columns=["id", "name", "turns", "updated", "begins"])
+        return listing(table, tr("no conversation is stored: `%%qfchat --session NAME` begins one"))
 
     def _delete(self, key: str) -> str:
         """Delete a stored conversation; of several with one name the number must say which."""
@@ -189,13 +205,13 @@ class Sessions:
             for turn, message in enumerate(self[session])
         ]
         frame = pd.DataFrame(rows, columns=["session", "turn", "role", "content", "reasoning"])
-        return frame if frame["reasoning"].any() else frame.drop(columns="reasoning")
+        return listing(frame if frame["reasoning"].any() else frame.drop(columns="reasoning"), tr(NO_SESSION))
 
     def _sessions(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415
 
         rows = [{"session": name, "turns": len(self.turns(name))} for name in self._bound]
-        return pd.DataFrame(rows, columns=["session", "turns"])
+        return listing(pd.DataFrame(rows, columns=["session", "turns"]), tr(NO_SESSION))
 
     def _undo(self, name: str) -> str:
         """Remove the last question and its answer."""

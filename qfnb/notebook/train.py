@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop
+from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
+from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .train_parser import PARSER, VERBS, parse_setting
 from .trainings import find_trainer, list_trainers
@@ -49,8 +51,8 @@ class TrainMagics(VerbMagics):
         if not verb or verb in {"-h", "--help"}:
             return self.default_verb, line
         if verb not in VERBS:
-            verbs = ", ".join(VERBS)
-            PARSER.error(tr("{verb!r} is not a verb of %qftrain: use {verbs}", verb=verb, verbs=verbs))
+            verbs, hint = ", ".join(VERBS), did_you_mean(verb, VERBS)
+            PARSER.error(tr("{verb!r} is not a verb of %qftrain: use {verbs}{hint}", verb=verb, verbs=verbs, hint=hint))
         return verb, remaining
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
@@ -209,7 +211,8 @@ class TrainMagics(VerbMagics):
         from ..trainer import run_store  # noqa: PLC0415
 
         columns = ["id", "task_id", "status", "percent", "model", "name", "platform", "created"]
-        return pd.DataFrame([_run_row(run.facts) for run in run_store.list_runs()], columns=columns)
+        table = pd.DataFrame([_run_row(run.facts) for run in run_store.list_runs()], columns=columns)
+        return listing(table, tr("no training is stored on this computer: `%qftrain` opens the form that starts one"))
 
     def _add_step(self, options: Namespace, target: str, add: Callable[[LLMFinetune], object]) -> None:
         """Add a step to a training, and show its panel, unless it is running and has one."""

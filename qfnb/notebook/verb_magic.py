@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from IPython.core.magic import Magics
 
 from .._language import tr
+from .._text import near_miss
 from .await_cell import print_help, run_in_cell
-from .parser import WordsParser, used_options
+from .parser import WordsParser, used_options, user_variables
 
 if TYPE_CHECKING:
     from ..views.panel import Panel
@@ -79,7 +80,18 @@ class VerbMagics(Magics):
 
     def _split_verb(self, line: str) -> tuple[str, str]:
         verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
-        return (verb, remaining) if verb in self.parser.verbs else (self.default_verb, line)
+        if verb in self.parser.verbs:
+            return verb, remaining
+        if verb not in user_variables(self.shell) and (match := near_miss(verb, self.parser.verbs)):
+            self.parser.error(
+                tr(
+                    "{word!r} is not a verb of {magic}; did you mean {match}?",
+                    word=verb,
+                    magic=self.parser.prog,
+                    match=match,
+                )
+            )
+        return self.default_verb, line
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
         """Return the options behind a verb, and its target, one word at most."""
