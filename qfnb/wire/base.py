@@ -10,7 +10,11 @@ class Record(BaseModel):
     """A JSON object with snake_case keys on the wire; unknown keys are kept."""
 
     model_config = ConfigDict(
-        extra="allow", populate_by_name=True, protected_namespaces=(), ser_json_inf_nan="constants"
+        extra="allow",
+        populate_by_name=True,
+        protected_namespaces=(),
+        ser_json_inf_nan="constants",
+        defer_build=True,  # most programs use few of the records: each is compiled when it is first used
     )
 
     def to_wire(self) -> dict[str, Any]:
@@ -35,13 +39,7 @@ class Sendable(Protocol):
 class ConsoleRecord(Record):
     """A JSON object of the management plane: camelCase on the wire."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="allow",
-        populate_by_name=True,
-        protected_namespaces=(),
-        ser_json_inf_nan="constants",
-    )
+    model_config = ConfigDict(alias_generator=to_camel)
 
     @model_validator(mode="before")
     @classmethod
