@@ -33,6 +33,18 @@ class RowError(ValueError):
         self.reason, self.column = reason, column
 
 
+def describe_no_rows(suffix: str, size: int) -> str:
+    """Return what is wrong with a file without rows, in the user's language.
+
+    Args:
+        suffix: of its name, `.csv`.
+        size: of the file, in bytes.
+    """
+    if suffix in {".csv", ".tsv"}:
+        return tr("there are no rows below the header") if size else tr("the file is empty: it has no header either")
+    return tr("the file has no rows")
+
+
 def read_jsonl(file: IO[bytes], name: str, expected: str = "") -> Iterator[tuple[int, object]]:
     """Yield the line number (from 1) and the value of every line that is not blank, or its RowError.
 

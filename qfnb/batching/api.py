@@ -10,6 +10,7 @@ from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from . import journal_reader, journal_store, validation
 from .batch import Batch
+from .export import validate_output_path
 from .input_scan import scan_input
 from .input_source import open_source
 from .journal import Journal
@@ -110,6 +111,8 @@ def batch(
     try:
         pages = load_input(journal, request, source, scan, allow_changed_input=allow_changed_input)
         journal.set_facts(offline=via or "")
+        if output_path is not None or journal.get_fact("out"):
+            journal.set_facts(out="" if output_path is None else output_path.absolute())
         counts = (journal.count_missing(), journal.counts()) if source.is_rereadable else None
         preflight = build_batch_preflight(request, source, scan, counts, budget, budget_tokens, is_offline=bool(via))
         job = JobSpec(
@@ -191,7 +194,12 @@ def estimate(
 
 
 def resume(
-    name: str, *, workers: int | None = None, budget: float | None = None, budget_tokens: int | None = None
+    name: str,
+    *,
+    workers: int | None = None,
+    budget: float | None = None,
+    budget_tokens: int | None = None,
+    out: str | Path | None = None,
 ) -> Batch:
     """Continue a batch by its name, without its input: the rows that were read from it are in the journal.
 
@@ -200,9 +208,10 @@ def resume(
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all, the earlier runs included.
         budget_tokens: tokens that it may use in all, likewise.
+        out: the file that inputs and results are written to at the end; default: that of the earlier run, if any.
 
     Raises:
-        InvalidArgumentError: no batch has this name.
+        InvalidArgumentError: no batch has this name, or `out` cannot be written.
         JournalError: it is running elsewhere, or belongs to another platform.
     """
     validation.validate_arguments(budget_tokens=budget_tokens)
@@ -222,11 +231,16 @@ def resume(
         )
     worker_count = validate_worker_count("workers", workers)
     budget = None if budget is None else validation.validate_budget(budget, request)
+    output_path = None if out is None else validate_output_path(out)
     journal = Journal(path)
     try:
         counts, missing = journal.counts(), journal.count_missing()
         invalid = journal_reader.count_invalid_rows(path)
         offline_via: Any = journal.get_fact("offline") or None
+        if output_path is not None:
+            journal.set_facts(out=output_path.absolute())
+        elif stored_path := journal.get_fact("out"):
+            output_path = Path(stored_path)
         job = JobSpec(
             path=path,
             request=request,
@@ -245,6 +259,7 @@ def resume(
             worker_count=worker_count,
             budget=budget,
             budget_tokens=budget_tokens,
+            output_path=output_path,
             notes=(
                 *filter(None, [journal.damage]),
                 *(() if journal.get_fact("complete") == "1" else (tr(INPUT_NOT_READ),)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._jobs.background_batch import BackgroundBatch
+from .._jobs.background_job import POLL_INTERVAL_S
 from .._jobs.batch_progress import BatchProgress
 from .._jobs.row_result import TRANSIENT_ERRORS
 from .._jobs.worker_pool import validate_worker_count
@@ -116,6 +117,21 @@ class Batch(BackgroundBatch):
         with self._handle_interrupts():
             yield from self._iter_in_order()
 
+    async def __aiter__(self) -> AsyncIterator[BatchRow]:
+        """Iterate over the rows in input order, on any event loop; a cancelled task cancels the batch."""
+        last_number = -1
+        with self._handle_interrupts():
+            while True:
+                mark = _, is_finished = self._mark()
+                for answer in self._ready_rows(last_number, is_finished=is_finished):
+                    last_number = answer.number
+                    yield answer
+                if is_finished:
+                    return
+                while self._mark() == mark:
+                    self._raise_if_forked()
+                    await asyncio.sleep(POLL_INTERVAL_S)
+
     def __len__(self) -> int:
         total = self.progress.total
         return journal_reader.read_facts(self.job.path)[1].rows if total is None else total
@@ -162,18 +178,22 @@ class Batch(BackgroundBatch):
         progress = self.progress
         return progress.finished_rows, progress.is_finished
 
+    def _ready_rows(self, after: int, *, is_finished: bool) -> Iterator[BatchRow]:
+        """Yield the rows behind a number up to the first that is not answered, or all once the batch has ended."""
+        for answer in self._rows(after):
+            if not is_finished and (answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS):
+                return
+            yield answer
+
     def _iter_in_order(self) -> Iterator[BatchRow]:
         last_number = -1
         while True:
             mark = _, is_finished = self._mark()
-            for answer in self._rows(last_number):
-                if not is_finished and (answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS):
-                    break
+            for answer in self._ready_rows(last_number, is_finished=is_finished):
                 last_number = answer.number
                 yield answer
-            else:
-                if is_finished:
-                    return
+            if is_finished:
+                return
             self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
 
     def _iter_as_completed(self) -> Iterator[BatchRow]:

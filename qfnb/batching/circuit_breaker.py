@@ -5,15 +5,20 @@ one row is tried now and then.
 """
 
 import asyncio
+import time
 from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import is_transient, summarize_error
 from .._language import tr
+from ..errors import ConnectionFailed
 from ..transport import clock
 
 OUTAGE_FAILURES: Final = 10
 """Transient failures in a row, or as many as workers if these are more, that mean an outage."""
+
+UNREACHABLE_FAILURES: Final = 3
+"""The same for a host that cannot be reached, as long as no row was answered: there is no network, or no such host."""
 
 MAX_OUTAGE_S: Final = 600.0
 """Seconds that an outage may last before the batch stops."""
@@ -107,10 +112,16 @@ class CircuitBreaker:
         elif self.is_down and error is None:
             self.is_down = False
             self._resize_pool()
-        elif not self.is_down and self._consecutive_failures >= max(OUTAGE_FAILURES, self.worker_count):
+        elif not self.is_down and error is not None and self._consecutive_failures >= self._outage_failures(error):
             self.is_down = True
-            assert error is not None, "only failures are counted"
             self._control.spawn(self._wait_out_outage(summarize_error(error)))
+
+    def _outage_failures(self, error: Exception) -> int:
+        """Return how many failures in a row mean an outage."""
+        is_unreachable = isinstance(error, ConnectionFailed) and not error.sent
+        if is_unreachable and not self._control.counter.ok:
+            return UNREACHABLE_FAILURES
+        return max(OUTAGE_FAILURES, self.worker_count)
 
     def _resize_pool(self) -> None:
         if self._control.worker_pool is not None and not self.canaries.remaining and not self.is_down:
@@ -120,6 +131,13 @@ class CircuitBreaker:
         """Send one row now and then until the platform answers again."""
         control, pool = self._control, self._control.worker_pool
         started_at, delay = clock.now(), FIRST_DELAY_S
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + MAX_OUTAGE_S))
+        words = tr(
+            "no answer from the platform: {reason}; tried again until {time}, then the batch stops; "
+            "answers so far are kept",
+            reason=reason,
+            time=until,
+        )
         while pool is not None and self.is_down and pool is control.worker_pool and not pool.is_stopping:
             if clock.now() - started_at > MAX_OUTAGE_S:
                 control.finish(
@@ -127,12 +145,13 @@ class CircuitBreaker:
                 )
                 return
             pool.pause()
-            control.update("waiting", reason=tr("waiting for the platform: {reason}", reason=reason))
+            control.update("waiting", reason=words)
             await control.sleep(delay)
             pool.resize(1)
             if not control.is_paused:
                 pool.resume()
             control.set_running()
+            control.update(reason=words)
             delay, failures = min(delay * 2, MAX_DELAY_S), self._consecutive_failures
             while self._consecutive_failures == failures and pool.in_flight + pool.idle_workers:
                 if pool.is_stopping:

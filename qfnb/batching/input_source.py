@@ -112,7 +112,7 @@ def _file_source(name: str | Path) -> RowSource:
     except OSError as error:
         raise DatasetError(tr("it cannot be read: {reason}", reason=error.strerror), path=str(name)) from None
     if first_row is None:
-        raise DatasetError(tr("the file has no rows"), path=str(name))
+        raise DatasetError(_jsonl_csv_parquet.describe_no_rows(suffix, size), path=str(name))
     columns = tuple(first_row) if suffix != ".jsonl" and isinstance(first_row, Mapping) else None
     is_rereadable = size <= STREAM_ABOVE_BYTES
     return RowSource(

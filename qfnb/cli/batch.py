@@ -75,25 +75,23 @@ def batch(
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
     """
     from ..batching import api  # noqa: PLC0415
-    from ..batching.export import validate_output_path  # noqa: PLC0415
     from ..notebook.aliases import resolve  # noqa: PLC0415
 
     budgets: dict[str, Any] = {"budget": budget, "budget_tokens": budget_tokens}
-    if out is not None:
-        validate_output_path(out)
     if resume:
-        return _work(api.resume(_find_name(target), workers=workers, **budgets), out, as_json=as_json)
+        return _work(api.resume(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json)
     options = common.chat_options(
         system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
     )
     options |= {"model": resolve(model) if model else None, "endpoint": endpoint, "name": name, "dedupe": dedupe}
     options |= {**budgets, "workers": workers, "mode": "offline" if offline else "online"}
+    options["out"] = out
     options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"
     rows = _read_stdin() if target == STDIN else Path(target)
     if dry_run:
         print(api.estimate(rows, prompt, **options))
         return DONE
-    return _work(api.batch(rows, prompt, **options), out, as_json=as_json)
+    return _work(api.batch(rows, prompt, **options), as_json=as_json)
 
 
 def _read_stdin() -> list[Any]:
@@ -133,8 +131,8 @@ def _find_name(target: str) -> str:
     return str(started.iloc[0]["name"])
 
 
-def _work(job: Batch, out: Path | None, *, as_json: bool) -> int:
-    """Follow a batch to its end, write its results, and return the exit code."""
+def _work(job: Batch, *, as_json: bool) -> int:
+    """Follow a batch to its end, print its results unless it writes them to a file, and return the exit code."""
     from ..views import batch as view  # noqa: PLC0415
 
     is_interrupted = False
@@ -144,9 +142,9 @@ def _work(job: Batch, out: Path | None, *, as_json: bool) -> int:
         is_interrupted = True
         job.cancel()
     job.wait()  # raises the error that ended the whole batch
-    progress = job.progress
+    progress, out = job.progress, job.job.output_path
     if out is not None:
-        job.save(out)
+        common.say(tr("results: {path}", path=out))
     elif not as_json and not is_interrupted:
         _print_results(job)
     common.say(view.summary_text(progress))
@@ -166,7 +164,12 @@ def _describe(progress: BatchProgress) -> Step:
 
     share = progress.finished_rows / progress.total if progress.total else None
     parts = [view.describe_rows(progress), progress.reason, view.describe_times(progress, time.time())]
-    return Step(share, " · ".join(filter(None, parts)))
+    notice = ""
+    if progress.state == "waiting" and progress.reason and progress.mode != "offline":
+        command = f"qfnb batch {progress.name} --resume"
+        stop = tr("Ctrl-C stops it now; to go on: {command}", command=command)
+        notice = f"{progress.reason}\n{stop}"
+    return Step(share, " · ".join(filter(None, parts)), notice)
 
 
 def _print_results(job: Batch) -> None:

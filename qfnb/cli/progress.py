@@ -21,10 +21,11 @@ BAR_WIDTH: Final = 24
 
 
 class Step(NamedTuple):
-    """How far a job is: the finished share, None where it is not known, and that in words."""
+    """How far a job is: the finished share, None where it is not known, that in words, and what is said once."""
 
     share: float | None
     text: str
+    notice: str = ""
 
 
 def follow(is_finished: Callable[[], bool], describe: Callable[[], Step]) -> None:
@@ -35,15 +36,18 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], Step]) -> Non
         describe: returns how far it is.
     """
     show = _rewrite if sys.stderr.isatty() else _PlainLines()
+    has_notice = False
     try:
         while not is_finished():
-            show(describe())
+            step = describe()
+            if step.notice and not has_notice:
+                has_notice = True
+                _print_line(step.notice)
+            show(step)
             time.sleep(POLL_S)
         show(describe())
     finally:
-        if show is _rewrite:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        _print_line("")
 
 
 def draw_line(step: Step, width: int) -> str:
@@ -56,6 +60,14 @@ def draw_line(step: Step, width: int) -> str:
             break
         line += character
     return line.rstrip()
+
+
+def _print_line(text: str) -> None:
+    """Print a line in place of the bar, "" for none."""
+    bar = "\r\x1b[K" if sys.stderr.isatty() else ""
+    line = f"{strip_controls(text)}\n" if text else ""
+    sys.stderr.write(f"{bar}{line}")
+    sys.stderr.flush()
 
 
 def _rewrite(step: Step) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from .._jsonl_csv_parquet import RowError
+from .._jsonl_csv_parquet import RowError, describe_no_rows
 from .._language import tr
 from .._text import did_you_mean, format_value
 from ..errors import DatasetError, InvalidArgumentError
@@ -120,10 +120,14 @@ def read_path(
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DatasetError(tr("cannot be read: {reason}", reason=reason), path=display_name) from None
     if not values:
-        reason = tr('the file is empty; expected one {"prompt": "...", "response": "..."} per line')
-        if path.is_dir() or _suffix(path.name) == ".zip":
+        suffix = f".{kind}" if kind else _suffix(path.name)
+        if path.is_dir() or suffix == ".zip":
             suffixes = ", ".join(file_formats.SUFFIXES)
             reason = tr("the folder or zip holds no file with rows: {suffixes}", suffixes=suffixes)
+        elif suffix in {".csv", ".tsv", ".parquet"}:
+            reason = describe_no_rows(suffix, path.stat().st_size)
+        else:
+            reason = tr('the file is empty; expected one {"prompt": "...", "response": "..."} per line')
         raise DatasetError(reason, path=display_name)
     return values
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import threading
 import uuid
 
@@ -54,6 +55,20 @@ def test_the_same_cell_again_asks_nothing(count_requests):
         assert wait_for_progress(batch).ok == 30
     assert batch.progress.cached == 30
     assert count_requests()["came"] == 30
+
+
+def test_rows_are_iterated_over_in_a_coroutine_while_they_are_answered(hold):
+    hold(2)
+    batch = qfnb.batch(rows(12, "异步 {}"), workers=4, name="async-rows")
+
+    async def collect():
+        numbers = []
+        async for row in batch:
+            hold(release=True)
+            numbers.append((row.number, row.ok))
+        return numbers
+
+    assert asyncio.run(collect()) == [(number, True) for number in range(12)]
 
 
 def test_results_keep_the_order_of_the_input(sandbox):
@@ -177,6 +192,16 @@ def test_an_outage_is_waited_for(control, fault, count_requests):
         until(lambda: states.add(batch.progress.state) or batch.progress.is_finished)
     assert batch.progress.ok == 60
     assert "waiting" in states
+
+
+def test_a_host_that_cannot_be_reached_is_said_at_once_and_how_long_it_is_tried():
+    qfnb.get_config().api_key = "bce-v3/ALTAK-test/0123456789abcdef"
+    qfnb.get_config().base_url = "http://127.0.0.1:9"
+    batch = qfnb.batch(rows(30, "断网 {}"), model="ernie-5.1", name="no-network", retry_count=1)
+    until(lambda: batch.progress.state == "waiting")
+    assert re.search(r"cannot be reached.*; tried again until \d\d:\d\d:\d\d", batch.progress.reason)
+    batch.cancel()
+    assert wait_for_progress(batch).finished_rows < 20
 
 
 @pytest.mark.fault("F56")

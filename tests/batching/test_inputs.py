@@ -92,6 +92,7 @@ def test_files_are_read_by_their_ending(tmp_path):
         ("a.jsonl", b'{"prompt": "x"}\n\xff\n', r"a\.jsonl:2: not UTF-8"),
         ("a.jsonl", b"[" * 100_000, r"a\.jsonl:1: not JSON"),
         ("a.jsonl", b"\n", r"a\.jsonl: the file has no rows"),
+        ("a.csv", b"prompt\n", r"a\.csv: there are no rows below the header"),
         ("a.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", r"a\.jsonl:1: not JSON \(a number has more than"),
         ("a.csv", b"a,b\n1,2,3\n", r"a\.csv:2: more cells"),
         ("a.csv", b"prompt,b,prompt\n1,2,3\n", r"a\.csv:1: two columns are called 'prompt'"),

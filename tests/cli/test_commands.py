@@ -11,7 +11,7 @@ from support.scripted_server import http_answer
 from support.waiting import until
 
 from qfnb.batching.journal_store import list_journals
-from qfnb.cli.progress import Step, draw_line
+from qfnb.cli.progress import Step, draw_line, follow
 from qfnb.config import get_config
 from qfnb.trainer import run_store
 
@@ -90,6 +90,24 @@ def test_an_interrupted_batch_says_how_it_goes_on_and_goes_on(run, rows, hold, t
     resumed = run("batch", rows, "--resume", "--json")
     assert (resumed.code, json.loads(resumed.out)["name"]) == (0, summary["name"])
     assert json.loads(resumed.out)["succeeded"] == 6
+
+
+def test_a_resumed_batch_writes_the_file_of_its_first_run(run, rows, tmp_path):
+    path = tmp_path / "answers.jsonl"
+    assert run("batch", rows, "--name", "written", "-o", path).out == ""
+    path.unlink()
+    resumed = run("batch", "written", "--resume")
+    assert (resumed.code, resumed.out, f"results: {path}" in resumed.err) == (0, "", True)
+    assert path.read_text("utf-8").count("\n") == 6
+    run("batch", "written", "--resume", "-o", tmp_path / "other.csv")
+    assert (tmp_path / "other.csv").exists()
+
+
+def test_what_a_job_has_to_say_is_printed_once_on_a_line_of_its_own(capsys):
+    steps = iter([Step(0.1, "ten", "no network"), Step(0.2, "twenty", "no network")])
+    ends = iter([False, False, True])
+    follow(lambda: next(ends), lambda: next(steps, Step(1.0, "done")))
+    assert capsys.readouterr().err.splitlines().count("no network") == 1
 
 
 def test_a_file_that_was_never_asked_cannot_be_resumed(run, tmp_path):

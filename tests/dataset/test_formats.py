@@ -135,6 +135,8 @@ def test_all_problems_are_counted_and_ten_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("x.csv", b"prompt,response\n", "x.csv: there are no rows below the header"),
+        ("x.tsv", b"", "x.tsv: the file is empty: it has no header either"),
         ("x.csv", b"prompt,prompt\n1,2\n", "x.csv:1: two columns are called 'prompt'"),
         ("x.csv", b'prompt,response\n"a\nb",c\nd\n', "x.csv:4: 1 cell where the heading has 2"),
         ("x.csv", b"prompt,history,response\n1,[oops,2\n", "x.csv:2: history must be JSON"),
