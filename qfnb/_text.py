@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from ._language import tr, tr_noop
+from ._language import language, tr, tr_noop
 
 Edit = tuple[Literal["equal", "delete", "insert"], str]
 """A part of two texts: in both, only in the first, or only in the second."""
@@ -165,6 +165,13 @@ _TOKEN_START = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
 def has_chinese(text: str) -> bool:
     """Return whether a text has a Chinese character."""
     return _CJK.search(text) is not None
+
+
+def is_chinese(text: str) -> bool:
+    """Return whether a text has more Chinese characters than other words; without any, the display decides."""
+    others, characters = _CJK.subn(" ", text)
+    words = len(_WORD.findall(others))
+    return characters > words if characters or words else language() == "zh"
 
 
 def count_tokens(text: str) -> int:

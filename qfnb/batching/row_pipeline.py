@@ -133,14 +133,14 @@ class RowPipeline:
         Raises:
             UnreadableAnswer: that one is not, either.
         """
-        if self._format is None or not (correction := self._format.check(reply, reply.text)):
+        turns = [{"role": "user", "content": conversation}] if isinstance(conversation, str) else conversation
+        if self._format is None or not (correction := self._format.check(reply, reply.text, turns)):
             return reply
         client, requests = await self._find_route()
-        turns = [{"role": "user", "content": conversation}] if isinstance(conversation, str) else conversation
         request = requests.for_row([*turns, *correction])
         second = await self._job.chat.send_request(request, client, self._call_options)
         second.earlier = (reply,)
-        self._format.check(second, second.text, retry=False)
+        self._format.check(second, second.text, turns, retry=False)
         return second
 
     async def _find_route(self) -> tuple[Client, BatchRequests]:

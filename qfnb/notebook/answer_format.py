@@ -11,19 +11,11 @@ from typing import TYPE_CHECKING, Any
 from .._language import tr
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
-from ..resources.inference.response_format import (
-    CORRECTION_PROMPT,
-    JSON_INSTRUCTION,
-    ResponseFormat,
-    extract_code,
-    parse_json,
-    parse_response_format,
-)
+from ..resources.inference.format_prompts import JSON_ONLY, ROWS_ONLY, Prompt, Turns, correction_turns, in_language_of
+from ..resources.inference.response_format import ResponseFormat, extract_code, parse_json, parse_response_format
 
 if TYPE_CHECKING:
     from ..views.chat import AnswerForm
-
-ASK_ROWS = "只输出一个 JSON 数组，每行数据是一个对象，不要解释。 / Answer with a JSON array of objects only."
 
 
 @dataclass(frozen=True)
@@ -31,18 +23,17 @@ class AnswerFormat:
     """How an answer is requested, shown and parsed."""
 
     name: str  # the value of the option `-f`
-    instruction: str = ""  # added to the system prompt, "" for nothing
+    instruction: Prompt = ("", "")  # added to the system prompt
     response_format: ResponseFormat | str | None = None  # of `ChatCompletion.do`, None where nothing is sent
     parse: Callable[[str], Any] = str  # returns the value of a text; raises ValueError
     form: AnswerForm = "code"  # how the text is shown
     retry: bool = False  # ask again, once, when the answer cannot be parsed
 
-    def correction(self, text: str, error: ValueError) -> list[dict[str, Any]]:
+    def correction(self, text: str, error: ValueError, turns: Turns) -> list[dict[str, Any]]:
         """Return the turns that ask once more: the answer, and what was wrong with it."""
         if isinstance(self.response_format, ResponseFormat):
-            return self.response_format.correction(text, error)
-        prompt = CORRECTION_PROMPT.format(error=error, instruction=self.instruction)
-        return [{"role": "assistant", "content": text or "…"}, {"role": "user", "content": prompt}]
+            return self.response_format.correction(text, error, turns)
+        return correction_turns(text, error, in_language_of(turns, self.instruction), turns)
 
 
 def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
@@ -128,8 +119,8 @@ FORMATS = {
     "markdown": AnswerFormat("markdown", form="markdown"),
     "text": AnswerFormat("text", form="text"),
     "code": AnswerFormat("code", parse=extract_code),
-    "json": AnswerFormat("json", JSON_INSTRUCTION, "json_object", parse_json, retry=True),
-    "df": AnswerFormat("df", ASK_ROWS, parse=parse_frame, form="folded", retry=True),
+    "json": AnswerFormat("json", JSON_ONLY, "json_object", parse_json, retry=True),
+    "df": AnswerFormat("df", ROWS_ONLY, parse=parse_frame, form="folded", retry=True),
     "image": AnswerFormat("image"),
 }
 """The formats by name, in the order of the help."""

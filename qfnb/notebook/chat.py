@@ -11,6 +11,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .._language import tr, tr_noop
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
+from ..resources.inference.format_prompts import in_language_of
 from ..resources.inference.response_format import extract_code
 from ..resources.inference.thinking import parse_think
 from . import aliases, await_cell, tab_completion
@@ -205,7 +206,7 @@ class ChatMagics(Magics):
         content = _content_with_images(text, pictures) if pictures else text
         turns = [*earlier, {"role": "user", "content": content}]
         answer_format = FORMATS.get(options.format) or find_format(options.format, user_variables(self.shell))
-        if system := "\n".join(filter(None, (options.system, answer_format.instruction))):
+        if system := "\n".join(filter(None, (options.system, in_language_of(turns, answer_format.instruction)))):
             chat_options["system"] = system
         if answer_format.response_format is not None:
             chat_options["response_format"] = answer_format.response_format

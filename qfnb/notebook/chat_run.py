@@ -247,7 +247,8 @@ class ChatRun:
 
     async def _ask_again(self, stream: AnswerStream, error: ValueError) -> None:
         answer_format, between = self.request.format, stream.tool_loop.turns if stream.tool_loop else ()
-        turns = [*self.request.turns, *between, *answer_format.correction(stream.answer.text, error)]
+        turns = [*self.request.turns, *between]
+        turns += answer_format.correction(stream.answer.text, error, self.request.turns)
         stream.call = stream.client.prepare(turns, stream=self.request.stream, **self._options)
         stream.start_round()
         await self._receive_or_fail(stream)

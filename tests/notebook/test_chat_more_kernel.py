@@ -83,7 +83,9 @@ def answering(kernel):
             "from qfnb.resources.inference.chat import ChatCompletion\n"
             "from qfnb.resources.inference.reply import ChatResponse\n"
             f"_texts = {list(texts)!r}\n"
+            "_sent = []\n"
             "async def _stream(self, call):\n"
+            "    _sent.append(str(call))\n"
             "    yield ChatResponse({'result': _texts.pop(0), 'usage': {'total_tokens': 5}, 'is_end': True}, dict)\n"
             "ChatCompletion.stream = _stream"
         )
@@ -102,6 +104,15 @@ def test_an_answer_becomes_a_frame(kernel, answering, text):
     assert cell.status == "ok"
     assert kernel.value("list(reply.parsed['作者'])") == "['曹雪芹', '吴承恩']"
     assert "<table" in cell.html
+
+
+@pytest.mark.parametrize(("question", "asked"), [("Four classic novels", "JSON array only"), ("四大名著", "JSON 数组")])
+def test_a_table_is_asked_for_in_the_language_of_the_question(kernel, answering, question, asked):
+    answering(FACTS)
+    kernel.run(f"%%qfchat -f df -o reply\n{question}")
+    system = kernel.value("_sent[-1]")
+    assert asked in system
+    assert ("只输出" in system) == ("数组" in asked)
 
 
 def test_an_answer_becomes_json_after_one_more_try(kernel, answering):

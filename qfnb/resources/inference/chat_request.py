@@ -135,7 +135,8 @@ def with_check(
         return call
 
     def check(reply: ChatResponse, text: str) -> PreparedCall[ChatResponse] | None:
-        correction = response_format.check(reply, text, retry=retry)
+        earlier = [message.model_dump() for message in messages]
+        correction = response_format.check(reply, text, earlier, retry=retry)
         if not correction:
             return None
         turns = [*messages, *validate_messages(correction)]
@@ -244,7 +245,7 @@ def with_format(
     """
     response_format = parse_response_format(options["response_format"])
     option, first = response_format.to_option(takes_schema=takes_schema), messages[0]
-    instruction = response_format.instruction(option)
+    instruction = response_format.instruction(option, [message.model_dump() for message in messages])
     changed = {name: value for name, value in options.items() if name != "response_format"}
     changed |= {} if option is None else {"response_format": option}
     if instruction and first.role == "system" and "system" not in options and isinstance(first.content, str):

@@ -12,15 +12,13 @@ from ..._language import tr, tr_noop
 from ..._text import clip, format_value
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
+from .format_prompts import JSON_ONLY, Turns, correction_turns, in_language_of
 from .thinking import CUT_WHILE_THINKING
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from .reply import ChatResponse
-
-JSON_INSTRUCTION = "只输出 JSON，不要解释，不要用代码块。 / Answer with JSON only."
-CORRECTION_PROMPT = "上面的回答无法解析：{error}\n请改正。{instruction}"
 
 SCHEMA_KEYWORDS = frozenset(
     ["$ref", "$defs", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties", "required", "type"]
@@ -85,11 +83,11 @@ class ResponseFormat:
         strict = {} if self.is_strict is None else {"strict": self.is_strict}
         return {"type": "json_schema", "json_schema": {"name": self.name, "schema": dict(self.schema), **strict}}
 
-    def instruction(self, option: Mapping[str, Any] | None) -> str:
+    def instruction(self, option: Mapping[str, Any] | None, turns: Turns = ()) -> str:
         """Return what the system message must add to the option, "" where the platform sees to the schema."""
         if self.schema is None or (option or {}).get("type") == "json_schema":
             return ""
-        return f"{JSON_INSTRUCTION}\nJSON Schema:\n{json.dumps(self.schema, ensure_ascii=False)}"
+        return f"{in_language_of(turns, JSON_ONLY)}\nJSON Schema:\n{json.dumps(self.schema, ensure_ascii=False)}"
 
     def parse(self, text: str) -> Any:
         """Return the value of an answer: an object of the class, or the JSON.
@@ -102,12 +100,13 @@ class ResponseFormat:
         except RecursionError:
             raise ValueError(tr("the JSON is nested too deeply")) from None
 
-    def check(self, reply: ChatResponse, text: str, *, retry: bool = True) -> list[dict[str, Any]]:
+    def check(self, reply: ChatResponse, text: str, turns: Turns, *, retry: bool = True) -> list[dict[str, Any]]:
         """Set the parsed value of a reply; return the turns that ask once more, none for an answer that matches.
 
         Args:
             reply: the reply; one that only calls functions is no answer yet.
             text: its text; of a stream's last piece: the text of all.
+            turns: the conversation, in whose language is asked once more.
             retry: False for the last try.
 
         Raises:
@@ -120,7 +119,7 @@ class ResponseFormat:
             reply.parsed = self.parse(text)
         except ValueError as error:
             if retry and not is_cut_off:
-                return self.correction(text, error)
+                return self.correction(text, error, turns)
             hint = tr("the text is in `.answer` of this error")
             if reply.is_cut_while_thinking:
                 hint = tr(CUT_WHILE_THINKING)
@@ -130,10 +129,10 @@ class ResponseFormat:
             raise UnreadableAnswer(message, answer=text, reply=reply) from None
         return []
 
-    def correction(self, text: str, error: ValueError) -> list[dict[str, Any]]:
+    def correction(self, text: str, error: ValueError, turns: Turns) -> list[dict[str, Any]]:
         """Return the turns that ask once more: the answer, and what was wrong with it."""
-        prompt = CORRECTION_PROMPT.format(error=error, instruction=self.instruction(None) or JSON_INSTRUCTION)
-        return [{"role": "assistant", "content": text or "…"}, {"role": "user", "content": prompt}]
+        instruction = self.instruction(None, turns) or in_language_of(turns, JSON_ONLY)
+        return correction_turns(text, error, instruction, turns)
 
 
 def parse_response_format(value: Any) -> ResponseFormat:

@@ -38,6 +38,17 @@ def test_a_pydantic_class_becomes_an_object_and_the_schema_is_an_instruction(scr
     assert body["messages"][0]["role"] == "system"
 
 
+@pytest.mark.parametrize(
+    ("question", "asked"), [("Novels of 1791", "Answer with JSON only"), ("1791 年的小说", "只输出 JSON")]
+)
+def test_the_form_is_asked_for_in_the_language_of_the_question(scripted, question, asked):
+    server = scripted(whole("no"), whole(GOOD))
+    ChatCompletion().do(question, response_format=Book)
+    first, second = (body["messages"] for body in sent_bodies(server))
+    texts = [first[0]["content"], second[0]["content"], second[-1]["content"]]
+    assert all(asked in text and ("只" in text) == ("只" in asked) for text in texts)
+
+
 def test_a_server_that_takes_schemas_gets_the_schema_and_no_instruction(scripted):
     server = scripted(whole(GOOD))
     on_other_server(server).do("红楼梦", response_format=Book)
