@@ -23,7 +23,7 @@ from . import scoring_run
 from .evaluator import LocalEvaluator
 from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult
-from .samples import Question, Questions, Sample, model_label, to_dataset, trained_model, unique_labels
+from .samples import Question, Questions, Sample, label_in_notebook, to_dataset, trained_model, unique_labels
 
 UNANSWERED: Final = tr_noop("the platform gave no answer to this row")
 
@@ -82,13 +82,13 @@ class EvaluationRun:
         Raises:
             InvalidArgumentError: a model cannot be asked.
         """
-        models = [trained_model(model) for model in models]
-        for model in models:
-            if isinstance(model, Model) and not model.name:
-                model.auto_complete_info()
-        self.models = unique_labels([model_label(model) for model in models])
+        targets = [trained_model(model) for model in models]
+        for target in targets:
+            if isinstance(target, Model) and not target.name:
+                target.auto_complete_info()
+        self.models = unique_labels([label_in_notebook(model) for model in models])
         try:
-            for label, model in zip(self.models, models, strict=True):
+            for label, model in zip(self.models, targets, strict=True):
                 self._start_model(label, model, source, options)
         except BaseException:
             self.cancel()

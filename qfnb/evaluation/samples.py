@@ -1,6 +1,8 @@
 """Questions of an evaluation and samples: a sample is one question answered by one model."""
 
+import builtins
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Protocol, Self
@@ -208,6 +210,23 @@ def model_label(model: Any) -> str:
     names = (getattr(model, name, None) for name in ("label", "name", "endpoint", "model", "id"))
     is_chat = model is None or hasattr(model, "batch_do")
     return next((str(name) for name in names if name), "the default model" if is_chat else str(model))
+
+
+_GENERATED_NAME: Final = re.compile(r"(?:svc_)?m_task_\w+")
+"""A name that nobody gave: of a model or a service of a training."""
+
+
+def label_in_notebook(model: Any) -> str:
+    """Return the label of a model or a trainer; one that nobody has named is called as its variable in the notebook."""
+    target = trained_model(model)
+    label = model_label(target)
+    is_named = label != getattr(target, "endpoint", None) and not _GENERATED_NAME.fullmatch(label)
+    shell = getattr(builtins, "get_ipython", None)  # IPython puts it there
+    if is_named or isinstance(target, str) or shell is None:
+        return label
+    variables = getattr(shell(), "user_ns", {}).items()
+    names = (name for name, value in variables if name[:1] != "_" and (value is model or value is target))
+    return next(names, label)
 
 
 def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:

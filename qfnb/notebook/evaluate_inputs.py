@@ -32,18 +32,20 @@ def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str],
     Raises:
         InvalidArgumentError: no model is named, one cannot be evaluated, or one is named twice.
     """
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
+    from ..model import Service  # noqa: PLC0415 - %load_ext stays fast
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     named_models = [(word, resolve_model(shell, word)) for word in words]
     named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
-    named_models += [(name, ChatCompletion(endpoint=resolve_endpoint(shell, name))) for name in endpoints]
+    named_models += [(name, Service(endpoint=resolve_endpoint(shell, name), name=name)) for name in endpoints]
     if not named_models:
         raise InvalidArgumentError(
             tr("which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints")
         )
     words_by_key: dict[Any, str] = {}
     for word, model in named_models:
-        key = id(model) if word in user_variables(shell) else model.resolve_target(None, None)
+        chat = model.get_res() if isinstance(model, Service) else model
+        key = id(model) if word in user_variables(shell) and word not in endpoints else chat.resolve_target(None, None)
         if key in words_by_key:
             raise InvalidArgumentError(tr("{word} is {same}: each model once", word=word, same=words_by_key[key]))
         words_by_key[key] = word
@@ -264,7 +266,7 @@ def estimate_table(
     import pandas as pd  # noqa: PLC0415
 
     from ..batching.api import estimate  # noqa: PLC0415
-    from ..evaluation.samples import model_label, questions_of, rows_of  # noqa: PLC0415
+    from ..evaluation.samples import label_in_notebook, model_label, questions_of, rows_of  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     items = [question.batch_input() for question in questions_of(rows_of(rows))]
@@ -273,7 +275,7 @@ def estimate_table(
     for model in models:
         chat = model.get_res() if hasattr(model, "get_res") else model
         plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
-        line = {"model": model_label(chat), "to_ask": len(items)}
+        line = {"model": label_in_notebook(model), "to_ask": len(items)}
         if plan is not None:
             line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
             line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}

@@ -242,6 +242,15 @@ def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, start_evalua
     assert kernel.value("[score.n for score in report.model_scores]") == "[4, 4, 4, 4]"
 
 
+def test_a_service_that_nobody_named_is_called_as_its_variable(kernel, start_evaluation):
+    kernel.run("from qfnb import ChatCompletion, Service; mine = ChatCompletion(endpoint='abcdefgh_shop')")
+    kernel.run("tuned = Service(endpoint='abcdefgh_tea', name='svc_m_task_0a1b2c')")
+    dry = start_evaluation(5, "%qfeval mine tuned base --data talks --dry-run")
+    assert [name in dry.text for name in ("mine", "tuned", "base", "abcdefgh", "svc_m_task")] == [True] * 3 + [
+        False
+    ] * 2
+
+
 def test_a_model_that_cannot_be_asked_is_an_error_after_the_report(kernel, start_evaluation, fault, control):
     fault("chat.v2", "status", status=401, times=None)
     start_evaluation(20)

@@ -7,6 +7,8 @@ from hypothesis import given, strategies as st
 from support.service_sandbox import run_service_sandbox
 
 from qfnb import errors
+from qfnb.evaluation.samples import label_in_notebook
+from qfnb.notebook.evaluate_inputs import resolve_models
 from qfnb.notebook.parser import Parser, variable_name
 from qfnb.notebook.services import resolve_endpoint
 from qfnb.notebook.verb_magic import VerbParser
@@ -90,9 +92,10 @@ def test_an_endpoint_is_a_text_a_service_or_refused():
     class Service:
         endpoint = "abc_x"
 
-    shell = Shell(tuned=Service(), text="def_y", number=3)
+    shell = Shell(tuned=Service(), text="abcdefgh_y", number=3)
     assert resolve_endpoint(shell, None) is None
-    assert [resolve_endpoint(shell, value) for value in ("tuned", "text", "as_it_is")] == ["abc_x", "def_y", "as_it_is"]
+    endpoints = [resolve_endpoint(shell, value) for value in ("tuned", "text", "abcdefgh_z")]
+    assert endpoints == ["abc_x", "abcdefgh_y", "abcdefgh_z"]
     with pytest.raises(errors.InvalidArgumentError, match="holds a int"):
         resolve_endpoint(shell, "number")
 
@@ -101,7 +104,23 @@ def test_a_service_is_found_by_its_name(tmp_path):
     with run_service_sandbox(tmp_path) as shop:
         url = shop.serve("teahouse").url
         assert resolve_endpoint(Shell(), "teahouse") in url
-        assert resolve_endpoint(Shell(), "tea") == "tea"
+        assert resolve_endpoint(Shell(), "ernie-5.1") == "ernie-5.1"
+
+
+def test_a_name_that_no_service_has_is_refused_with_the_names_of_those_there_are(tmp_path):
+    with run_service_sandbox(tmp_path) as shop:
+        with pytest.raises(errors.InvalidArgumentError, match=r"-e tea: this account has no service; -m asks a model"):
+            resolve_endpoint(Shell(), "tea")
+        shop.serve("teahouse")
+        with pytest.raises(errors.InvalidArgumentError, match=r"did you mean teahouse\?\nIts services: teahouse"):
+            resolve_endpoint(Shell(), "teahous")
+
+
+def test_a_service_is_compared_under_the_name_that_the_user_knows(tmp_path):
+    with run_service_sandbox(tmp_path) as shop:
+        shop.serve("teahouse")
+        models = resolve_models(Shell(), [], ["ernie-5.1"], ["teahouse"])
+    assert [label_in_notebook(model) for model in models] == ["ernie-5.1", "teahouse"]
 
 
 def test_an_option_names_the_parameter_that_it_sets_and_the_verbs_that_accept_it():
