@@ -6,7 +6,7 @@ import builtins
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from .._language import tr
 from .._text import did_you_mean
@@ -28,14 +28,11 @@ from .actions import (
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
-from .loss_diagnostics import CheckpointStep, checkpoint_rows, resolve_step
+from .loss_diagnostics import CheckpointStep, resolve_step
 from .offer import validate_against_offer
 from .sources import DataSource, apply_data_options, load_sources, model_of_task, previous_task
 from .stored_trainer import StoredTrainer
 from .train_action import read_task
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class LLMFinetune(StoredTrainer):
@@ -184,13 +181,6 @@ class LLMFinetune(StoredTrainer):
     def list(cls) -> builtins.list[Self]:
         """Return the trainers of this user's stored trainings, the newest first."""
         return [cls._from_record(run, None, None) for run in run_store.list_runs()]
-
-    @property
-    def checkpoints(self) -> pd.DataFrame:
-        """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or the best."""
-        import pandas as pd  # noqa: PLC0415 - slow to import
-
-        return pd.DataFrame(checkpoint_rows(self.progress.points))
 
     def publish(self, model_name: str = "", *, step: CheckpointStep = None) -> Self:
         """Publish the run as a model: at once, or after the training while it runs.

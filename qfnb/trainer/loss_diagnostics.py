@@ -73,6 +73,17 @@ class LossPoint:
             extra.get("kept"),
         )
 
+    def numbers(self) -> dict[str, float]:
+        """Return its numbers under the names that experiment trackers use."""
+        numbers = {
+            "train/loss": self.training_loss,
+            "train/epoch": self.epoch,
+            "validation/loss": self.validation_loss,
+            "validation/perplexity": self.perplexity,
+            **{f"rewards/{name}": value for name, value in (self.rewards or {}).items()},
+        }
+        return {name: float(value) for name, value in numbers.items() if value is not None}
+
 
 def best_checkpoint(points: Sequence[LossPoint]) -> LossPoint | None:
     """Return the point with the lowest validation loss of those that can be published, None without such a point."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .. import connect
 from .._language import tr
+from .._private_files import write_atomically
 from ..batching.request_spec import platform_name
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
+from ..evaluation.report.files import to_csv
 from ..model import Model, Service
 from ..wire import finetune_v2 as wire
 from . import run_store
@@ -21,7 +24,11 @@ from .base import BaseAction
 from .configs import DeployConfig, resolve_train_type
 from .consts import FinetuneStatus
 from .event import EventHandler
+from .loss_diagnostics import checkpoint_rows
 from .train_action import read_task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FINGERPRINT: Final = "fingerprint"
 """The stored fact that holds what a training learns from, and how; see `_fingerprint`."""
@@ -67,6 +74,34 @@ class StoredTrainer(BackgroundTrainer):
         kinds = {type(action) for action in self.ppls[0].actions}
         missing = [action for action in actions if type(action) not in kinds]
         return self._append_actions(missing) if missing else self
+
+    @property
+    def checkpoints(self) -> pd.DataFrame:
+        """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or the best."""
+        import pandas as pd  # noqa: PLC0415 - slow to import
+
+        return pd.DataFrame(checkpoint_rows(self.progress.points))
+
+    def curves(self, path: str | Path | None = None) -> pd.DataFrame:
+        """Return the loss curve with what it is of: run, model, origin and settings, a row for each checkpoint.
+
+        Args:
+            path: a .csv file to write it to, as Excel opens it.
+
+        Raises:
+            InvalidArgumentError: the path ends in something else.
+        """
+        if path is not None and Path(path).suffix.lower() != ".csv":
+            raise InvalidArgumentError(tr("{file}: curves are written as .csv", file=repr(Path(path).name)))
+        progress, frame = self.progress, self.checkpoints
+        origin = "sandbox" if progress.from_sandbox else self._run.facts.get("platform")
+        facts = {"run": self.id, "task_id": progress.task_id, "model": progress.title, "origin": origin}
+        facts |= {f"config/{name}": str(value) for name, value in progress.hyper_parameters.items()}
+        frame = frame.assign(**facts)[[*facts, *frame]]
+        if path is not None:
+            with write_atomically(Path(path).expanduser()) as file:
+                file.write(to_csv(frame))
+        return frame
 
     @classmethod
     def _from_record(

@@ -6,6 +6,7 @@
 | `text` | the report as sentences; inert texts |
 | `files` | the report as .html, .md, .csv, .xlsx and .json |
 | `card` | two models on one card |
+| `tracking` | the report's numbers for an experiment tracker |
 
 Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's scores.
 """
@@ -26,7 +27,7 @@ from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
-from . import data, files, text
+from . import data, files, text, tracking
 from .card import Card, build_card
 from .data import ReportData as ReportData
 
@@ -183,6 +184,15 @@ class EvaluationResult(ReportData):
             InvalidArgumentError: the file cannot be read, or is not such a report.
         """
         return cls.from_json(files.read_report_text(Path(path).expanduser()))
+
+    def log_to(self, tracker: tracking.NumberLog) -> Self:
+        """Log means, intervals, differences and where they are from to an experiment tracker; return the report.
+
+        Args:
+            tracker: one of `qfnb.trainer.trackers`, such as that of the training.
+        """
+        tracker.log_numbers(*tracking.entries(self))
+        return self
 
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""

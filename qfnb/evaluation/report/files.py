@@ -87,7 +87,7 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
     writers: dict[str, Callable[[], bytes]] = {
         ".html": lambda: str(importlib.import_module(_PAGE).render_page(report, pictures, lead)).encode(),
         ".md": lambda: render_markdown(report, lead).encode(),
-        ".csv": lambda: _to_csv(_sample_table(report)),
+        ".csv": lambda: to_csv(_sample_table(report)),
         ".xlsx": lambda: write_workbook(_workbook_tables(report)),
         ".json": lambda: to_json(report).encode(),
     }
@@ -173,7 +173,7 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _to_csv(frame: pd.DataFrame) -> bytes:
+def to_csv(frame: pd.DataFrame) -> bytes:
     """Return a table as CSV that Excel opens as text."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
