@@ -1,3 +1,4 @@
+import ast
 import gettext
 import re
 import runpy
@@ -5,7 +6,7 @@ import shutil
 import string
 
 import pytest
-from support.messages import ROOT, extract_template, read_catalogue, untranslated
+from support.messages import PACKAGE, ROOT, extract_template, read_catalogue, untranslated
 
 from qfnb import _language, get_config
 from qfnb._language import language, tr
@@ -86,6 +87,56 @@ def test_a_translation_is_written_as_chinese_is(rule, wrong):
 def _translations() -> list[str]:
     strings = (message.string for message in read_catalogue("zh") if message.id)
     return [text for each in strings for text in (each if isinstance(each, tuple | list) else [each])]
+
+
+def _calls(node: ast.AST, names: set[str]) -> list[ast.Call]:
+    calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in names]
+
+
+def _fixed_joins(node: ast.AST) -> set[int]:
+    """Return the lines that join words by an English separator."""
+    joins = [
+        call.func for call in ast.walk(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+    ]
+    return {
+        join.lineno
+        for join in joins
+        if join.attr == "join" and isinstance(join.value, ast.Constant) and join.value.value in {", ", "; ", ": "}
+    }
+
+
+def _fixed_joins_in_messages(function: ast.AST) -> set[int]:
+    values = [
+        value
+        for call in _calls(function, {"tr", "trn", "labelled"})
+        for value in [*call.args, *(k.value for k in call.keywords)]
+    ]
+    names = {name.id for value in values for name in ast.walk(value) if isinstance(name, ast.Name)}
+    lines = set().union(*map(_fixed_joins, values))
+    for node in ast.walk(function):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        set_names = {name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)}
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value and set_names & names:
+            lines |= _fixed_joins(node.value)
+    return lines
+
+
+NOT_SENTENCES = {"sandbox", "probe", "migration", "wire"}
+CODE = {"evaluation/function_evaluator.py"}
+"""Joins the parameters of a function as they are written in Python."""
+
+
+def test_lists_in_messages_are_joined_as_the_language_does():
+    wrong = [
+        (name, line)
+        for path in PACKAGE.rglob("*.py")
+        if not NOT_SENTENCES & {*path.parts} and (name := path.relative_to(PACKAGE).as_posix()) not in CODE
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for line in _fixed_joins_in_messages(function)
+    ]
+    assert not wrong, "tr(', ').join(...) instead"
 
 
 def _placeholders(text: str) -> set[str]:

@@ -213,8 +213,8 @@ class Journal:
             self.database.executemany("delete from fact where name = ?", [(name,) for name in names])
             query = f"select number from row where key in ({placeholders(keys)}) order by number"  # noqa: S608
             numbers = [str(number) for (number,) in self.database.execute(query, keys)]
-        named = ", ".join(["row " + ", ".join(numbers[:MAX_NAMED_ROWS])] if numbers else names)
-        count = len(places)
+        rows = tr("row {row}", row=tr(", ").join(numbers[:MAX_NAMED_ROWS]))
+        named, count = rows if numbers else tr(", ").join(names), len(places)
         text = tr("{n} answers have changed on the disk: asked again ({named})", n=count, named=named)
         logging.getLogger("qfnb").warning("%s: %s", self.path, text)
         return text

@@ -85,7 +85,7 @@ class Preflight:
         if self.seconds is not None:
             lines[1] += tr(" · at least {time} at the present limits", time=approximate_duration(self.seconds))
         if self.too_long:
-            named = ", ".join(map(str, self.too_long_rows))
+            named = tr(", ").join(map(str, self.too_long_rows))
             text = tr("{n:,} longer than {model} takes: {rows}…", n=self.too_long, model=self.model, rows=named)
             lines.append(f"⚠ {text}")
         budgets = (

@@ -184,7 +184,7 @@ def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> Non
             tr(
                 "the rows of journal {name!r} were sent otherwise ({differences}): give this one another name=",
                 name=path.stem,
-                differences="; ".join(differences)[:200],
+                differences=tr("; ").join(differences)[:200],
             )
         )
 

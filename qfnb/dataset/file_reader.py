@@ -122,7 +122,7 @@ def read_path(
     if not values:
         suffix = f".{kind}" if kind else _suffix(path.name)
         if path.is_dir() or suffix == ".zip":
-            suffixes = ", ".join(file_formats.SUFFIXES)
+            suffixes = tr(", ").join(file_formats.SUFFIXES)
             reason = tr("the folder or zip holds no file with rows: {suffixes}", suffixes=suffixes)
         elif suffix in {".csv", ".tsv", ".parquet"}:
             reason = describe_no_rows(suffix, path.stat().st_size)

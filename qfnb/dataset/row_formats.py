@@ -231,7 +231,7 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
         raise RowError(
             tr(
                 "the roles must be user and assistant in turn, and are {roles}",
-                roles=format_value(", ".join(map(str, roles))),
+                roles=format_value(tr(", ").join(map(str, roles))),
             )
         )
     texts = [message["content"] for message in turns]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
 from .._language import tr
+from .._text import labelled
 from ..errors import QianfanError
 from .report import EvaluationResult
 from .run import EvaluationRun
@@ -58,7 +59,7 @@ class EvaluationProgress:
         """
         stopped = [model for model in self.models if model.batch and model.batch.state == "stopped"]
         if stopped and not self.cancelled:
-            reasons = "; ".join(f"{model.model}: {model.batch.reason}" for model in stopped if model.batch)
+            reasons = tr("; ").join(labelled(model.model, model.batch.reason) for model in stopped if model.batch)
             raise EvaluationStoppedEarly(
                 tr("{reasons}\nThe report has what was answered; run the cell again to go on.", reasons=reasons)
             )

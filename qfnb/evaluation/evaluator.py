@@ -38,7 +38,7 @@ class LocalEvaluator(Evaluator, ABC):
 
     def __init__(self, **values: Any) -> None:
         names = {name for kind in type(self).__mro__ for name in vars(kind).get("__annotations__", ())}
-        if unknown := ", ".join(values.keys() - names):
+        if unknown := tr(", ").join(values.keys() - names):
             raise TypeError(tr("{kind} has no field {names}", kind=type(self).__name__, names=unknown))
         for name in names:
             default = getattr(type(self), name, None)

@@ -154,7 +154,7 @@ def questions_of(
     columns = dict.fromkeys(name for row in rows for name in row)
     for name in (prompt_column, reference_name, *outputs, cluster):
         if name and name not in columns:
-            names = ", ".join(map(str, columns))
+            names = tr(", ").join(map(str, columns))
             raise InvalidArgumentError(
                 tr("there is no column {name}: the columns are {names}", name=repr(name), names=names)
             )

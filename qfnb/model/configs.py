@@ -23,7 +23,7 @@ class ValidatedModel(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
-            field_names = ", ".join(type(self).model_fields)
+            field_names = tr(", ").join(type(self).model_fields)
             setting = f"{type(self).__name__}.{field}={first['input']!r}"
             if first["type"] == "extra_forbidden":
                 raise InvalidArgumentError(

@@ -123,7 +123,7 @@ def _ask_for_keys(*, iam: bool, keeps: bool) -> None:
     try:
         keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
     except (StdinNotImplementedError, EOFError):
-        variables = ", ".join(f"QIANFAN_{name.upper()}" for name in names)
+        variables = tr(", ").join(f"QIANFAN_{name.upper()}" for name in names)
         raise CredentialsError(
             tr("nobody can type a key here: set {variables} in the environment instead", variables=variables)
         ) from None

@@ -16,11 +16,11 @@ from ..resources.inference.response_format import extract_code
 from ..resources.inference.thinking import parse_think
 from . import aliases, await_cell, tab_completion
 from .answer_format import FORMATS, find_format, records_of
+from .conversations import VERBS, Conversations
 from .image import resolve_picture
 from .parser import Parser, document_magic, get_shell, store_variable, user_variables, variable_name
 from .prompt_context import expand_prompt, explain_prompt
 from .services import resolve_endpoint
-from .sessions import VERBS, Sessions
 
 if TYPE_CHECKING:
     from ..resources.inference.chat import ChatCompletion
@@ -85,9 +85,9 @@ PARSER.add_option(
     "--session",
     metavar="NAME",
     help=tr_noop("remember the conversation under a name"),
-    complete=lambda magics: magics.sessions,
+    complete=lambda magics: magics.conversations,
 )
-PARSER.add_option("--reset", action="store_true", help=tr_noop("forget the session before asking"))
+PARSER.add_option("--reset", action="store_true", help=tr_noop("forget the conversation before asking"))
 PARSER.add_option("--image", action="append", metavar="FILE", help=tr_noop("attach a picture: a file or a variable"))
 PARSER.add_option(
     "--expand",
@@ -104,13 +104,13 @@ INTERRUPTED = tr_noop("interrupted; what arrived is kept above")
 
 @magics_class
 class ChatMagics(Magics):
-    """The chat cell, its sessions and aliases."""
+    """The chat cell, its conversations and aliases."""
 
     parser = PARSER
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self.sessions = Sessions()
+        self.conversations = Conversations()
 
     @no_var_expand
     @line_cell_magic
@@ -121,8 +121,8 @@ class ChatMagics(Magics):
             return await_cell.print_help(PARSER, awaited=options.awaited)
         if cell is None and not options.explain:
             words = remaining.split()
-            if self.sessions.is_command(words):
-                return self.sessions.run_command(words)
+            if self.conversations.is_command(words):
+                return self.conversations.run_command(words)
             if words[:1] == ["alias"] and len(words) in {1, 3}:
                 if names := aliases.run_command(words[1:]):
                     return names
@@ -132,7 +132,7 @@ class ChatMagics(Magics):
             PARSER.error(tr("unexpected {text!r} in the first line: the question goes below it", text=remaining[:40]))
         text = self._prompt_text(options, remaining if cell is None else cell)
         if options.reset:
-            self.sessions.reset(options.session)
+            self.conversations.reset(options.session)
         if not text:
             if options.reset:
                 return await_cell.no_result(awaited=options.awaited)
@@ -140,8 +140,8 @@ class ChatMagics(Magics):
         return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word: sessions behind their verbs."""
-        return self.sessions.names_behind(previous)
+        """Return what Tab offers behind a word: conversations behind their verbs."""
+        return self.conversations.names_behind(previous)
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
         text = expand_prompt(raw_text, user_variables(self.shell)) if options.expand else raw_text
@@ -194,14 +194,14 @@ class ChatMagics(Magics):
                 error=error,
             )
             raise UnreadableAnswer(message, answer=reply.text, reply=reply) from None
-        self.sessions.store(options.session, request.turns, reply)
+        self.conversations.store(options.session, request.turns, reply)
         self._store_replies(options, [reply])
         return None if options.out else reply
 
     def _build_request(self, options: Namespace, text: str, chat_options: dict[str, Any]) -> ChatRequest:
         from .chat_run import ChatRequest  # noqa: PLC0415 - %load_ext stays fast
 
-        earlier = self.sessions.turns(options.session) if options.session else ()
+        earlier = self.conversations.turns(options.session) if options.session else ()
         pictures = [resolve_picture(self.shell, name) for name in options.image or ()]
         content = _content_with_images(text, pictures) if pictures else text
         turns = [*earlier, {"role": "user", "content": content}]
@@ -270,7 +270,7 @@ class ChatMagics(Magics):
         """Store the conversation, fill the next cell; return the value of the answer, which the cell shows."""
         reply = replies[0]
         if options.session and reply is not None:
-            self.sessions.store(options.session, run.request.turns, reply)
+            self.conversations.store(options.session, run.request.turns, reply)
         if options.next_cell and reply is not None:
             get_shell(self).set_next_input(extract_code(reply.text), replace=False)
         is_structured = run.request.format.form == "folded"

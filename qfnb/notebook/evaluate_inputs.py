@@ -154,7 +154,7 @@ def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
                 "--data has no column {name}{hint}: the columns are {columns}\n{option} COLUMN names it",
                 name=repr(name),
                 hint=did_you_mean(name, columns),
-                columns=clip(", ".join(columns), MAX_WORD_CHARS),
+                columns=clip(tr(", ").join(columns), MAX_WORD_CHARS),
                 option=option,
             )
         )
@@ -165,7 +165,7 @@ def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
 
     empty = [index for index, row in enumerate(rows) if column and not to_text(row.get(column)).strip()]
     if empty:
-        indexes = ", ".join(map(str, empty[:MAX_NAMED_ROWS])) + ("…" if len(empty) > MAX_NAMED_ROWS else "")
+        indexes = tr(", ").join(map(str, empty[:MAX_NAMED_ROWS])) + ("…" if len(empty) > MAX_NAMED_ROWS else "")
         raise InvalidArgumentError(
             tr(
                 "--data: {column} is empty or NaN in {n} of {total} rows: {indexes}\n"

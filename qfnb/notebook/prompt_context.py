@@ -58,7 +58,7 @@ def _item(name: str, value: Any, index: int) -> Any:
         numbers = list(value) if isinstance(value, dict) else range(1, len(value) - 1)  # the last cell is this one
         if index not in numbers:
             what, listed = ("output", "outputs") if name == "Out" else ("cell", "cells")
-            last = ", ".join(map(str, list(numbers)[-8:])) or tr("none yet")
+            last = tr(", ").join(map(str, list(numbers)[-8:])) or tr("none yet")
             raise InvalidArgumentError(
                 tr(
                     "{{{{{name}[{index}]}}}}: there is no {what} {index}; {listed}: {last}",

@@ -1,4 +1,4 @@
-"""Tab completion in the first line of our magics: options, models, sessions, services of the notebook."""
+"""Tab completion in the first line of our magics: options, models, conversations, services of the notebook."""
 
 import re
 from collections.abc import Collection

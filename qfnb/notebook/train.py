@@ -51,7 +51,7 @@ class TrainMagics(VerbMagics):
         if not verb or verb in {"-h", "--help"}:
             return self.default_verb, line
         if verb not in VERBS:
-            verbs, hint = ", ".join(VERBS), did_you_mean(verb, VERBS)
+            verbs, hint = tr(", ").join(VERBS), did_you_mean(verb, VERBS)
             PARSER.error(tr("{verb!r} is not a verb of %qftrain: use {verbs}{hint}", verb=verb, verbs=verbs, hint=hint))
         return verb, remaining
 

@@ -102,7 +102,7 @@ def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
         InvalidArgumentError: it has no such member; the message lists them.
     """
     if value not in set(members):
-        allowed = ", ".join(f"{member.value} ({member.name})" for member in members)
+        allowed = tr(", ").join(f"{member.value} ({member.name})" for member in members)
         raise InvalidArgumentError(tr("{name}={value!r}: must be {allowed}", name=name, value=value, allowed=allowed))
     return int(value)
 

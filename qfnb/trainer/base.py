@@ -29,7 +29,7 @@ log = logging.getLogger("qfnb.trainer")
 def warn_of_unknown_arguments(owner: str, values: Mapping[str, Any]) -> None:
     """Warn of keywords that an object does not have; seed 004 prints `**kwargs`, so that they are no error."""
     if values:
-        names = ", ".join(values)
+        names = tr(", ").join(values)
         log.warning(tr("{owner} does not know {names}: this has no effect", owner=owner, names=names))
 
 

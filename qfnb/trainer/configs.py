@@ -172,8 +172,8 @@ def validate_train_config(
     available_scales = supported_scales(supported_model, mode)
     scale = next((row for row in available_scales if row.parameter_scale == config.parameter_scale), None)
     if scale is None:
-        scale_names = ", ".join(row.parameter_scale for row in available_scales)
-        mode_names = ", ".join(row.train_mode for row in supported_model.support_train_mode)
+        scale_names = tr(", ").join(row.parameter_scale for row in available_scales)
+        mode_names = tr(", ").join(row.train_mode for row in supported_model.support_train_mode)
         if not available_scales:
             raise InvalidArgumentError(
                 tr("{model} has no train mode {mode}: it has {modes}", model=model, mode=mode, modes=mode_names)
@@ -207,7 +207,7 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
     supported_model = find_supported_model(model, rows)
     available_scales = supported_scales(supported_model, mode) if supported_model else []
     if not available_scales:
-        names = ", ".join(row.model for row in rows)
+        names = tr(", ").join(row.model for row in rows)
         raise InvalidArgumentError(
             tr(
                 "{model} has no defaults for {mode}: the platform lists {names}",
@@ -256,7 +256,7 @@ def _has_type(value: Any, row: wire.SupportedParameter) -> bool:
 def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
     name = to_snake(key)
     if key not in allowed:
-        names = ", ".join(map(to_snake, allowed))
+        names = tr(", ").join(map(to_snake, allowed))
         raise InvalidArgumentError(
             tr("{model} has no hyper-parameter {name}: it has {names}", model=label, name=name, names=names)
         )
@@ -288,7 +288,7 @@ def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.Su
     is_list = isinstance(value, list)
     is_valid = all(item in row.check_value for item in (value if is_list and value else [value]))
     if row.check_value and (not is_valid or is_list != (row.check_type == "mult_choice")):
-        offered = ", ".join(map(str, row.check_value))
+        offered = tr(", ").join(map(str, row.check_value))
         field = f"{name}={value!r}"
         raise InvalidArgumentError(
             tr("{field} is not offered by {model}: choose {offered}", field=field, model=label, offered=offered)

@@ -122,7 +122,7 @@ def resolve_step(step: CheckpointStep, points: Sequence[LossPoint]) -> int | Non
         )
     kept = [point.step for point in points if point.is_kept is not False]
     if points and step not in kept:
-        steps = ", ".join(map(str, kept))
+        steps = tr(", ").join(map(str, kept))
         raise InvalidArgumentError(
             tr("step={step}: there is no such checkpoint; the checkpoints are {steps}", step=step, steps=steps)
         )

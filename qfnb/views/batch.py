@@ -42,7 +42,7 @@ def bundle(progress: BatchProgress) -> Bundle:
 def text(progress: BatchProgress) -> str:
     """Return the progress as a few lines of text."""
     failures = [
-        f"✕ {tr('row {row}', row=f.number)}: {f.error}: {one_line(f.message, 160)} ← {one_line(f.input, 40)}"
+        f"✕ {labelled(tr('row {row}', row=f.number), f.error)}: {one_line(f.message, 160)} ← {one_line(f.input, 40)}"
         for f in reversed(progress.latest_failures)
     ]
     lines = [*_remarks(progress), *failures, *_next_steps(progress)]

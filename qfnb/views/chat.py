@@ -127,7 +127,8 @@ def _tokens(answer: StreamedAnswer) -> str:
         return ""
     details = [tr("{n} thinking", n=f"{answer.reasoning_tokens:,}")] if answer.reasoning_tokens else []
     details += [tr("{n} cached", n=f"{answer.cached_tokens:,}")] if answer.cached_tokens else []
-    return f"{answer.tokens:,} tokens" + (f" ({', '.join(details)})" if details else "")
+    count = f"{answer.tokens:,} tokens"
+    return tr("{count} ({details})", count=count, details=tr(", ").join(details)) if details else count
 
 
 def _cost(answer: StreamedAnswer) -> str:

@@ -137,7 +137,7 @@ def text(home: Home) -> str:
         ]
     if home.reports:
         lines.append(tr("Recent reports"))
-        lines += [f"  {r.path} · {', '.join(r.models)} · {when(r.saved, now)}" for r in home.reports[:MAX_ROWS]]
+        lines += [f"  {r.path} · {tr(', ').join(r.models)} · {when(r.saved, now)}" for r in home.reports[:MAX_ROWS]]
     lines += [] if home.activities or home.reports else [tr(NOTHING)]
     lines += [tr("Things to try"), *(f"  {command}  {meaning}" for command, meaning in home.next_steps.items())]
     return "\n".join(one_line(line, 300) if line[:2] != "  " else f"  {one_line(line, 300)}" for line in lines)
@@ -157,7 +157,7 @@ def markdown(home: Home) -> str:
         ]
         lines += ["", *_table(heads, jobs)]
     if home.reports:
-        reports = [(r.path, ", ".join(r.models), when(r.saved, now)) for r in home.reports[:MAX_ROWS]]
+        reports = [(r.path, tr(", ").join(r.models), when(r.saved, now)) for r in home.reports[:MAX_ROWS]]
         lines += ["", *_table((tr("Report"), tr("Models"), tr("Written")), reports)]
     lines += ["", *(f"- `{command}` {meaning}" for command, meaning in home.next_steps.items())]
     return "\n".join(lines)

@@ -73,7 +73,7 @@ def text(drawing: ImageState) -> str:
     seeds = [str(mark["seed"]) for mark in marks if "seed" in mark]
     count = trn("{n} picture", "{n} pictures", len(drawing.reply.data.data))
     parts = [count, tr(components.SANDBOX_MARK) if marks else "", drawing.prompt]
-    parts += [f"seed {', '.join(seeds)}" if seeds else "", _saved(drawing)]
+    parts += [f"seed {tr(', ').join(seeds)}" if seeds else "", _saved(drawing)]
     return strip_controls(" · ".join(part for part in parts if part))
 
 

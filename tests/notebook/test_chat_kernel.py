@@ -56,7 +56,7 @@ VERBATIM = "花括号 {x} {{y}} $HOME ${z} \"引号\" 'single' \\n `code` %d {"
 def test_the_prompt_goes_through_as_it_is_written(kernel):
     kernel.run("x = y = z = 'expanded'")
     kernel.run(f"%%qfchat --session verbatim --reset\n{VERBATIM}")
-    sent = kernel.value("get_ipython().magics_manager.registry['ChatMagics'].sessions['verbatim'][0]['content']")
+    sent = kernel.value("get_ipython().magics_manager.registry['ChatMagics'].conversations['verbatim'][0]['content']")
     assert sent == repr(VERBATIM)
 
 
@@ -70,10 +70,10 @@ def test_out_keeps_the_reply(kernel):
     assert kernel.value("answer.text == answer['result'] and len(answer.text) > 5") == "True"
 
 
-def test_a_session_remembers_and_a_reset_forgets(kernel):
+def test_a_conversation_is_remembered_and_a_reset_forgets(kernel):
     for text in ("第一句", "第二句"):
         assert kernel.run(f"%%qfchat --session trip\n{text}").status == "ok"
-    length = "len(get_ipython().magics_manager.registry['ChatMagics'].sessions['trip'])"
+    length = "len(get_ipython().magics_manager.registry['ChatMagics'].conversations['trip'])"
     assert kernel.value(length) == "4"
     kernel.run("%%qfchat --session trip --reset\n又一句")
     assert kernel.value(length) == "2"

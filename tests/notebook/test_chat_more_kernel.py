@@ -1,4 +1,4 @@
-"""`%%qfchat` beyond one answer: comparing, formats, sessions, completion, pictures, waiting without blocking."""
+"""`%%qfchat` beyond one answer: comparing, formats, conversations, completion, pictures, waiting without blocking."""
 
 import json
 
@@ -151,21 +151,21 @@ def test_code_goes_into_the_next_cell(kernel, answering):
     assert kernel.value("reply.parsed") == "'print(1 + 1)'"
 
 
-def test_sessions_are_listed_undone_forked_and_written(kernel, tmp_path):
+def test_conversations_are_listed_undone_forked_and_written(kernel, tmp_path):
     kernel.run("%%qfchat --session trip --reset\n第一句")
     kernel.run("%%qfchat --session trip\n第二句")
     kernel.run("frame = %qfchat history trip")
     assert kernel.value("list(frame['role'])") == "['user', 'assistant', 'user', 'assistant']"
     assert "2 turns" in kernel.run("%qfchat undo trip").text
     assert "from trip" in kernel.run("%qfchat fork trip other").text
-    assert "unknown session 'nowhere'" in kernel.run("%qfchat history nowhere").text
+    assert "no conversation 'nowhere' in this kernel" in kernel.run("%qfchat history nowhere").text
     kernel.run(f"%qfchat export trip {tmp_path / 'trip.jsonl'}")
     assert json.loads((tmp_path / "trip.jsonl").read_text(encoding="utf-8"))["prompt"] == "第一句"
     assert ".json" in kernel.run(f"%qfchat export trip {tmp_path / 'trip.exe'}").text
     assert "forgotten" in kernel.run("%qfchat forget other").text
 
 
-def test_an_interrupted_answer_does_not_enter_the_session(kernel, fault):
+def test_an_interrupted_answer_does_not_enter_the_conversation(kernel, fault):
     kernel.run("%%qfchat --session calm --reset\n第一句")
     fault("chat.v2", "cut", after=2)
     assert kernel.run("%%qfchat --session calm\n第二句").status == "error"
@@ -247,7 +247,7 @@ def test_tab_completes(kernel, line, expected):
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("%qfchat undo", "usage: %qfchat undo SESSION"),
+        ("%qfchat undo", "usage: %qfchat undo NAME"),
         ("%%qfchat -m a,b -f json\nx", "-f json reads one answer"),
         ("%%qfchat -m a,b --session s\nx", "--session remembers one conversation"),
         ("%%qfchat\n" + "很长" * 200_000, "too_long"),

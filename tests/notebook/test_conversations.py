@@ -1,4 +1,4 @@
-"""Conversations of `%%qfchat --session` last beyond the kernel; each `Sessions` here stands for one kernel."""
+"""Conversations of `%%qfchat --session` last beyond the kernel; each `Conversations` here stands for one kernel."""
 
 import logging
 import sqlite3
@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from qfnb import ChatCompletion, config, errors
+from qfnb.notebook.conversation_store import ConversationStore
 from qfnb.notebook.conversations import Conversations
-from qfnb.notebook.sessions import Sessions
 from qfnb.views import conversation as view
 
 
@@ -23,17 +23,17 @@ def state(tmp_path, monkeypatch, reply):
     return tmp_path
 
 
-def ask(sessions, name, text, reply):
-    sessions.store(name, [*sessions.turns(name), {"role": "user", "content": text}], reply)
+def ask(conversations, name, text, reply):
+    conversations.store(name, [*conversations.turns(name), {"role": "user", "content": text}], reply)
 
 
-def questions(sessions, name):
-    return [turn["content"] for turn in sessions[name] if turn["role"] == "user"]
+def questions(conversations, name):
+    return [turn["content"] for turn in conversations[name] if turn["role"] == "user"]
 
 
 def test_another_kernel_opens_a_conversation_and_goes_on(state, reply):
-    ask(Sessions(), "tour", "一", reply)
-    later = Sessions()
+    ask(Conversations(), "tour", "一", reply)
+    later = Conversations()
     later.run_command(["open", "tour"])
     ask(later, "tour", "二", reply)
     assert questions(later, "tour") == ["一", "二"]
@@ -41,7 +41,7 @@ def test_another_kernel_opens_a_conversation_and_goes_on(state, reply):
 
 
 def test_a_kernel_that_runs_the_notebook_again_begins_anew_and_loses_nothing(state, reply):
-    first, second = Sessions(), Sessions()
+    first, second = Conversations(), Conversations()
     ask(first, "tour", "一", reply)
     ask(second, "tour", "二", reply)
     assert questions(second, "tour") == ["二"]
@@ -53,8 +53,8 @@ def test_a_kernel_that_runs_the_notebook_again_begins_anew_and_loses_nothing(sta
 
 
 def test_two_kernels_in_one_conversation_lose_no_turn(state, reply):
-    ask(Sessions(), "shared", "0", reply)
-    kernels = [Sessions(), Sessions()]
+    ask(Conversations(), "shared", "0", reply)
+    kernels = [Conversations(), Conversations()]
     for kernel in kernels:
         kernel.run_command(["open", "shared"])
 
@@ -71,51 +71,51 @@ def test_two_kernels_in_one_conversation_lose_no_turn(state, reply):
 
 
 def test_a_conversation_that_is_deleted_elsewhere_is_written_anew(state, reply):
-    sessions = Sessions()
-    ask(sessions, "tour", "一", reply)
-    Sessions().run_command(["delete", "tour"])
+    conversations = Conversations()
+    ask(conversations, "tour", "一", reply)
+    Conversations().run_command(["delete", "tour"])
     turns = [
         {"role": "user", "content": "一"},
         {"role": "assistant", "content": "x"},
         {"role": "user", "content": "二"},
     ]
-    sessions.store("tour", turns, reply)
-    assert questions(sessions, "tour") == ["一", "二"]
+    conversations.store("tour", turns, reply)
+    assert questions(conversations, "tour") == ["一", "二"]
 
 
 def test_a_reset_leaves_the_stored_conversation(state, reply):
-    sessions = Sessions()
-    ask(sessions, "tour", "一", reply)
-    sessions.reset("tour")
-    assert sessions.turns("tour") == ()
-    assert len(sessions.run_command(["list"])) == 1
+    conversations = Conversations()
+    ask(conversations, "tour", "一", reply)
+    conversations.reset("tour")
+    assert conversations.turns("tour") == ()
+    assert len(conversations.run_command(["list"])) == 1
 
 
 def test_one_of_several_is_deleted_by_its_number(state, reply):
     for text in "一二":
-        ask(Sessions(), "tour", text, reply)
-    sessions = Sessions()
+        ask(Conversations(), "tour", text, reply)
+    conversations = Conversations()
     with pytest.raises(errors.InvalidArgumentError, match=r"several conversations are named 'tour'.*2, 1"):
-        sessions.run_command(["delete", "tour"])
-    assert sessions.run_command(["delete", "1"]) == "tour (1) is deleted"
-    assert list(sessions.run_command(["list"])["id"]) == [2]
+        conversations.run_command(["delete", "tour"])
+    assert conversations.run_command(["delete", "1"]) == "tour (1) is deleted"
+    assert list(conversations.run_command(["list"])["id"]) == [2]
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(state, reply):
-    ask(Sessions(), "tour", "一", reply)
+    ask(Conversations(), "tour", "一", reply)
     with pytest.raises(errors.InvalidArgumentError, match="did you mean tour"):
-        Sessions().run_command(["open", "tuor"])
-    assert Sessions().names_behind("open") == ["tour"]
+        Conversations().run_command(["open", "tuor"])
+    assert Conversations().names_behind("open") == ["tour"]
 
 
 def test_undo_and_forget_change_what_is_stored(state, reply):
-    sessions = Sessions()
+    conversations = Conversations()
     for text in "一二":
-        ask(sessions, "tour", text, reply)
-    sessions.run_command(["undo", "tour"])
-    sessions.run_command(["fork", "tour", "other"])
-    sessions.run_command(["forget", "tour"])
-    later = Sessions()
+        ask(conversations, "tour", text, reply)
+    conversations.run_command(["undo", "tour"])
+    conversations.run_command(["fork", "tour", "other"])
+    conversations.run_command(["forget", "tour"])
+    later = Conversations()
     later.run_command(["open", "other"])
     assert questions(later, "other") == ["一"]
     assert list(later.run_command(["list"])["name"]) == ["other"]
@@ -123,26 +123,26 @@ def test_undo_and_forget_change_what_is_stored(state, reply):
 
 def test_the_setting_keeps_conversations_in_memory_only(state, reply):
     config.get_config().keep_conversations = False
-    sessions = Sessions()
-    ask(sessions, "tour", "一", reply)
-    assert questions(sessions, "tour") == ["一"]
+    conversations = Conversations()
+    ask(conversations, "tour", "一", reply)
+    assert questions(conversations, "tour") == ["一"]
     assert not list(state.glob("conversations*"))
-    assert len(sessions.run_command(["list"])) == 0
+    assert len(conversations.run_command(["list"])) == 0
 
 
 def test_an_answer_that_cannot_be_written_stays_in_the_kernel(state, reply, caplog):
     (state / "conversations.db").write_bytes(b"no database, " * 400)
-    sessions = Sessions()
+    conversations = Conversations()
     with caplog.at_level(logging.WARNING, "qfnb.chat"):
-        ask(sessions, "tour", "一", reply)
+        ask(conversations, "tour", "一", reply)
     assert "ends with the kernel" in caplog.text
-    ask(sessions, "tour", "二", reply)
-    assert questions(sessions, "tour") == ["一", "二"]
+    ask(conversations, "tour", "二", reply)
+    assert questions(conversations, "tour") == ["一", "二"]
     assert (state / "conversations.db").read_bytes().startswith(b"no database")
 
 
 def test_a_file_of_a_newer_version_is_left_as_it_is(state):
-    store = Conversations(state / "conversations.db")
+    store = ConversationStore(state / "conversations.db")
     store.begin("tour")
     with sqlite3.connect(store.path) as database:
         database.execute("pragma user_version = 9")
@@ -152,9 +152,9 @@ def test_a_file_of_a_newer_version_is_left_as_it_is(state):
 
 
 def test_a_conversation_shows_itself_and_what_was_said_is_inert(state, reply):
-    sessions = Sessions()
-    ask(sessions, "tour", "<img src=x onerror=alert(1)>", reply)
-    shown = sessions.run_command(["open", "tour"])
+    conversations = Conversations()
+    ask(conversations, "tour", "<img src=x onerror=alert(1)>", reply)
+    shown = conversations.run_command(["open", "tour"])
     bundle = shown._repr_mimebundle_()
     assert "<img" not in bundle["text/html"]
     assert "You" in bundle["text/html"]

@@ -36,12 +36,12 @@ from qfnb.notebook import (
     answer_format,
     batch,
     chat,
+    conversation_store,
     conversations,
     evaluate_parser,
     formatters,
     home,
     image,
-    sessions,
     train,
 )
 from qfnb.resources.inference.batch_task import BatchTask
@@ -95,7 +95,7 @@ def now():
         "sandbox: fields of a fault": list(faults.Fault.model_fields),
         "settings": sorted(config.Settings.model_fields),
         "%qfchat: options": flags(chat.PARSER),
-        "%qfchat: verbs": sorted(sessions.VERBS),
+        "%qfchat: verbs": sorted(conversations.VERBS),
         "%qfchat: formats": sorted(answer_format.FORMATS),
         "%qfbatch: options": flags(batch.PARSER),
         "%qfbatch: verbs": list(batch.VERBS),
@@ -116,7 +116,7 @@ def now():
 
 
 def conversation_columns():
-    store = conversations.Conversations(None)
+    store = conversation_store.ConversationStore(None)
     tables = ("conversation", "turn")
     return [f"{table}.{row[1]}" for table in tables for row in store._memory.execute(f"pragma table_info({table})")]
 

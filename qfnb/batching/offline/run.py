@@ -211,7 +211,7 @@ class OfflineRun:
                 state=state,
             )
         states = Counter(status.state for status in statuses.values())
-        running = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        running = tr(", ").join(f"{count} {state}" for state, count in sorted(states.items()))
         parts = [tr("offline jobs: {running}", running=running or 0)]
         parts += [trn("{n} file waits", "{n} files wait", waiting)] if waiting else []
         return tr("; ").join([*parts, trn("{n} row done", "{n} rows done", rows_done)])

@@ -197,7 +197,7 @@ class ColumnOperations:
                     tr(
                         "There is no column {name}; there are {columns}.",
                         name=repr(name),
-                        columns=", ".join(self._columns),
+                        columns=tr(", ").join(self._columns),
                     )
                 )
 

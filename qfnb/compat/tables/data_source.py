@@ -79,7 +79,7 @@ def format_of_path(path: str) -> FormatType:
     try:
         return FormatType(suffix)
     except ValueError:
-        allowed = ", ".join(f".{kind.value}" for kind in FormatType)
+        allowed = tr(", ").join(f".{kind.value}" for kind in FormatType)
         raise InvalidArgumentError(
             tr("{path}: the name must end in one of {allowed}", path=path, allowed=allowed)
         ) from None

@@ -279,7 +279,7 @@ class ReportData:
             InvalidArgumentError: the metric is not in the report.
         """
         if not self.metric_names or (name is not None and name not in self.metric_names):
-            names = ", ".join(self.metric_names) or tr("none")
+            names = tr(", ").join(self.metric_names) or tr("none")
             raise InvalidArgumentError(tr("metric={metric}: the report has {names}", metric=repr(name), names=names))
         return name or self.metric_names[0]
 

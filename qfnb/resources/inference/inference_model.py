@@ -62,7 +62,7 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
                     tr("{name}= has no effect: limits are settings, get_config().qps_limit and rpm_limit", name=name)
                 )
         if unknown := sorted(set(self._keys) - set(AccountKeys.__annotations__)):
-            allowed = ", ".join(AccountKeys.__annotations__)
+            allowed = tr(", ").join(AccountKeys.__annotations__)
             raise InvalidArgumentError(tr("{name!r} is none of {allowed}", name=unknown[0], allowed=allowed))
         defaults = {name: self._keys.pop(name, None) for name in ("app_id", "ssl")}
         self.call_defaults, _ = split_client_options(defaults)

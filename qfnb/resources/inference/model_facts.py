@@ -60,7 +60,7 @@ class ModelFacts:
         """
         row = catalog.find_model(self.kind, model)
         if row is None:
-            names = ", ".join(catalog.nearest_models(self.kind, model))
+            names = tr(", ").join(catalog.nearest_models(self.kind, model))
             raise InvalidArgumentError(
                 tr("model {model!r} is not in the catalogue; the nearest are {names}", model=model, names=names)
             )

@@ -52,7 +52,7 @@ def load(key: str) -> Draft:
 
 
 def _unknown_settings(name: str) -> str:
-    names = ", ".join(list_names())
+    names = tr(", ").join(list_names())
     if not names:
         return tr("There are no settings “{name}”; none have been saved yet.", name=name)
     return tr("There are no settings “{name}”; there are {names}.", name=name, names=names)

@@ -156,7 +156,7 @@ def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | 
         low, high = row.check_value
         return _range_issue(value, low, high, fixes)
     if row.check_type == "choice" and value is not None and row.check_value and value not in row.check_value:
-        allowed = ", ".join(map(plain_number, row.check_value))
+        allowed = tr(", ").join(map(plain_number, row.check_value))
         return Issue(
             tr("{value} is not offered: choose one of {allowed}.", value=clip(str(value), 40), allowed=allowed), fixes
         )
@@ -166,7 +166,7 @@ def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | 
 def _method_issue(form: LaunchForm) -> Issue | None:
     mode = form.draft.mode
     if mode not in TRAINER_CLASSES:
-        modes = ", ".join(TRAINER_CLASSES)
+        modes = tr(", ").join(TRAINER_CLASSES)
         return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
     return _raised(lambda: _validate_values(form, {}))
 

@@ -102,7 +102,7 @@ class SamplePages:
         """
         for name, value, allowed in (("show", selection.show, FILTERS), ("order", selection.order, SORTS)):
             if value not in allowed:
-                names = ", ".join(allowed)
+                names = tr(", ").join(allowed)
                 raise InvalidArgumentError(
                     tr("{name}={value}: it is one of {names}", name=name, value=repr(value), names=names)
                 )
@@ -196,7 +196,7 @@ def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     parts += [f"{metric_title(selection.metric)}: {models}" if selection.metric else models]
     parts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
     if selection.picked:
-        indexes = ", ".join(f"#{index}" for index in selection.picked[:20])
+        indexes = tr(", ").join(f"#{index}" for index in selection.picked[:20])
         ellipsis = "…" if len(selection.picked) > 20 else ""
         parts += [tr("{n} picked: {indexes}", n=len(selection.picked), indexes=f"{indexes}{ellipsis}")]
     return " · ".join(parts)

@@ -252,7 +252,7 @@ class Launcher:
             if self.widget is not None:
                 self.widget.overwrite = True
             form = self._state.form.with_draft(draft)
-            dropped = ", ".join(draft.values.keys() - form.draft.values.keys())
+            dropped = tr(", ").join(draft.values.keys() - form.draft.values.keys())
             message = tr("Loaded: {name}", name=name.strip())
             suffix = "\n" + tr("The model has no {names}; left out.", names=dropped) if dropped else ""
             self._update(form=form, stage="editing", message=message + suffix, is_error=False, dialog="")

@@ -81,7 +81,7 @@ def rewards_chart(progress: TrainingProgress) -> LineChart:
         Curve(name, [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards], series)
         for series, name in ((3, "margins"), (4, "accuracies"))
     ]
-    values = ", ".join(f"{curve.label} {curve.points[-1][1]:.3f}" for curve in curves if curve.points)
+    values = tr(", ").join(f"{curve.label} {curve.points[-1][1]:.3f}" for curve in curves if curve.points)
     finding = tr("Rewards at the end: {values}.", values=values)
     title = tr("Rewards (higher is better)")
     return LineChart(title, finding, curves, axis.label, axis.end(progress), describe_x=axis.describe)
@@ -95,7 +95,7 @@ def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
         Curve(one_line(name, 16), _smoothed(row, axis), number, SECOND_ROUND_DASH if number > 5 else "")
         for number, (name, row) in enumerate(points.items(), 1)
     ]
-    ends = ", ".join(f"{one_line(name, 40)} {smooth(row)[-1]:.3f}" for name, row in points.items() if row)
+    ends = tr(", ").join(f"{one_line(name, 40)} {smooth(row)[-1]:.3f}" for name, row in points.items() if row)
     finding = trn(
         "Loss of {n} training; at the end: {ends}.", "Loss of {n} trainings; at the end: {ends}.", len(runs), ends=ends
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ...._language import tr, tr_noop
+from ...._text import labelled
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import format_score, metric_title
 from ....evaluation.stats.aggregates import Comparison, Score, Usage
@@ -50,7 +51,7 @@ def win_rates(report: ReportData, metric: str | None = None) -> Chart:
     def draw(labels: ChartLabels) -> Drawing:
         return _draw_table(report, pairs, labels)
 
-    words = "; ".join(_describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n)
+    words = tr("; ").join(_describe_pair(pair) for pair in report.comparisons if pair.metric == name and pair.test.n)
     title = tr("How often the row beats the column, by {metric}", metric=metric_title(name))
     return Chart(title, tr("Win rates by {metric}: {words}.", metric=name, words=words), report, [name], draw)
 
@@ -71,7 +72,9 @@ def radar(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
     def draw(labels: ChartLabels) -> Drawing:
         return _draw_radar(report, chosen, scale, means, labels)
 
-    words = "; ".join(f"{n}, {m}: {format_score(means[n, m])}" for n in chosen for m in report.models)
+    words = tr("; ").join(
+        labelled(tr(", ").join([n, m]), format_score(means[n, m])) for n in chosen for m in report.models
+    )
     alt = tr("Means from {low} to {high}: {words}.", low=f"{scale[0]:g}", high=f"{scale[1]:g}", words=words)
     if left_out := [name for name in report.metric_names if name not in chosen]:
         note = tr("Not shown, for another scale or missing means: {names}.", names=tr(", ").join(left_out))
@@ -103,7 +106,9 @@ def _cost_chart(
     report: ReportData, metric: str, words: tuple[str, str], costs: Mapping[str, float], scores: Mapping[str, Score]
 ) -> Chart:
     title, unit = words
-    numbers = "; ".join(f"{model}: {costs[model]:.4g}, {describe_score(scores[model])}" for model in costs)
+    numbers = tr("; ").join(
+        labelled(model, tr(", ").join([f"{costs[model]:.4g}", describe_score(scores[model])])) for model in costs
+    )
     alt = tr("{title}, {unit} and {metric}: {words}.", title=title, unit=unit, metric=metric, words=numbers)
     if missing := [model for model in report.models if model not in costs]:
         note = tr("Not known for {models}.", models=tr(", ").join(missing))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ...._language import tr
+from ...._text import labelled
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import NO_VALUE, format_interval, format_score, verdict_sentence
 from ....evaluation.stats.aggregates import Score
@@ -45,7 +46,7 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
 
     pairs = [pair for pair in report.comparisons if pair.metric == chosen[0]]
     title = verdict_sentence(pairs[0]) if len(pairs) == 1 else tr("Means with 95% intervals")
-    words = "; ".join(describe_score(scores[metric, model]) for metric in chosen for model in report.models)
+    words = tr("; ").join(describe_score(scores[metric, model]) for metric in chosen for model in report.models)
     return Chart(title, tr("Means with 95% intervals: {words}.", words=words), report, chosen, draw)
 
 
@@ -71,9 +72,11 @@ def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> C
             draw_rows(drawing, report, metric, labels, left, top)
         return drawing
 
-    words = "; ".join(
-        f"{metric}, {model}: "
-        + (_describe_counts(report, metric, model) if is_rate[metric] else describe_quartiles(scores))
+    words = tr("; ").join(
+        labelled(
+            tr(", ").join([metric, model]),
+            _describe_counts(report, metric, model) if is_rate[metric] else describe_quartiles(scores),
+        )
         for metric in chosen
         for model, scores in zip(report.models, values[metric], strict=True)
     )
@@ -134,7 +137,7 @@ def describe_quartiles(values: Sequence[float]) -> str:
         "{low} to {high}, quartiles {quartiles}, {n} scores",
         low=format_score(min(values)),
         high=format_score(max(values)),
-        quartiles=", ".join(map(format_score, statistics.quantiles(values, n=4, method="inclusive"))),
+        quartiles=tr(", ").join(map(format_score, statistics.quantiles(values, n=4, method="inclusive"))),
         n=len(values),
     )
 
