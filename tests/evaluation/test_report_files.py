@@ -8,6 +8,8 @@ import re
 import zipfile
 
 import pytest
+from hypothesis import given, strategies as st
+from markdown_it import MarkdownIt
 from support.attacks import ATTACKS
 
 from qfnb import InvalidArgumentError
@@ -94,6 +96,33 @@ def test_a_card_leads_its_page(tmp_path):
 def test_attacks_are_text_in_html_and_markdown(text):
     assert not re.search(r"[<>\"']", to_html(text))
     assert not re.search(r"[<>]|(?<!\\)[\[`]", to_markdown(text).replace("<br>", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tuned is better than base (n = 144): +0.840, 95% interval 0.766 to 0.891; p < 0.0001.".replace("<", "is"),
+        "rouge_l: ROUGE-L, e.g. ernie-4.5-turbo-128k. #3! {x} 3 > 2".replace(">", "and"),
+        "精确 McNemar 检验（n = 5）。",
+    ],
+)
+def test_a_sentence_is_written_in_markdown_as_it_is(text):
+    assert to_markdown(text) == text
+
+
+CELL = st.text(st.sampled_from("ab1 .!#*_`~[](){}<>|+-=:/@&$\\\"'"), max_size=12)
+
+
+@given(CELL)
+def test_no_text_is_more_than_text_in_markdown(text):
+    markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    written = to_markdown(f"{text} www.a.b http://c.d e@f.g")
+    for page in (f"| head |\n| --- |\n| {written} |", f"- {written}", written):
+        rendered = markdown.render(page)
+        tags = set(re.findall(r"<(\w+)", rendered)) - {"table", "thead", "tbody", "tr", "th", "td", "ul", "li", "p"}
+        shown = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", rendered)).replace("head", "", 1).split())
+        assert not tags, rendered
+        assert "".join(shown.split()) == "".join(f"{text}www.a.bhttp://c.de@f.g".split())
 
 
 def test_a_markdown_table_keeps_its_columns(tmp_path):

@@ -190,8 +190,12 @@ def format_cell(value: Any) -> str:
     return f"{value:.3g}" if 0 < abs(value) < 0.001 or math.isinf(value) else f"{value:.3f}"
 
 
-_MARKS: Final = re.compile(r"([\\`*{}\[\]()#!|~>]|(?<!\d)\.|\.(?!\d)|(?<!\S)[+-]|:(?=//)|(?<![^\W_])_|_(?![^\W_]))")
-"""Marks of Markdown; not those that are none where they stand, as in rouge_l and ernie-4.5-turbo-128k."""
+_MARKS: Final = re.compile(
+    r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|(?<=\w)@(?=\w)"
+    r"|\A[+#=-](?=[\s+#=-]|\Z)|(?<=\A\d)[.)]|(?<=\A\d\d)[.)]",
+    re.IGNORECASE,
+)
+"""Marks of Markdown, only where they are marks: no dot in a sentence, nothing in rouge_l, (n = 5) and +0.694."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -213,7 +217,7 @@ def to_html(text: object) -> str:
 
 def to_markdown(text: object) -> str:
     """Return text that is only text in a cell of a Markdown table."""
-    escaped = _MARKS.sub(r"\\\1", to_plain(text).replace("\t", " "))
+    escaped = _MARKS.sub(r"\\\g<0>", to_plain(text).replace("\t", " ").strip(" "))
     return html.escape(escaped, quote=False).replace("\n", "<br>")
 
 
