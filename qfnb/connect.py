@@ -210,8 +210,21 @@ def _openai_platform(settings: Settings, base_url: str, credentials: Credentials
 
 
 def _configured_platform(settings: Settings, credentials: Credentials) -> Platform:
+    """Return Qianfan, or the servers that the settings name in its place.
+
+    Raises:
+        CredentialsError: the API key has not the form of Qianfan's.
+    """
     defaults, console_url = Settings(), settings.console_api_base_url
     is_default = (settings.base_url, console_url) == (defaults.base_url, defaults.console_api_base_url)
+    is_token = bool(settings.bearer_token) and not settings.api_key
+    if is_default and not is_token and credentials.api_key and not credentials.get("api_key").startswith("bce-v3/"):
+        raise CredentialsError(
+            tr(
+                "api_key is no key of Qianfan, which begins with bce-v3/ALTAK-\n"
+                "copy it whole from the console into `%qfauth set`; for another server set QIANFAN_OPENAI_BASE_URL, too"
+            )
+        )
     return Platform(
         "qianfan" if is_default else "custom",
         credentials,

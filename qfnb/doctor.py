@@ -20,7 +20,7 @@ from typing import Final, Literal
 from . import config, connect
 from ._language import language, tr, tr_noop
 from ._text import labelled
-from .errors import QianfanError
+from .errors import ConnectionFailed, QianfanError, RequestTimeoutError
 from .redact import redact
 
 State = Literal["ok", "warn", "bad"]
@@ -71,9 +71,24 @@ def examine(*, reach: bool = True) -> list[Finding]:
     for topic, check in checks:
         try:
             findings += [Finding(tr(topic), *line) for line in check()]
+        except QianfanError as error:
+            findings.append(_describe_error(tr(topic), error))
         except Exception as error:  # noqa: BLE001 - a broken installation is what is looked for
             findings.append(Finding(tr(topic), "bad", f"{type(error).__name__}: {error}"))
     return [Finding(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings]
+
+
+def _describe_error(topic: str, error: QianfanError, host: str = "") -> Finding:
+    """Return an error as a finding: what happened, and what to do about it."""
+    reason, *hints = str(error).splitlines()
+    text = labelled(host, reason) if host and host not in reason else reason
+    remedy = tr("; ").join(hints) or tr("Check the variables QIANFAN_*; `%qfauth` shows which platform is used.")
+    if isinstance(error, (ConnectionFailed, RequestTimeoutError)):
+        remedy = tr(
+            "Check the network. Set HTTPS_PROXY if it needs a proxy, and QIANFAN_BASE_URL and "
+            "QIANFAN_CONSOLE_API_BASE_URL if it has a gateway; `%qfauth sandbox` needs no network."
+        )
+    return Finding(topic, "bad", text, remedy)
 
 
 def report(findings: list[Finding]) -> str:
@@ -138,7 +153,7 @@ def check_state_folder() -> Iterator[Line]:
     """Yield where journals, runs and the sandbox are kept, and whether that is a good place."""
     folder = config.state_dir()
     free = shutil.disk_usage(folder).free
-    text = tr("{folder}, {free} MB free", folder=folder, free=f"{free // 1024**2:,}")
+    text = tr("{folder}, {free} GB free", folder=folder, free=f"{free / 1e9:,.1f}")
     full = tr("Free some space, or set QFNB_STATE_DIR to another folder.")
     yield ("ok", text) if free >= MIN_FREE_BYTES else ("warn", text, full)
     if not os.access(folder, os.W_OK):
@@ -195,9 +210,8 @@ def check_reachability() -> Iterator[Line]:
     try:
         count = len(event_loop.run(model_list.fetch_models(connect.client())))
     except QianfanError as error:
-        reason = str(error).splitlines()[0]
-        text = reason if current.host in reason else labelled(current.host, reason)
-        yield "bad", text, tr("Set HTTPS_PROXY if this network needs a proxy, and see that the key is right.")
+        finding = _describe_error("", error, current.host)
+        yield finding.state, finding.text, finding.remedy
         return
     milliseconds = 1000 * (time.perf_counter() - started_at)
     yield "ok", tr("{host}: {count} models in {ms} ms", host=current.host, count=count, ms=f"{milliseconds:.0f}")

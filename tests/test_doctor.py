@@ -1,5 +1,6 @@
 """`qfnb doctor`: what a bug report needs, without secrets."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,18 @@ def test_a_platform_that_does_not_answer_is_bad_news_and_exit_code_one(monkeypat
     text = capsys.readouterr().out
     assert "✕ Platform: " in text
     assert text.count("127.0.0.1:9") == 1
+    assert "→ Check the network. Set HTTPS_PROXY" in text
     assert "canary" not in text
+
+
+def test_a_key_that_is_none_is_bad_news_with_what_to_do():
+    config.get_config().api_key = "your-key"
+    (failed,) = about("Keys")
+    assert (failed.state, "no key of Qianfan" in failed.text, "%qfauth set" in failed.remedy) == ("bad", True, True)
+
+
+def test_free_space_is_counted_in_gigabytes():
+    assert re.search(r", [\d,]+\.\d GB free$", about("State folder")[0].text)
 
 
 def test_a_state_folder_on_the_network_is_warned_of(monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from typer import Argument, Option
@@ -50,6 +49,9 @@ def evaluate(
     ] = None,
     reference: Annotated[str | None, Option(metavar="COLUMN", help=tr_noop("Where the expected answers are."))] = None,
     cluster: Annotated[str, Option(metavar="COLUMN", help=tr_noop("Rows of one value belong together."))] = "",
+    keep_wrong_rows: Annotated[
+        bool, Option("--keep-wrong-rows", help=tr_noop("Rows with an empty question or answer get no score."))
+    ] = False,
     temperature: common.Temperature = None,
     workers: common.Workers = None,
     budget: common.Budget = None,
@@ -71,23 +73,25 @@ def evaluate(
     """
     from ..evaluation import EvaluationManager  # noqa: PLC0415 - `qfnb --help` stays fast
     from ..evaluation.background import BackgroundEvaluation, CancellableJudge  # noqa: PLC0415
+    from ..evaluation.records import validate_report_path  # noqa: PLC0415
     from ..notebook import evaluate_inputs  # noqa: PLC0415
 
     if fail_on not in {None, *FAIL_ON}:
         raise InvalidArgumentError(tr("--fail-on {value}: it is worse or not-better", value=fail_on))
     if fail_on and len([*(models or ()), *(more_models or ()), *(endpoints or ())]) < 2:
         raise InvalidArgumentError(tr("--fail-on compares models: name the baseline, then the tuned one"))
-    shell = SimpleNamespace(user_ns={})
-    named_models = evaluate_inputs.resolve_models(shell, models or (), more_models or (), endpoints or ())
+    if out is not None:
+        validate_report_path(out)
+    named_models = evaluate_inputs.resolve_models(None, models or (), more_models or (), endpoints or ())
     names = [word.strip() for word in (judge or "").split(",") if word.strip()]
-    judges = [CancellableJudge(evaluate_inputs.resolve_model(shell, name)) for name in names]
-    evaluators = evaluate_inputs.resolve_evaluators(shell, metrics, recipe, judges)
+    judges = [CancellableJudge(evaluate_inputs.resolve_model(None, name)) for name in names]
+    evaluators = evaluate_inputs.resolve_evaluators(None, metrics, recipe, judges)
     rows = evaluate_inputs.prepare_questions(
-        evaluate_inputs.resolve_data(shell, data),
+        evaluate_inputs.resolve_data(None, data),
         question_column,
         reference,
         is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
-        keep_empty=False,
+        keep_empty=keep_wrong_rows,
     )
     options: dict[str, Any] = {} if temperature is None else {"temperature": temperature}
     options |= {"worker_num": workers or 8, "budget": budget, "budget_tokens": budget_tokens, "cluster": cluster}

@@ -18,7 +18,9 @@ from typing import Any, Final, Literal
 from filelock import FileLock, Timeout
 
 from .. import config
+from .._language import tr
 from .._private_files import write_private
+from ..errors import InvalidArgumentError
 
 MAX_RECORDS: Final = 40
 """Records of one kind; the oldest that have ended go first."""
@@ -98,6 +100,21 @@ def list_evaluations() -> list[EvaluationRecord]:
             is_dead = record.state == "running" and not _is_locked(path.with_suffix(".lock"))
             records.append(replace(record, state="interrupted") if is_dead else record)
     return sorted(records, key=lambda record: record.started, reverse=True)
+
+
+REPORT_SUFFIXES: Final = (".html", ".md", ".csv", ".xlsx", ".json")
+
+
+def validate_report_path(path: Path) -> None:
+    """Raise unless a report can be written in the format of the path's suffix.
+
+    Raises:
+        InvalidArgumentError: the suffix is unknown.
+    """
+    if path.suffix.lower() not in REPORT_SUFFIXES:
+        raise InvalidArgumentError(
+            tr("{file} ends in none of {suffixes}", file=repr(path.name), suffixes=tr(", ").join(REPORT_SUFFIXES))
+        )
 
 
 def record_report(path: Path, models: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr
+from .._language import tr, tr_noop
 from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import aliases
@@ -27,7 +27,7 @@ MAX_WORD_CHARS: Final = 40  # characters of a word that a message repeats
 
 
 def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]) -> list[Any]:
-    """Return the models that a line names, the baseline first.
+    """Return the models that a line names, the baseline first; without a shell none is a variable.
 
     Raises:
         InvalidArgumentError: no model is named, one cannot be evaluated, or one is named twice.
@@ -39,6 +39,10 @@ def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str],
     named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
     named_models += [(name, Service(endpoint=resolve_endpoint(shell, name), name=name)) for name in endpoints]
     if not named_models:
+        if shell is None:
+            raise InvalidArgumentError(
+                tr("which models? qfnb eval MODEL ... --data FILE: preset models or endpoints, the baseline first")
+            )
         raise InvalidArgumentError(
             tr("which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints")
         )
@@ -81,15 +85,11 @@ def resolve_model(shell: Any, word: str) -> Any:
     if name.lower() in {model_name.lower() for model_name in known_models}:
         return ChatCompletion(model=name)
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
-    raise InvalidArgumentError(
-        tr(
-            "{word} is neither a variable nor a known model{hint}\n"
-            "others: -m {name} for a model that is not listed, -e for an endpoint",
-            word=repr(word),
-            hint=hint,
-            name=clip(word, MAX_WORD_CHARS),
-        )
-    )
+    kinds = tr_noop("{word} is neither a variable nor a known model{hint}")
+    if shell is None:
+        kinds = tr_noop("{word} is not a known model{hint}")
+    others = tr("others: -m {name} for a model that is not listed, -e for an endpoint", name=clip(word, MAX_WORD_CHARS))
+    raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}")
 
 
 def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
@@ -114,6 +114,11 @@ def resolve_data(shell: Any, name: str | None) -> Any:
         return Dataset.load(qianfan_dataset_id=name)
     if Path(name).suffix.lower() in DATA_SUFFIXES:
         return Dataset.load(name)
+    if shell is None:
+        suffixes = tr(", ").join(DATA_SUFFIXES)
+        raise InvalidArgumentError(
+            tr("--data {name}: must be a file that ends in {suffixes}, or ds-...", name=repr(name), suffixes=suffixes)
+        )
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
     raise InvalidArgumentError(tr("--data {name} is neither a variable nor a file{hint}", name=repr(name), hint=hint))
 

@@ -279,8 +279,8 @@ def get_shell(magics: Any) -> Any:
 
 
 def user_variables(shell: Any) -> dict[str, Any]:
-    """Return the notebook's variables."""
-    namespace: dict[str, Any] = shell.user_ns
+    """Return the notebook's variables; none without a shell, on the command line."""
+    namespace: dict[str, Any] = {} if shell is None else shell.user_ns
     return namespace
 
 

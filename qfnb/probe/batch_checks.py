@@ -1,5 +1,6 @@
 """Checks of files and batches: their fields, and on request their windows and their limit of lines."""
 
+from .._language import tr_noop
 from ..wire import batches, catalog
 from .check import Finding, Steps, check, expect, mapping, names_text, untested
 from .exchange import Exchange, Request
@@ -15,7 +16,7 @@ POLLS, POLLING_S = 12, 5.0
 """How often and how long a file with too many lines is waited for: it is read after the batch was created."""
 
 
-@check("batches", "the fields of files and batches (read only)")
+@check("batches", tr_noop("the fields of files and batches (read only)"))
 def check_batches() -> Steps:
     """Compare the fields of the newest file and batch."""
     findings: list[Finding] = []
@@ -36,7 +37,9 @@ def check_batches() -> Steps:
 
 
 @check(
-    "batch-windows", "which completion windows a batch takes (creates a file and batches of one line)", needs="create"
+    "batch-windows",
+    tr_noop("which completion windows a batch takes (creates a file and batches of one line)"),
+    needs="create",
 )
 def check_batch_windows() -> Steps:
     """Create batches of one line, and cancel them."""
@@ -54,7 +57,11 @@ def check_batch_windows() -> Steps:
     return [*findings, expect("DELETE /v2/files/{id} exists", deleted.is_success, deleted.refusal)]
 
 
-@check("batch-lines", "how many lines a batch takes (creates a file with one too many, and cancels)", needs="create")
+@check(
+    "batch-lines",
+    tr_noop("how many lines a batch takes (creates a file with one too many, and cancels)"),
+    needs="create",
+)
 def check_batch_lines() -> Steps:
     """Create a batch with one line more than the page allows."""
     count = batches.MAX_REQUESTS + 1

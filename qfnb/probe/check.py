@@ -34,7 +34,7 @@ class Check:
 
     Attributes:
         name: after `--only`.
-        title: what it asks.
+        title: what it asks, a message.
         steps: starts it.
         needs: "iam" for an IAM pair, "pictures" or "create" for the option of that name, "" for an API key.
     """

@@ -66,7 +66,7 @@ def probe(
     runnable = [check for check in checks if not _missing_need(check, platform, allowed)]
     limit = cost_limit(request for check in runnable for request in plan(check.steps()))
     _print_plan(checks, platform, allowed, shows_requests=dry_run)
-    print(f"\n{f'{platform.name} ({platform.host})' if platform else tr('no key is set')}; {limit}")
+    print(f"\n{f'{platform.name} ({platform.host})' if platform else tr('no key is set')} · {limit}")
     if dry_run:
         return 0
     if platform is None:
@@ -134,8 +134,8 @@ def _print_plan(checks: Sequence[Check], platform: Platform | None, allowed: _Al
     for check in checks:
         requests = plan(check.steps())
         missing = _missing_need(check, platform, allowed)
-        size = missing or f"{trn('{n} request', '{n} requests', len(requests))}, {cost_limit(requests)}"
-        print(f"{check.name}: {check.title} — {size}")
+        size = missing or f"{trn('{n} request', '{n} requests', len(requests))} · {cost_limit(requests)}"
+        print(f"{tr('{name}: {value}', name=check.name, value=tr(check.title))} — {size}")
         if shows_requests and not missing:
             for label, count in Counter(request.label for request in requests).items():
                 print(f"    {label}" + (f" × {count}" if count > 1 else ""))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._language import tr
 from ..wire import catalog, prices
 from .exchange import Request
 
@@ -30,11 +31,14 @@ class CostLimit:
     unpriced: dict[str, int]
 
     def __str__(self) -> str:
-        words = f"CNY {self.cny:.4f} at most"
+        words = tr("¥{cost} at most", cost=f"{max(self.cny, 0.0001):.4f}") if self.cny else tr("free")
         if not self.unpriced:
             return words
-        models = ", ".join(f"{model} ({tokens:,} tokens)" for model, tokens in self.unpriced.items())
-        return f"{words}; the price is unknown of {models}"
+        models = [
+            tr("{text} ({remark})", text=model, remark=f"{tokens:,} tokens") for model, tokens in self.unpriced.items()
+        ]
+        unpriced = tr("price unknown: {models}", models=tr(", ").join(models))
+        return f"{words} · {unpriced}" if self.cny else unpriced
 
 
 def cost_limit(requests: Iterable[Request]) -> CostLimit:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .._language import tr_noop
 from ..wire import catalog, inference, responses
 from ..wire.chat import CHAT_V2
 from .check import Finding, Steps, check, expect, mapping, names_text, untested
@@ -33,7 +34,7 @@ def _chat(model: str, text: str, max_tokens: int, **options: Any) -> Request:
     return Request(CHAT_V2, {"model": model, "messages": messages, "max_completion_tokens": max_tokens, **options})
 
 
-@check("rate-headers", "the names of the headers about limits")
+@check("rate-headers", tr_noop("the names of the headers about limits"))
 def check_rate_headers() -> Steps:
     """Compare the names, in the old form or with input and output apart."""
     answer = yield _chat(catalog.default_model("chat"), "1+1=", 1)
@@ -48,7 +49,7 @@ def check_rate_headers() -> Steps:
     return [expect(assumption, names in allowed, ", ".join(sorted(names)) or "no such header")]
 
 
-@check("usage", "the fields of an answer and of its usage, whole and as a stream")
+@check("usage", tr_noop("the fields of an answer and of its usage, whole and as a stream"))
 def check_usage() -> Steps:
     """Compare fields; a stream's usage is cumulative and in the last piece."""
     model = catalog.default_model("chat")
@@ -76,7 +77,7 @@ _ANSWER_FIELDS = frozenset(["id", "object", "created", "model", "choices", "usag
 _TOKENS = frozenset(["prompt_tokens", "completion_tokens", "total_tokens"])
 
 
-@check("cached-tokens", "where the count of cached tokens is")
+@check("cached-tokens", tr_noop("where the count of cached tokens is"))
 def check_cached_tokens() -> Steps:
     """Send the same long text twice."""
     question = _chat(catalog.default_model("chat"), CACHED_TEXT, 1)
@@ -90,7 +91,7 @@ def check_cached_tokens() -> Steps:
     return [expect(assumption, bool(cached), f"cached_tokens {cached}; usage has {names_text(usage)}")]
 
 
-@check("reasoning-tokens", "where the count of thinking tokens is")
+@check("reasoning-tokens", tr_noop("where the count of thinking tokens is"))
 def check_reasoning_tokens() -> Steps:
     """Ask a model that thinks."""
     answer = yield _chat(THINKING_MODEL, "1+1=", THINKING_TOKENS, thinking={"type": "enabled"})
@@ -106,7 +107,7 @@ def check_reasoning_tokens() -> Steps:
     ]  # fmt: skip
 
 
-@check("thinking", "which field switches thinking, of the models where that is a guess")
+@check("thinking", tr_noop("which field switches thinking, of the models where that is a guess"))
 def check_thinking() -> Steps:
     """Switch thinking off and on by the assumed field, and where that has no effect, by the other one."""
     findings: list[Finding] = []
@@ -138,7 +139,7 @@ def _switch(name: str, is_on: bool) -> dict[str, Any]:
     return {name: is_on} if name == "enable_thinking" else {name: {"type": "enabled" if is_on else "disabled"}}
 
 
-@check("json-schema", "structured answers by a JSON schema")
+@check("json-schema", tr_noop("structured answers by a JSON schema"))
 def check_json_schema() -> Steps:
     """Ask a model that takes schemas for one field."""
     schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": _SCHEMA, "strict": True}}
@@ -157,7 +158,7 @@ def check_json_schema() -> Steps:
     ]
 
 
-@check("responses", "the objects and the events of Responses")
+@check("responses", tr_noop("the objects and the events of Responses"))
 def check_responses() -> Steps:
     """Create, stream, read, list and delete a response."""
     question = {"model": responses.DEFAULT_MODEL, "input": "1+1=", "max_output_tokens": 32}
@@ -195,7 +196,7 @@ def check_responses() -> Steps:
 _RESPONSE_FIELDS = frozenset(["id", "object", "created_at", "model", "status", "output", "usage"])
 
 
-@check("rerank", "/v2/rerank and its old name")
+@check("rerank", tr_noop("/v2/rerank and its old name"))
 def check_rerank() -> Steps:
     """Rank two documents."""
     body = {"model": catalog.default_model("reranker"), "query": "猫", "documents": ["猫", "车"]}
@@ -211,7 +212,7 @@ def check_rerank() -> Steps:
     ]  # fmt: skip
 
 
-@check("embeddings", "the lengths of vectors")
+@check("embeddings", tr_noop("the lengths of vectors"))
 def check_embeddings() -> Steps:
     """Embed one text with the default model and with a Qwen3 model."""
     findings = []
@@ -230,7 +231,9 @@ def check_embeddings() -> Steps:
     return findings
 
 
-@check("image-refusals", "sizes and reference pictures that are refused (costs a picture each, if they are not)")
+@check(
+    "image-refusals", tr_noop("sizes and reference pictures that are refused (costs a picture each, if they are not)")
+)
 def check_image_refusals() -> Steps:
     """Ask for a picture that is too small, and for an edit without a picture."""
     size = yield Request(inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "点", "size": "100x100"})
@@ -243,7 +246,7 @@ def check_image_refusals() -> Steps:
     ]
 
 
-@check("image-sizes", "the sizes that are drawn (draws two pictures)", needs="pictures")
+@check("image-sizes", tr_noop("the sizes that are drawn (draws two pictures)"), needs="pictures")
 def check_image_sizes() -> Steps:
     """Draw at the limits of the pages."""
     drawn = yield Request(inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "一个点", "size": "512x2048"})

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .._language import tr_noop
 from ..wire import catalog, finetune_v2, model_list, prices
 from ..wire.chat import CHAT_V2
 from .check import Finding, Steps, check, expect, names_text, untested
@@ -31,7 +32,7 @@ PARAMETER_FIELDS = frozenset(["key", "name", "description", "type", "checkType",
 _MODELS = Request(model_list.MODELS_V2)
 
 
-@check("models", "the fields of GET /v2/models")
+@check("models", tr_noop("the fields of GET /v2/models"))
 def check_model_list() -> Steps:
     """Compare the fields of all rows."""
     answer = yield _MODELS
@@ -55,7 +56,7 @@ def check_model_list() -> Steps:
 _FULL_FORM = frozenset(["type", "context_length", "architecture", "pricing"])
 
 
-@check("price-tiers", "how GET /v2/models writes prices, and the keys of a tier")
+@check("price-tiers", tr_noop("how GET /v2/models writes prices, and the keys of a tier"))
 def check_price_tiers() -> Steps:
     """Compare the keys of prices and tiers."""
     answer = yield _MODELS
@@ -77,7 +78,7 @@ def check_price_tiers() -> Steps:
     ]
 
 
-@check("prices", "prices and lengths of the list against the built-in table")
+@check("prices", tr_noop("prices and lengths of the list against the built-in table"))
 def check_prices() -> Steps:
     """Compare each model that is in both."""
     answer = yield _MODELS
@@ -97,7 +98,7 @@ def check_prices() -> Steps:
     ]
 
 
-@check("preview-price", f"whether {PREVIEW_MODEL} is listed, and its price")
+@check("preview-price", tr_noop("whether the preview model (ernie-5.5-flash-preview) is listed, and its price"))
 def check_preview_price() -> Steps:
     """Look for the preview's price, which is not known."""
     answer = yield _MODELS
@@ -111,7 +112,7 @@ def check_preview_price() -> Steps:
     ]
 
 
-@check("refusals", "401 and 403: no key, a wrong key, a retired model")
+@check("refusals", tr_noop("401 and 403: no key, a wrong key, a retired model"))
 def check_refusals() -> Steps:
     """Compare status and code of refusals; nothing is answered."""
     question = {"messages": [{"role": "user", "content": "1"}], "max_completion_tokens": 1}
@@ -132,7 +133,7 @@ def check_refusals() -> Steps:
     ]
 
 
-@check("fine-tune", "what can be fine-tuned, and its hyper-parameters (read only)", needs="iam")
+@check("fine-tune", tr_noop("what can be fine-tuned, and its hyper-parameters (read only)"), needs="iam")
 def check_fine_tune_offer() -> Steps:
     """Compare the fields of the offer; prices are in no known field."""
     answer = yield Request(finetune_v2.SUPPORT_MODELS)

@@ -93,7 +93,7 @@ def to_markdown(results: Sequence[Result], circumstances: Circumstances) -> str:
         f"- platform: {circumstances.platform}, {circumstances.date}, qfnb {circumstances.version}",
         f"- keys: {', '.join(circumstances.keys) or 'none'}",
         f"- {count_verdicts(results)}",
-        f"- cost: {circumstances.limit}; {spent(results)}",
+        f"- cost: CNY {circumstances.limit.cny:.4f} at most{_unpriced(circumstances.limit)}; {spent(results)}",
         "- Texts, ids and keys are removed; numbers, names of fields and codes are as received.",
         "",
     ]
@@ -112,6 +112,10 @@ def to_cassette(results: Sequence[Result]) -> str:
         for result in results
         for exchange in result.exchanges
     )
+
+
+def _unpriced(limit: CostLimit) -> str:
+    return f", {', '.join(limit.unpriced)} without a price" if limit.unpriced else ""
 
 
 def _table(rows: Sequence[str]) -> list[str]:

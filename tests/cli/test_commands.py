@@ -123,6 +123,20 @@ def test_a_model_that_is_not_better_fails_only_on_request(run, rows):
     assert [pair["verdict"] for pair in json.loads(result.out)["comparisons"]] == ["cannot tell"]
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tuned", "-d", "FILE"], "'tuned' is not a known model\nothers: -m tuned"),
+        (["ernie-5.1", "-d", "heldout"], "--data 'heldout': must be a file that ends in .jsonl"),
+        (["-d", "FILE"], "which models? qfnb eval MODEL ... --data FILE"),
+        (["ernie-5.1", "-d", "FILE", "-o", "report.doc"], "'report.doc' ends in none of .html"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_speaks_of_files_and_options(run, rows, words, message):
+    result = run("eval", *[rows if word == "FILE" else word for word in words])
+    assert (result.code, message in result.err, "variable" in result.err) == (2, True, False)
+
+
 def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
     result = run("eval", "ernie-5.1", "--data", rows, "--metrics", "exact_match", "-o", tmp_path / "report.json")
     assert (result.code, "exact_match" in result.out) == (0, True)

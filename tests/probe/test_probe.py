@@ -64,7 +64,7 @@ def test_the_cost_is_by_the_price_list_and_unknown_prices_stay_unknown():
     assert 0.0032 < limit.cny < 0.0034
     limit = cost_limit([Request(CHAT_V2, {"model": "ernie-5.5-flash-preview", **question})])
     assert (limit.cny, list(limit.unpriced)) == (0, ["ernie-5.5-flash-preview"])
-    assert "unknown of ernie-5.5-flash-preview" in str(limit)
+    assert str(limit) == "price unknown: ernie-5.5-flash-preview (1,133 tokens)"
 
 
 def test_a_batch_costs_what_its_lines_cost():
@@ -151,7 +151,7 @@ def test_without_a_key_it_says_what_to_set(capsys):
     assert cli.main(["probe"]) == 1
     assert "set QIANFAN_API_KEY" in capsys.readouterr().err
     assert cli.main(["probe", "--dry-run"]) == 0
-    assert "no key is set; CNY" in capsys.readouterr().out
+    assert "no key is set · ¥" in capsys.readouterr().out
 
 
 def test_a_dry_run_sends_nothing(scripted, capsys):

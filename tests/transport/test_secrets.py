@@ -91,6 +91,7 @@ def test_a_refused_alert_does_not_show_the_webhooks_address(scripted, fault):
         ("QIANFAN_API_KEY", f"bce-v3/{MARK} {MARK}"),
         ("QIANFAN_AK", MARK),
         ("QIANFAN_API_KEY", f"ALTAK{MARK}"),
+        ("QIANFAN_API_KEY", f"my-{MARK}"),
         ("QIANFAN_LLM_API_RETRY_COUNT", "many"),
     ],
 )

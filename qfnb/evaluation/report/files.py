@@ -16,7 +16,7 @@ from ..._language import tr, tr_noop
 from ..._private_files import write_atomically
 from ..._text import is_missing
 from ...errors import InvalidArgumentError
-from ..records import record_report
+from ..records import record_report, validate_report_path
 from ..samples import Sample
 from . import text
 from .data import SANDBOX, ReportData
@@ -84,6 +84,7 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
     Raises:
         InvalidArgumentError: the suffix is unknown, or the file cannot be written.
     """
+    validate_report_path(path)
     writers: dict[str, Callable[[], bytes]] = {
         ".html": lambda: str(importlib.import_module(_PAGE).render_page(report, pictures, lead)).encode(),
         ".md": lambda: render_markdown(report, lead).encode(),
@@ -91,12 +92,7 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
         ".xlsx": lambda: write_workbook(_workbook_tables(report)),
         ".json": lambda: to_json(report).encode(),
     }
-    write = writers.get(path.suffix.lower())
-    if write is None:
-        raise InvalidArgumentError(
-            tr("{file} ends in none of {suffixes}", file=repr(path.name), suffixes=tr(", ").join(writers))
-        )
-    content = write()
+    content = writers[path.suffix.lower()]()
     with write_atomically(path) as file:
         file.write(content)
     record_report(path, report.models)
