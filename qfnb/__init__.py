@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         StreamInterrupted as StreamInterrupted,
     )
     from .evaluation import EvaluationManager as EvaluationManager
-    from .evaluation.manager import compare as compare
+    from .evaluation.comparison import compare as compare
     from .model import DeployConfig as DeployConfig, Model as Model, Service as Service
     from .notebook.launcher import launcher as launcher
     from .resources.inference.arguments import Messages as Messages
@@ -80,7 +80,7 @@ _EXPORTS = {
     "dataset.typed_dataset": "Dataset",
     "errors": "APIError InvalidArgumentError QianfanError StreamInterrupted",
     "evaluation": "EvaluationManager",
-    "evaluation.manager": "compare",
+    "evaluation.comparison": "compare",
     "model": "DeployConfig Model Service",
     "notebook.launcher": "launcher",
     "resources.inference.arguments": "Messages",

@@ -41,7 +41,7 @@ def batch(
     dedupe: bool = False,
     canary: int = 3,
     invalid_rows: Literal["raise", "fail"] = "raise",
-    allow_changed_input: bool = False,
+    allow_changed_input: bool | Literal["keep"] = False,
     allow_same_prompt: bool = False,
     client: ChatCompletion | None = None,
     mode: Literal["online", "offline"] = "online",
@@ -72,7 +72,7 @@ def batch(
         canary: rows that are sent first; when all of them fail the others are not sent. 0 for none.
         invalid_rows: `raise` when a row cannot be sent (NaN, empty), or let that row `fail`.
         allow_changed_input: the input of a named journal has changed: keep the answers that still fit, and
-            drop the others.
+            drop the others; "keep" leaves those for an input that has their rows again.
         allow_same_prompt: the template names no column, and its one text is meant to be sent for every row.
         client: a `ChatCompletion` with keys or a base_url of its own.
         mode: `offline` hands the rows to the platform's batch service, at 40 % of the price where the model has a
@@ -109,7 +109,8 @@ def batch(
         scan.raise_if_invalid()
     journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
     try:
-        pages = load_input(journal, request, source, scan, allow_changed_input=allow_changed_input)
+        is_changeable = allow_changed_input or (name is None and "keep")  # of this name are at most repeats of the rows
+        pages = load_input(journal, request, source, scan, allow_changed_input=is_changeable)
         journal.set_facts(offline=via or "")
         if output_path is not None or journal.get_fact("out"):
             journal.set_facts(out="" if output_path is None else output_path.absolute())
@@ -136,6 +137,22 @@ def batch(
     except BaseException:
         journal.close()
         raise
+
+
+def journal_name(rows: Rows, *, client: ChatCompletion, **options: Unpack[ChatOptions]) -> str:
+    """Return the name that `batch` gives the journal of these rows where the caller names none.
+
+    Args:
+        rows: as in `batch`.
+        client: as in `batch`.
+        **options: as in `batch`.
+
+    Raises:
+        InvalidArgumentError: an option or the rows are wrong.
+    """
+    _, sent = split_client_options(dict(options), MESSAGE_OPTIONS)
+    _, request = validation.build_request(client, None, None, None, False, sent)
+    return f"batch-{scan_input(request, open_source(rows))[0].digest}"
 
 
 async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch:

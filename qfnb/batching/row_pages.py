@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import Literal
 
 from .._language import tr
 from . import journal_store
@@ -136,7 +137,12 @@ class InputPages:
 
 
 def load_input(
-    journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan, *, allow_changed_input: bool
+    journal: Journal,
+    request: RequestSpec,
+    source: RowSource,
+    scan: InputScan,
+    *,
+    allow_changed_input: bool | Literal["keep"],
 ) -> JournalPages | None:
     """Put the rows of an input into the journal; return those without an answer.
 
@@ -145,13 +151,14 @@ def load_input(
         request: what is sent for each row.
         source: the input; one that can be read only once is read while rows are sent, so None is returned.
         scan: the rows that were read already.
-        allow_changed_input: whether answers of rows that are not in this input are dropped.
+        allow_changed_input: whether answers of rows that are not in this input are dropped; "keep" leaves them for
+            another input.
 
     Raises:
         JournalError: the journal has other rows, or they were sent otherwise.
     """
     stored, database = journal.get_fact("plan"), journal.database
-    if stored and not allow_changed_input:
+    if stored and allow_changed_input is not True:
         _validate_same_request(journal.path, request, stored)
     with journal.transaction():
         database.execute("delete from seen")
@@ -160,7 +167,7 @@ def load_input(
             pages = _add_all_rows(journal, request, source, scan.first_rows)
             query = "select count(*) from answer where error = '' and key not in (select key from row)"
             foreign_rows = database.execute(query).fetchone()[0]
-            if allow_changed_input:
+            if allow_changed_input is True:
                 database.execute("delete from answer where key not in (select key from row)")
         else:
             pages, foreign_rows = None, _count_foreign_rows(journal, scan.first_rows) if stored else 0

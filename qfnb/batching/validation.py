@@ -37,7 +37,7 @@ class EstimateOptions(ChatOptions, total=False):
     workers: int | None
     canary: int
     invalid_rows: Literal["raise", "fail"]
-    allow_changed_input: bool
+    allow_changed_input: bool | Literal["keep"]
     allow_same_prompt: bool
     mode: Literal["online", "offline"]
     offline_via: OfflineVia | None
@@ -72,7 +72,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "endpoint": (_is_a(str), tr_noop("must be the name of a service of yours")),
     "name": (_is_a(str), tr_noop("must be a string, the name of the journal")),
     "dedupe": (_is_a(bool), tr_noop("must be True or False")),
-    "allow_changed_input": (_is_a(bool), tr_noop("must be True or False")),
+    "allow_changed_input": (
+        lambda value: isinstance(value, bool) or value == "keep",
+        tr_noop("must be True, False or 'keep'"),
+    ),
     "allow_same_prompt": (_is_a(bool), tr_noop("must be True or False")),
     "client": (_is_a(ChatCompletion), tr_noop("must be a qfnb.ChatCompletion")),
     "budget_tokens": (lambda value: _is_count(value, 1), tr_noop("must be a number of tokens, 1 or more")),

@@ -1,5 +1,6 @@
 """Which model is better, and is it real? Scores, intervals and paired tests over the same questions."""
 
+from .comparison import compare
 from .evaluator import ExactMatchEvaluator, F1Evaluator, LocalEvaluator, MetricEvaluator, RougeLEvaluator
 from .function_evaluator import FunctionEvaluator
 from .judges.judge import JudgePanel, LocalJudgeEvaluator
@@ -13,13 +14,14 @@ from .local_evaluators import (
     OpenCompassLocalEvaluator,
     RegexEvaluator,
 )
-from .manager import EvaluationManager, compare
+from .manager import EvaluationManager
 from .report import EvaluationResult, Report
 from .report.card import Card
+from .report.matrix import Matrix
 
 __all__ = [
     "Card", "ChoiceEvaluator", "EmbeddingEvaluator", "EvaluationManager", "EvaluationResult", "ExactMatchEvaluator",
     "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator", "JudgePanel", "LocalEvaluator",
-    "LocalJudgeEvaluator", "MetricEvaluator", "NumberEvaluator", "OpenCompassLocalEvaluator", "PairwiseJudge",
+    "LocalJudgeEvaluator", "Matrix", "MetricEvaluator", "NumberEvaluator", "OpenCompassLocalEvaluator", "PairwiseJudge",
     "RegexEvaluator", "Report", "RougeLEvaluator", "compare",
 ]  # fmt: skip

@@ -45,6 +45,8 @@ class EvaluationProgress:
     started_at: float = 0.0  # Unix seconds
     ended_at: float | None = None  # Unix seconds
     report: EvaluationResult | None = field(default=None, repr=False, compare=False)  # once it is done
+    prompts: int = 1  # prompts that each model is asked by: `models` then has it once for each
+    repeats: int = 1  # answers to each question
 
     @property
     def is_finished(self) -> bool:
@@ -146,6 +148,8 @@ class BackgroundEvaluation(BackgroundJob):
             started_at=self._started_at,
             ended_at=ended_at,
             report=self._report if ended_at else None,
+            prompts=evaluation.prompt_count,
+            repeats=evaluation.repeat_count,
         )
 
     def cancel(self) -> None:

@@ -6,14 +6,12 @@ from typing import Any, Unpack
 from .._language import tr
 from .._text import is_missing
 from ..errors import InvalidArgumentError
-from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
 from .evaluator import LocalEvaluator, QianfanEvaluator
 from .function_evaluator import ScoringFunction, to_evaluator
-from .local_evaluators import evaluators_by_name
+from .prompts import Prompts, parse_prompts, prompted_questions, validate_repeats
 from .report import EvaluationResult
-from .report.card import Card
 from .run import EvaluationRun, RunOptions, build_report
 from .samples import PROMPT, Questions, questions_of, rows_of, to_dataset, to_text, trained_model, unique_labels
 
@@ -60,6 +58,9 @@ class EvaluationManager:
         budget: float | None = None,
         budget_tokens: int | None = None,
         cluster: str = "",
+        prompts: Prompts | None = None,
+        n: int = 1,
+        k: int | Sequence[int] | None = None,
         **options: Unpack[ChatOptions],
     ) -> EvaluationResult | None:
         """Ask every model every question of the dataset, and score the answers.
@@ -74,13 +75,18 @@ class EvaluationManager:
             budget: CNY that each model may cost; questions beyond it are failed rows.
             budget_tokens: tokens that each model may use, for models without a known price.
             cluster: a column whose rows belong together, which intervals and tests then account for.
+            prompts: templates over the columns, `{name: "...{prompt}..."}` or a list: every model answers every
+                question by each of them, and they share what a model may cost.
+            n: answers to each question, by each model and prompt.
+            k: of pass@k, 1 to n; by default 1 and n.
             **options: of `ChatCompletion.do`, for all questions.
 
         Returns:
             The report; None when people have to judge on the platform first.
 
         Raises:
-            InvalidArgumentError: models or questions are missing, or the evaluators cannot judge such models.
+            InvalidArgumentError: models or questions are missing, the evaluators cannot judge such models, or a
+                prompt, n or k is wrong.
         """
         if not self.qianfan_evaluators:
             run = self.start(
@@ -90,9 +96,16 @@ class EvaluationManager:
                 budget=budget,
                 budget_tokens=budget_tokens,
                 cluster=cluster,
+                prompts=prompts,
+                n=n,
+                k=k,
                 **options,
             )
             return run.report()
+        if prompts is not None or n != 1:
+            raise InvalidArgumentError(
+                tr("prompts= and n= are for local_evaluators: the platform asks each question once")
+            )
         if not (models := [*map(trained_model, llms)]):
             raise InvalidArgumentError(tr("nothing to evaluate: there is no model"))
         return platform.evaluate_on_platform(self.qianfan_evaluators, models, to_dataset(dataset))
@@ -106,14 +119,19 @@ class EvaluationManager:
         budget: float | None = None,
         budget_tokens: int | None = None,
         cluster: str = "",
+        prompts: Prompts | None = None,
+        n: int = 1,
+        k: int | Sequence[int] | None = None,
         **options: Unpack[ChatOptions],
     ) -> EvaluationRun:
         """Start what `eval` does, with the same arguments, and return at once; `.report()` waits.
 
         Raises:
-            InvalidArgumentError: models or questions are missing, or the evaluators are the platform's.
+            InvalidArgumentError: models or questions are missing, a prompt, n or k is wrong, or the evaluators are
+                the platform's.
         """
         self._require_local_evaluators("start")
+        templates, ks = {} if prompts is None else parse_prompts(prompts), validate_repeats(n, k)
         models, rows = [*map(trained_model, llms)], rows_of(dataset)
         if not models or not rows:
             raise InvalidArgumentError(
@@ -123,9 +141,18 @@ class EvaluationManager:
                     questions=len(rows),
                 )
             )
-        questions = questions_of(rows, cluster=cluster)
-        run = EvaluationRun(questions, self.local_evaluators, self.pre_processors, cluster=cluster)
-        run.start(models, dataset, RunOptions(worker_num, budget, budget_tokens, options))
+        prompted = prompted_questions(rows, templates, cluster) if templates else {}
+        questions = next(iter(prompted.values())) if prompted else questions_of(rows, cluster=cluster)
+        run = EvaluationRun(
+            questions,
+            self.local_evaluators,
+            self.pre_processors,
+            cluster=cluster,
+            prompted=prompted,
+            prompts=templates,
+            ks=ks,
+        )
+        run.start(models, dataset, RunOptions(worker_num, budget, budget_tokens, options, n))
         return run
 
     def eval_only(
@@ -199,53 +226,3 @@ def _missing_reason(row: Mapping[str, Any], column: str) -> str:
         return ""
     parts = [to_text(row.get(name)) for name in ("error", "message")]
     return ": ".join(part for part in parts if part) or f"NoOutput: {tr('the cell is empty')}"
-
-
-DEFAULT_METRICS = ("rouge_l", "exact_match")
-
-
-def compare(
-    base: Any,
-    tuned: Any,
-    dataset: Questions,
-    *,
-    metrics: Sequence[str | LocalEvaluator | ScoringFunction] = DEFAULT_METRICS,
-    recipe: str = recipes.DEFAULT,
-    cluster: str = "",
-    worker_num: int = 8,
-    budget: float | None = None,
-    budget_tokens: int | None = None,
-    **options: Unpack[ChatOptions],
-) -> Card[EvaluationResult]:
-    """Ask two models the same questions, and return a card: better, worse or cannot tell, and the evidence.
-
-    Args:
-        base: a service, a model, a trainer, a `ChatCompletion` or the name of a preset model.
-        tuned: likewise.
-        dataset: rows with prompt and response that neither model was trained on.
-        metrics: names (`rouge_l`, `bleu4`, ...), evaluators, or functions of your own that take any of `input`,
-            `reference` and `output` and return a number; the first decides.
-        recipe: how named metrics are counted.
-        cluster: a column whose rows belong together.
-        worker_num: questions at a time for each model.
-        budget: CNY that each model may cost.
-        budget_tokens: tokens that each model may use, for models without a known price.
-        **options: of `ChatCompletion.do`, for all questions.
-
-    Raises:
-        InvalidArgumentError: questions are missing, a metric is unknown, or a model cannot be asked.
-    """
-    manager = EvaluationManager(local_evaluators=_resolve_evaluators(metrics, recipe))
-    models = [base, tuned]
-    run = manager.start(
-        models, dataset, cluster=cluster, worker_num=worker_num, budget=budget, budget_tokens=budget_tokens, **options
-    )
-    return run.report().card()
-
-
-def _resolve_evaluators(metrics: Sequence[str | LocalEvaluator | ScoringFunction], recipe: str) -> list[LocalEvaluator]:
-    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
-        raise InvalidArgumentError(
-            tr("metrics={value}: it is a list, e.g. {example}", value=repr(metrics), example=list(DEFAULT_METRICS))
-        )
-    return [evaluators_by_name([m], recipe)[0] if isinstance(m, str) else to_evaluator(m) for m in metrics]

@@ -23,9 +23,9 @@ from ..model.polling import wait_for_state
 from ..resources.management.model import Model as Repository
 from ..resources.management.storage import download
 from ..wire import evaluation_v1 as wire
+from .answers import UNANSWERED
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .report import EvaluationResult
-from .run import UNANSWERED
 from .samples import Sample
 
 MAX_RESULT_BYTES: Final = 512 * 1024 * 1024

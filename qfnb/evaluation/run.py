@@ -5,27 +5,27 @@ questions without an answer. A model without a service answers on the platform. 
 `batch_do` is asked by that.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from __future__ import annotations
 
-from .._jobs.row_result import RowResult
-from .._language import tr, tr_noop
-from ..batching.api import batch
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .._jobs.worker_pool import validate_worker_count
+from .._language import tr
+from ..batching.api import batch, journal_name
 from ..batching.batch import Batch
-from ..batching.journal_reader import BatchRow
 from ..connect import platform_info
-from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.inference.chat import ChatCompletion
 from . import scoring_run
+from .answers import answer_on_platform, client_of, samples_of, to_row_result
 from .evaluator import LocalEvaluator
+from .prompts import cells_of
 from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult
-from .samples import Question, Questions, Sample, label_in_notebook, to_dataset, trained_model, unique_labels
-
-UNANSWERED: Final = tr_noop("the platform gave no answer to this row")
+from .samples import Question, Questions, Sample, label_in_notebook, trained_model, unique_labels
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,33 @@ class RunOptions:
     budget: float | None = None  # CNY that each model may cost, None for no limit
     budget_tokens: int | None = None  # tokens that each model may use, None for no limit
     options: Mapping[str, Any] = field(default_factory=dict)  # of `ChatCompletion.do`, such as temperature
+    repeats: int = 1  # answers to each question
+
+    def divided(self, parts: int) -> RunOptions:
+        """Return the share of one of several prompts in what a model may do and cost."""
+        if parts == 1:
+            return self
+        workers = max(1, validate_worker_count("workers", self.workers) // parts)
+        budget = None if self.budget is None else self.budget / parts
+        tokens = None if self.budget_tokens is None else self.budget_tokens // parts
+        return replace(self, workers=workers, budget=budget, budget_tokens=tokens)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one model is asked by one prompt."""
+
+    questions: Sequence[Question]
+    prompt: str  # its name, "" without prompts
+    source: Questions  # what the questions are from
 
 
 class EvaluationRun:
     """Models that answer the same questions; created by `EvaluationManager.start`.
 
     Attributes:
-        models: their labels, the baseline first.
+        models: their labels, the baseline first; with several prompts each model once for each.
+        prompt_count, repeat_count: prompts that each model is asked by, and answers to each question.
         model_batches: the batch of each model, None for one that is not asked by a batch.
         scoring_steps: steps of the scoring, done and in all; (0, 0) before it begins.
     """
@@ -54,13 +74,17 @@ class EvaluationRun:
         pre_processors: Sequence[scoring_run.PreProcessor] = (),
         *,
         cluster: str = "",
+        prompted: Mapping[str, Sequence[Question]] | None = None,
+        **facts: Any,
     ) -> None:
         self.models: tuple[str, ...] = ()
+        self.prompt_count, self.repeat_count = len(prompted or " "), 1
         self.model_batches: list[Batch | None] = []
         self.scoring_steps = (0, 0)
         self._questions, self._evaluators = questions, evaluators
         self._pre_processors, self._cluster = pre_processors, cluster
-        self._batches_by_target: defaultdict[tuple[str | None, str | None], list[Batch]] = defaultdict(list)
+        self._prompted, self._facts = dict(prompted or {}), facts
+        self._batches_by_target: defaultdict[tuple[str | None, ...], list[Batch]] = defaultdict(list)
         self._sample_collectors: list[Callable[[], Sequence[Sample]]] = []
         self._origins: dict[str, str] = {}
         self._report: EvaluationResult | None = None
@@ -86,10 +110,17 @@ class EvaluationRun:
         for target in targets:
             if isinstance(target, Model) and not target.name:
                 target.auto_complete_info()
-        self.models = unique_labels([label_in_notebook(model) for model in models])
+        self.repeat_count = options.repeats
+        names = unique_labels([label_in_notebook(model) for model in models])
+        prompted = self._prompted or {"": self._questions}
+        if self._prompted:
+            self._facts["cells"] = cells_of(names, [*prompted])
+        self.models = tuple(self._facts.get("cells", names))
+        cells = [(target, prompt) for target in targets for prompt in prompted]
         try:
-            for label, model in zip(self.models, targets, strict=True):
-                self._start_model(label, model, source, options)
+            for label, (model, prompt) in zip(self.models, cells, strict=True):
+                asked = _Asked(prompted[prompt], prompt, source)
+                self._start_model(label, model, asked, options.divided(len(prompted)))
         except BaseException:
             self.cancel()
             raise
@@ -124,39 +155,47 @@ class EvaluationRun:
             notes=[_describe_origin(finished) for finished in self.batches],
             origins=self._origins,
             on_progress=self._count_steps,
+            **self._facts,
         )
 
     def _record_end(self, state: EvaluationState) -> None:
         if self._recorded is not None:
             self._recorded.end(state)
 
-    def _start_model(self, label: str, model: Any, source: Questions, options: RunOptions) -> None:
-        questions, running = self._questions, None
+    def _start_model(self, label: str, model: Any, asked: _Asked, options: RunOptions) -> None:
+        questions, running = [*asked.questions] * options.repeats, None
         target = model.service or model if isinstance(model, Model) else model
         if isinstance(target, Model):
+            source = [] if asked.prompt or options.repeats > 1 else asked.source
             self._origins[label] = platform_info().name
-            self._sample_collectors.append(lambda: _run_on_platform(label, target, questions, source))
-        elif isinstance(client := _client_of(target), ChatCompletion):
-            running = started = self._start_batch(client, options)
+            self._sample_collectors.append(lambda: answer_on_platform(label, target, questions, source))
+        elif isinstance(client := client_of(target), ChatCompletion):
+            running = started = self._start_batch(client, asked, options)
             self._origins[label] = started.job.request.platform
-            self._sample_collectors.append(lambda: _samples_of(label, questions, started.results()))
+            self._sample_collectors.append(lambda: samples_of(label, questions, started.results()))
         else:
             conversations = [question.messages() for question in questions]
             task = client.batch_do(conversations, worker_num=options.workers)
-            self._sample_collectors.append(lambda: _samples_of(label, questions, map(_to_row_result, task.results())))
+            self._sample_collectors.append(lambda: samples_of(label, questions, map(to_row_result, task.results())))
         self.model_batches.append(running)
 
-    def _start_batch(self, chat: ChatCompletion, options: RunOptions) -> Batch:
-        """Start a batch; a model that occurs twice answers twice, which shows its own variance."""
-        earlier = self._batches_by_target[chat.resolve_target(None, None)]
+    def _start_batch(self, chat: ChatCompletion, asked: _Asked, options: RunOptions) -> Batch:
+        """Start a batch; a model that occurs twice answers twice, which shows its own variance.
+
+        Repeats are in the journal of single answers, so that a larger number of them sends only what is missing.
+        """
+        earlier = self._batches_by_target[(*chat.resolve_target(None, None), asked.prompt)]
+        inputs = [question.batch_input() for question in asked.questions]
+        name = journal_name(inputs, client=chat, **options.options) if options.repeats > 1 and not earlier else None
         started = batch(
-            [question.batch_input() for question in self._questions],
+            inputs * options.repeats,
             client=chat,
-            name=f"{earlier[0].name}-{len(earlier) + 1}" if earlier else None,
+            name=f"{earlier[0].name}-{len(earlier) + 1}" if earlier else name,
             workers=options.workers,
             budget=options.budget,
             budget_tokens=options.budget_tokens,
             invalid_rows="fail",
+            allow_changed_input="keep",
             **options.options,
         )
         earlier.append(started)
@@ -178,68 +217,13 @@ def build_report(
     notes: Sequence[str] = (),
     origins: Mapping[str, str] | None = None,
     on_progress: scoring_run.ProgressCallback | None = None,
+    **facts: Any,
 ) -> EvaluationResult:
-    """Return the report on answers."""
+    """Return the report on answers; `facts` are further fields of it."""
     scored = scoring_run.score_samples(samples, evaluators, pre_processors, on_progress)
     models = tuple(dict.fromkeys(sample.model for sample in samples))
-    report = EvaluationResult(models=models, notes=tuple(notes), origins=origins or {}, **scored.report_fields)
+    report = EvaluationResult(models=models, notes=tuple(notes), origins=origins or {}, **facts, **scored.report_fields)
     return report.with_clusters(cluster) if cluster else report
-
-
-def _client_of(model: Any) -> Any:
-    """Return the object whose `batch_do` asks a model."""
-    if isinstance(model, (ChatCompletion, str)):
-        return ChatCompletion(model=model) if isinstance(model, str) else model
-    if not hasattr(model, "get_res"):
-        raise InvalidArgumentError(
-            tr(
-                "{kind} cannot be asked: give a Service, a Model, a trainer or a ChatCompletion",
-                kind=type(model).__name__,
-            )
-        )
-    return model.get_res()
-
-
-def _to_row_result(reply: Any) -> RowResult:
-    """Return a reply, or the exception that came instead, as a batch would return it."""
-    if isinstance(reply, BaseException):
-        return RowResult.from_error(reply)
-    seconds = getattr(reply, "statistic", {}).get("total_latency")
-    return RowResult(text=str(reply["result"]), seconds=seconds)
-
-
-def _samples_of(label: str, questions: Sequence[Question], answers: Iterable[BatchRow | RowResult]) -> list[Sample]:
-    return [_sample_of(label, question, answer) for question, answer in zip(questions, answers, strict=True)]
-
-
-def _sample_of(label: str, question: Question, answer: BatchRow | RowResult) -> Sample:
-    """Return a question with its answer; an answer without text is a failed one."""
-    error = f"{answer.error}: {answer.message}".removesuffix(": ") if answer.error else ""
-    if not error and answer.text is None:
-        error = f"NoText: {tr('the reply has no text')}"
-    return question.to_sample(
-        label,
-        answer.text or "",
-        error=error,
-        seconds=answer.seconds,
-        finish_reason=answer.finish_reason,
-        cost=answer.cost,
-        cost_low=answer.cost_low,
-        tokens=answer.completion_tokens,
-    )
-
-
-def _run_on_platform(label: str, model: Model, questions: Sequence[Question], source: Questions) -> list[Sample]:
-    """Let a published version answer; the platform may return its rows in any order."""
-    texts_by_prompt: defaultdict[str, deque[str]] = defaultdict(deque)
-    for row in model.batch_inference(to_dataset(source, questions)).list():
-        texts_by_prompt[row["prompt"]].append(row.get("llm_output") or "")
-    samples = []
-    for question in questions:
-        texts = texts_by_prompt[question.prompt]
-        text = texts.popleft() if texts else ""
-        samples.append(question.to_sample(label, text, error="" if text else f"NotAnswered: {tr(UNANSWERED)}"))
-    return samples
 
 
 def _describe_origin(finished: Batch) -> str:

@@ -4,7 +4,7 @@ import builtins
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Protocol, Self
 
 from .._language import tr
@@ -37,6 +37,7 @@ class Sample:
     notes: Mapping[str, str] = field(default_factory=dict)
     row: Mapping[str, Any] = field(default_factory=dict)  # the other columns of the dataset's row
     cost_low: float | None = None  # the lower end of the cost, where it is a range
+    repeat: int = 0  # which answer of the model to the question it is, from 0
 
     def score(self, metric: str) -> float:
         """Return a score, NaN when the sample has none."""
@@ -58,6 +59,23 @@ class Sample:
         fields_present = {f.name: value[f.name] for f in fields(cls) if f.name in value}
         scores = {name: math.nan if score is None else score for name, score in value["scores"].items()}
         return cls(**{**fields_present, "scores": scores})
+
+
+def mean_sample(samples: Sequence[Sample], *, needs_all: bool = False) -> Sample:
+    """Return several answers to one question as one sample: the first answer, with the means of the scores.
+
+    Args:
+        samples: at least one; it failed when all of them did.
+        needs_all: a metric has a score only where all of the samples have one.
+    """
+    first = next((sample for sample in samples if not sample.error), samples[0])
+    scores = {}
+    for name in dict.fromkeys(name for sample in samples for name in sample.scores):
+        values = [sample.score(name) for sample in samples]
+        present = [value for value in values if not math.isnan(value)]
+        is_scored = bool(present) and not (needs_all and len(present) < len(values))
+        scores[name] = sum(present) / len(present) if is_scored else math.nan
+    return replace(first, scores=scores)
 
 
 def result_dataset(samples: Sequence[Sample]) -> Dataset:
@@ -96,24 +114,34 @@ Questions = Rows | Iterable[Mapping[str, Any]]  # a dataset, or rows as dictiona
 
 @dataclass(frozen=True)
 class Question:
-    """A question; `row` has the other columns of its row, `history` and `system` among them."""
+    """A question; `row` has the other columns of its row, `history` and `system` among them.
+
+    Attributes:
+        text: what is sent instead of the prompt, which a template made of the row; None for the prompt.
+    """
 
     index: int
     prompt: str
     reference: str
     row: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
 
     def messages(self) -> list[dict[str, str]]:
         """Return the conversation that ends with the question."""
         turns = [{"role": "system", "content": str(self.row["system"])}] if self.row.get("system") else []
         for turn in self.row.get("history") or ():
             turns += [{"role": "user", "content": turn["prompt"]}, {"role": "assistant", "content": turn["response"]}]
-        return [*turns, {"role": "user", "content": self.prompt}]
+        return [*turns, {"role": "user", "content": self.sent}]
+
+    @property
+    def sent(self) -> str:
+        """The text that a model is asked."""
+        return self.prompt if self.text is None else self.text
 
     def batch_input(self) -> str | list[dict[str, str]]:
         """Return the row of a batch: the prompt, or the conversation when it has more than the prompt."""
         messages = self.messages()
-        return messages if len(messages) > 1 else self.prompt
+        return messages if len(messages) > 1 else self.sent
 
     def to_sample(self, model: str, output: str, *, error: str = "", **facts: Any) -> Sample:
         """Return the question with a model's answer."""
@@ -176,7 +204,7 @@ def to_dataset(data: Questions, questions: Sequence[Question] = ()) -> Dataset:
     if isinstance(data, Dataset):
         return data
     rows = [
-        {"prompt": question.prompt} | ({"response": question.reference} if question.reference else {})
+        {"prompt": question.sent} | ({"response": question.reference} if question.reference else {})
         for question in questions or questions_of(rows_of(data))
     ]
     return Dataset(rows, name="evaluation")

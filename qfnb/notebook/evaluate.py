@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
-from . import evaluate_inputs, tab_completion
+from . import evaluate_inputs, evaluate_plan, tab_completion
 from .await_cell import run_in_cell
 from .evaluate_parser import MAX_WORDS, PARSER, REPORT_KINDS, VERBS, data_variables, model_names
 from .parser import document_magic, store_variable, user_variables
@@ -68,12 +68,13 @@ class EvalMagics(VerbMagics):
 
         models = evaluate_inputs.resolve_models(self.shell, words, options.model or (), options.endpoint or ())
         evaluators, judges = self._evaluators(options)
-        rows = self._rows(options, evaluators)
+        arguments = self._arguments(options)
+        rows = self._rows(options, evaluators, arguments.get("prompts", {}))
         if options.dry_run:
-            return evaluate_inputs.estimate_table(models, rows, judges, PARSER.keywords(options))
+            return evaluate_plan.estimate_table(models, rows, judges, arguments)
         line = repr((words, sorted(vars(options).items())))
         try:
-            running, notice = self._start_run(options, models, rows, evaluators, judges), tr(STARTED)
+            running, notice = self._start_run(options, models, rows, evaluators, judges, arguments), tr(STARTED)
         except JournalInUse:
             earlier = self._runs_by_line.get(line)
             if earlier is None or earlier.progress.is_finished:
@@ -90,13 +91,12 @@ class EvalMagics(VerbMagics):
         rows: Any,
         evaluators: list[LocalEvaluator],
         judges: list[CancellableJudge],
+        arguments: dict[str, Any],
     ) -> BackgroundEvaluation:
         """Start the evaluation; its report replaces it in the variable at the end."""
         from ..evaluation import EvaluationManager  # noqa: PLC0415
         from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
 
-        arguments = PARSER.keywords(options)
-        arguments["worker_num"] = arguments.pop("workers", 8)
         manager = EvaluationManager(local_evaluators=evaluators)
         run = manager.start(models, rows, cluster=options.cluster or "", **arguments)
         running = BackgroundEvaluation(run, judges, on_report=self._store_report(options))
@@ -162,7 +162,9 @@ class EvalMagics(VerbMagics):
         self._store(options, browse(self._find_report(words))).show()
 
     def do_compare(self, options: Namespace, words: list[str]) -> Any:
-        return self._store(options, self._find_report(words[:1]).card(*words[1:3]))
+        report = self._find_report(words[:1])
+        is_matrix = report.cells and not words[1:]
+        return self._store(options, report.matrix() if is_matrix else report.card(*words[1:3]))
 
     def do_save(self, options: Namespace, words: list[str]) -> None:
         if not words:
@@ -190,13 +192,22 @@ class EvalMagics(VerbMagics):
         judges = [CancellableJudge(evaluate_inputs.resolve_model(self.shell, word)) for word in words]
         return evaluate_inputs.resolve_evaluators(self.shell, options.metrics, options.recipe, judges), judges
 
-    def _rows(self, options: Namespace, evaluators: Sequence[Any]) -> Any:
+    def _arguments(self, options: Namespace) -> dict[str, Any]:
+        """Return the arguments of `EvaluationManager.start` that a line sets."""
+        arguments = PARSER.keywords(options)
+        arguments["worker_num"] = arguments.pop("workers", 8)
+        if options.prompts is not None:
+            arguments["prompts"] = evaluate_plan.resolve_prompts(self.shell, options.prompts)
+        return arguments
+
+    def _rows(self, options: Namespace, evaluators: Sequence[Any], templates: Mapping[str, str]) -> Any:
         return evaluate_inputs.prepare_questions(
             evaluate_inputs.resolve_data(self.shell, options.data),
             options.input,
             options.reference,
             is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
             keep_empty=options.keep_wrong_rows,
+            template_columns=evaluate_plan.template_columns(templates),
         )
 
     def _score_in_background(

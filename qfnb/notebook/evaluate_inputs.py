@@ -124,9 +124,23 @@ def resolve_data(shell: Any, name: str | None) -> Any:
 
 
 def prepare_questions(
-    data: Any, input_name: str | None, reference_name: str | None, *, is_reference_needed: bool, keep_empty: bool
+    data: Any,
+    input_name: str | None,
+    reference_name: str | None,
+    *,
+    is_reference_needed: bool,
+    keep_empty: bool,
+    template_columns: Sequence[str] = (),
 ) -> Any:
     """Return rows whose columns have the names that an evaluation expects.
+
+    Args:
+        data: a dataset, a DataFrame or a list.
+        input_name: the column of the question, None for `prompt`.
+        reference_name: the column of the expected answer, None for the first of the usual ones.
+        is_reference_needed: whether a metric compares with it.
+        keep_empty: whether rows with empty cells are left in.
+        template_columns: those that prompts name, which then need no column of the question.
 
     Raises:
         InvalidArgumentError: rows or columns are missing, or cells are empty.
@@ -139,15 +153,19 @@ def prepare_questions(
     columns = [str(name) for name in dict.fromkeys(name for row in rows for name in row)]
     prompt_column = input_name or PROMPT
     reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
-    _validate_column(prompt_column, columns, "--input")
+    if input_name or not template_columns:
+        _validate_column(prompt_column, columns, "--input")
     if reference_name or is_reference_needed:
         _validate_column(reference_column or REFERENCES[0], columns, "--reference")
     if not keep_empty:
-        _refuse_empty_cells(rows, prompt_column)
+        for column in template_columns or [prompt_column]:
+            _refuse_empty_cells(rows, column)
         _refuse_empty_cells(rows, reference_column if is_reference_needed else "")
     new_names = {prompt_column: PROMPT} | ({reference_column: REFERENCES[0]} if reference_name else {})
-    if all(old == new for old, new in new_names.items()):
+    if all(old == new or old not in columns for old, new in new_names.items()):
         return data
+    if template_columns:  # which may name a column as it was
+        return [{**row, **{new: row[old] for old, new in new_names.items() if old in row}} for row in rows]
     replaced = set(new_names.values()) - set(new_names)
     return [{new_names.get(name, name): cell for name, cell in row.items() if name not in replaced} for row in rows]
 
@@ -192,9 +210,9 @@ def resolve_evaluators(
         InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
     """
     from ..evaluation import JudgePanel, LocalEvaluator, LocalJudgeEvaluator  # noqa: PLC0415
+    from ..evaluation.comparison import DEFAULT_METRICS  # noqa: PLC0415
     from ..evaluation.function_evaluator import to_evaluator  # noqa: PLC0415
     from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415
-    from ..evaluation.manager import DEFAULT_METRICS  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 
     names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
@@ -262,31 +280,3 @@ def find_only_report(shell: Any) -> Any:
     if len(reports) > 1:
         raise InvalidArgumentError(tr("which report? {names}", names=tr(", ").join(names)))
     return next(iter(reports.values()), None)
-
-
-def estimate_table(
-    models: Sequence[Any], rows: Any, judges: Sequence[CancellableJudge], chat_options: Mapping[str, Any]
-) -> Any:
-    """Return an estimate of calls, tokens and CNY for each model, as a DataFrame; nothing is sent."""
-    import pandas as pd  # noqa: PLC0415
-
-    from ..batching.api import estimate  # noqa: PLC0415
-    from ..evaluation.samples import label_in_notebook, model_label, questions_of, rows_of  # noqa: PLC0415
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
-
-    items = [question.batch_input() for question in questions_of(rows_of(rows))]
-    options = {name: value for name, value in chat_options.items() if name != "workers"}
-    lines: list[dict[str, Any]] = []
-    for model in models:
-        chat = model.get_res() if hasattr(model, "get_res") else model
-        plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
-        line = {"model": label_in_notebook(model), "to_ask": len(items)}
-        if plan is not None:
-            line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
-            line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
-            line |= {"cost_low": plan.cost_range.low if plan.cost_range else None, "cost": plan.cost}
-        lines.append(line)
-    lines += [
-        {"model": tr("judge {model}", model=model_label(judge)), "to_ask": len(items) * len(models)} for judge in judges
-    ]
-    return pd.DataFrame(lines)

@@ -1,8 +1,9 @@
 """The verbs of `%qfeval`, its options, and which of them belong together."""
 
+from argparse import ArgumentTypeError
 from typing import Any
 
-from .._language import tr_noop
+from .._language import tr, tr_noop
 from . import tab_completion
 from .parser import variable_name
 from .verb_magic import VerbParser
@@ -13,6 +14,7 @@ VERBS = (
 
 SCORING_VERBS = ("start", "only", "rescore")  # the verbs that score answers
 MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
+PROMPT_KINDS = frozenset({"str", "dict", "list"})
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
 REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
 EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
@@ -27,6 +29,23 @@ def model_names(magics: Any) -> list[str]:
 def data_variables(magics: Any) -> list[str]:
     """Return the variables that hold rows."""
     return tab_completion.variables_of(magics, DATA_KINDS)
+
+
+def prompt_variables(magics: Any) -> list[str]:
+    """Return the variables that may hold templates."""
+    return tab_completion.variables_of(magics, PROMPT_KINDS)
+
+
+def parse_counts(text: str) -> list[int]:
+    """Return whole numbers that commas separate.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise ArgumentTypeError(tr("{value} is no list of whole numbers such as 1,5", value=repr(text)))
+    return [int(word) for word in words]
 
 
 def metric_names(magics: Any) -> list[str]:
@@ -56,6 +75,7 @@ PARSER = VerbParser(
         "  %qfeval base tuned --data heldout --metrics rouge_l,exact_match -o report\n"
         "  %qfeval wait             (wait for the newest, show its report)\n"
         "  %qfeval ernie-4.5-turbo-128k tuned --data heldout.jsonl --judge ernie-5.1 --budget 5 -o report\n"
+        "  %qfeval base tuned --data heldout --prompts short,long --repeats 5 -o report\n"
         "  %qfeval base tuned --data heldout --dry-run\n"
         "  %qfeval show|cancel [REPORT]\n"
         "  %qfeval browse [REPORT] -o view        (then: report.to_dpo(view.rows))\n"
@@ -94,6 +114,16 @@ PARSER.add_option(
     "-e", "--endpoint", action="append", metavar="NAME", help=tr_noop("one more model: a service"),
     complete=tab_completion.endpoints,
 )  # fmt: skip
+PARSER.add_option(
+    "--prompts",
+    metavar="NAMES",
+    help=tr_noop("variables with templates, a,b,... or one {name: template}: every model is asked by each"),
+    keyword="prompts", complete=prompt_variables,
+)  # fmt: skip
+PARSER.add_option("--repeats", type=int, metavar="N", help=tr_noop("answers to each question; default 1"), keyword="n")
+PARSER.add_option(
+    "--pass-at", type=parse_counts, metavar="K,...", help=tr_noop("k of pass@k, up to --repeats"), keyword="k"
+)
 PARSER.add_option(
     "--input", metavar="COLUMN", help=tr_noop("column of the question; default prompt"), verbs=("start", "only")
 )

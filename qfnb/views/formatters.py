@@ -15,6 +15,7 @@ _FORMATTERS = (
     ("qfnb.dataset.typed_dataset", "Dataset", "dataset", "bundle"),
     ("qfnb.evaluation.report", "EvaluationResult", "evaluation.report", "bundle"),
     ("qfnb.evaluation.report.card", "Card", "evaluation.report", "card_bundle"),
+    ("qfnb.evaluation.report.matrix", "Matrix", "evaluation.report", "matrix_bundle"),
     ("qfnb.views.evaluation.charts.style", "Chart", "evaluation.charts", "chart_bundle"),
     ("qfnb.views.evaluation.charts", "Charts", "evaluation.charts", "charts_bundle"),
     ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),

@@ -27,7 +27,7 @@ from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
 from qfnb.evaluation import records
 from qfnb.evaluation.background import BackgroundEvaluation
-from qfnb.evaluation.report import data
+from qfnb.evaluation.report import columns as report_columns
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
@@ -73,10 +73,11 @@ def now():
         "journal: error of a row without an answer": [journal_reader.NOT_ASKED],
         "batches(): columns": list(journal_store._COLUMNS),
         "usage(): columns": list(UsageEntry.__dataclass_fields__),
-        "report: columns of samples": columns(data.SAMPLE_COLUMNS),
-        "report: columns of the summary": columns(data.SUMMARY_COLUMNS),
-        "report: columns of pairs": columns(data.PAIR_COLUMNS),
-        "report: columns of usage": columns(data.USAGE_COLUMNS),
+        "report: columns of samples": columns(report_columns.SAMPLE_COLUMNS),
+        "report: columns of the summary": columns(report_columns.SUMMARY_COLUMNS),
+        "report: columns of pairs": columns(report_columns.PAIR_COLUMNS),
+        "report: columns of usage": columns(report_columns.USAGE_COLUMNS),
+        "report: columns of repeats": columns(report_columns.REPEAT_COLUMNS),
         "report: fields of a sample": [field.name for field in fields(Sample)],
         "run store: states of an action": list(consts.ActionState),
         "run store: states of a run": list(consts.FinetuneStatus),

@@ -3,9 +3,10 @@
 | module | what it has |
 |---|---|
 | `data` | `ReportData`: samples with scores, its tables, comparisons, and what changed from model to model |
+| `columns` | the columns of its tables, and tables as DataFrames |
 | `text` | the report as sentences; inert texts |
-| `files` | the report as .html, .md, .csv, .xlsx and .json |
-| `card` | two models on one card |
+| `files`, `sheets` | the report as .html, .md, .csv, .xlsx and .json |
+| `card`, `matrix` | two models on one card; prompts times models |
 | `tracking` | the report's numbers for an experiment tracker |
 
 Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's scores.
@@ -27,9 +28,10 @@ from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
-from . import data, files, text, tracking
+from . import columns, files, text, tracking
 from .card import Card, build_card
 from .data import ReportData as ReportData
+from .matrix import Matrix, build_matrix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +43,7 @@ CONTEXT: Final = ("history", "system")
 
 
 DIFFERENCE_COLUMNS: Final = tuple(
-    data.Column(name, itemgetter(name))
+    columns.Column(name, itemgetter(name))
     for name in ("model", "index", "prompt", "output", "metric", "platform", "ours", "difference")
 )
 
@@ -69,6 +71,14 @@ class EvaluationResult(ReportData):
             InvalidArgumentError: the report has only one model, or not these.
         """
         return build_card(self, base, tuned, metric)
+
+    def matrix(self, metric: str | None = None) -> Matrix[Self]:
+        """Return prompts times models with their main effects and the best cell, by default on the first metric.
+
+        Raises:
+            InvalidArgumentError: the report has no prompts, or not this metric.
+        """
+        return build_matrix(self, metric)
 
     def to_dpo(
         self, rows: Iterable[int] | None = None, *, rejected: str | None = None, chosen: str = "reference"
@@ -147,7 +157,7 @@ class EvaluationResult(ReportData):
             names: {its name of a metric: our name}, where they differ.
         """
         differences = _compare_scores(self, platform, names or {})
-        return data.build_frame(DIFFERENCE_COLUMNS, differences)
+        return columns.build_frame(DIFFERENCE_COLUMNS, differences)
 
     def to_json(self) -> str:
         """Return everything as JSON, without secrets: samples, tables, and the origin of the answers."""
@@ -174,7 +184,8 @@ class EvaluationResult(ReportData):
         Raises:
             InvalidArgumentError: the suffix is unknown, or the file cannot be written.
         """
-        return files.save_report(self, Path(path).expanduser(), pictures)
+        lead = self.conclusion().splitlines() if self.cells else ()
+        return files.save_report(self, Path(path).expanduser(), pictures, lead)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -196,7 +207,7 @@ class EvaluationResult(ReportData):
 
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""
-        return text.conclusion(self)
+        return "\n".join(self.matrix().lines()) if self.cells and self.metric_names else text.conclusion(self)
 
     def __repr__(self) -> str:
         return f"{self.summary.to_string(index=False, float_format='%.3f')}\n{self.conclusion()}".rstrip()

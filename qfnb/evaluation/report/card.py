@@ -100,6 +100,7 @@ class Card(Generic[Report]):
             *map(text.coverage_sentence, self.scores),
             *(text.failure_sentence(self.report, score.model) for score in self.scores),
             *map(text.comparison_sentence, self.other_comparisons),
+            *text.repeat_sentences(self.report, self.metric),
             *(_format_shift(shift) for shift in self.shifts if shift.is_known and (shift.before or shift.after)),
         ]
         return [line for line in dict.fromkeys(lines) if line]

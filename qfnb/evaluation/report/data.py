@@ -3,83 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from operator import attrgetter, methodcaller
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._language import tr
-from ..._text import Edit, diff_texts, replace_surrogates
+from ..._text import Edit, diff_texts
 from ...errors import InvalidArgumentError
-from ..samples import Sample
+from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison
+from ..stats.repeats import RepeatScore, score_repeats
+from .columns import PAIR_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS, build_frame, repeat_columns, sample_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SANDBOX: Final = "sandbox"  # the name of the platform on this computer
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its name, and how a row gives its value."""
-
-    name: str
-    value_of: Callable[[Any], Any]
-
-
-def _columns(names: str) -> tuple[Column, ...]:
-    """Return columns that are attributes of a row; `name=path` has another name than the attribute."""
-    pairs = [name.split("=") for name in names.split()]
-    return tuple(Column(pair[0], attrgetter(pair[-1])) for pair in pairs)
-
-
-SAMPLE_COLUMNS = _columns("model index prompt reference output latency_s=seconds cost tokens finish_reason error")
-SUMMARY_COLUMNS = _columns(
-    "model metric n total failed missing coverage mean ci_low=interval.low ci_high=interval.high worst best "
-    "method=interval.method"
-)
-PAIR_COLUMNS = _columns(
-    "metric baseline candidate difference=test.difference ci_low=test.interval.low ci_high=test.interval.high "
-    "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses ties=test.ties n=test.n "
-    "detectable=test.detectable needed=test.needed method=test.method verdict"
-)
-USAGE_COLUMNS = _columns(
-    "model total answered failed truncated empty cost_low cost tokens latency_p50 latency_p95 characters"
-)
-
-
-def sample_columns(metrics: Iterable[str], notes: Iterable[str], row_columns: Iterable[str]) -> list[Column]:
-    """Return the columns of samples; notes and row columns whose name is used already are left out."""
-    columns = {column.name: column for column in SAMPLE_COLUMNS}
-    columns |= {name: Column(name, methodcaller("score", name)) for name in metrics}
-    for name in notes:
-        columns.setdefault(name, Column(name, partial(_note, name)))
-    for name in row_columns:
-        columns.setdefault(name, Column(name, partial(_row_cell, name)))
-    return [*columns.values()]
-
-
-def build_frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
-    """Return rows as a DataFrame with these columns."""
-    import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
-
-    return pd.DataFrame({column.name: [_to_cell(column.value_of(row)) for row in rows] for column in columns})
-
-
-def _to_cell(value: Any) -> Any:
-    """Return a cell that a DataFrame can hold: it takes no half of a surrogate pair."""
-    return replace_surrogates(value) if isinstance(value, str) else value
-
-
-def _note(name: str, sample: Sample) -> str:
-    return sample.notes.get(name, "")
-
-
-def _row_cell(name: str, sample: Sample) -> Any:
-    return sample.row.get(name)
 
 
 @dataclass(frozen=True)
@@ -124,6 +65,9 @@ class ReportData:
         summaries: {model: {name: value}}, what evaluators report on a model as a whole.
         notes: lines on the origin of the answers.
         origins: {model: name of the platform that answered, `sandbox` for the local one}, where that is known.
+        cells: {label: (prompt, model)}, where prompts were compared: what the report calls a model is such a cell.
+        prompts: {name: template} of these prompts.
+        ks: those of pass@k, where questions were answered several times.
     """
 
     records: tuple[Sample, ...]
@@ -137,6 +81,9 @@ class ReportData:
     summaries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    cells: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    ks: tuple[int, ...] = ()
 
     @property
     def from_sandbox(self) -> bool:
@@ -148,7 +95,7 @@ class ReportData:
         """One row per model and question, with the answer, each metric, latency_s, cost and error."""
         note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
         row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
-        columns = sample_columns(self.metric_names, note_columns, row_columns)
+        columns = sample_columns(self.metric_names, note_columns, row_columns, is_repeated=self.repeat_count > 1)
         return build_frame(columns, self.records)
 
     @cached_property
@@ -165,6 +112,11 @@ class ReportData:
     def usage(self) -> pd.DataFrame:
         """One row per model: answered, failed and truncated rows, cost in CNY, tokens, seconds."""
         return build_frame(USAGE_COLUMNS, self.model_usage)
+
+    @cached_property
+    def repeats(self) -> pd.DataFrame:
+        """One row per model and metric: variance within and between questions, agreement, pass@k."""
+        return build_frame(repeat_columns(self.repeat_scores), self.repeat_scores)
 
     @property
     def samples_df(self) -> pd.DataFrame:
@@ -193,7 +145,11 @@ class ReportData:
     @cached_property
     def model_usage(self) -> tuple[aggregates.Usage, ...]:
         """What the answers of each model cost."""
-        return tuple(aggregates.summarize_usage(model, [*self.samples_of(model).values()]) for model in self.models)
+        answers = {
+            model: [sample for group in groups.values() for sample in group]
+            for model, groups in self._groups_by_model.items()
+        }
+        return tuple(aggregates.summarize_usage(model, samples) for model, samples in answers.items())
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -285,7 +241,34 @@ class ReportData:
 
     @cached_property
     def _samples_by_model(self) -> dict[str, dict[int, Sample]]:
-        samples: dict[str, dict[int, Sample]] = {model: {} for model in self.models}
+        return {
+            model: {index: mean_sample(group) if len(group) > 1 else group[0] for index, group in groups.items()}
+            for model, groups in self._groups_by_model.items()
+        }
+
+    @cached_property
+    def _groups_by_model(self) -> dict[str, dict[int, list[Sample]]]:
+        groups: dict[str, dict[int, list[Sample]]] = {model: {} for model in self.models}
         for sample in self.records:
-            samples[sample.model][sample.index] = sample
-        return samples
+            group = groups[sample.model].setdefault(sample.index, [])
+            if not sample.repeat:
+                group.clear()  # reports of earlier versions: of several answers the last one counts
+            group.append(sample)
+        return groups
+
+    @property
+    def repeat_count(self) -> int:
+        """The number of answers to each question."""
+        return 1 + max((sample.repeat for sample in self.records), default=0)
+
+    @cached_property
+    def repeat_scores(self) -> tuple[RepeatScore, ...]:
+        """What several answers to the same question show, for every model and metric; empty for one answer."""
+        if self.repeat_count == 1:
+            return ()
+        ks = self.ks or (1, self.repeat_count)
+        return tuple(
+            score_repeats(model, name, [*groups.values()], ks, self.cluster)
+            for model, groups in self._groups_by_model.items()
+            for name in self.metric_names
+        )

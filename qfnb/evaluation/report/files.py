@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
-import io
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..._language import tr, tr_noop
 from ..._private_files import write_atomically
-from ..._text import is_missing
 from ...errors import InvalidArgumentError
 from ..records import record_report, validate_report_path
 from ..samples import Sample
 from . import text
 from .data import SANDBOX, ReportData
-from .text import redact_text, to_markdown, to_plain, to_sheet_text
+from .sheets import to_csv, write_workbook
+from .text import redact_text, to_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,13 +35,13 @@ PAIR_COLUMNS: Final = (
 
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
 
-MAX_CELL_CHARS: Final = 32_767  # characters that a cell of an Excel sheet can hold
 JSON_VERSION: Final = 1
 JSON_TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
-"""Fields that are written as they are, under their own names."""
+LATER_FIELDS: Final = ("cells", "prompts", "ks")
+"""Fields that are written as they are, under their own names; the later ones are not in older files."""
 
 _PAGE: Final = "qfnb.views.evaluation.page"  # by name: what draws is a layer above
 
@@ -101,7 +99,7 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
 
 def report_tables(report: ReportData) -> dict[str, pd.DataFrame]:
     """Return the tables of a report by name, in reading order."""
-    tables = {"summary": report.summary, "pairs": report.pairs, "usage": report.usage}
+    tables = {"summary": report.summary, "pairs": report.pairs, "repeats": report.repeats, "usage": report.usage}
     return {name: table for name, table in tables.items() if len(table)} | {"samples": report.samples}
 
 
@@ -148,10 +146,15 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     """Return conclusion, tables and footnotes as Markdown."""
     mark = f" · {tr(SANDBOX_MARK)}" if report.from_sandbox else ""
     lines = lead or text.conclusion(report).splitlines()
-    parts = [f"# {to_markdown(text.title(report.models) + mark)}", *map(to_markdown, lines)]
+    parts = [
+        f"# {to_markdown(text.title(report.models, prompts=len(report.prompts)) + mark)}",
+        *map(to_markdown, lines),
+    ]
     parts += [_markdown_table(report.summary, SUMMARY_COLUMNS)]
     if len(report.pairs):
         parts += [_markdown_table(report.pairs, PAIR_COLUMNS)]
+    if len(report.repeats):
+        parts += [_markdown_table(report.repeats, [*report.repeats.columns])]
     parts += [_markdown_table(report.usage, [*report.usage.columns])]
     parts += ["\n".join(f"- {to_markdown(line)}" for line in text.footnote_lines(report))]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -169,57 +172,6 @@ def _markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def to_csv(frame: pd.DataFrame) -> bytes:
-    """Return a table as CSV that Excel opens as text."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow([to_sheet_text(name) for name in frame.columns])
-    writer.writerows([_csv_cell(value) for value in row] for row in frame.itertuples(index=False, name=None))
-    return b"\xef\xbb\xbf" + buffer.getvalue().encode()
-
-
-def _csv_cell(value: Any) -> Any:
-    if is_missing(value):
-        return ""
-    return value if isinstance(value, (int, float)) else to_sheet_text(value)
-
-
-def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
-    """Return an .xlsx file; a text that begins like a formula stays a text.
-
-    Raises:
-        InvalidArgumentError: openpyxl is not installed.
-    """
-    try:
-        from openpyxl import Workbook  # noqa: PLC0415 - only Excel files need it
-    except ImportError:
-        raise InvalidArgumentError(
-            tr("Excel files need openpyxl: pip install 'qfnb[excel]', or save as .csv")
-        ) from None
-    book = Workbook(write_only=True)
-    for name, frame in tables.items():
-        sheet = book.create_sheet(name)
-        sheet.freeze_panes = "A2"
-        sheet.append([_excel_cell(sheet, column) for column in frame.columns])
-        for row in frame.itertuples(index=False, name=None):
-            sheet.append([_excel_cell(sheet, value) for value in row])
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
-
-
-def _excel_cell(sheet: Any, value: Any) -> Any:
-    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
-
-    if is_missing(value):
-        return None
-    if isinstance(value, (bool, int, float)):
-        return value
-    cell = WriteOnlyCell(sheet, to_plain(value)[:MAX_CELL_CHARS])
-    cell.data_type = "s"  # otherwise a text that begins with "=" would be a formula
-    return cell
-
-
 def to_json(report: ReportData) -> str:
     """Return everything of a report, secrets left out.
 
@@ -234,7 +186,7 @@ def to_json(report: ReportData) -> str:
         "lower": sorted(report.lower_is_better),
         "notes": report.notes,
         "origins": report.origins,
-        **{name: getattr(report, name) for name in PLAIN_FIELDS},
+        **{name: getattr(report, name) for name in (*PLAIN_FIELDS, *LATER_FIELDS)},
         "samples": [sample.to_dict() for sample in report.records],
         **{name: getattr(report, name).to_dict("records") for name in JSON_TABLES},
     }
@@ -260,6 +212,9 @@ def from_json(text: str) -> dict[str, Any]:
             "notes": tuple(document["notes"]),
             "origins": document["origins"] if "origins" in document else _infer_origins(document),
             **{name: document[name] for name in PLAIN_FIELDS},
+            "cells": {label: tuple(cell) for label, cell in document.get("cells", {}).items()},
+            "prompts": document.get("prompts", {}),
+            "ks": tuple(document.get("ks", ())),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(tr("this is not a report written by Report.save('x.json')")) from None

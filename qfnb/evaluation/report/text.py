@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ..._language import tr, trn
+from ..._language import tr, tr_noop, trn
 from ..._text import clip, is_missing, labelled, replace_surrogates, strip_controls
 from ...batching.journal_reader import NOT_ASKED
 from ...metrics.recipes import METRICS
@@ -21,12 +21,17 @@ NO_VALUE: Final = "–"
 def conclusion(report: ReportData) -> str:
     """Return what the evaluation shows, a sentence per comparison on the first metric."""
     metrics = report.metric_names[:1]
-    return "\n".join(comparison_sentence(pair) for pair in report.comparisons if pair.metric in metrics)
+    lines = [comparison_sentence(pair) for pair in report.comparisons if pair.metric in metrics]
+    return "\n".join([*lines, *(line for metric in metrics for line in repeat_sentences(report, metric))])
 
 
-def title(models: Iterable[str]) -> str:
-    """Return the title of an evaluation; the baseline is the first of the models."""
+def title(models: Iterable[str], *, prompts: int = 1) -> str:
+    """Return the title of an evaluation; the baseline is the first of the models, each of them once for each prompt."""
     names = list(models)
+    if prompts > 1:
+        n_prompts = trn("{n} prompt", "{n} prompts", prompts)
+        n_models = trn("{n} model", "{n} models", len(names) // prompts)
+        return tr("Evaluation: {prompts} × {models}", prompts=n_prompts, models=n_models)
     if len(names) > 2:
         return trn("Evaluation of {n} model", "Evaluation of {n} models", len(names))
     if len(names) == 2:
@@ -137,6 +142,36 @@ def failure_sentence(report: ReportData, model: str) -> str:
         n=f"{count:,}",
         reason=clip(" ".join(to_plain(reason).split()), 300),
     )
+
+
+def repeat_sentences(report: ReportData, metric: str) -> list[str]:
+    """Return what several answers to each question show, a sentence for each model; none for one answer."""
+    sentences = []
+    for score in report.repeat_scores:
+        if score.metric != metric or not score.answers:
+            continue
+        facts = [
+            f"pass@{each.k} {format_score(each.mean)} ({format_interval(each.interval.low, each.interval.high)})"
+            for each in score.passes
+            if each.questions
+        ]
+        shares = (
+            (score.same_score, tr_noop("{share} of the pairs of answers have the same score")),
+            (1 - score.reliability, tr_noop("{share} of the variance of answers is chance within questions")),
+        )
+        facts += [tr(fact, share=format_share(share)) for share, fact in shares if not math.isnan(share)]
+        sentences.append(
+            tr(
+                "{model}, {n} answers to each question: {facts}.",
+                model=score.model, n=report.repeat_count, facts=tr(", ").join(facts),
+            )
+        )  # fmt: skip
+    return sentences
+
+
+def format_share(value: float) -> str:
+    """Return a share as a percentage, a dash for NaN."""
+    return NO_VALUE if math.isnan(value) else f"{value:.0%}"
 
 
 def footnote_lines(report: ReportData) -> list[str]:

@@ -29,10 +29,12 @@ def render_page(report: ReportData, pictures: Iterable[HasPicture] = (), lead: S
         pictures: others.
         lead: lines of text above the report.
     """
-    heading = title(report.models) + (f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else "")
+    heading = title(report.models, prompts=len(report.prompts)) + (
+        f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else ""
+    )
     others = [picture for picture in pictures if not isinstance(picture, Chart)]
     content = components.panel(
-        title(report.models),
+        title(report.models, prompts=len(report.prompts)),
         components.dim_lines(*map(to_plain, lead)),
         *blocks(report, is_open=True),
         *map(_picture_html, others),

@@ -156,14 +156,16 @@ def _state(progress: EvaluationProgress, *, is_live: bool) -> tuple[Kind, str, s
 
 
 def _title(progress: EvaluationProgress) -> str:
-    return one_line(to_plain(title_of(model.model for model in progress.models)), 160)
+    title = title_of((model.model for model in progress.models), prompts=progress.prompts)
+    return one_line(to_plain(title), 160)
 
 
 def _subtitle(progress: EvaluationProgress) -> str:
     questions = trn("{n} question", "{n} questions", progress.questions)
     seconds = (progress.ended_at or time.time()) - progress.started_at if progress.started_at else 0
     elapsed = tr("{time} elapsed", time=duration(seconds)) if progress.started_at else ""
-    return " · ".join(part for part in (questions, elapsed) if part)
+    repeats = trn("{n} answer to each", "{n} answers to each", progress.repeats) if progress.repeats > 1 else ""
+    return " · ".join(part for part in (questions, repeats, elapsed) if part)
 
 
 def _from_sandbox(progress: EvaluationProgress) -> bool:
@@ -174,7 +176,9 @@ def _answered(model: ModelProgress, progress: EvaluationProgress) -> str:
     batch = model.batch
     if batch is None:
         return tr("answers on the platform") if progress.state == "asking" else tr("answered")
-    total = batch.total or progress.questions
+    total = batch.total or progress.questions * progress.repeats
+    if progress.repeats > 1:
+        return tr("{n} / {total} answers", n=f"{batch.finished_rows:,}", total=f"{total:,}")
     return tr("{n} / {total} questions", n=f"{batch.finished_rows:,}", total=f"{total:,}")
 
 

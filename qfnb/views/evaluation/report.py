@@ -10,13 +10,14 @@ from ..._language import tr, tr_noop, trn
 from ...evaluation.report import ReportData, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.files import render_markdown
+from ...evaluation.report.matrix import Matrix, build_matrix
 from ...evaluation.report.text import format_difference, metric_title, redact_text, to_plain
 from ...evaluation.stats.aggregates import Comparison
 from .. import components
 from ..components import Html, StylePart
 from ..display import Bundle
 from ..text import escape
-from . import charts
+from . import charts, matrix as matrix_view
 from .questions import changes_html
 from .score_bars import effect_figure, score_table
 from .usage import shift_table, usage_table
@@ -34,9 +35,13 @@ def bundle(report: ReportData, notice: str = "") -> Bundle:
     lines = [notice] if notice else []
     return {
         "text/plain": to_plain("\n".join([*lines, text(report)])),
-        "text/markdown": "\n\n".join([*map(wording.to_markdown, lines), render_markdown(report)]),
+        "text/markdown": "\n\n".join([*map(wording.to_markdown, lines), render_markdown(report, _lead(report))]),
         "text/html": html(report, notice),
     } | _picture(report)
+
+
+def _lead(report: ReportData) -> list[str]:
+    return build_matrix(report).lines() if report.cells and report.metric_names else []
 
 
 def text(report: ReportData) -> str:
@@ -44,12 +49,12 @@ def text(report: ReportData) -> str:
     if not report.metric_names:
         return tr("The report has no metric.")
     mark = f" [{tr(components.SANDBOX_MARK)}]" if report.from_sandbox else ""
-    return f"{wording.title(report.models)}{mark}\n{report!r}"
+    return f"{_title(report)}{mark}\n{report!r}"
 
 
 def html(report: ReportData, notice: str = "") -> Html:
     """Return verdict, means and what is missing; the evidence is folded."""
-    return _output(wording.title(report.models), *blocks(report, notice), components.footer(*_next_steps()))
+    return _output(_title(report), *blocks(report, notice), components.footer(*_next_steps()))
 
 
 def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
@@ -60,9 +65,38 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
         reason = tr("No answer has a score.") if report.metric_names else tr("The report has no metric.")
         return [head, note, components.note("bad", reason, _common_error(report), sign="✕")]
     metric, base = report.metric_names[0], report.models[0]
+    if report.cells:
+        return [head, note, *_matrix_blocks(build_matrix(report), is_open=is_open)]
     pairs = [pair for pair in report.comparisons if pair.metric == metric and pair.baseline == base]
     folds = components.folds(*_folds(report), is_open=is_open)
     return [head, note, *_verdicts(pairs), score_table(report, report.models), _missing(report, metric), folds]
+
+
+def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
+    report = matrix.report
+    levels = (tr("Prompts and models, averaged"), "", _pairs_table(matrix_view.pairs_of_levels(matrix)))
+    details = [
+        (tr("Prompts"), str(len(matrix.prompts)), matrix_view.templates_table(matrix)),
+        *([levels] if matrix_view.pairs_of_levels(matrix) else []),
+        (tr("All cells"), str(len(matrix.cells)), score_table(report, report.models)),
+    ]
+    missing = _missing(report, matrix.metric)
+    return [*matrix_view.blocks(matrix), missing, components.folds(*details, *_folds(report), is_open=is_open)]
+
+
+def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
+    """Return a matrix in every format."""
+    report = matrix.report
+    title = _title(report) + (f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else "")
+    heads, *rows = [[wording.to_markdown(cell) for cell in row] for row in matrix_view.markdown(matrix)]
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
+    parts = [f"### {wording.to_markdown(title)}", "\n".join(lines), *map(wording.to_markdown, matrix.lines())]
+    content = [_header(report, report.models), *_matrix_blocks(matrix), components.footer(*_next_steps())]
+    return {
+        "text/plain": to_plain(f"{title}\n{matrix!r}"),
+        "text/markdown": "\n\n".join(parts),
+        "text/html": _output(title, *content),
+    } | _picture(report)
 
 
 def card_bundle(card: Card[Any]) -> Bundle:
@@ -89,7 +123,9 @@ def card_html(card: Card[Any]) -> Html:
         score_table(report, models),
         _missing(report, card.metric, models),
         shift_table(card),
-        components.folds(_pairs_fold(pairs), *changes, *_usage_fold(report), *_method_fold(report)),
+        components.folds(
+            _pairs_fold(pairs), *changes, *_repeats_fold(report), *_usage_fold(report), *_method_fold(report)
+        ),
         components.footer(*_next_steps()),
     )
 
@@ -111,7 +147,8 @@ def _next_steps() -> list[Html]:
 
 def _header(report: ReportData, models: Sequence[str]) -> Html:
     usage = [usage for usage in report.model_usage if usage.model in models]
-    failed, questions = sum(row.failed for row in usage), max((row.total for row in usage), default=0)
+    failed = sum(row.failed for row in usage)
+    questions = max((len(report.samples_of(model)) for model in models), default=0)
     parts = [trn("{n} question", "{n} questions", questions)]
     parts.append(trn("{n} answer failed", "{n} answers failed", failed) if failed else tr("no answer failed"))
     pill = components.pill("ok", tr("Done"))
@@ -119,7 +156,10 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
         pill = components.pill("warn", trn("Done, {n} failed", "Done, {n} failed", failed), "✓")
     if not any(row.answered for row in usage):
         pill = components.pill("bad", tr("Failed"))
-    title, subtitle = to_plain(wording.title(models)), " · ".join(parts)
+    if report.repeat_count > 1:
+        parts.insert(1, trn("{n} answer to each", "{n} answers to each", report.repeat_count))
+    title = _title(report) if len(models) == len(report.models) else wording.title(models)
+    title, subtitle = to_plain(title), " · ".join(parts)
     return components.header(title, pill=pill, subtitle=subtitle, is_sandbox=report.from_sandbox)
 
 
@@ -175,11 +215,28 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
         changes = _change_folds(report, report.models[0], report.models[-1], report.metric_names[0])
     chart_fold = (tr("More charts"), str(len(others_by_kind)), more_charts)
     pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
-    return [*pairs, *changes, chart_fold, *_usage_fold(report), *_method_fold(report)]
+    folds = [*pairs, *changes, *_repeats_fold(report), chart_fold]
+    return [*folds, *_usage_fold(report), *_method_fold(report)]
+
+
+def _title(report: ReportData) -> str:
+    return wording.title(report.models, prompts=len(report.prompts))
+
+
+def _repeats_fold(report: ReportData) -> list[tuple[object, object, object]]:
+    if report.repeat_count == 1:
+        return []
+    remark = trn("{n} answer to each", "{n} answers to each", report.repeat_count)
+    return [(tr("Repeats"), remark, matrix_view.repeats_table(report))]
 
 
 def _pairs_fold(pairs: Sequence[Comparison]) -> tuple[object, object, object]:
     """Return the tests as a table; the names of the models only where there are several pairs."""
+    remark = trn("{n} test, Holm-corrected", "{n} tests, Holm-corrected", len(pairs))
+    return tr("Pairs"), remark, _pairs_table(pairs)
+
+
+def _pairs_table(pairs: Sequence[Comparison]) -> Html:
     names = {(pair.baseline, pair.candidate) for pair in pairs}
     heads = [tr("Metric"), *([tr("Verdict")] if len(names) > 1 else []), tr("Difference"), tr("95% interval"), "p"]
     heads += [tr("Better"), tr("Worse"), tr("Equal")]
@@ -193,8 +250,7 @@ def _pairs_fold(pairs: Sequence[Comparison]) -> tuple[object, object, object]:
         difference = format_difference(test.difference)
         rows.append([to_plain(metric_title(pair.metric)), *verdict, difference, interval, p_value, *counts])
     first = 2 if len(names) > 1 else 1
-    remark = trn("{n} test, Holm-corrected", "{n} tests, Holm-corrected", len(pairs))
-    return tr("Pairs"), remark, components.table(heads, rows, numeric=range(first, len(heads)))
+    return components.table(heads, rows, numeric=range(first, len(heads)))
 
 
 def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> list[tuple[object, object, object]]:

@@ -1,0 +1,88 @@
+"""What `%qfeval` would ask: the prompts that a line names, and an estimate of calls, tokens and CNY."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .._language import tr
+from .._text import did_you_mean
+from ..errors import InvalidArgumentError
+from .parser import user_variables
+
+if TYPE_CHECKING:
+    from ..evaluation.background import CancellableJudge
+
+
+def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
+    """Return the templates of variables by their names, or those of one variable that holds several.
+
+    Raises:
+        InvalidArgumentError: a variable is missing, named twice or holds something else.
+    """
+    from ..evaluation.prompts import parse_prompts  # noqa: PLC0415 - %load_ext stays fast
+
+    values, words = user_variables(shell), [word.strip() for word in text.split(",") if word.strip()]
+    templates: dict[str, Any] = {}
+    for word in words:
+        if word not in values:
+            texts = [name for name, value in values.items() if isinstance(value, (str, dict)) and name[:1] != "_"]
+            raise InvalidArgumentError(
+                tr("--prompts: {word} is not a variable{hint}", word=repr(word), hint=did_you_mean(word, texts))
+            )
+        if word in templates:
+            raise InvalidArgumentError(tr("--prompts: {name} is named twice", name=word))
+        templates[word] = values[word]
+    if len(templates) == 1 and not isinstance((value := next(iter(templates.values()))), str):
+        return parse_prompts(value)
+    return parse_prompts(templates)
+
+
+def template_columns(templates: Mapping[str, str]) -> list[str]:
+    """Return the columns that templates name."""
+    from ..batching.prompt_template import PromptTemplate  # noqa: PLC0415
+
+    return [*dict.fromkeys(name for text in templates.values() for name in PromptTemplate(text).names)]
+
+
+def estimate_table(
+    models: Sequence[Any], rows: Any, judges: Sequence[CancellableJudge], arguments: Mapping[str, Any]
+) -> Any:
+    """Return an estimate of calls, tokens and CNY for each model, as a DataFrame; nothing is sent.
+
+    Args:
+        models: the models.
+        rows: the questions.
+        judges: the judges.
+        arguments: those of `EvaluationManager.start`.
+
+    Raises:
+        InvalidArgumentError: a prompt, the number of repeats or an option is wrong.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    from ..batching.api import estimate  # noqa: PLC0415
+    from ..evaluation.prompts import parse_prompts, prompted_questions, validate_repeats  # noqa: PLC0415
+    from ..evaluation.samples import label_in_notebook, model_label, questions_of, rows_of  # noqa: PLC0415
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
+
+    options, repeats = dict(arguments), arguments.get("n", 1)
+    validate_repeats(repeats, options.pop("k", None))
+    templates, table = options.pop("prompts", None), rows_of(rows)
+    prompted = prompted_questions(table, parse_prompts(templates)) if templates else {"": questions_of(table)}
+    items = [question.batch_input() for questions in prompted.values() for question in questions] * repeats
+    options = {name: value for name, value in options.items() if name not in {"worker_num", "n"}}
+    lines: list[dict[str, Any]] = []
+    for model in models:
+        chat = model.get_res() if hasattr(model, "get_res") else model
+        plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
+        line = {"model": label_in_notebook(model), "to_ask": len(items)}
+        if plan is not None:
+            line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
+            line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
+            line |= {"cost_low": plan.cost_range.low if plan.cost_range else None, "cost": plan.cost}
+        lines.append(line)
+    lines += [
+        {"model": tr("judge {model}", model=model_label(judge)), "to_ask": len(items) * len(models)} for judge in judges
+    ]
+    return pd.DataFrame(lines)

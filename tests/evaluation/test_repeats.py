@@ -1,0 +1,163 @@
+"""Several answers to one question: pass@k, variance, agreement, and numbers that count questions."""
+
+import itertools
+import math
+import random
+import statistics
+
+import pytest
+from support.chat_script import whole
+
+import qfnb
+from qfnb import errors
+from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
+from qfnb.evaluation.prompts import validate_repeats
+from qfnb.evaluation.report import Report, Sample
+from qfnb.evaluation.stats.repeats import pair_agreement, pass_at_k, variance_components
+
+ROWS = [{"prompt": f"q{n}", "response": "yes"} for n in range(8)]
+
+
+def repeated(scores, model="a", texts=None):
+    """Samples of a model: a list of scores for each question, None for an answer that failed."""
+    return [
+        Sample(model, q, f"q{q}", "yes", "", {}, error="gone", repeat=r)
+        if score is None
+        else Sample(model, q, f"q{q}", "yes", texts[q][r] if texts else "t", {"m": float(score)}, repeat=r)
+        for q, group in enumerate(scores)
+        for r, score in enumerate(group)
+    ]
+
+
+def report_of(*samples, **fields):
+    return Report(tuple(samples), tuple(dict.fromkeys(s.model for s in samples)), ("m",), **fields)
+
+
+@pytest.mark.parametrize("n", range(1, 7))
+def test_pass_at_k_is_the_share_of_all_choices_of_k_answers_with_a_right_one(n):
+    for right, k in itertools.product(range(n + 1), range(1, n + 1)):
+        answers = [1] * right + [0] * (n - right)
+        expected = statistics.mean(any(choice) for choice in itertools.combinations(answers, k))
+        assert pass_at_k(n, right, k) == pytest.approx(expected)
+    assert math.isnan(pass_at_k(n, 1, n + 1))
+
+
+def test_pass_at_1_is_the_mean_and_grows_with_k():
+    score = report_of(*repeated([[1, 0, 0], [1, 1, 0], [0, 0, 0]]), ks=(1, 2, 3)).repeat_scores[0]
+    assert [each.mean for each in score.passes] == pytest.approx([1 / 3, (2 / 3 + 1) / 3, 2 / 3])
+
+
+def test_pass_at_k_counts_the_questions_with_k_answers():
+    score = report_of(*repeated([[1, None, None], [1, 1, 0], [0, 0, 0]]), ks=(2,)).repeat_scores[0]
+    assert (score.passes[0].questions, score.passes[0].mean) == (2, 0.5)
+
+
+def test_scores_that_are_no_rates_have_no_pass_at_k():
+    assert report_of(*repeated([[0.5, 0.25], [1, 0]])).repeat_scores[0].passes == ()
+
+
+def test_variance_components_are_those_of_the_analysis_of_variance():
+    from scipy.stats import f_oneway
+
+    lot = random.Random(4)
+    groups = [[lot.gauss(mean, 1) for _ in range(4)] for mean in (0, 1, 3, 3, 5)]
+    within, between = variance_components(groups)
+    assert within == pytest.approx(statistics.mean(map(statistics.variance, groups)))
+    assert (within + 4 * between) / within == pytest.approx(f_oneway(*groups).statistic)
+
+
+def test_variance_components_of_unequal_groups_are_unbiased():
+    lot, sizes = random.Random(5), [2, 3, 5, 2, 4, 3]
+    estimates = []
+    for _ in range(800):
+        means = [lot.gauss(0, 2) for _ in sizes]
+        estimates.append(
+            variance_components([[lot.gauss(m, 1) for _ in range(n)] for m, n in zip(means, sizes, strict=True)])
+        )
+    within, between = map(statistics.mean, zip(*estimates, strict=True))
+    assert (within, between) == (pytest.approx(1, abs=0.06), pytest.approx(4, abs=0.35))
+
+
+def test_variance_of_single_answers_and_of_one_question_is_not_known():
+    assert all(map(math.isnan, variance_components([[1.0], [0.0]])))
+    assert variance_components([[1.0, 0.0]])[0] == 0.5
+    assert math.isnan(variance_components([[1.0, 0.0]])[1])
+
+
+def test_agreement_is_the_share_of_equal_pairs():
+    groups = [["a", "a", "b"], ["c", "c", "c"], ["d"]]
+    shares = [statistics.mean(x == y for x, y in itertools.combinations(group, 2)) for group in groups[:2]]
+    assert pair_agreement(groups) == pytest.approx(statistics.mean(shares))
+    assert math.isnan(pair_agreement([["a"], []]))
+
+
+def test_answers_agree_but_for_case_width_and_punctuation():
+    report = report_of(*repeated([[1, 1]], texts=[["北京。", "北京"]]), *repeated([[1, 0]], "b", [["A１", "a2"]]))
+    assert [score.same_answer for score in report.repeat_scores] == [1, 0]
+
+
+def test_means_intervals_and_tests_count_questions_and_not_answers():
+    def report(n):
+        scores = {"a": [0, 0, 1, 0, 1, 0, 0, 0], "b": [1, 1, 1, 0, 1, 1, 1, 0]}
+        return report_of(*(s for m, values in scores.items() for s in repeated([[v] * n for v in values], m)))
+
+    once, often = report(1), report(5)
+    for table in ("summary", "pairs"):
+        assert getattr(often, table).equals(getattr(once, table))
+    assert (often.usage.total.tolist(), often.repeats.same_score.tolist()) == ([40, 40], [1, 1])
+
+
+def test_a_question_has_the_mean_of_the_answers_that_came():
+    report = report_of(*repeated([[1, 0, None], [None, None, None], [1, 1, 1]]))
+    score = report.model_scores[0]
+    assert (score.mean, score.n, score.failed, score.total) == (0.75, 2, 1, 3)
+    assert report.model_usage[0].failed == 4
+    assert report.samples.repeat.tolist() == [0, 1, 2] * 3
+
+
+def test_a_report_with_repeats_is_the_same_after_saving():
+    report = report_of(*repeated([[1, 0], [1, 1]]), ks=(2,))
+    assert Report.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize(
+    ("n", "k"), [(0, None), (-1, None), (True, None), (2.0, None), (3, 4), (3, 0), (3, []), (3, "2"), (1, 2)]
+)
+def test_wrong_repeats_are_refused_before_anybody_is_asked(n, k):
+    with pytest.raises(errors.InvalidArgumentError, match=r"^[nk]="):
+        qfnb.compare("ernie-5.1", "ernie-5.2", ROWS, n=n, k=k)
+
+
+def test_by_default_one_and_all_answers_are_looked_at():
+    assert (validate_repeats(1, None), validate_repeats(5, None), validate_repeats(5, 2)) == ((), (1, 5), (2,))
+
+
+def test_the_platform_asks_each_question_once():
+    from qfnb.evaluation.evaluator import QianfanRuleEvaluator
+
+    manager = EvaluationManager(qianfan_evaluators=[QianfanRuleEvaluator(using_accuracy=True)])
+    with pytest.raises(errors.InvalidArgumentError, match="local_evaluators"):
+        manager.eval([], ROWS, n=2)
+
+
+def test_more_repeats_send_only_what_is_missing_and_fewer_send_nothing(scripted):
+    server = scripted(whole("yes"))
+
+    def ask(n):
+        before = len(server.requests)
+        report = EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval(
+            [qfnb.ChatCompletion("mine")], ROWS, n=n
+        )
+        return len(server.requests) - before, len(report.records), report.model_scores[0].n
+
+    assert [ask(n) for n in (1, 3, 5, 2, 1, 5)] == [
+        (8, 8, 8), (16, 24, 8), (16, 40, 8), (0, 16, 8), (0, 8, 8), (0, 40, 8),
+    ]  # fmt: skip
+
+
+def test_a_batch_of_the_same_rows_has_the_answers_of_the_repeats(scripted):
+    server = scripted(whole("yes"))
+    client = qfnb.ChatCompletion("mine")
+    EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval([client], ROWS, n=2)
+    batch = qfnb.batch([row["prompt"] for row in ROWS], client=client)
+    assert ([row.text for row in batch.results()], len(server.requests)) == (["yes"] * 8, 16)
