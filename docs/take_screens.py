@@ -106,7 +106,7 @@ SCREENS_OF_EVALUATION: tuple[Screen, ...] = (
     ("samples", "Question by question", "%qfeval browse report -o view"),
     ("home", "What there is", "%qf"),
     ("keys", "Keys and default models", "%qfauth"),
-    ("models", "Models", "qfnb.models().head(12)"),
+    ("models", "Models", "qfnb.models()"),
     ("usage", "What was used", "qfnb.usage()"),
 )
 ALL = SCREENS_OF_CHAT + SCREENS_OF_TRAINING + SCREENS_OF_BATCHES + SCREENS_OF_EVALUATION

@@ -19,6 +19,8 @@ _FORMATTERS = (
     ("qfnb.views.evaluation.charts.style", "Chart", "evaluation.charts", "chart_bundle"),
     ("qfnb.views.evaluation.charts", "Charts", "evaluation.charts", "charts_bundle"),
     ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),
+    ("qfnb._frames", "ModelTable", "tables", "models_bundle"),
+    ("qfnb._frames", "UsageTable", "tables", "usage_bundle"),
 )
 """Module and class of a value; module below `qfnb.views` and function that return its MIME bundle."""
 

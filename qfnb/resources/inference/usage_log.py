@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ..._frames import frame_class
 from .reply import ReplyT
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ def entries() -> list[UsageEntry]:
 
 
 def usage() -> pd.DataFrame:
-    """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost, error."""
+    """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost, error.
+
+    A notebook shows the last of them, and what all used.
+    """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     rows = [asdict(entry) for entry in entries()]
-    frame = pd.DataFrame(rows, columns=list(UsageEntry.__dataclass_fields__))
+    frame: pd.DataFrame = frame_class("UsageTable")(rows, columns=list(UsageEntry.__dataclass_fields__))
     frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
     return frame

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from ... import connect
+from ..._frames import frame_class
 from ..._language import tr
 from ..._text import replace_surrogates
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
@@ -174,6 +175,8 @@ async def _list_models(
 ) -> pd.DataFrame:
     """Return the models as a DataFrame with one row for each: lengths, abilities, prices, status and sources.
 
+    A notebook shows the columns that matter; the value has all.
+
     The table comes with the package; what `GET /v2/models` of the platform says is laid over it, kept a day and
     refreshed in the background when a key is set. Models that are not here can be used too: the platform decides.
 
@@ -223,7 +226,8 @@ def _to_model_frame(rows: Sequence[catalog.CatalogModel]) -> pd.DataFrame:
 
     frame = pd.DataFrame([_model_columns(row) for row in rows], columns=list(MODEL_COLUMNS))
     frame = frame.astype(dict.fromkeys(_COUNT_COLUMNS, "Int64") | dict.fromkeys(_FLAG_COLUMNS, "boolean"))
-    return frame.astype({"price_image": "Float64", "batch_share": "Float64"})
+    table: pd.DataFrame = frame_class("ModelTable")(frame.astype({"price_image": "Float64", "batch_share": "Float64"}))
+    return table
 
 
 def _model_columns(row: catalog.CatalogModel) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""The tables of `models()` and `usage()` in a notebook: the columns that matter; the value has all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from .._language import tr, tr_noop, trn
+from ..wire.prices import PriceRange
+from . import components, formats
+from .display import Bundle
+from .text import escape_markdown, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CALLS: Final = 20
+"""Calls that are shown, the last ones."""
+
+MODEL_HEADS: Final = (
+    tr_noop("Model"),
+    tr_noop("Context"),
+    tr_noop("Longest output"),
+    tr_noop("Thinking"),
+    tr_noop("Input ¥/1k"),
+    tr_noop("Output ¥/1k"),
+)
+CALL_HEADS: Final = (
+    tr_noop("Time"),
+    tr_noop("Model"),
+    tr_noop("Tokens in"),
+    tr_noop("Tokens out"),
+    tr_noop("Duration"),
+    tr_noop("Cost"),
+    tr_noop("Error"),
+)
+
+Rows = Sequence[tuple[str, ...]]
+
+
+def models_bundle(frame: pd.DataFrame) -> Bundle:
+    """Return the table of models, a fold for each kind; the first, chat, is open."""
+    by_kind = {
+        str(kind): [_model_row(row) for row in _records(part)] for kind, part in frame.groupby("kind", sort=False)
+    }
+    heads, numeric = [tr(head) for head in MODEL_HEADS], (1, 2, 4, 5)
+    parts = [
+        components.folds(
+            (kind, f"{len(rows):,}", components.table(heads, rows, numeric=numeric, is_wide=True)), is_open=not index
+        )
+        for index, (kind, rows) in enumerate(by_kind.items())
+    ]
+    title = trn("{n} model", "{n} models", len(frame))
+    tables = [f"**{kind}**\n\n{_markdown_table(heads, rows)}" for kind, rows in by_kind.items()]
+    return _bundle(frame, title, parts, tables)
+
+
+def usage_bundle(frame: pd.DataFrame) -> Bundle:
+    """Return what the calls of this kernel used, and the last of them."""
+    rows, heads = [_call_row(row) for row in _records(frame.tail(MAX_CALLS))], [tr(head) for head in CALL_HEADS]
+    numbers = [
+        (tr("Tokens in"), f"{int(frame['prompt_tokens'].sum()):,}", ""),
+        (tr("Tokens out"), f"{int(frame['completion_tokens'].sum()):,}", ""),
+        (tr("Cost"), formats.cost(_sum_cost(frame)), ""),
+        (tr("Errors"), f"{int((frame['error'] != '').sum()):,}", ""),
+    ]
+    table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True)
+    earlier = len(frame) - len(rows)
+    note = trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier) if earlier else ""
+    title = trn("{n} call", "{n} calls", len(frame))
+    blocks = [components.key_numbers(*numbers), table if rows else "", components.dim_lines(note) if note else ""]
+    return _bundle(frame, title, blocks, [_markdown_table(heads, rows), note])
+
+
+def _bundle(frame: pd.DataFrame, title: str, blocks: Sequence[object], markdown: Sequence[str]) -> Bundle:
+    remark = trn(
+        "the value is a DataFrame with {n} column", "the value is a DataFrame with {n} columns", frame.shape[1]
+    )
+    panel = components.panel(title, components.header(title, subtitle=remark), *blocks)
+    return {
+        "text/plain": repr(frame),
+        "text/html": components.output(panel),
+        "text/markdown": "\n\n".join(filter(None, [f"**{title}** · {remark}", *markdown])),
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def _model_row(row: dict[Any, Any]) -> tuple[str, ...]:
+    name = row["id"] if not row["replacement"] else f"{row['id']} → {row['replacement']}"
+    lengths = (formats.compact(row[column]) if row[column] else "–" for column in ("context", "max_output"))
+    prices = (one_line(row[column] or "–", 60) for column in ("price_input", "price_output"))
+    return (name, *lengths, one_line(row["thinking"] or "–", 40), *prices)
+
+
+def _call_row(row: dict[Any, Any]) -> tuple[str, ...]:
+    price = None if row["cost"] is None else PriceRange(row["cost_low"], row["cost"])
+    return (
+        time.strftime("%H:%M:%S", time.localtime(row["at"].timestamp())),
+        row["model"],
+        *("–" if row[name] is None else f"{int(row[name]):,}" for name in ("prompt_tokens", "completion_tokens")),
+        formats.seconds(row["seconds"]),
+        "–" if row["error"] else formats.cost(price),
+        row["error"],
+    )
+
+
+def _sum_cost(frame: pd.DataFrame) -> PriceRange | None:
+    """Return the cost of all calls that were answered, None where one is not known."""
+    answered = frame[frame["error"] == ""]
+    if answered["cost"].isna().any():
+        return None
+    return PriceRange(float(answered["cost_low"].sum()), float(answered["cost"].sum()))
+
+
+def _markdown_table(heads: Sequence[str], rows: Rows) -> str:
+    lines = [heads, ["---"] * len(heads), *([escape_markdown(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
