@@ -37,8 +37,8 @@ def create_dataset(text: str = "") -> str:
 
 
 def create_long_dataset() -> str:
-    """Return a released dataset that 50 epochs take seconds for."""
-    return create_dataset(Path(LONG).read_text(encoding="utf-8"))
+    """Return a released dataset that 50 epochs take half a minute for."""
+    return create_dataset(Path(LONG).read_text(encoding="utf-8") * 4)
 
 
 def start_run(dataset_id: str, *, model: str = "ERNIE-Speed-8K", scale: str = "LoRA", **values: Any) -> str:
@@ -48,7 +48,7 @@ def start_run(dataset_id: str, *, model: str = "ERNIE-Speed-8K", scale: str = "L
 
 
 def start_long_run() -> str:
-    return start_run(create_long_dataset(), epoch=50)
+    return start_run(create_long_dataset(), epoch=50, learningRate=3e-5)  # what is learned slowly is not left out
 
 
 def run_to_end(**values: Any) -> str:

@@ -121,7 +121,7 @@ class Step:
     training_loss: float  # nats per unit (a remembered answer is one unit, a written one characters or tokens)
     validation_loss: float | None = None  # the same on held-out pairs, None between passes or without them
     phase: Literal["preparing", "training"] = "training"
-    quiet: bool = False  # the report is not stored; it only asks whether to continue
+    quiet: bool = False  # the report is no point of the loss curve; it only asks whether to continue
     rewards: Mapping[str, float] = field(default_factory=dict)
     snapshot: Callable[[str], bytes] | None = None
 
@@ -220,6 +220,10 @@ class Engine(Protocol):
 
 class TrainingEngine(Engine, Protocol):
     """An engine that trains models, and loads them again."""
+
+    @property
+    def max_rows(self) -> int | None:
+        """The rows of a data set that it can train on, None for any number."""
 
     @property
     def passes_per_epoch(self) -> int:

@@ -51,7 +51,7 @@ class RunRecorder:
     def __init__(self, store: Store, task: Document, should_stop: Callable[[], bool]) -> None:
         self._store, self._task, self._should_stop = store, task, should_stop
         self._values = task["hyper_parameters"]
-        self._prepared = 0
+        self._prepared, self._noted = 0, ("", 0)
         self._saved: list[int] = []
         self._best_step, self._best_loss = 0, math.inf
         self._reference_loss, self._stale = math.inf, 0
@@ -61,19 +61,25 @@ class RunRecorder:
     def __call__(self, step: Step) -> bool:
         """Record a step."""
         task_id, fraction = self._task["id"], min(1.0, step.step / max(step.total_steps, 1))
-        if step.quiet:
-            return not self._should_stop()
         if step.phase == "preparing":
             self._prepared = max(self._prepared, round(PREPARING_PERCENT * fraction))
-            self._store.update(task_id, phase="preparing", percent=self._prepared)
+            self._note(step.phase, self._prepared)
+            return not self._should_stop()
+        if step.quiet:
             return not self._should_stop()
         self._store.add_point(task_id, _loss_point(step, self._task))
         self.rewards = {f"rewards/{name}": round(value, 4) for name, value in step.rewards.items()} or self.rewards
         self._keep_checkpoints(step)
         self._judge_validation(step)
         percent = self._prepared + round((99 - self._prepared) * fraction)
-        self._store.update(task_id, phase="training", percent=percent)
+        self._note(step.phase, percent)
         return not (self._should_stop() or self.early_stop)
+
+    def _note(self, phase: str, percent: int) -> None:
+        """Store how far the run is, if that is news."""
+        if (phase, percent) != self._noted:
+            self._noted = phase, percent
+            self._store.update(self._task["id"], phase=phase, percent=percent)
 
     def _keep_checkpoints(self, step: Step) -> None:
         """Keep the weights of a step that is due or the best, and delete those that are neither any more."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..._language import tr, tr_noop
 from ..._text import nearest_names
 from ...wire import finetune_v2 as wire
 from ..datasets import common as datasets
@@ -22,6 +23,10 @@ CONTINUED_FROM_WEIGHTS = "continued from the earlier run's weights"
 REHEARSED = "continued from the earlier run's weights, its data being rehearsed"
 TRAINED_ON_BOTH = "trained on the data of both runs: its weights do not fit, e.g. for another parameter scale"
 
+TOO_MANY_ROWS = tr_noop(
+    "{source} has {n} rows, and the sandbox's small model learns from at most {limit}: use a part of them, "
+    "e.g. dataset.sample(20000), or train on Qianfan"
+)
 
 _ROWS_BY_MODE = {
     wire.SFT: "prompts and answers",
@@ -125,6 +130,9 @@ def validate_source(
         raise call.invalid(field, str(error)) from None
     if not any(run_data.is_usable(row, mode) for row in rows):
         raise call.invalid(field, f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from")
+    limit = call.world.engines.training_engine.max_rows
+    if limit is not None and len(rows) > limit:
+        raise call.invalid(field, tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=f"{limit:,}"))
     return source
 
 

@@ -19,6 +19,9 @@ from ..finetune import TRAINER_CLASSES
 from .data import validate_dataset
 from .launch_form import COUNTS, LaunchForm, is_blank
 
+SANDBOX_ROWS, SANDBOX_MAX_ROWS = 20_000, 50_000
+"""Rows that the sandbox's built-in engine learns in two minutes, and the most that it takes."""
+
 
 @dataclass(frozen=True)
 class Issue:
@@ -70,6 +73,14 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
             "{n} rows have more than {limit} tokens and are cut off: raise the maximum length.",
             too_long,
             limit=f"{length:,}",
+        )
+    if data and form.from_sandbox and data.rows > SANDBOX_ROWS:
+        messages["dataset"] = tr(
+            "The sandbox's small model is made for {usual} rows at most, which take it two minutes; {n} take longer, "
+            "and more than {limit} are refused. Use a part of the data.",
+            usual=f"{SANDBOX_ROWS:,}",
+            n=f"{data.rows:,}",
+            limit=f"{SANDBOX_MAX_ROWS:,}",
         )
     if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
         messages["eval_dataset"] = tr("These are the rows of the training: the score will say little.")

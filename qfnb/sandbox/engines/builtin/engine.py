@@ -76,6 +76,7 @@ class BuiltinEngine:
     name = "builtin"
     label = BUILT_IN
     model_names: frozenset[str] = frozenset()
+    max_rows = 50_000
     abilities: frozenset[Ability] = frozenset(
         {"chat", "embeddings", "increments", "preferences", "rehearsal", "training"}
     )

@@ -1,14 +1,13 @@
 """Text as numbers: character ids, hashed n-grams with tf-idf weights, runs of one character class, vectors.
 
-Batches of the pointer-generator's examples are here too. Similar wording gives similar vectors; synonyms do not.
+Similar wording gives similar vectors; synonyms do not.
 """
 
 from __future__ import annotations
 
+import functools
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,8 @@ _GB2312_ROWS, _ROW = 40, 94
 _OTHER_AT, _OTHERS = _GB2312_AT + _GB2312_ROWS * _ROW, 256
 CHARACTERS = _OTHER_AT + _OTHERS
 SEGMENT_WIDTHS = (4, 8, 6, 6)
+_SEGMENT_LARGEST = np.array(SEGMENT_WIDTHS) - 1
+_SEGMENT_STARTS = np.cumsum((0, *SEGMENT_WIDTHS[:-1]))
 
 _FUNCTION_CHARACTERS = set(
     "的了吗呢吧呀啊是我你他她它们在有和与或就都也还又很不没这那哪个些么什怎样如何请问想要能可以会得着把被给对从到为及一下"
@@ -36,6 +37,7 @@ _FUNCTION_CHARACTERS = set(
 )
 
 
+@functools.lru_cache(maxsize=16384)
 def character_id(char: str) -> int:
     """Return a character's id: ASCII, then GB2312 level 1; all others share 256 buckets."""
     if char.isascii():
@@ -52,11 +54,15 @@ def character_id(char: str) -> int:
 def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Return bucket ids, counts, and a weight per bucket that is small for function characters."""
     padded = f"^{text[:MAX_PROMPT].lower()}$"
-    grams = [padded[i : i + n] for n in sizes for i in range(len(padded) - n + 1)]
-    hashed = [zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS for gram in grams]
-    ids, inverse, count = np.unique(hashed, return_inverse=True, return_counts=True)
-    share = [1 - 0.85 * weakness(gram) for gram in grams]
-    return ids, count, np.bincount(inverse, share) / count
+    hashed = [_bucket_and_share(padded[i : i + n]) for n in sizes for i in range(len(padded) - n + 1)]
+    buckets, shares = zip(*hashed, strict=True)
+    ids, inverse, count = np.unique(np.array(buckets), return_inverse=True, return_counts=True)
+    return ids, count, np.bincount(inverse, shares) / count
+
+
+@functools.lru_cache(maxsize=65536)
+def _bucket_and_share(gram: str) -> tuple[int, float]:
+    return zlib.crc32(gram.encode("utf-8", "replace")) % BUCKETS, 1 - 0.85 * weakness(gram)
 
 
 def weakness(gram: str) -> float:
@@ -73,17 +79,18 @@ class Features:
         self.seen_characters[:4] = True
         self.n = n
 
-    def add(self, pairs: Sequence[Pair]) -> Features:
-        """Count the n-grams and characters of more pairs."""
+    def add(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> Features:
+        """Count the n-grams and characters of more pairs; `tick` is called after each, and may raise."""
         for prompt, answer in pairs:
+            tick()
             self.frequency[ngrams(prompt)[0]] += 1
-            self.seen_characters[[character_id(c) for c in prompt + answer]] = True
+            self.seen_characters[[character_id(c) for c in {*prompt, *answer}]] = True
         self.n += len(pairs)
         return self
 
-    def extended(self, pairs: Sequence[Pair]) -> Features:
+    def extended(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> Features:
         """Return a copy that knows more n-grams and characters; those it knew keep their weights."""
-        more = Features().add(pairs)
+        more = Features().add(pairs, tick)
         frequency = np.where(self.frequency > 0, self.frequency, np.minimum(more.frequency, 1))
         return Features(frequency, self.seen_characters | more.seen_characters, self.n)
 
@@ -92,14 +99,6 @@ class Features:
         ids, count, weight = ngrams(prompt)
         weight = weight * (1 + np.log(count)) * self._rarity(ids) * (self.frequency[ids] > 0)
         return ids, (weight / (np.linalg.norm(weight) + 1e-6)).astype(F)
-
-    def matrix(self, prompts: Sequence[str]) -> Floats:
-        """Return the weights of many prompts, shape (prompts, BUCKETS)."""
-        rows = np.zeros((len(prompts), BUCKETS), F)
-        for row, prompt in zip(rows, prompts, strict=True):
-            ids, weight = self(prompt)
-            row[ids] = weight
-        return rows
 
     def coverage(self, prompt: str) -> float:
         """Return the share (0-1, by rarity) of the prompt's bigrams that are in the training data."""
@@ -113,22 +112,20 @@ class Features:
         return rarity
 
 
-def segments(text: str) -> Floats:
-    """Return one-hot rows: class, number of the run, index in the run, characters after it in the run."""
-    rows, count, start = np.zeros((len(text), sum(SEGMENT_WIDTHS)), F), [0] * 4, 0
+def segments(text: str) -> NDArray[np.int8]:
+    """Return for each character the columns that are 1: class, number of the run, index in the run, rest of the run."""
+    rows, count, start = np.zeros((len(text), len(SEGMENT_WIDTHS)), np.int64), [0] * 4, 0
+    classes = [_character_class(char) for char in text]
     while start < len(text):
-        class_, end = _character_class(text[start]), start + 1
-        while end < len(text) and class_ and _character_class(text[end]) == class_:
+        class_, end = classes[start], start + 1
+        while end < len(text) and class_ and classes[end] == class_:
             end += 1
         for index in range(start, end):
-            offset = 0
-            values = (class_, count[class_], index - start, end - index - 1)
-            for width, value in zip(SEGMENT_WIDTHS, values, strict=True):
-                rows[index, offset + min(value, width - 1)] = 1
-                offset += width
+            rows[index] = (class_, count[class_], index - start, end - index - 1)
         count[class_] += 1
         start = end
-    return rows
+    columns: NDArray[np.int8] = (np.minimum(rows, _SEGMENT_LARGEST) + _SEGMENT_STARTS).astype(np.int8)
+    return columns
 
 
 def softmax(scores: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -144,73 +141,6 @@ def _character_class(char: str) -> int:
     if char.isalpha():
         return 2 if char.isascii() else 3
     return 0
-
-
-WINDOW = 6
-"""How many written characters the model sees."""
-
-CONTEXT = 5
-"""How many prompt characters around an index attention sees."""
-
-SEGMENT = sum(SEGMENT_WIDTHS)
-
-Example = dict[str, Any]
-"""Arrays of one example by name."""
-
-
-@dataclass
-class PaddedBatch:
-    """Examples padded to arrays; B examples, m answer characters, n prompt characters."""
-
-    written: NDArray[np.int64]
-    target: NDArray[np.int64]
-    contexts: NDArray[np.int64]
-    segment: Floats
-    match: NDArray[np.int64]
-    copyable: Floats
-    writable: Floats
-    mask: NDArray[np.bool_]
-    prompt_mask: NDArray[np.bool_]
-    grams: NDArray[np.int64]
-    bag: Floats
-
-
-def collate(examples: Sequence[Example]) -> PaddedBatch:
-    """Pad examples to one batch."""
-    count = len(examples)
-    length, width = max(len(e["target"]) for e in examples), max(len(e["prompt"]) for e in examples)
-
-    def pad(name: str, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
-        out: NDArray[Any] = np.zeros((count, *shape), dtype)
-        for row, example in zip(out, examples, strict=True):
-            row[tuple(map(slice, example[name].shape))] = example[name]
-        return out
-
-    sizes = [len(e["grams"][0]) for e in examples]
-    grams = np.concatenate([e["grams"][0] for e in examples])
-    bag = np.zeros((count, len(grams)), F)
-    bag[np.repeat(np.arange(count), sizes), np.arange(len(grams))] = np.concatenate([e["grams"][1] for e in examples])
-    return PaddedBatch(
-        pad("written", (length, WINDOW), np.int64),
-        pad("target", (length,), np.int64),
-        pad("around", (width, CONTEXT), np.int64),
-        pad("segment", (width, SEGMENT), np.float32),
-        pad("match", (length, width), np.int64),
-        pad("copyable", (length, width), np.float32),
-        pad("writable", (length,), np.float32),
-        np.arange(length) < np.array([[len(e["target"])] for e in examples]),
-        np.arange(width) < np.array([[len(e["prompt"])] for e in examples]),
-        grams,
-        bag,
-    )
-
-
-def matching_suffix(copyable: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return for each step and prompt index how many characters before both are equal, at most 4."""
-    run = np.zeros(copyable.shape, np.int64)
-    for t in range(1, len(copyable)):
-        run[t, 1:] = np.where(copyable[t - 1, :-1], run[t - 1, :-1] + 1, 0)
-    return np.minimum(run, 4)
 
 
 DIMENSIONS = 384

@@ -5,92 +5,20 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...._text import has_chinese
 from ....errors import SandboxError
 from ..protocol import Reply
-from .features import BUCKETS, MAX_PROMPT, F, Features, Floats, Pair, softmax
-from .optimizer import Weights
+from .features import F, Features, Pair
+from .generator_training import answer_losses
 from .pointer_generator import PointerGenerator
-
-COMPOSE = 0
-"""The class of prompts whose answers are composed, not remembered."""
-
-
-class MemoryRouter:
-    """Chooses a remembered answer by softmax regression over a prompt's n-grams.
-
-    Class 0 is `COMPOSE`; class k is the k-th remembered answer.
-    """
-
-    def __init__(self, features: Features, answers: Sequence[str]) -> None:
-        self.features, self.answers = features, list(answers)
-        self.index = {answer: k + 1 for k, answer in enumerate(self.answers)}
-        classes = len(self.answers) + 1
-        self.weights: Weights = {"W": np.zeros((BUCKETS, classes), F), "b": np.zeros(classes, F)}
-
-    def probabilities(self, prompt: str) -> NDArray[np.floating]:
-        """Return the probability of each class."""
-        ids, weight = self.features(prompt)
-        return softmax(weight @ self.weights["W"][ids] + self.weights["b"])
-
-    def fit(
-        self,
-        prompts: Sequence[str],
-        labels: NDArray[np.int64],
-        epochs: int,
-        *,
-        rate: float = 4.0,
-        batch: int = 16,
-        seed: int = 0,
-    ) -> Iterator[float]:
-        """Train; each iteration is one pass over the data, and yields the summed loss (nats).
-
-        Gradient descent with momentum generalises better here than Adam.
-
-        Args:
-            prompts: the prompts.
-            labels: the class of each prompt.
-            epochs: passes over the data.
-            rate: the learning rate; it falls linearly to 0.
-            batch: prompts per update.
-            seed: of the order of the prompts.
-        """
-        random = np.random.default_rng(seed)
-        data: NDArray[Any] = self.features.matrix(prompts)
-        used_buckets = np.flatnonzero(data.any(0))
-        weight: NDArray[Any] = self.weights["W"][used_buckets]
-        bias: NDArray[Any] = self.weights["b"]
-        data = data[:, used_buckets]
-        weight_momentum, bias_momentum = np.zeros_like(weight), np.zeros_like(bias)
-        for epoch in range(epochs):
-            order, total = random.permutation(len(labels)), 0.0
-            for start in range(0, len(labels), batch):
-                chosen = order[start : start + batch]
-                delta, nll = _score_gradient(data[chosen] @ weight + bias, labels[chosen])
-                total += nll
-                weight_momentum = 0.9 * weight_momentum + data[chosen].T @ delta / len(chosen)
-                bias_momentum = 0.9 * bias_momentum + delta.mean(0)
-                weight -= rate * (1 - epoch / epochs) * weight_momentum
-                bias -= rate * (1 - epoch / epochs) * bias_momentum
-            self.weights["W"][used_buckets] = weight
-            yield total
-
-
-def _score_gradient(scores: Floats, labels: NDArray[np.int64]) -> tuple[Floats, float]:
-    probability = softmax(scores).astype(F)
-    rows = np.arange(len(labels))
-    nll = -float(np.log(probability[rows, labels] + 1e-9).sum())
-    probability[rows, labels] -= 1
-    return probability, nll
-
+from .router import COMPOSE, MemoryRouter
 
 MIN_CONFIDENCE = 0.2
 """The confidence below which a tuned model says that it does not know."""
@@ -101,11 +29,6 @@ DONT_KNOW = "（本地沙盒）这个问题不在我学过的数据里，我答�
 DONT_KNOW_IN_ENGLISH = (
     "(Local sandbox) I have not learned this. Tune me on your data, or set a Qianfan key for a real model."
 )
-NEW_MEMORY_SCORE = 4.0
-"""How far the score of a new memory is below the lowest bias of the old ones."""
-
-IMPOSSIBLE_LOSS = 20.0
-"""The loss (nats per character) of a character that the model can neither write nor copy."""
 
 
 def _refuse(prompt: str, confidence: float) -> Reply:
@@ -168,16 +91,19 @@ class LanguageModel:
             return _refuse(prompt, confidence)
         return Reply("compose", confidence, "".join(char for char, _ in steps))
 
-    def loss(self, pairs: Sequence[Pair]) -> float:
-        """Return the loss of pairs: nats per unit; a remembered answer is one unit, a composed one its characters."""
+    def loss(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> float:
+        """Return the loss of pairs: nats per unit; a remembered answer is one unit, a composed one its characters.
+
+        `tick` is called often; it may raise.
+        """
         total = units = 0.0
-        for prompt, answer in pairs:
+        losses = answer_losses(self.lm, pairs, tick) if self.lm else np.full(len(pairs), np.inf)
+        for (prompt, answer), compose_loss in zip(pairs, losses, strict=True):
             probability = self.router.probabilities(prompt)
             memory_class = self.router.index.get(answer)
             likelihood = float(probability[memory_class]) if memory_class else 0.0
-            if self.lm is not None:
-                compose_loss = char_loss(self.lm, prompt, answer) * (len(answer) + 1)
-                likelihood += float(probability[COMPOSE]) * math.exp(-compose_loss)
+            likelihood += float(probability[COMPOSE]) * math.exp(-compose_loss)
+            tick()
             total -= math.log(likelihood + 1e-9)
             units += 1 if memory_class else len(answer) + 1
         return total / max(units, 1.0)
@@ -199,12 +125,8 @@ class LanguageModel:
             pairs: prompts and answers, whose n-grams and characters it knows then.
             memories: answers that it remembers in addition, not likely ones yet.
         """
-        features, old = self.features.extended(pairs), self.router.weights
-        router = MemoryRouter(features, [*self.router.answers, *memories])
-        count = len(self.router.answers) + 1
-        router.weights["W"][:, :count] = old["W"]
-        router.weights["b"][:count] = old["b"]
-        router.weights["b"][count:] = old["b"].min() - NEW_MEMORY_SCORE
+        features = self.features.extended(pairs)
+        router = self.router.extended(features, memories)
         composed = [pair for pair in pairs if pair[1] not in router.index]
         lm = self.lm.extended(features, composed) if self.lm else None
         if lm is None and composed:
@@ -235,6 +157,7 @@ class LanguageModel:
             "format": 1,
             "n": self.features.n,
             "answers": self.router.answers,
+            "blocks": self.router.block_sizes,
             "alphabet": "".join(self.lm.output) if self.lm else None,
             "meta": self.meta,
             "refuses_below": self.min_confidence,
@@ -262,7 +185,8 @@ class LanguageModel:
     @classmethod
     def _restore(cls, head: dict[str, Any], stored: dict[str, Any]) -> LanguageModel:
         features = Features(stored["frequency"], stored["seen"], head["n"])
-        router = MemoryRouter(features, head["answers"])
+        block_sizes = head.get("blocks", [len(head["answers"]) + 1])  # before 0.2 no columns were shared
+        router = MemoryRouter(features, head["answers"], block_sizes)
         router.weights["W"][stored["router_rows"]] = stored["router_W"].astype(F)
         router.weights["b"] = stored["router_b"].astype(F)
         lm = None
@@ -272,10 +196,3 @@ class LanguageModel:
             for name in lm.weights:
                 lm.weights[name][rows.get(name, slice(None))] = stored[f"lm_{name}"].astype(F)
         return cls(features, router, lm, head["meta"], head["refuses_below"])
-
-
-def char_loss(lm: PointerGenerator, prompt: str, answer: str) -> float:
-    """Return the loss of an answer in nats per character, IMPOSSIBLE_LOSS if it cannot be produced."""
-    if any(char not in lm.index and char not in prompt[:MAX_PROMPT] for char in answer):
-        return IMPOSSIBLE_LOSS
-    return lm.loss([lm.example(prompt, answer)], gradients=False)[0]

@@ -7,20 +7,22 @@ model as it is when the objective is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import Preference
+from .examples import bags
 from .features import F, Pair
-from .model import COMPOSE, LanguageModel
-from .optimizer import Weights
+from .model import LanguageModel
+from .optimizer import Gradients, RowGradient
+from .router import COMPOSE
 
 Loss = Literal["DPO", "KTO"]
 Values = NDArray[np.float64]
 Indexes = NDArray[np.int64]
-Gradients = tuple[Weights, Weights]  # of the router's weights and of the generator's
+BothGradients = tuple[Gradients, Gradients]  # of the router's weights and of the generator's
 
 NLL_WEIGHT = 0.2  # of the chosen answers' own loss in DPO, as in Llama 3 (arXiv 2407.21783, section 4.1.4)
 CHUNK = 64  # pairs whose likelihoods are computed at a time
@@ -49,17 +51,16 @@ class Policy:
 
     def __init__(self, model: LanguageModel, pairs: Sequence[Pair]) -> None:
         self._router, self._lm = model.router, model.lm
-        data: NDArray[Any] = model.features.matrix([prompt for prompt, _ in pairs])
-        self.buckets = np.flatnonzero(data.any(0))
-        self._data = data[:, self.buckets]
+        self._grams = [model.features(prompt) for prompt, _ in pairs]
         self._classes = np.array([self._router.index.get(answer, COMPOSE) for _, answer in pairs])
         self._examples = [model.lm.example(*pair) for pair in pairs] if model.lm else []
 
-    def log_likelihoods(self, indexes: Indexes) -> tuple[Values, Callable[[Values], Gradients]]:
+    def log_likelihoods(self, indexes: Indexes) -> tuple[Values, Callable[[Values], BothGradients]]:
         """Return log p of some pairs, and a function from a loss's derivatives by them to its gradients."""
-        data, classes, rows = self._data[indexes], self._classes[indexes], np.arange(len(indexes))
+        classes, rows = self._classes[indexes], np.arange(len(indexes))
+        buckets, data = bags([self._grams[index] for index in indexes])
         weights = self._router.weights
-        scores = (data @ weights["W"][self.buckets] + weights["b"]).astype(np.float64)
+        scores = self._router.class_scores((data @ weights["W"][buckets] + weights["b"]).astype(np.float64))
         log_p = scores - np.logaddexp.reduce(scores, axis=1)[:, None]
         remembered = np.where(classes == COMPOSE, -np.inf, log_p[rows, classes])
         composed, lm_gradients = np.full(len(indexes), -np.inf), None
@@ -68,15 +69,14 @@ class Policy:
             composed = log_p[:, COMPOSE] + written
         total = np.logaddexp(remembered, composed)
 
-        def gradients(derivatives: Values) -> Gradients:
+        def gradients(derivatives: Values) -> BothGradients:
             shares = np.zeros_like(log_p)
             shares[rows, classes] = np.exp(remembered - total)
             shares[:, COMPOSE] = np.exp(composed - total)
-            by_score = (derivatives[:, None] * (shares - np.exp(log_p))).astype(F)
-            by_weight = np.zeros_like(weights["W"])
-            by_weight[self.buckets] = data.T @ by_score
+            by_class = derivatives[:, None] * (shares - np.exp(log_p))
+            by_column = self._router.column_gradients(by_class).astype(F)
             by_lm = lm_gradients((derivatives * shares[:, COMPOSE]).astype(F)) if lm_gradients else {}
-            return {"W": by_weight, "b": by_score.sum(0)}, by_lm
+            return {"W": RowGradient(buckets, data.T @ by_column), "b": by_column.sum(0)}, by_lm
 
         return total, gradients
 
@@ -124,7 +124,7 @@ class Objective(Protocol):
 
     def __init__(self, model: LanguageModel, rows: Sequence[Preference], beta: float) -> None: ...
 
-    def loss_gradients(self, batch: Indexes) -> tuple[float, Gradients]:
+    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
         """Return the mean loss of a batch, and its gradients."""
 
     def measure(self) -> dict[str, float]:
@@ -143,7 +143,7 @@ class DpoObjective:
         self._reference = self.policy.all_log_likelihoods()
         self._nll_weights = np.array([NLL_WEIGHT / (len(row.chosen) + 1) for row in rows])
 
-    def loss_gradients(self, batch: Indexes) -> tuple[float, Gradients]:
+    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
         """Return the mean loss of a batch of rows, and its gradients."""
         indexes = np.concatenate([batch, batch + self.size])
         likelihoods, gradients = self.policy.log_likelihoods(indexes)
@@ -177,7 +177,7 @@ class KtoObjective:
         larger, counts = max(desirable, self.size - desirable), (max(desirable, 1), max(self.size - desirable, 1))
         self._weights = np.where(self._is_desirable, larger / counts[0], larger / counts[1])
 
-    def loss_gradients(self, batch: Indexes) -> tuple[float, Gradients]:
+    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
         """Return the mean loss of a batch of answers, and its gradients; the offset has none."""
         mismatched = batch + self.size
         drift = self.policy.log_likelihoods(mismatched)[0] - self._reference[mismatched]

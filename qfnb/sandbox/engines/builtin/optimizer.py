@@ -1,43 +1,52 @@
-"""Adam with decoupled weight decay and gradient clipping; gradients of the rows of a table."""
+"""Adam with decoupled weight decay and gradient clipping; gradients of some rows of a table."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .features import Floats
+from .features import F, Floats, Ints
 
 Weights = dict[str, Floats]
 
 
+class RowGradient(NamedTuple):
+    """The gradient of a table whose other rows have none."""
+
+    rows: Ints  # each row once
+    values: Floats
+
+    @classmethod
+    def sum_by_id(cls, ids: Ints, rows: Floats) -> RowGradient:
+        """Sum rows by id; sorting first is several times faster than np.add.at."""
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        start = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+        return cls(ids[start], np.add.reduceat(rows[order], start, 0))
+
+
+Gradients = Mapping[str, Floats | RowGradient]
+
+
 class Adam:
-    """Updates weights in place.
+    """Updates weights in place; of a table only the rows that have a gradient, and their means, are changed.
 
     Args:
         weights: the weights by name.
-        rows: the rows of the large tables that are updated; the others have no gradient.
         decay: weight decay, relative to the learning rate.
         clip: the largest norm of the gradients.
         epsilon: gradients much smaller than it make smaller updates; by default all make updates of one size.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        rows: Mapping[str, NDArray[np.int64]] | None = None,
-        *,
-        decay: float = 0.05,
-        clip: float = 1.0,
-        epsilon: float = 1e-8,
-    ) -> None:
+    def __init__(self, weights: Weights, *, decay: float = 0.05, clip: float = 1.0, epsilon: float = 1e-8) -> None:
         self._weights, self._decay, self._clip, self._epsilon, self._steps = weights, decay, clip, epsilon, 0
-        self._rows = {name: (rows or {}).get(name, slice(None)) for name in weights}
-        self._mean = {name: np.zeros_like(value[self._rows[name]]) for name, value in weights.items()}
-        self._variance = {name: np.zeros_like(value) for name, value in self._mean.items()}
+        self._mean = {name: np.zeros_like(value) for name, value in weights.items()}
+        self._variance = {name: np.zeros_like(value) for name, value in weights.items()}
 
-    def step(self, gradients: Mapping[str, Floats], rate: float, *, b1: float = 0.9, b2: float = 0.99) -> None:
+    def step(self, gradients: Gradients, rate: float, *, b1: float = 0.9, b2: float = 0.99) -> None:
         """Update the weights once.
 
         Args:
@@ -47,25 +56,21 @@ class Adam:
             b2: the decay of their variance.
         """
         self._steps += 1
-        used_gradients = {name: gradient[self._rows[name]] for name, gradient in gradients.items()}
-        norm = math.sqrt(sum(float(np.vdot(g, g)) for g in used_gradients.values()))
-        scale = min(1.0, self._clip / (norm + 1e-9))
-        mean_correction, variance_correction = 1 - b1**self._steps, 1 - b2**self._steps
-        for name, gradient in used_gradients.items():
-            mean, variance = self._mean[name], self._variance[name]
-            weight = self._weights[name][self._rows[name]]
-            mean += (1 - b1) * (gradient * scale - mean)
-            variance += (1 - b2) * ((gradient * scale) ** 2 - variance)
-            deviation = np.sqrt(variance / variance_correction) + self._epsilon
-            update = mean / mean_correction / deviation + self._decay * weight
-            self._weights[name][self._rows[name]] = weight - rate * update
-
-
-def sum_rows_by_id(ids: NDArray[np.int64], rows: Floats, size: int) -> Floats:
-    """Sum rows by id; sorting first is several times faster than np.add.at."""
-    order = np.argsort(ids, kind="stable")
-    ids = ids[order]
-    start = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
-    out: NDArray[Any] = np.zeros((size, rows.shape[1]), np.float32)
-    out[ids[start]] = np.add.reduceat(rows[order], start, 0)
-    return out
+        rows = {name: g.rows if isinstance(g, RowGradient) else slice(None) for name, g in gradients.items()}
+        values = {name: g.values if isinstance(g, RowGradient) else g for name, g in gradients.items()}
+        norm = math.sqrt(sum(float(np.vdot(g, g)) for g in values.values()))
+        scale = F(min(1.0, self._clip / (norm + 1e-9)))
+        mean_correction, variance_correction = F(1 - b1**self._steps), F(1 - b2**self._steps)
+        for name, gradient in values.items():
+            part, scaled = rows[name], gradient * scale
+            mean, variance, weight = self._mean[name][part], self._variance[name][part], self._weights[name][part]
+            mean += F(1 - b1) * (scaled - mean)
+            scaled *= scaled
+            variance += F(1 - b2) * (scaled - variance)
+            deviation = np.sqrt(variance / variance_correction)
+            deviation += F(self._epsilon)
+            update = mean / (deviation * mean_correction)
+            update += F(self._decay) * weight
+            weight -= F(rate) * update
+            if isinstance(part, np.ndarray):  # what was taken by index is a copy
+                self._mean[name][part], self._variance[name][part], self._weights[name][part] = mean, variance, weight

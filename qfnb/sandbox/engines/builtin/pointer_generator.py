@@ -13,32 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import (
-    BOS,
-    BUCKETS,
-    CHARACTERS,
+from .examples import (
     CONTEXT,
-    EOS,
-    MAX_ANSWER,
-    MAX_PROMPT,
+    MAX_RUN,
     SEGMENT,
-    UNKNOWN,
     WINDOW,
+    EncodedPrompt,
     Example,
-    F,
-    Features,
-    Floats,
     PaddedBatch,
-    Pair,
-    character_id,
     collate,
-    matching_suffix,
-    segments,
-    softmax,
+    one_hot_segments,
+    seen_ids,
+    windows,
 )
-from .optimizer import Weights, sum_rows_by_id
+from .features import BOS, BUCKETS, CHARACTERS, MAX_ANSWER, UNKNOWN, F, Features, Floats, Ints, Pair, softmax
+from .optimizer import Gradients, RowGradient, Weights
 
 HIDDEN, EMBEDDING, ATTENTION = 128, 48, 48
+
+UNKNOWN_SHARE = 0.06  # the share of prompt characters that a training update hides
 
 NEW_CHARACTER_SCORE = 2.0  # how far the score of a new character is below the lowest bias of the old ones
 
@@ -50,10 +43,10 @@ class PointerGenerator:
         self.features = features
         self.output = ["", *sorted(set(alphabet))]
         self.index = {char: i for i, char in enumerate(self.output)}
-        self.weights = _initial_weights(np.random.default_rng(seed), len(self.output))
+        self.weights = _initial_weights(np.random.default_rng(seed), len(self.output), self.used_rows())
 
-    def used_rows(self) -> dict[str, NDArray[np.int64]]:
-        """Return the rows of the large tables that the training data uses."""
+    def used_rows(self) -> dict[str, Ints]:
+        """Return the rows of the large tables that the training data uses; the others are 0."""
         features = self.features
         return {"E": np.flatnonzero(features.seen_characters), "S": np.flatnonzero(features.frequency)}
 
@@ -76,62 +69,34 @@ class PointerGenerator:
         more.weights = new
         return more
 
-    def encode(self, prompt: str) -> Example:
-        """Return the features of a prompt."""
-        prompt = prompt[:MAX_PROMPT] or " "
-        ids = np.array([character_id(c) for c in prompt])
-        known_ids = np.where(self.features.seen_characters[ids], ids, UNKNOWN)
-        ids = np.concatenate([[BOS, BOS], known_ids, [EOS, EOS]])
-        contexts = np.stack([ids[i : i + len(prompt)] for i in range(CONTEXT)], 1)
-        return {"prompt": prompt, "grams": self.features(prompt), "around": contexts, "segment": segments(prompt)}
-
     def example(self, prompt: str, answer: str) -> Example:
-        """Return a training example; answer characters outside the alphabet can only be copied."""
-        example = self.encode(prompt)
-        prompt, answer = example["prompt"], answer[: MAX_ANSWER - 1]
-        ids = [BOS] * WINDOW + [self._seen_id(c) for c in answer]
-        example["written"] = np.array([ids[t : t + WINDOW] for t in range(len(answer) + 1)])
-        example["target"] = np.array([self.index.get(c, 0) for c in answer] + [0])
-        example["writable"] = np.array([c in self.index for c in answer] + [True])
-        copyable = np.array([[c == x for x in prompt] for c in answer] + [[False] * len(prompt)])
-        example["copyable"], example["match"] = copyable, matching_suffix(copyable)
-        return example
+        """Return a training example."""
+        return Example.of(self.features, self.index, prompt, answer)
 
     def loss(
-        self,
-        examples: Sequence[Example],
-        random: np.random.Generator | None = None,
-        drop: float = 0.0,
-        *,
-        gradients: bool = True,
-    ) -> tuple[float, Weights, int]:
-        """Return the mean loss (nats per character), its gradients, and the number of characters.
+        self, examples: Sequence[Example], random: np.random.Generator | None = None, drop: float = 0.0
+    ) -> tuple[NDArray[np.float64], Gradients]:
+        """Return the loss (nats) of each answer, and the gradients of their mean per character.
 
         Args:
             examples: the batch.
             random: the source of the dropout, None without dropout.
             drop: the share (0-1) that is dropped.
-            gradients: whether to compute them.
         """
         batch = collate(examples)
         if drop and random is not None:
-            batch.bag *= (random.random(len(batch.grams)) >= drop) / F(1 - drop)
-            batch.contexts = np.where(random.random(batch.contexts.shape) < 0.06, UNKNOWN, batch.contexts)
+            batch.bag *= (random.random(batch.bag.shape, F) >= drop) / F(1 - drop)
+            batch.contexts = np.where(random.random(batch.contexts.shape, F) < UNKNOWN_SHARE, UNKNOWN, batch.contexts)
         passed = self._forward(batch, random, drop)
-        count = int(batch.mask.sum())
-        nll = float(-(np.log(passed["p"]) * batch.mask).sum() / count)
-        return nll, self._backward(batch, passed, (batch.mask / count).astype(F)) if gradients else {}, count
+        losses = -(np.log(passed["p"]) * batch.mask).sum(1, dtype=np.float64)
+        return losses, self._backward(batch, passed, (batch.mask / batch.mask.sum()).astype(F))
 
-    def log_likelihoods(self, examples: Sequence[Example]) -> tuple[NDArray[Any], Callable[[Floats], Weights]]:
+    def log_likelihoods(self, examples: Sequence[Example]) -> tuple[NDArray[Any], Callable[[Floats], Gradients]]:
         """Return log p of each answer, and a function from a loss's derivatives by them to its gradients."""
         batch = collate(examples)
         passed = self._forward(batch, None, 0.0)
         values = (np.log(passed["p"]) * batch.mask).sum(1)
         return values, lambda derivatives: self._backward(batch, passed, -derivatives[:, None] * batch.mask)
-
-    def _seen_id(self, char: str) -> int:
-        id_ = character_id(char)
-        return id_ if self.features.seen_characters[id_] else UNKNOWN
 
     def _forward(self, batch: PaddedBatch, random: np.random.Generator | None, drop: float) -> dict[str, Any]:
         weights, (examples, length) = self.weights, batch.target.shape
@@ -145,7 +110,7 @@ class PointerGenerator:
         )
         dropout: Any = F(1)
         if drop and random is not None:
-            dropout = (random.random(sums.shape) >= drop).astype(F) / F(1 - drop)
+            dropout = (random.random(sums.shape, F) >= drop).astype(F) / F(1 - drop)
         hidden = np.maximum(sums, 0) * dropout
         context_vectors = weights["E"][batch.contexts].reshape(examples, width, CONTEXT * EMBEDDING)
         context_vectors = np.concatenate([context_vectors, batch.segment], 2)
@@ -165,9 +130,9 @@ class PointerGenerator:
             p_write=p_write, p_copy=p_copy, p=p, context=context,
         )  # fmt: skip
 
-    def _backward(self, batch: PaddedBatch, passed: dict[str, Any], share: Floats) -> Weights:
+    def _backward(self, batch: PaddedBatch, passed: dict[str, Any], share: Floats) -> Gradients:
         """Return the gradients of the summed loss of all characters, each times its share."""
-        weights, gradients = self.weights, {}
+        weights, gradients = self.weights, dict[str, Floats | RowGradient]()
         gate, p = passed["gate"], passed["p"]
         write_share = ((1 - gate) * passed["p_write"] / p * share)[..., None]
         d_logits = passed["written"] * write_share
@@ -187,7 +152,12 @@ class PointerGenerator:
         return gradients
 
     def _attention_gradients(
-        self, batch: PaddedBatch, passed: dict[str, Any], gradients: Weights, d_context: Floats, d_copy: Floats
+        self,
+        batch: PaddedBatch,
+        passed: dict[str, Any],
+        gradients: dict[str, Floats | RowGradient],
+        d_context: Floats,
+        d_copy: Floats,
     ) -> tuple[Floats, Floats]:
         weights, attention = self.weights, passed["attention"]
         d_attention = d_context @ passed["value"].transpose(0, 2, 1) - d_copy * batch.copyable
@@ -203,17 +173,21 @@ class PointerGenerator:
         return d_query, d_key @ weights["Wk"].T + d_value @ weights["Wv"].T
 
     def _input_gradients(
-        self, batch: PaddedBatch, passed: dict[str, Any], gradients: Weights, d_sums: Floats, d_seen: Floats
+        self,
+        batch: PaddedBatch,
+        passed: dict[str, Any],
+        gradients: dict[str, Floats | RowGradient],
+        d_sums: Floats,
+        d_seen: Floats,
     ) -> None:
         weights = self.weights
         gradients["Wy"], gradients["b"] = (_flatten(passed["window"]).T @ _flatten(d_sums), _flatten(d_sums).sum(0))
-        gradients["T"] = np.zeros_like(weights["T"])
-        gradients["T"][: d_sums.shape[1]] = d_sums.sum(0)
+        gradients["T"] = RowGradient(np.arange(d_sums.shape[1]), d_sums.sum(0))
         from_window = (d_sums @ weights["Wy"].T).reshape(-1, EMBEDDING)
         from_prompt = d_seen[..., : CONTEXT * EMBEDDING].reshape(-1, EMBEDDING)
         ids = np.concatenate([batch.written.ravel(), batch.contexts.ravel()])
-        gradients["E"] = sum_rows_by_id(ids, np.concatenate([from_window, from_prompt]), CHARACTERS)
-        gradients["S"] = sum_rows_by_id(batch.grams, batch.bag.T @ d_sums.sum(1), BUCKETS)
+        gradients["E"] = RowGradient.sum_by_id(ids, np.concatenate([from_window, from_prompt]))
+        gradients["S"] = RowGradient(batch.grams, batch.bag.T @ d_sums.sum(1))
 
     def stream(
         self, prompt: str, *, temperature: float = 0.0, random: np.random.Generator | None = None
@@ -225,11 +199,11 @@ class PointerGenerator:
             temperature: 0 for the likeliest characters.
             random: the source of random numbers, needed with a temperature.
         """
-        weights, encoded = self.weights, self.encode(prompt)
-        prompt, (grams, weight) = encoded["prompt"], encoded["grams"]
+        weights, encoded = self.weights, EncodedPrompt.of(self.features, prompt)
+        prompt, (grams, weight) = encoded.text, encoded.grams
         base = weight @ weights["S"][grams] + weights["b"]
-        context_vectors = weights["E"][encoded["around"]].reshape(len(prompt), CONTEXT * EMBEDDING)
-        context_vectors = np.concatenate([context_vectors, encoded["segment"]], 1)
+        context_vectors = weights["E"][windows(encoded.ids, CONTEXT)].reshape(len(prompt), CONTEXT * EMBEDDING)
+        context_vectors = np.concatenate([context_vectors, one_hot_segments([encoded.segment], len(prompt))[0]], 1)
         key, value = context_vectors @ weights["Wk"], context_vectors @ weights["Wv"]
         chars = [*self.output, *sorted(set(prompt) - set(self.index))]  # the last ones can only be copied
         prompt_indexes = np.array([chars.index(c) for c in prompt])
@@ -238,7 +212,7 @@ class PointerGenerator:
             hidden = np.maximum(
                 base + weights["E"][written_ids[-WINDOW:]].ravel() @ weights["Wy"] + weights["T"][step], 0
             )
-            attention = softmax(key @ (hidden @ weights["Wq"]) + weights["L"][np.minimum(match, 4)])
+            attention = softmax(key @ (hidden @ weights["Wq"]) + weights["L"][np.minimum(match, MAX_RUN)])
             context = attention @ value
             gate = _sigmoid(hidden @ weights["wg"] + context @ weights["wc"] + weights["bg"][0])
             p = np.zeros(len(chars))
@@ -251,17 +225,22 @@ class PointerGenerator:
             if not chars[choice]:
                 return
             match = np.concatenate([[0], np.where(letters[:-1] == chars[choice], match[:-1] + 1, 0)])
-            written_ids.append(self._seen_id(chars[choice]))
+            written_ids += seen_ids(self.features, chars[choice])
 
 
-def _initial_weights(random: np.random.Generator, outputs: int) -> Weights:
+def _initial_weights(random: np.random.Generator, outputs: int, used_rows: dict[str, Ints]) -> Weights:
     def normal(*shape: int, scale: float) -> Floats:
-        return (random.standard_normal(shape) * scale).astype(F)
+        return random.standard_normal(shape, F) * F(scale)
+
+    def table(name: str, rows: int, columns: int, scale: float) -> Floats:
+        weights = np.zeros((rows, columns), F)
+        weights[used_rows[name]] = normal(len(used_rows[name]), columns, scale=scale)
+        return weights
 
     context_size = CONTEXT * EMBEDDING + SEGMENT
     return {
-        "E": normal(CHARACTERS, EMBEDDING, scale=0.3),
-        "S": normal(BUCKETS, HIDDEN, scale=0.15),
+        "E": table("E", CHARACTERS, EMBEDDING, 0.3),
+        "S": table("S", BUCKETS, HIDDEN, 0.15),
         "Wy": normal(WINDOW * EMBEDDING, HIDDEN, scale=(WINDOW * EMBEDDING) ** -0.5),
         "T": normal(MAX_ANSWER, HIDDEN, scale=0.1),
         "b": np.zeros(HIDDEN, F),

@@ -16,10 +16,11 @@ import numpy as np
 from ....errors import InvalidArgumentError
 from ..protocol import Observer, Preference, Step
 from .features import Pair
+from .generator_training import learning_rate_factor
 from .model import LanguageModel
 from .objectives import OBJECTIVES, Loss, Objective, judged_pairs, usable_rows
 from .optimizer import Adam
-from .training import RATE, REPORTS_PER_PASS, Hyperparameters, learning_rate_factor, train
+from .training import RATE, REPORTS_PER_PASS, Hyperparameters, train
 
 UNKNOWN_LOSS = 10.0  # nats; an answer with a larger loss is not in the model's reach: beta times it is no small margin
 ROUTER_RATE, GENERATOR_RATE = 5.0, 0.25  # learning rates of the two experts, relative to that of `Hyperparameters`
@@ -126,8 +127,8 @@ class _Training:
         """Make the updates; yield the mean loss REPORTS_PER_PASS times per pass."""
         values, updates = self.hyperparameters, 0
         router, lm = self.model.router.weights, self.model.lm
-        router_adam = Adam(router, {"W": objective.policy.buckets}, decay=0.0, epsilon=EPSILON)
-        lm_adam = Adam(lm.weights, lm.used_rows(), decay=0.0, epsilon=EPSILON) if lm else None
+        router_adam = Adam(router, decay=0.0, epsilon=EPSILON)
+        lm_adam = Adam(lm.weights, decay=0.0, epsilon=EPSILON) if lm else None
         random, last_loss = np.random.default_rng(values.seed + 1), math.nan
         per_pass = math.ceil(objective.size / values.batch_size)
         for _ in range(values.epochs):
@@ -136,7 +137,7 @@ class _Training:
                 losses = []
                 for batch in part:
                     loss, (by_router, by_lm) = objective.loss_gradients(batches[batch])
-                    rate = values.learning_rate * learning_rate_factor(updates, per_pass * values.epochs)
+                    rate = values.learning_rate * learning_rate_factor(updates, updates / (per_pass * values.epochs))
                     router_adam.step(by_router, ROUTER_RATE * rate)
                     if lm_adam is not None:
                         lm_adam.step(by_lm, GENERATOR_RATE * rate)

@@ -1,15 +1,9 @@
-"""Training of the built-in model: which answers to remember and which to compose, then passes over the data.
+"""Training of the built-in model: which answers to remember and which to compose, then passes over the data."""
 
-An answer that several prompts share is remembered. A unique answer is composed if its prompt and a shared
-pattern explain it, or if a model trained without it predicts it (two folds, and a vote of its neighbours);
-otherwise it is remembered.
-"""
-
-import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import islice
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -17,21 +11,24 @@ import numpy as np
 from ....errors import InvalidArgumentError
 from ..protocol import Observer, Step
 from .features import Features, Pair
-from .model import COMPOSE, LanguageModel, MemoryRouter, char_loss
-from .optimizer import Adam
+from .generator_training import GeneratorTraining
+from .memories import choose_memories
+from .model import LanguageModel
+from .passes import mean_loss
 from .pointer_generator import PointerGenerator
+from .router import COMPOSE, MemoryRouter, RouterTraining
 
 LOCAL_PASSES = 5  # passes of the small local model that stand for one epoch of a large one
 
-FACT_LOSS = 2.0  # nats; a unique answer with a larger loss is a fact to remember, not a rule
+REPORTS_PER_PASS = 3  # at least; large data have one for REPORTED_PAIRS
 
-FOLD_UPDATES = 200  # updates that are enough to separate facts from rules
+REPORTED_PAIRS = 1000
 
-LEARNED_LOSS = 0.01  # nats per character; with a smaller loss in a pass, a fold has learned what it can
+PREPARING_STEPS = 10  # reports of the preparation
 
-NEIGHBOURS = 9
-DROPOUT = 0.2
-REPORTS_PER_PASS = 3
+TICK_SECONDS = 0.25  # between two questions to the observer whether to continue
+
+MAX_VALIDATION_PAIRS = 500  # held-out pairs, evenly spread, whose loss is measured
 
 RATE = 4e-3  # the default learning rate of the generator
 
@@ -121,16 +118,22 @@ class _Training:
     observer: Observer | None
     initial_model: LanguageModel | None
     steps: int = 0
-    total_steps: int = 0
+    total_steps: int = PREPARING_STEPS
     last_loss: float = 0.0
+    last_call: float = field(default_factory=time.monotonic)
+    phase: Literal["preparing", "training"] = "preparing"
     snapshot: Callable[[str], bytes] | None = None
 
     def run(self, *, remember_all: bool) -> LanguageModel:
         initial = self.initial_model
-        features = initial.features.extended(self.pairs) if initial else Features().add(self.pairs)
+        self.validation = self.validation[:: max(1, -(-len(self.validation) // MAX_VALIDATION_PAIRS))]
+        features = initial.features if initial else Features()
         meta = {"pairs": len(self.pairs), "stopped": False, "hyperparameters": asdict(self.hyperparameters)}
         try:
-            answers = self._choose_memories(features, remember_all=remember_all)
+            features = (
+                initial.features.extended(self.pairs, self._tick) if initial else features.add(self.pairs, self._tick)
+            )
+            answers = sorted({answer for _, answer in self.pairs}) if remember_all else self._choose(features)
         except TrainingStopped:
             stopped = meta | {"stopped": True, "memories": 0}
             return initial or LanguageModel(features, MemoryRouter(features, []), None, stopped)
@@ -138,159 +141,77 @@ class _Training:
         if initial is not None:
             model = initial.extended(self.pairs, [answer for answer in answers if answer not in initial.router.index])
             model.meta |= meta
-        self.snapshot = lambda _: model.save()
+        self.snapshot, self.phase = lambda _: model.save(), "training"
         try:
             self._run_passes(model)
         except TrainingStopped:
             model.meta["stopped"] = True
         return model
 
-    def _choose_memories(self, features: Features, *, remember_all: bool) -> list[str]:
-        count = Counter(answer for _, answer in self.pairs)
-        unique = [pair for pair in self.pairs if count[pair[1]] == 1]
-        if remember_all:
-            return sorted(count)
-        unexplained = {
-            pair for pair, is_explained in zip(unique, explained_pairs(unique), strict=True) if not is_explained
-        }
-        facts = {answer for _, answer in unexplained}
-        if len(unique) >= 8 and unexplained:
-            facts &= self._find_facts(features, unique)
-        return sorted(answer for answer in count if count[answer] > 1 or answer in facts)
+    def _choose(self, features: Features) -> list[str]:
+        def tick(done: float) -> None:
+            while self.steps < done * PREPARING_STEPS:
+                self._report(0.0, 0.0)
+            self._tick()
 
-    def _find_facts(self, features: Features, unique: list[Pair]) -> set[str]:
-        """Return the unique answers that a model trained on the other half of the data does not predict."""
-        surprising = np.zeros(len(unique))
-        epochs = math.ceil(FOLD_UPDATES / math.ceil(len(unique) / 2 / self.hyperparameters.batch_size))
-        self.total_steps = 2 * epochs * REPORTS_PER_PASS
-        for fold in (0, 1):
-            training_pairs, held_out = unique[fold::2], unique[1 - fold :: 2]
-            lm = PointerGenerator(
-                features, "".join(answer for _, answer in training_pairs), seed=self.hyperparameters.seed
-            )
-            for loss in self._until_learned(self._train_generator(lm, training_pairs, epochs, rate=RATE)):
-                self._report(epoch=0.0, loss=loss, phase="preparing")
-            surprising[1 - fold :: 2] = list(self._are_surprising(lm, held_out))
-        rows = features.matrix([prompt for prompt, _ in unique])
-        neighbours = np.argsort(-(rows @ rows.T), axis=1, kind="stable")[:, :NEIGHBOURS]
-        votes = surprising[neighbours].mean(1)
-        return {answer for (_, answer), vote in zip(unique, votes, strict=True) if vote > 0.5}
-
-    @staticmethod
-    def _until_learned(parts: Iterator[tuple[float, float, int]]) -> Iterator[float]:
-        """Yield the losses of the parts, and end after a pass in which nothing was left to learn."""
-        for first_part in parts:
-            one_pass = [first_part, *islice(parts, REPORTS_PER_PASS - 1)]
-            yield from (loss for loss, _, _ in one_pass)
-            if sum(nll for _, nll, _ in one_pass) < LEARNED_LOSS * sum(characters for _, _, characters in one_pass):
-                return
-
-    def _are_surprising(self, lm: PointerGenerator, pairs: list[Pair]) -> Iterator[bool]:
-        for index, (prompt, answer) in enumerate(pairs):
-            if index % 100 == 0:  # thousands of pairs take seconds; the observer can stop them
-                self._report(epoch=0.0, loss=self.last_loss, phase="preparing")
-            yield char_loss(lm, prompt, answer) * (len(answer) + 1) > FACT_LOSS
+        return choose_memories(features, self.pairs, self.hyperparameters.batch_size, self.hyperparameters.seed, tick)
 
     def _run_passes(self, model: LanguageModel) -> None:
-        labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
-        composed_pairs = [pair for pair in self.pairs if pair[1] not in model.router.index]
-        rate = _ROUTER_RATE * self.hyperparameters.learning_rate / RATE
-        router = model.router.fit(
+        values = self.hyperparameters
+        composed = [pair for pair in self.pairs if pair[1] not in model.router.index]
+        router = RouterTraining(
+            model.router,
             [prompt for prompt, _ in self.pairs],
-            labels,
-            self.hyperparameters.epochs,
-            rate=rate,
-            seed=self.hyperparameters.seed,
+            np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs]),
+            values.epochs,
+            rate=_ROUTER_RATE * values.learning_rate / RATE,
+            seed=values.seed,
+            tick=self._tick,
         )
-        parts: Iterator[tuple[float, float, int]] = iter(())
-        if composed_pairs:
-            if model.lm is None:
-                alphabet = "".join(text for _, text in composed_pairs)
-                model.lm = PointerGenerator(model.features, alphabet, seed=self.hyperparameters.seed)
-            parts = self._train_generator(model.lm, composed_pairs, self.hyperparameters.epochs)
-        per_pass = REPORTS_PER_PASS if composed_pairs else 1
-        self.steps, self.total_steps = 0, self.hyperparameters.epochs * per_pass
-        for epoch, router_loss in enumerate(router):
-            for part in range(1, per_pass + 1):
-                _, nll, characters = next(parts, (0.0, 0.0, 0))
-                units = len(labels) / per_pass + characters
-                is_validated = self.validation and self.hyperparameters.is_validated(epoch * per_pass + part, per_pass)
-                validation = model.loss(self.validation) if is_validated else None
-                self.last_loss = (router_loss / per_pass + nll) / units
-                self._report(epoch + part / per_pass, self.last_loss, validation)
+        generator = self._generator_training(model, composed) if composed else None
+        per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
+        self.steps, self.total_steps = 0, values.epochs * per_pass
+        generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
+        for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
+            is_validated = self.validation and values.is_validated(number, per_pass)
+            validation = model.loss(self.validation, self._tick) if is_validated else None
+            self.last_loss = mean_loss(router.examples, *([generator.examples] if generator else []))
+            self._report(number / per_pass, self.last_loss, validation)
 
-    def _train_generator(
-        self, lm: PointerGenerator, pairs: list[Pair], epochs: int, *, rate: float | None = None
-    ) -> Iterator[tuple[float, float, int]]:
-        """Train; yield (mean loss, summed loss, characters) REPORTS_PER_PASS times per pass."""
-        examples = [lm.example(*pair) for pair in pairs]
-        random, adam = np.random.default_rng(self.hyperparameters.seed + 1), Adam(lm.weights, lm.used_rows())
-        steps, update = epochs * math.ceil(len(examples) / self.hyperparameters.batch_size), 0
-        for _ in range(epochs):
-            groups = self._random_batches(examples, random)
-            for part in np.array_split(np.arange(len(groups)), REPORTS_PER_PASS):
-                summed, characters = 0.0, 0
-                for group_index in part:
-                    batch = [examples[i] for i in groups[group_index]]
-                    nll, gradients, count = lm.loss(batch, random, DROPOUT)
-                    adam.step(
-                        gradients, (rate or self.hyperparameters.learning_rate) * learning_rate_factor(update, steps)
-                    )
-                    update, summed, characters = update + 1, summed + nll * count, characters + count
-                yield summed / max(characters, 1), summed, characters
+    def _generator_training(self, model: LanguageModel, pairs: Sequence[Pair]) -> GeneratorTraining:
+        values = self.hyperparameters
+        if model.lm is None:
+            model.lm = PointerGenerator(model.features, "".join(answer for _, answer in pairs), seed=values.seed)
+        return GeneratorTraining(
+            model.lm,
+            pairs,
+            values.epochs,
+            batch_size=values.batch_size,
+            rate=values.learning_rate,
+            seed=values.seed,
+            tick=self._tick,
+        )
 
-    def _random_batches(self, examples: list[dict[str, object]], random: np.random.Generator) -> list[np.ndarray]:
-        """Return the indexes of the examples in random batches of similar answer length."""
-        order = random.permutation(len(examples))
-        lengths = [len(examples[i]["target"]) // 8 for i in order]
-        order = order[np.argsort(lengths, kind="stable")]
-        size = self.hyperparameters.batch_size
-        groups = [order[start : start + size] for start in range(0, len(order), size)]
-        return [groups[i] for i in random.permutation(len(groups))]
-
-    def _report(
-        self,
-        epoch: float,
-        loss: float,
-        validation: float | None = None,
-        *,
-        phase: Literal["preparing", "training"] = "training",
-    ) -> None:
+    def _report(self, epoch: float, loss: float, validation: float | None = None) -> None:
         self.steps += 1
-        snapshot = self.snapshot if phase == "training" else None
-        step = Step(self.steps, self.total_steps, epoch, loss, validation, phase, snapshot=snapshot)
+        self._call(Step(self.steps, self.total_steps, epoch, loss, validation, self.phase, snapshot=self.snapshot))
+
+    def _tick(self) -> None:
+        """Ask the observer whether to go on, if it was not asked for a while."""
+        if time.monotonic() - self.last_call > TICK_SECONDS:
+            done = self.steps / max(self.total_steps, 1)
+            self._call(
+                Step(
+                    self.steps,
+                    self.total_steps,
+                    done * self.hyperparameters.epochs,
+                    self.last_loss,
+                    phase=self.phase,
+                    quiet=True,
+                )
+            )
+
+    def _call(self, step: Step) -> None:
+        self.last_call = time.monotonic()
         if self.observer is not None and self.observer(step) is False:
             raise TrainingStopped
-
-
-def learning_rate_factor(update: int, updates: int) -> float:
-    """Return the factor of the learning rate: it rises quickly, is level for half of the updates, falls to 2 %."""
-    remaining = 1 - update / updates
-    return min(1.0, (update + 1) / 20) * min(1.0, 0.02 + 0.98 * 2 * remaining)
-
-
-GRAM_CHARS = 3  # the length of a piece of a shared pattern
-
-SHARED_SHARE = 0.05  # the share of the answers, but at least three answers, that make a piece part of a pattern
-
-
-def explained_pairs(pairs: Sequence[Pair]) -> list[bool]:
-    """Return for each pair whether copying and a shared pattern explain all characters of its answer."""
-    grams = Counter(gram for _, answer in pairs for gram in set(_grams(answer)))
-    min_count = max(3.0, SHARED_SHARE * len(pairs))
-    return [_is_explained(prompt, answer, grams, min_count) for prompt, answer in pairs]
-
-
-def _is_explained(prompt: str, answer: str, grams: Counter[str], min_count: float) -> bool:
-    is_covered = [char.isalnum() and char.isascii() and char in prompt for char in answer]
-    for index in range(len(answer) - 1):
-        if answer[index : index + 2] in prompt:
-            is_covered[index : index + 2] = [True, True]
-    for index, gram in enumerate(_grams(answer)):
-        if grams[gram] >= min_count:
-            is_covered[index : index + GRAM_CHARS] = [True] * len(gram)
-    return all(is_covered)
-
-
-def _grams(answer: str) -> list[str]:
-    return [answer[start : start + GRAM_CHARS] for start in range(max(1, len(answer) - GRAM_CHARS + 1))]

@@ -41,6 +41,7 @@ class TransformersEngine:
     model_names: frozenset[str] = frozenset()
     abilities: frozenset[Ability] = frozenset({"chat", "embeddings", "increments", "streaming", "training"})
     passes_per_epoch = 1
+    max_rows = None
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
         os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # before they are imported

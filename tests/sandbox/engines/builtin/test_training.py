@@ -1,6 +1,7 @@
 import pytest
 from support.training_pairs import HOURS, RULE, SMALL
 
+from qfnb.sandbox.engines.builtin import memories, training
 from qfnb.sandbox.engines.builtin.engine import base_model
 from qfnb.sandbox.engines.builtin.training import Hyperparameters, local_hyperparameters, train
 
@@ -62,9 +63,32 @@ def test_the_observer_is_heard_in_every_phase(phase):
     assert model.meta["stopped"]
 
 
+@pytest.mark.parametrize("phase", ["preparing", "training"])
+def test_the_observer_is_asked_between_two_reports(phase, monkeypatch):
+    monkeypatch.setattr(training, "TICK_SECONDS", -1.0)
+    steps = []
+    observe = lambda step: steps.append(step) or not (step.quiet and step.phase == phase)
+    model = train(SMALL + FACTS, hyperparameters=TWO_EPOCHS, observer=observe)
+    assert model.meta["stopped"]
+    assert steps[-1].quiet
+
+
+def test_large_data_have_more_reports_than_one_per_pass(monkeypatch):
+    monkeypatch.setattr(training, "REPORTED_PAIRS", 4)
+    steps = []
+    train(SMALL, hyperparameters=TWO_EPOCHS, observer=steps.append)
+    assert len([step for step in steps if not step.quiet]) == 2 * (len(SMALL) // 4)
+
+
+def test_of_many_unique_answers_a_sample_votes_for_the_others(monkeypatch):
+    monkeypatch.setattr(memories, "MAX_TRIED", 20)
+    model = train(FACTS + RULE, hyperparameters=TWO_EPOCHS)
+    assert set(model.router.answers) == {answer for _, answer in FACTS}
+
+
 def test_reports_count_up_to_their_total_and_the_loss_falls():
     steps = []
-    train(SMALL, observer=steps.append)
+    train(SMALL, observer=lambda step: steps.append(step) if not step.quiet else None)
     assert [step.step for step in steps] == list(range(1, steps[-1].total_steps + 1))
     assert steps[-1].training_loss < steps[0].training_loss / 10
 
