@@ -99,6 +99,11 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
 
 
 async def _close_servers(servers: list[asyncio.Server]) -> None:
+    for listener in (listener for server in servers for listener in server.sockets):
+        asyncio.get_running_loop().remove_reader(listener.fileno())
+    await (
+        _pass_turns()
+    )  # Python 3.11 leaks a connection that was accepted, and has no transport yet, when a server closes
     for server in servers:
         server.close()
     begun: set[asyncio.Task[object]] = set()
