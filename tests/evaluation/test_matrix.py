@@ -191,3 +191,21 @@ def test_prompts_share_what_a_model_may_cost(scripted):
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
     report = manager.eval([qfnb.ChatCompletion("mine")], rows, prompts=PROMPTS, budget_tokens=2000, worker_num=2)
     assert (len(server.requests), [s.n for s in report.model_scores]) == (20, [10, 10])
+
+
+def test_what_is_expected_is_never_better_than_what_was_seen():
+    report = matrix_report({("x", "a"): [1.0] * 12 + [0.0] * 8, ("y", "a"): [0.0] * 20})
+    best = report.matrix().best
+    assert best.expected <= best.score.mean
+    assert "expect about the same" in repr(report.matrix())
+
+
+def test_cells_of_one_mean_have_no_best_one():
+    lines = matrix_report(dict.fromkeys([("x", "a"), ("y", "a")], [1.0] * 8)).matrix().lines()
+    assert lines[0] == "All 2 cells have the same mean: s 1.000."
+    assert not [line for line in lines if "best" in line]
+
+
+def test_a_matrix_without_scores_says_so():
+    matrix = matrix_report(dict.fromkeys([("x", "a"), ("y", "a")], [None] * 3)).matrix()
+    assert (matrix.best, matrix.lines()[0]) == (None, "No answer has a score.")

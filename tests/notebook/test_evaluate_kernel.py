@@ -79,7 +79,7 @@ def test_an_interrupt_cancels_and_scores_what_was_answered(kernel, start_evaluat
     before = request_counts(control).get("chat.v2", 0)
     started_cell = start_evaluation(200, live=live)
     cell = kernel.start("print('waiting')\n%qfeval wait", live=live)
-    kernel.until(lambda: "waiting" in cell.text and request_counts(control)["chat.v2"] >= before + 24)
+    kernel.until(lambda: "waiting" in cell.text and request_counts(control).get("chat.v2", 0) >= before + 24)
     kernel.listen(0.5)
     kernel.interrupt()
     kernel.wait(cell)
@@ -140,6 +140,23 @@ def test_one_model_a_judge_and_a_metric_of_your_own(kernel, start_evaluation):
     assert kernel.run("%qfeval wait").status == "ok"
     assert kernel.value("report.metric_names") == "('polite', 'chrf', 'judge_score')"
     assert kernel.value("report.summaries['ERNIE-Speed-8K']['judge_score_unread']") == "6"
+
+
+def test_prompts_and_repeats_make_a_matrix_and_a_typing_error_in_a_prompt_sends_nothing(
+    kernel, start_evaluation, control
+):
+    kernel.run("short, long = 'In short: {prompt}', '{prompt} {response}'")
+    before = request_counts(control).get("chat.v2", 0)
+    start_evaluation(4, "%qfeval base other --data talks --prompts short,long --repeats 3 -o report")
+    assert "Evaluation: 2 prompts × 2 models" in kernel.run("%qfeval wait").text
+    assert request_counts(control).get("chat.v2", 0) - before == 4 * 2 * 2 * 3
+    assert kernel.value("(len(report.records), type(report.matrix()).__name__)") == "(48, 'Matrix')"
+    assert "best mean" in kernel.run("%qfeval compare report").text or "same mean" in kernel.run("report").text
+    for line, words in (("--prompts short,lnog", "did you mean long"), ("--repeats 2 --pass-at 3", "k=3"),
+                        ("--prompts short,short", "named twice"), ("--pass-at x", "whole numbers"),
+                        ("--repeats 0", "n=0"), ("--prompts talks", "a list of templates")):  # fmt: skip
+        assert words in kernel.run(f"%qfeval base --data talks {line}").text
+    assert request_counts(control).get("chat.v2", 0) - before == 48
 
 
 def test_answers_that_there_are_are_scored_without_asking(kernel, start_evaluation, control):

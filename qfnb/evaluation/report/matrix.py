@@ -86,7 +86,7 @@ class Matrix(Generic[Report]):
 
     def lines(self) -> list[str]:
         """Return what the matrix shows as lines of text."""
-        effects = [effect for effect in (self.prompt_effect, self.model_effect) if effect]
+        effects = [effect for effect in (self.prompt_effect, self.model_effect) if effect and self.best]
         lines = [
             best_sentence(self),
             rivals_sentence(self),
@@ -163,6 +163,7 @@ def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> 
     ]
     prompt, model = report.cells[best.model]
     expected = _expected_mean(report, metric, [score.model for score in scored])
+    expected = (max if is_lower else min)(expected, best.mean)  # a NaN stays one: it is first
     return BestCell(best.model, prompt, model, best, expected, tuple(rivals))
 
 
@@ -184,6 +185,9 @@ def best_sentence(matrix: Matrix[Report]) -> str:
     best = matrix.best
     if best is None:
         return tr("No answer has a score.")
+    if len(matrix.cells) > 1 and len({score.mean for score in matrix.cells.values()}) == 1:
+        mean, metric = text.format_score(best.score.mean), text.metric_title(matrix.metric)
+        return tr("All {n} cells have the same mean: {metric} {mean}.", n=len(matrix.cells), metric=metric, mean=mean)
     sentence = tr(
         "{cell} has the best mean: {metric} {mean} (95% interval {interval}).",
         cell=cell_title(matrix, best),
@@ -193,6 +197,8 @@ def best_sentence(matrix: Matrix[Report]) -> str:
     )
     if math.isnan(best.expected) or len(matrix.cells) < 2:
         return sentence
+    if text.format_score(best.expected) == text.format_score(best.score.mean):
+        return tr("{first} {second}", first=sentence, second=tr("On new questions expect about the same."))
     note = tr(
         "On new questions expect {expected}: the best of {n} looks better than it is.",
         expected=text.format_score(best.expected),
@@ -211,7 +217,7 @@ def cell_title(matrix: Matrix[Report], best: BestCell) -> str:
 def rivals_sentence(matrix: Matrix[Report]) -> str:
     """Return which cells the best one is not shown to be better than; "" for a matrix of one cell."""
     best, n = matrix.best, len(matrix.cells)
-    if best is None or n < 2:
+    if best is None or n < 2 or len({score.mean for score in matrix.cells.values()}) == 1:
         return ""
     pairs = n * (n - 1) // 2
     if not best.rivals:

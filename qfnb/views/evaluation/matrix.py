@@ -24,10 +24,12 @@ RIVAL_SIGN: Final = "≈"
 
 def blocks(matrix: Matrix[Any]) -> list[Html]:
     """Return the best cell in a sentence, what is shown of prompts and models, and the table of cells."""
+    statement = Html(f"<p><strong>{escape(to_plain(wording.best_sentence(matrix)))}</strong></p>")
+    if matrix.best is None:
+        return [statement]
     effects = [effect for effect in (matrix.prompt_effect, matrix.model_effect) if effect]
     lines = [wording.rivals_sentence(matrix), *(line for each in effects for line in wording.effect_sentences(each))]
-    statement = f"<p><strong>{escape(to_plain(wording.best_sentence(matrix)))}</strong></p>"
-    return [Html(statement), components.dim_lines(*(to_plain(line) for line in lines if line)), cell_table(matrix)]
+    return [statement, components.dim_lines(*(to_plain(line) for line in lines if line)), cell_table(matrix)]
 
 
 def cell_table(matrix: Matrix[Any]) -> Html:
@@ -56,7 +58,7 @@ def cell_table(matrix: Matrix[Any]) -> Html:
     caption = tr("{metric}: means with 95% intervals. {signs}.", metric=metric_title(matrix.metric) + less, signs=signs)
     if matrix.report.from_sandbox:
         caption = f"{caption} {tr(components.SANDBOX_MARK)}"
-    return components.table(heads, rows, numeric=range(1, len(heads)), caption=to_plain(caption))
+    return components.table(heads, rows, numeric=range(1, len(heads)), caption=to_plain(caption), is_wide=True)
 
 
 def markdown(matrix: Matrix[Any]) -> list[list[str]]:

@@ -77,7 +77,7 @@ def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
     levels = (tr("Prompts and models, averaged"), "", _pairs_table(matrix_view.pairs_of_levels(matrix)))
     details = [
         (tr("Prompts"), str(len(matrix.prompts)), matrix_view.templates_table(matrix)),
-        *([levels] if matrix_view.pairs_of_levels(matrix) else []),
+        *([levels] if matrix.prompt_effect and matrix.model_effect else []),
         (tr("All cells"), str(len(matrix.cells)), score_table(report, report.models)),
     ]
     missing = _missing(report, matrix.metric)
@@ -211,8 +211,11 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
     others_by_kind = {kind: chart for kind, chart in gallery.by_kind.items() if kind != "bars"}
     more_charts = charts.charts_html(charts.Charts(others_by_kind, gallery.left_out))
     changes = []
-    if len(report.models) > 1:
-        changes = _change_folds(report, report.models[0], report.models[-1], report.metric_names[0])
+    base, tuned = report.models[0], report.models[-1]
+    if report.cells and (best := build_matrix(report).best):
+        tuned = best.label
+    if base != tuned:
+        changes = _change_folds(report, base, tuned, report.metric_names[0])
     chart_fold = (tr("More charts"), str(len(others_by_kind)), more_charts)
     pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
     folds = [*pairs, *changes, *_repeats_fold(report), chart_fold]
@@ -255,14 +258,14 @@ def _pairs_table(pairs: Sequence[Comparison]) -> Html:
 
 def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> list[tuple[object, object, object]]:
     """Return the questions that changed most, the regressions first."""
-    changes = report.changes(metric, base=base, tuned=tuned)
+    changes, cells = report.changes(metric, base=base, tuned=tuned), [f"{base} → {tuned}"] if report.cells else []
     worse = [change for change in changes if change.gain < 0]
     better = [change for change in reversed(changes) if change.gain > 0]
     groups = ((tr("Questions that got worse"), worse), (tr("Questions that got better"), better))
     return [
         (
             name,
-            f"{min(len(group), MAX_EXAMPLES)} / {len(group):,} · {metric_title(metric)}",
+            " · ".join([f"{min(len(group), MAX_EXAMPLES)} / {len(group):,}", metric_title(metric), *cells]),
             changes_html(report, group[:MAX_EXAMPLES], base, tuned),
         )
         for name, group in groups
