@@ -11,3 +11,10 @@ def frame_class(name: str) -> Any:
 
     members = {"__module__": __name__, "__reduce__": lambda self: (pd.DataFrame, (pd.DataFrame(self),))}
     return type(name, (pd.DataFrame,), members)
+
+
+def __getattr__(name: str) -> Any:
+    """Return a class by its name, so that pandas is loaded for it only."""
+    if name not in {"ModelTable", "UsageTable"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return frame_class(name)
