@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         services as services,
     )
     from .trainer import EventHandler as EventHandler, LLMFinetune as LLMFinetune, TrainConfig as TrainConfig
+    from .trainer.sweep.api import sweep as sweep
     from .transport.clock import testing as testing
     from .transport.response import Response as Response
     from .views.evaluation.sample_browser import browse as browse
@@ -95,6 +96,7 @@ _EXPORTS = {
     "resources.inference.usage_log": "usage",
     "resources.management.listings": "datasets jobs models services",
     "trainer": "EventHandler LLMFinetune TrainConfig",
+    "trainer.sweep.api": "sweep",
     "transport.clock": "testing",
     "views.evaluation.sample_browser": "browse",
 }

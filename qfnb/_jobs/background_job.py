@@ -41,6 +41,11 @@ class BackgroundJob(ABC):
         """Whether the work has been started and has not ended."""
         return self._future is not None and not self._future.done()
 
+    def call_at_end(self, callback: Callable[[], object]) -> None:
+        """Call a function when the work has ended, in its thread; at once if it has ended."""
+        if self._future is not None:
+            self._future.add_done_callback(lambda _: callback())
+
     def _start_coroutine(self, work: Coroutine[Any, Any, object]) -> None:
         """Start the work on the I/O loop."""
         future = self._future = Future[object]()

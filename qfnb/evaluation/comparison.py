@@ -98,7 +98,7 @@ def compare(
         raise InvalidArgumentError(tr("which questions? Give dataset=[...], rows with prompt and response"))
     if models is not None and (base is not None or tuned is not None):
         raise InvalidArgumentError(tr("give base and tuned, or models=[...], not both"))
-    manager = EvaluationManager(local_evaluators=_resolve_evaluators(metrics, recipe))
+    manager = EvaluationManager(local_evaluators=resolve_evaluators(metrics, recipe))
     compared = [base, tuned] if models is None else list(models)
     if not is_matrix:
         return manager.start(compared, dataset, n=n, k=k, **options).report().card()
@@ -108,7 +108,12 @@ def compare(
     return manager.start(compared, dataset, prompts=templates, n=n, k=k, **options).report().matrix()
 
 
-def _resolve_evaluators(metrics: Sequence[Metric], recipe: str) -> list[LocalEvaluator]:
+def resolve_evaluators(metrics: Sequence[Metric], recipe: str = recipes.DEFAULT) -> list[LocalEvaluator]:
+    """Return the evaluators of metrics by name, of functions, and those that are evaluators already.
+
+    Raises:
+        InvalidArgumentError: it is no list, or a metric is unknown.
+    """
     if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
         raise InvalidArgumentError(
             tr("metrics={value}: it is a list, e.g. {example}", value=repr(metrics), example=list(DEFAULT_METRICS))

@@ -6,7 +6,6 @@ import asyncio
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
@@ -16,8 +15,9 @@ from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from .listing import listing
 from .parser import document_magic, store_variable, user_variables
-from .train_parser import PARSER, VERBS, parse_setting
-from .trainings import find_trainer, list_trainers
+from .sweep import SweepVerbs
+from .train_parser import PARSER, VERBS, read_config
+from .trainings import find_trainer, list_trainers, read_data
 from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ STARTED_BEFORE = tr_noop(
 
 
 @magics_class
-class TrainMagics(VerbMagics):
+class TrainMagics(SweepVerbs, VerbMagics):
     """The verbs of `%qftrain`; each takes a trainer's variable or a run's id, by default the newest training."""
 
     parser = PARSER
@@ -237,22 +237,13 @@ class TrainMagics(VerbMagics):
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415
-        from ..trainer import LLMFinetune, TrainConfig  # noqa: PLC0415
+        from ..trainer import LLMFinetune  # noqa: PLC0415
         from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
         from ..trainer.offer import default_model  # noqa: PLC0415
 
         if not options.dataset:
             PARSER.error(tr("start needs a trainer's variable, or -d DATA"))
-        data = user_variables(self.shell).get(options.dataset, options.dataset)
-        if isinstance(data, str) and not data.startswith("ds-"):
-            data = Path(data)
-        config = TrainConfig(
-            epoch=options.epoch,
-            learning_rate=options.learning_rate,
-            batch_size=options.batch_size,
-            peft_type=options.peft,
-            extras=dict(map(parse_setting, options.set or ())) or None,
-        )
+        data, config = read_data(self.shell, options.dataset), read_config(options)
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
         previous = find_trainer(self.shell, options.previous) if options.previous else None
         step = None if previous is None else resolve_step(options.step, previous.progress.points)

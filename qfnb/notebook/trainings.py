@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._language import tr
@@ -58,3 +59,9 @@ def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFi
     raise InvalidArgumentError(
         tr("{target!r} is neither a trainer's variable nor a training's name or id", target=target) + hint
     )
+
+
+def read_data(shell: Any, name: str) -> Any:
+    """Return the data that a word of a line names: a variable's value, an id of the platform, or a path."""
+    data = user_variables(shell).get(name, name)
+    return Path(data) if isinstance(data, str) and not data.startswith("ds-") else data

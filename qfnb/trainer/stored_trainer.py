@@ -76,6 +76,11 @@ class StoredTrainer(BackgroundTrainer):
         return self._append_actions(missing) if missing else self
 
     @property
+    def event_handlers(self) -> list[EventHandler]:
+        """The handlers that receive each event."""
+        return [*self._handlers]
+
+    @property
     def checkpoints(self) -> pd.DataFrame:
         """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or the best."""
         import pandas as pd  # noqa: PLC0415 - slow to import

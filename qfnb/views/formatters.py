@@ -21,6 +21,7 @@ _FORMATTERS = (
     ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),
     ("qfnb._frames", "ModelTable", "tables", "models_bundle"),
     ("qfnb._frames", "UsageTable", "tables", "usage_bundle"),
+    ("qfnb.trainer.sweep.background", "Sweep", "training.sweep", "bundle"),
 )
 """Module and class of a value; module below `qfnb.views` and function that return its MIME bundle."""
 

@@ -271,3 +271,30 @@ def test_preferences_are_learned_from_a_checkpoint_and_a_chosen_one_is_published
     kernel.run("trainer.wait()")
     assert kernel.value("trainer.output['checkpoint_step']") == step
     assert "the checkpoints are 15" in str(kernel.run("%qftrain deploy trainer --step 99").error)
+
+
+def test_a_sweep_shows_a_row_for_each_training_and_what_the_best_is_worth(kernel, small):
+    line = f"%qftrain sweep -d {small} --grid epoch=1,2"
+    assert "2 trainings · 2 at a time · " in kernel.run(f"{line} --dry-run").text
+    kernel.run(f"{line} -o sweep", live=True)
+    kernel.run("%qftrain wait", live=True)
+    page = kernel.run("sweep").outputs[0]["data"]["text/html"]
+    assert "epoch=1</th>" in page
+    assert "2 of 2 have ended" in page
+    assert "The best of 2 looks better than it is." in page
+    kernel.run("%qftrain status sweep")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("--grid epoch=1,2", "sweep needs -d DATA and --grid"),
+        ("-d {small} --grid epoch", "write NAME=A,B"),
+        ("-d {small} --grid epoch=1,2 --parallel 0", "parallel=0"),
+        ("-d {small} --grid epoch=1,2 --metrics nonsense --eval {small}", "nonsense"),
+        ("-d {small} --grid epoch=1,2 --name a", "%qftrain sweep takes no name"),
+    ],
+)
+def test_a_mistake_in_a_sweep_starts_nothing(kernel, small, options, reason):
+    cell = kernel.run(f"%qftrain sweep {options.format(small=small)}")
+    assert reason in str(cell.error)
