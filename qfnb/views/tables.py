@@ -36,6 +36,8 @@ CALL_HEADS: Final = (
     tr_noop("Error"),
 )
 
+THINKING: Final = {"no": tr_noop("no"), "optional": tr_noop("optional"), "always": tr_noop("always")}
+
 Rows = Sequence[tuple[str, ...]]
 
 
@@ -93,7 +95,8 @@ def _model_row(row: dict[Any, Any]) -> tuple[str, ...]:
     name = row["id"] if not row["replacement"] else f"{row['id']} → {row['replacement']}"
     lengths = (formats.compact(row[column]) if row[column] else "–" for column in ("context", "max_output"))
     prices = (one_line(row[column] or "–", 60) for column in ("price_input", "price_output"))
-    return (name, *lengths, one_line(row["thinking"] or "–", 40), *prices)
+    thinking = THINKING.get((row["thinking"] or "").partition(" ")[0])
+    return (name, *lengths, tr(thinking) if thinking else "–", *prices)
 
 
 def _call_row(row: dict[Any, Any]) -> tuple[str, ...]:
