@@ -4,6 +4,8 @@ import json
 import math
 import random
 import statistics
+from dataclasses import replace
+from itertools import product
 
 import pytest
 from support.chat_script import sent_bodies, whole
@@ -50,15 +52,14 @@ def test_an_effect_is_the_mean_over_the_other_factor():
 
 
 def test_an_effect_is_tested_on_the_averages_of_questions():
-    from scipy.stats import permutation_test
-
     cells = random_cells(n=8)
     matrix = matrix_report(cells).matrix()
     pair = next(p for p in matrix.prompt_effect.comparisons if {p.baseline, p.candidate} == {"x", "z"})
     averages = [[statistics.mean(pair) for pair in zip(cells[p, "a"], cells[p, "b"], strict=True)] for p in "xz"]
     differences = [b - a for a, b in zip(*averages, strict=True)]
-    expected = permutation_test((differences,), statistics.fmean, permutation_type="samples", n_resamples=10**5)
-    assert (pair.test.p_value, pair.test.n) == (pytest.approx(expected.pvalue), 8)
+    sums = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in product((-1, 1), repeat=8)]
+    expected = statistics.mean(abs(each) >= abs(sum(differences)) - 1e-9 for each in sums)
+    assert (pair.test.p_value, pair.test.n) == (pytest.approx(expected), 8)
 
 
 def test_a_question_that_failed_in_a_cell_is_left_out_of_its_levels_and_no_others():
@@ -191,6 +192,25 @@ def test_prompts_share_what_a_model_may_cost(scripted):
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
     report = manager.eval([qfnb.ChatCompletion("mine")], rows, prompts=PROMPTS, budget_tokens=2000, worker_num=2)
     assert (len(server.requests), [s.n for s in report.model_scores]) == (20, [10, 10])
+
+
+def test_a_matrix_that_stopped_goes_on_with_the_questions_without_an_answer(scripted):
+    server = scripted(whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100}))
+    options = {"dataset": ROWS, "models": [qfnb.ChatCompletion("mine")], "prompts": PROMPTS, "n": 2}
+    stopped = qfnb.compare(**options, metrics=["exact_match"], budget_tokens=2000, worker_num=2)
+    assert (len(server.requests), sum(bool(sample.error) for sample in stopped.report.records)) == (20, 28)
+    assert [score.n for score in stopped.cells.values()] == [10, 10]  # the first answers come first
+    matrix = qfnb.compare(**options, metrics=["exact_match"])
+    assert (len(server.requests), sum(bool(sample.error) for sample in matrix.report.records)) == (48, 0)
+
+
+def test_a_workbook_has_a_sheet_of_repeats(tmp_path):
+    from openpyxl import load_workbook
+
+    report = matrix_report(random_cells(n=6))
+    again = [replace(sample, repeat=1) for sample in report.records]
+    path = replace(report, records=(*report.records, *again)).matrix().save(tmp_path / "m.xlsx")
+    assert load_workbook(path).sheetnames == ["summary", "pairs", "repeats", "usage", "samples"]
 
 
 def test_what_is_expected_is_never_better_than_what_was_seen():
