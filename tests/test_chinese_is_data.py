@@ -37,6 +37,7 @@ DATA = {
     "sandbox/engines/builtin/engine.py": "the data that the sandbox's model learns",
     "sandbox/engines/builtin/features.py": "characters that say little",
     "sandbox/engines/builtin/model.py": "what the sandbox's model says",
+    "sandbox/engines/builtin/refusal.py": "questions to models",
     "sandbox/engines/drawing.py": "words of questions",
     "sandbox/engines/editing.py": "words of questions",
     "sandbox/evaluation/results.py": "the platform's names of columns",

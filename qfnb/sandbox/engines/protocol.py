@@ -1,7 +1,6 @@
 """The interface of an engine: answers, vectors, and models that are trained.
 
-An engine has a name, a label that every reply carries, and a set of abilities; the built-in engine does what
-another one cannot. A `ChatModel` is one model that answers: the base model, or the model of a run.
+The built-in engine does what another one cannot. A `ChatModel` answers: the base model, or the model of a run.
 """
 
 from __future__ import annotations
@@ -80,11 +79,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer.
-
-    Attributes:
-        extra: further fields of the message: tool_calls, reasoning_content.
-    """
+    """An answer."""
 
     kind: str  # which part of the engine wrote it
     confidence: float  # how sure the model is, 0-1; NaN if unknown
@@ -92,7 +87,7 @@ class Reply:
     label: str = BUILT_IN  # the label of the engine
     reason: str = "stop"  # OpenAI's `finish_reason`
     usage: Mapping[str, int] | None = None  # the tokens that the engine counted, None if it does not count
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)  # of the message: tool_calls, reasoning_content
 
 
 @dataclass(frozen=True)
@@ -184,6 +179,10 @@ class TrainedModel(ChatModel, Protocol):
     @property
     def stopped(self) -> bool:
         """Whether the observer ended the training."""
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """What it measured of itself, shown beside the scores of the held-out rows."""
 
     def save(self, run: str) -> bytes:
         """Return what the store keeps for a run: the model, or where the engine has saved it."""

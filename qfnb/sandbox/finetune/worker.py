@@ -129,7 +129,7 @@ class TrainingWorker:
         if not self._stops[task_id].is_set() and not task["texts"]:
             from .scores import platform_metrics  # noqa: PLC0415
 
-            metrics |= platform_metrics(model, held_out)
+            metrics |= {**platform_metrics(model, held_out), **model.metrics}
         with self._lock:
             if self._stops[task_id].is_set():
                 self._finish(task_id, STOPPED)

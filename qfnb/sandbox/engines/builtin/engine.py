@@ -197,6 +197,18 @@ class BuiltinModel:
         """Whether the training was ended early."""
         return bool(self._model.meta["stopped"])
 
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Its limit of confidence, with the shares of wrong answers to questions from elsewhere and wrong refusals."""
+        limit = self._model.meta.get("limit")
+        if not limit:
+            return {}
+        return {
+            "minConfidence": f"{limit['confidence']:.4f}",
+            "falseAnswers": f"{limit['false_answers']:.2%}",
+            "falseRefusals": f"{limit['false_refusals']:.2%}",
+        }
+
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Answer one question."""
         return self._model.reply(prompt, temperature=temperature, seed=seed)

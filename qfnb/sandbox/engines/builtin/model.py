@@ -18,6 +18,7 @@ from ..protocol import Reply
 from .features import F, Features, Pair
 from .generator_training import answer_losses
 from .pointer_generator import PointerGenerator
+from .refusal import MIN_ROWS, evidence, measure_limit
 from .router import COMPOSE, MemoryRouter
 
 MIN_CONFIDENCE = 0.2
@@ -75,21 +76,47 @@ class LanguageModel:
         return reply
 
     def _reply_from_training(self, prompt: str, temperature: float, seed: int) -> Reply:
-        probability = self.router.probabilities(prompt)
-        choice = int(probability.argmax())
-        confidence = float(probability[choice]) * self.features.coverage(prompt) ** 0.5
-        if confidence < self.min_confidence:
-            return _refuse(prompt, confidence)
-        if choice != COMPOSE:
-            return Reply("memory", confidence, self.router.answers[choice - 1])
-        if self.lm is None:
-            return _refuse(prompt, confidence)
-        random = np.random.default_rng(seed)
-        steps = list(self.lm.stream(prompt, temperature=temperature, random=random))
-        confidence *= math.exp(sum(math.log(p + 1e-9) for _, p in steps) / len(steps))
-        if confidence < self.min_confidence:
-            return _refuse(prompt, confidence)
-        return Reply("compose", confidence, "".join(char for char, _ in steps))
+        draft = self.draft(prompt, temperature=temperature, seed=seed)
+        return draft if draft.confidence >= self.min_confidence and draft.text else _refuse(prompt, draft.confidence)
+
+    def draft(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+        """Return what the model would answer, however unsure it is; without a generator it may have no text.
+
+        Args:
+            prompt: the prompt.
+            temperature: 0 for the same answer each time, larger values for other ones.
+            seed: of the random numbers.
+        """
+        probabilities = self.router.probabilities(prompt)
+        choice = int(probabilities.argmax())
+        probability, coverage = float(probabilities[choice]), self.features.coverage(prompt)
+        if not self.is_calibrated and (
+            (choice == COMPOSE and self.lm is None) or probability * coverage**0.5 < self.min_confidence
+        ):
+            return Reply("compose", probability * coverage**0.5, "")
+        kind, text, steps = "memory", self.router.answers[choice - 1] if choice else "", list[float]()
+        if choice == COMPOSE and self.lm is not None:
+            random = np.random.default_rng(seed)
+            written = list(self.lm.stream(prompt, temperature=temperature, random=random))
+            kind, text, steps = "compose", "".join(char for char, _ in written), [p for _, p in written]
+        if self.is_calibrated:
+            return Reply(kind, evidence(probability, coverage, steps, len(prompt)), text)
+        mean = math.exp(sum(math.log(p + 1e-9) for p in steps) / len(steps)) if steps else 1.0
+        return Reply(kind, probability * coverage**0.5 * mean, text)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether `min_confidence` is a limit that was measured for this model, and confidence is its evidence."""
+        return "limit" in self.meta
+
+    def calibrate(self, held_out: Sequence[Pair]) -> None:
+        """Measure the limit below which the model does not answer, if enough rows are held out."""
+        if self.meta.pop("limit", None) is not None:
+            self.min_confidence = MIN_CONFIDENCE
+        if len(held_out) >= MIN_ROWS:
+            self.meta["limit"] = {}
+            limit = measure_limit(self.draft, held_out)
+            self.meta["limit"], self.min_confidence = limit._asdict(), limit.confidence
 
     def loss(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> float:
         """Return the loss of pairs: nats per unit; a remembered answer is one unit, a composed one its characters.

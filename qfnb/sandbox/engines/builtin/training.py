@@ -141,11 +141,17 @@ class _Training:
         if initial is not None:
             model = initial.extended(self.pairs, [answer for answer in answers if answer not in initial.router.index])
             model.meta |= meta
-        self.snapshot, self.phase = lambda _: model.save(), "training"
+
+        def snapshot(_: str) -> bytes:
+            model.calibrate(self.validation)
+            return model.save()
+
+        self.snapshot, self.phase = snapshot, "training"
         try:
             self._run_passes(model)
         except TrainingStopped:
             model.meta["stopped"] = True
+        model.calibrate(self.validation)
         return model
 
     def _choose(self, features: Features) -> list[str]:

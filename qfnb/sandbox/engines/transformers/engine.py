@@ -176,6 +176,7 @@ class TransformersModel:
 
     def __init__(self, engine: TransformersEngine, folder: Path | None, *, stopped: bool = False) -> None:
         self._engine, self._folder, self.stopped = engine, folder, stopped
+        self.metrics: Mapping[str, str] = {}
         tuned = f" tuned by {folder.name}" if folder else ""
         self.label = f"transformers {engine.source.name}{tuned}, not ERNIE"
 
