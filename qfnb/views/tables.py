@@ -10,7 +10,7 @@ from .._language import tr, tr_noop, trn
 from ..wire.prices import PriceRange
 from . import components, formats
 from .display import Bundle
-from .text import escape_markdown, one_line
+from .text import escape_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,9 +94,15 @@ def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 def _model_row(row: dict[Any, Any]) -> tuple[str, ...]:
     name = row["id"] if not row["replacement"] else f"{row['id']} → {row['replacement']}"
     lengths = (formats.compact(row[column]) if row[column] else "–" for column in ("context", "max_output"))
-    prices = (one_line(row[column] or "–", 60) for column in ("price_input", "price_output"))
+    prices = (_price_range(row[column] or "") for column in ("price_input", "price_output"))
     thinking = THINKING.get((row["thinking"] or "").partition(" ")[0])
     return (name, *lengths, tr(thinking) if thinking else "–", *prices)
+
+
+def _price_range(steps: str) -> str:
+    """Return the ends of a price that depends on length or hour: "0.004–0.006" of "≤32k 0.004, ≤128k 0.006"."""
+    prices = sorted({step.rpartition(" ")[2] for step in steps.split(", ") if step}, key=float)
+    return "–".join([prices[0], prices[-1]] if len(prices) > 1 else prices) or "–"
 
 
 def _call_row(row: dict[Any, Any]) -> tuple[str, ...]:
