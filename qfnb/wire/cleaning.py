@@ -43,7 +43,7 @@ class Cleaning(ConsoleRecord):
     etl_id: int | str | None = None
     etl_str_id: str = ""
     etl_task_name: str = ""
-    process_status: int = NO_TASK
+    process_status: int
     source_dataset_str_id: str = ""
     dest_dataset_str_id: str = ""
     entity_count: int = 0
@@ -95,7 +95,7 @@ class Augmentation(ConsoleRecord):
     id: int | str | None = None
     task_id: str = ""
     name: str = ""
-    process_status: int = NO_TASK
+    process_status: int
     source_dataset_str_id: str = ""
     dest_dataset_str_id: str = ""
     num_instances_generated: int = 0

@@ -139,7 +139,7 @@ class ImportTask(ConsoleRecord):
     """The progress of an import; `err_download_url` has the errors."""
 
     version_id: str = ""
-    import_status: str = ""
+    import_status: str
     progress: str = ""
     size_mb: float = Field(default=0, alias="sizeMB")
     sample_count: int = 0
@@ -164,7 +164,7 @@ class ExportTask(ConsoleRecord):
     storage_path: str = ""
     size_mb: float = Field(default=0, alias="sizeMB")
     sample_count: int = 0
-    export_status: str = ""
+    export_status: str
     progress: str = ""
     creator: str = ""
     start_time: str = ""

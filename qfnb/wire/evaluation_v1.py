@@ -135,7 +135,7 @@ class TaskDetail(ConsoleRecord):
     evaluation_id_str: str = ""
     name: str = ""
     description: str = ""
-    state: str = ""
+    state: str
     eval_units: list[EvaluationUnit] = []
     dataset_name: str = ""
     eval_standard_conf: dict[str, Any] = {}
@@ -203,7 +203,7 @@ class ExportDetail(ConsoleRecord):
 
     export_id: int | None = Field(default=None, alias="exportID")
     export_id_str: str = Field(default="", alias="exportIDStr")
-    state: str = ""
+    state: str
     export_type: str = ""
     export_path: str = ""
     download_url: str = ""

@@ -109,7 +109,7 @@ class EvalTask(ConsoleRecord):
     task_name: str = ""
     description: str = ""
     eval_type: str = ""
-    state: str = ""
+    state: str
 
 
 class EvalTasks(ConsoleRecord):

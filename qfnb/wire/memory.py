@@ -19,12 +19,23 @@ class MemoryRef(ConsoleRecord):
     system_memory_id: int | str
 
 
-class Memory(ConsoleRecord):
-    """A memory; `memories` are its entries as written."""
+class MemoryCreated(ConsoleRecord):
+    """The id of a new memory."""
+
+    system_memory_id: str
+
+
+class MemorySummary(ConsoleRecord):
+    """A memory without its entries."""
 
     system_memory_id: str = ""
     app_id: str = ""
     description: str = ""
+
+
+class Memory(MemorySummary):
+    """A memory; `memories` are its entries as written."""
+
     memories: list[Any] = []
 
 
@@ -43,8 +54,8 @@ class ModifyMemory(ConsoleRecord):
 
 _MEMORIES = EndpointGroup("memory", "/v2/memory")
 
-CREATE = _MEMORIES.action("create", "CreateSystemMemory", CreateMemory, Memory, repeatable=False)
-LIST = _MEMORIES.action("list", "DescribeSystemMemories", FindMemories, MarkedPage[Memory])
+CREATE = _MEMORIES.action("create", "CreateSystemMemory", CreateMemory, MemoryCreated, repeatable=False)
+LIST = _MEMORIES.action("list", "DescribeSystemMemories", FindMemories, MarkedPage[MemorySummary])
 DESCRIBE = _MEMORIES.action("describe", "DescribeSystemMemory", MemoryRef, Memory)
 MODIFY = _MEMORIES.action("modify", "ModifySystemMemory", ModifyMemory, bool)
 DELETE = _MEMORIES.action("delete", "DeleteSystemMemory", MemoryRef, bool)

@@ -68,7 +68,7 @@ class ModelVersion(ConsoleRecord):
     model_version_id: int | None = None
     model_version_id_str: str = ""
     version: str = "1"
-    state: str = ""
+    state: str
     source_type: str = ""
     train_type: str | None = None
     source_extra: dict[str, Any] | None = None

@@ -100,7 +100,7 @@ class ModelV2(ConsoleRecord):
     model_id: str = ""
     model_name: str = ""
     model: str | None = None
-    status: str = ""
+    status: str
     source_info: dict[str, Any] = {}
     is_support_model_comp: bool | None = None
     create_time: str | None = None
@@ -133,12 +133,18 @@ class AdvancedConf(ConsoleRecord):
     model_format: str = ""
 
 
+class ExportCreated(ConsoleRecord):
+    """The id of a new export."""
+
+    export_id: str
+
+
 class Export(ConsoleRecord):
-    """A version exported to a file; name, size in bytes and URL are set once it is Done."""
+    """A version exported to a file, without an id before there is one; name, size and URL are set once it is Done."""
 
     export_id: str | None = None
-    has_record: bool = False
-    status: str = ""
+    has_record: bool
+    status: str | None = None
     file_name: str | None = None
     file_size: int | None = None
     md5: str | None = None
@@ -158,7 +164,7 @@ DELETE = _MODELS.action("delete", "DeleteModel", ModelId, bool)
 CREATE_CONF = _MODELS.action("create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False)
 SYSTEM_CONF = _MODELS.action("system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf)
 CUSTOM_CONF = _MODELS.action("custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf)
-CREATE_EXPORT = _MODELS.action("create_export", "CreateModelExportTask", ModelId, Export, repeatable=False)
+CREATE_EXPORT = _MODELS.action("create_export", "CreateModelExportTask", ModelId, ExportCreated, repeatable=False)
 DESCRIBE_EXPORT = _MODELS.action("describe_export", "DescribeModelExportTask", ModelId, Export)
 
 
@@ -206,7 +212,7 @@ class Compression(ConsoleRecord):
 
     id: str = ""
     name: str = ""
-    status: str = ""
+    status: str
     source_model_id: str = ""
     model_id: str | None = None
     failed_reason: str | None = None

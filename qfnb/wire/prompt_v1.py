@@ -119,7 +119,7 @@ class Optimized(ConsoleRecord):
     id: str = ""
     content: str = ""
     optimize_content: str = ""
-    process_status: int = RUNNING
+    process_status: int
 
 
 class Predict(ConsoleRecord):

@@ -71,7 +71,7 @@ class ServiceDetail(ConsoleRecord):
     description: str | None = None
     url: str = ""
     service_type: str = "chat"
-    run_status: str = ""
+    run_status: str
     charge_status: str | None = None
     resource_config: ResourceConfig | None = None
     create_time: str | None = None

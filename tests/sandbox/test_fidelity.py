@@ -6,12 +6,15 @@ A new operation has no row until `make fidelity` is run the next time.
 import asyncio
 import fnmatch
 
-from support.evidence import Evidence, EvidenceMiddleware
+import pytest
+from support.evidence import Evidence, EvidenceMiddleware, find_misfit, has_shape, is_page_cut
 from support.fidelity import HEAD, TABLE, merge_evidence, render_table, source_of
 from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_sources
 
 from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
+from qfnb.wire.base import MarkedPage
 from qfnb.wire.endpoints import ENDPOINTS
+from qfnb.wire.memory import Memory
 
 
 def test_every_row_is_an_operation():
@@ -45,7 +48,12 @@ def test_the_middleware_records_how_a_call_ended(tmp_path):
     async def inner(scope, receive, send):
         scope["state"] = {"operation": "tokenizer.v1", "outcome": "good"}
         await send({"type": "http.response.start", "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": b'{"usage": {}, "status": "Done"}'})
+        await send(
+            {
+                "type": "http.response.body",
+                "body": b'{"id": "as-1", "object": "x", "created": 1, "usage": {"total_tokens": 1}, "status": "Done"}',
+            }
+        )
 
     async def send(message):
         sent.append(message["type"])
@@ -57,6 +65,34 @@ def test_the_middleware_records_how_a_call_ended(tmp_path):
     assert merge_evidence(tmp_path) == {
         "tokenizer.v1": {"good": 1, "openai": 1, "shape": 1, "states": {"status": ["Done"]}}
     }
+
+
+def test_no_record_fits_an_answer_that_has_nothing_of_it():
+    shapes = {name: endpoint.result for name, endpoint in ENDPOINTS.items() if has_shape(endpoint.result)}
+    assert [name for name, kind in shapes.items() if not find_misfit(kind, {"nonsense": 1})] == []
+    assert {*ENDPOINTS} - {*shapes} == {"etl.create", "inference.stop", "service.v2.modify"}
+
+
+def test_an_answer_without_a_field_that_may_not_be_null_does_not_fit():
+    whole = {"systemMemoryId": "sm-1", "appId": "7", "description": "", "memories": []}
+    assert find_misfit(Memory, whole) == ""
+    assert find_misfit(MarkedPage[Memory], {"items": [whole, {"systemMemoryId": "sm-2"}]}) == "items[].app_id is absent"
+    assert "memories" in find_misfit(Memory, whole | {"memories": 7})
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_cut"),
+    [
+        ({"items": [1, 2], "total": 2}, False),
+        ({"items": [1, 2], "total": 3}, True),
+        ({"list": [], "pageInfo": {"maxKeys": 10, "isTruncated": False}}, False),
+        ({"list": [1], "pageInfo": {"maxKeys": 1, "isTruncated": True}}, True),
+        ({"data": [1], "has_more": True}, True),
+        ([1, 2], False),
+    ],
+)
+def test_a_page_was_cut_only_where_more_existed(answer, is_cut):
+    assert is_page_cut(answer) is is_cut
 
 
 def test_what_several_servers_saw_is_put_together(tmp_path):

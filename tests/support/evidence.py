@@ -13,14 +13,15 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qfnb.sandbox.app import build_app
 from qfnb.sandbox.state.world import World
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+from qfnb.wire.inference import Picture
 
 FOLDER = "QFNB_SANDBOX_EVIDENCE"
 """The environment variable that names the folder; nothing is collected without it."""
@@ -30,7 +31,10 @@ PEER_HEADERS = (b"request-source", b"request_id", b"user-agent")
 """How other vendors' clients are recognised, and in which headers."""
 
 STATES = ("status", "state")
-PAGE_FIELDS = {"isTruncated", "has_more", "hasMore", "maxKeys", "pageSize"}
+MORE_FIELDS = {"isTruncated", "has_more", "hasMore"}
+ONE_OF = {Picture: frozenset({"b64_image", "b64_json", "url", "object", "index"})}
+"""Fields of which a record needs one: a picture is a file or an address."""
+
 MAX_DEPTH = 6
 WRITE_SECONDS = 0.5
 """Seconds between two writes."""
@@ -112,27 +116,70 @@ def build_app_with_evidence(world: World) -> ASGIApp:
 def _record_answer(endpoint: Endpoint[Any, Any], value: Any, row: dict[str, Any]) -> None:
     """Record whether a good answer fits the operation's record, and the states in it."""
     result = value.get("result") if endpoint.plane == "console" else value
-    try:
-        TypeAdapter(endpoint.result).validate_python(result)
-    except ValidationError as error:
-        row["misfit"] = str(error.errors(include_input=False, include_url=False)[0])
-    else:
+    if misfit := find_misfit(endpoint.result, result):
+        row["misfit"] = misfit
+    elif has_shape(endpoint.result):
         row["shape"] = row.get("shape", 0) + 1
-    for key, state in _pages_and_states(result, MAX_DEPTH):
-        if key in PAGE_FIELDS:
-            row["limits"] = row.get("limits", 0) + 1
-        elif state not in (states := row.setdefault("states", {}).setdefault(key, [])):
+    if is_page_cut(result):
+        row["limits"] = row.get("limits", 0) + 1
+    for key, state in _states(result, MAX_DEPTH):
+        if state not in (states := row.setdefault("states", {}).setdefault(key, [])):
             states.append(state)
 
 
-def _pages_and_states(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the fields of pages and of states in an answer: their names and values."""
+def has_shape(kind: Any) -> bool:
+    """Return whether a type says anything of an answer; `object` and `dict` are of answers that no source shows."""
+    return kind not in (object, dict, dict[str, Any])
+
+
+def find_misfit(kind: Any, value: Any) -> str:
+    """Return what of an answer is not as its record says, "" for nothing.
+
+    A field that may be null may be absent; all others must be there. The client is more tolerant: it reads an answer
+    that lacks what nobody needs.
+    """
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    try:
+        record = adapter.validate_python(value)
+    except ValidationError as error:
+        return str(error.errors(include_input=False, include_url=False)[0])
+    return next(_absences(record, ""), "")
+
+
+def _absences(value: Any, location: str) -> Iterator[str]:
+    """Yield where fields of a record, or of those in it, are absent."""
+    if isinstance(value, BaseModel):
+        if not value.model_fields_set & type(value).model_fields.keys():
+            yield f"{location or type(value).__name__}: none of its fields"
+        for name, field in type(value).model_fields.items():
+            may_be_absent = type(None) in get_args(field.annotation) or name in ONE_OF.get(type(value), ())
+            if name not in value.model_fields_set and not may_be_absent:
+                yield f"{location}.{name} is absent".lstrip(".")
+            yield from _absences(getattr(value, name), f"{location}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for item in value[:20]:
+            yield from _absences(item, f"{location}[]")
+
+
+def is_page_cut(value: Any) -> bool:
+    """Return whether an answer is a page of a list that has more rows."""
+    if not isinstance(value, dict):
+        return False
+    if any(value.get(name) is True for name in MORE_FIELDS):
+        return True
+    total, items = value.get("total"), value.get("items")
+    if isinstance(total, int) and isinstance(items, list) and total > len(items):
+        return True
+    return any(map(is_page_cut, value.values()))
+
+
+def _states(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of states in an answer: their names and values."""
     if isinstance(value, dict) and depth:
         for key, item in value.items():
-            is_state = key.lower().endswith(STATES) and isinstance(item, (str, int))
-            if key in PAGE_FIELDS or is_state:
+            if key.lower().endswith(STATES) and isinstance(item, (str, int)):
                 yield key, item
-            yield from _pages_and_states(item, depth - 1)
+            yield from _states(item, depth - 1)
     elif isinstance(value, list) and depth:
         for item in value[:20]:
-            yield from _pages_and_states(item, depth - 1)
+            yield from _states(item, depth - 1)

@@ -30,12 +30,12 @@ An operation without a row is newer than this page.
 
 | column | a tick means that in the tests |
 |---|---|
-| shape | good answers came, and every one of them fitted the record that the client reads |
+| shape | good answers came, and every one of them had all fields of its record that may not be null, in their types |
 | SDK | the official `qianfan` SDK (or, marked o, the `openai` client), unmodified, got a good answer |
 | validation | a wrong argument was refused |
 | states | the values that the answers told of their objects' states |
 | errors | it failed on purpose, in the error shape of its family |
-| limits | requests that were too fast were refused, or a page was cut as asked |
+| limits | requests that were too fast were refused, or a page had fewer rows than there were |
 | source | SDK: the official SDK sends this request; pages: it is known from the API pages and the seeds only; S...: today's pages, listed below with what is a guess |
 
 """

@@ -3,10 +3,15 @@
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from pydantic import ValidationError
 
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources import Service
 from qfnb.resources.console.consts import DeployPoolType, ServiceType
+from qfnb.wire.data_v2 import ExportTask
+from qfnb.wire.evaluation_v1 import TaskDetail
+from qfnb.wire.model_v1 import ModelVersion
+from qfnb.wire.model_v2 import Compression
 from qfnb.wire.service_v2 import ServiceDetail
 
 NOON = "2025-03-30T12:00:00Z"
@@ -71,13 +76,29 @@ def test_types_are_texts_or_enumeration_members():
 
 
 def test_the_version_is_found_under_the_documentations_names_too():
-    now = ServiceDetail.model_validate({"modelSetId": "am-1", "modelId": "amv-1"})
-    sdk = ServiceDetail.model_validate({"modelId": "am-1", "modelVersionId": "amv-1"})
+    now = ServiceDetail.model_validate({"modelSetId": "am-1", "modelId": "amv-1", "runStatus": "New"})
+    sdk = ServiceDetail.model_validate({"modelId": "am-1", "modelVersionId": "amv-1", "runStatus": "New"})
     assert (now.model_id, now.model_version_id) == (sdk.model_id, sdk.model_version_id) == ("am-1", "amv-1")
 
 
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        (ServiceDetail, "runStatus"),
+        (ModelVersion, "state"),
+        (TaskDetail, "state"),
+        (ExportTask, "exportStatus"),
+        (Compression, "status"),
+    ],
+)
+def test_an_answer_that_lacks_the_state_which_is_waited_for_is_no_answer(record, state):
+    with pytest.raises(ValidationError, match=state):
+        record.model_validate({})
+    assert record.model_validate({state: "Done"})
+
+
 def test_a_services_endpoint_is_the_end_of_its_address():
-    assert ServiceDetail(url="https://host/rpc/chat/abc_shop").endpoint == "abc_shop"
+    assert ServiceDetail(url="https://host/rpc/chat/abc_shop", run_status="Serving").endpoint == "abc_shop"
 
 
 def test_applications_do_not_show_their_secrets(sandbox):
