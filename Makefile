@@ -91,6 +91,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/batch.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/learning.py
+	$(BIN)/python benchmarks/intervals.py
 	QFNB_FULL=1 $(BIN)/python -m pytest --timeout 900 --durations 3 tests/batching/test_crash.py tests/batching/test_memory.py \
 	  tests/batching/test_batch.py::test_every_row_is_asked_exactly_once
 

@@ -11,6 +11,7 @@ from qfnb._text import diff_texts
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.local_evaluators import evaluators_by_name
 from qfnb.evaluation.report import Sample
+from qfnb.views.evaluation import report as views
 
 
 def test_the_older_names_are_the_same_tables():
@@ -41,16 +42,38 @@ def test_scores_that_are_not_applicable_are_missing_not_zero():
 def test_all_failed():
     report = build_report({"a": [None] * 3, "b": [1.0] * 3})
     assert (report.model_scores[0].n, report.model_scores[0].worst, report.model_scores[0].best) == (0, 0, 1)
-    assert (report.comparisons[0].test.n, report.comparisons[0].p_holm) == (0, 1)
+    assert (report.comparisons[0].test.n, math.isnan(report.comparisons[0].p_holm)) == (0, True)
     assert "No question has a score of both models." in report.conclusion()
     assert report.card().verdict == "cannot tell"
+
+
+def test_no_number_is_printed_of_what_failed():
+    report = build_report({"a": [None] * 8, "b": [None] * 8}, metrics=("m", "f"))
+    assert report.pairs.verdict.tolist() == ["No question has a score of both models."] * 2
+    shown = [repr(report.card()), report.conclusion(), views.html(report), views.card_html(report.card())]
+    assert [name for text in shown for name in ("nan", "p = ", "NaN") if name in text] == []
+
+
+def test_a_failed_comparison_does_not_cost_the_others_their_significance():
+    report = build_report({"a": [0.0] * 6, "b": [1.0] * 6, "c": [None] * 6})
+    decided = report.comparisons[0]
+    assert (decided.n_comparisons, decided.p_holm, decided.outcome) == (1, 2 / 64, "better")
+
+
+def test_it_is_said_when_only_the_number_of_comparisons_stands_against_a_difference():
+    scores = {"a": [0.0] * 6 + [1.0] * 30, "b": [1.0] * 36}
+    alone, one_of_two = (build_report(scores, metrics=names).card() for names in (("m",), ("m", "f")))
+    assert (alone.verdict, one_of_two.verdict) == ("better", "cannot tell")
+    sentence = "Alone the difference would be beyond chance (p = 0.031); among 2 comparisons it is not."
+    assert (sentence in repr(one_of_two), sentence in repr(alone)) == (True, False)
+    assert "interval and p corrected for 2 comparisons" in repr(one_of_two)
 
 
 def test_one_row_and_a_tie():
     report = build_report({"a": [0.3], "b": [0.9]})
     assert report.card().verdict == "cannot tell"
     tie = build_report({"a": [1.0, 0.0] * 10, "b": [1.0, 0.0] * 10}).comparisons[0]
-    assert (tie.test.ties, tie.p_holm, tie.test.detectable) == (20, 1, 0.3)
+    assert (tie.test.ties, tie.p_holm, tie.test.detectable) == (20, 1, pytest.approx(0.367, abs=0.005))
 
 
 def test_twenty_percent_errors_change_nothing_but_the_coverage():

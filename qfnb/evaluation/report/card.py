@@ -97,6 +97,7 @@ class Card(Generic[Report]):
             text.comparison_sentence(self.comparison),
             text.counts_sentence(self.comparison),
             *text.power_sentences(self.comparison),
+            text.rough_sentence([self.comparison.test.interval.units], is_clustered=bool(self.report.cluster)),
             *map(text.coverage_sentence, self.scores),
             *(text.failure_sentence(self.report, score.model) for score in self.scores),
             *map(text.comparison_sentence, self.other_comparisons),

@@ -39,7 +39,8 @@ SUMMARY_COLUMNS = _columns(
 PAIR_COLUMNS = _columns(
     "metric baseline candidate difference=test.difference ci_low=test.interval.low ci_high=test.interval.high "
     "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses ties=test.ties n=test.n "
-    "detectable=test.detectable needed=test.needed method=test.method verdict"
+    "detectable=test.detectable needed=test.needed method=test.method verdict "
+    "ci_level=test.interval.level comparisons=n_comparisons"
 )
 USAGE_COLUMNS = _columns(
     "model total answered failed truncated empty cost_low cost tokens latency_p50 latency_p95 characters"

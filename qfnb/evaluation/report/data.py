@@ -153,8 +153,10 @@ class ReportData:
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-        return aggregates.compare_all(self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better)
+        """Every pair of models on every metric; p-values and intervals are corrected over all of them (Holm)."""
+        return aggregates.compare_all(
+            self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better, self.scales
+        )
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:

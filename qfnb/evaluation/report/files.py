@@ -27,8 +27,8 @@ SUMMARY_COLUMNS: Final = (
     "model", "metric", "n", "total", "failed", "mean", "ci_low", "ci_high", "worst", "best", "method",
 )  # fmt: skip
 PAIR_COLUMNS: Final = (
-    "metric", "baseline", "candidate", "difference", "ci_low", "ci_high", "p_holm", "wins", "losses", "ties",
-    "verdict",
+    "metric", "baseline", "candidate", "difference", "ci_low", "ci_high", "ci_level", "p_holm", "wins", "losses",
+    "ties", "verdict",
 )  # fmt: skip
 """The columns of the Markdown tables; the DataFrames have more."""
 

@@ -145,7 +145,7 @@ def _effect(report: ReportData, metric: str, part: int, levels: Sequence[str]) -
         levels=tuple(
             aggregates.score_model(level, metric, [*samples[level].values()], scale, report.cluster) for level in levels
         ),
-        comparisons=aggregates.compare_all([metric], samples, report.cluster, report.lower_is_better),
+        comparisons=aggregates.compare_all([metric], samples, report.cluster, report.lower_is_better, report.scales),
     )
 
 

@@ -13,6 +13,8 @@ from ...batching.journal_reader import NOT_ASKED
 from ...metrics.recipes import METRICS
 from ...redact import redact
 from ..stats.aggregates import Comparison, Score
+from ..stats.intervals import ROUGH_ROWS
+from ..stats.power import POWER
 from .data import ReportData
 
 NO_VALUE: Final = "–"
@@ -63,24 +65,28 @@ def difference_sentence(comparison: Comparison) -> str:
     values = {
         "metric": metric_title(comparison.metric),
         "size": format_score(abs(test.difference)),
-        "interval": format_interval(test.interval.low, test.interval.high, plus=True),
+        "interval": _difference_interval(comparison),
         "n": f"{test.n:,}",
         "test": tr(test.method),
         "p": format_p_value(comparison.p_holm),
     }
     if test.difference > 0:
-        return tr(
-            "{metric} is higher by {size} (95% interval {interval}) on the same {n} questions; {test} test, {p}.",
-            **values,
-        )
+        return tr("{metric} is higher by {size} ({interval}) on the same {n} questions; {test} test, {p}.", **values)
     if test.difference < 0:
-        return tr(
-            "{metric} is lower by {size} (95% interval {interval}) on the same {n} questions; {test} test, {p}.",
-            **values,
-        )
+        return tr("{metric} is lower by {size} ({interval}) on the same {n} questions; {test} test, {p}.", **values)
+    return tr("{metric} is the same on average ({interval}) on the same {n} questions; {test} test, {p}.", **values)
+
+
+def _difference_interval(comparison: Comparison) -> str:
+    """Return the interval of a difference, and over how many comparisons it is corrected."""
+    interval = comparison.test.interval
+    bounds = format_interval(interval.low, interval.high, plus=True)
+    if math.isnan(interval.low):
+        return tr("no interval from so few questions")
+    if comparison.n_comparisons == 1:
+        return tr("95% interval {bounds}", bounds=bounds)
     return tr(
-        "{metric} is the same on average (95% interval {interval}) on the same {n} questions; {test} test, {p}.",
-        **values,
+        "{bounds}, interval and p corrected for {n} comparisons", bounds=bounds, n=f"{comparison.n_comparisons:,}"
     )
 
 
@@ -99,17 +105,43 @@ def counts_sentence(comparison: Comparison) -> str:
 
 
 def power_sentences(comparison: Comparison) -> list[str]:
-    """Return which difference the questions can show, and how many would show this one; nothing where they do."""
+    """Return why no difference is shown, which one the questions can show, and how many would show this one."""
     test = comparison.test
-    if comparison.is_significant:
+    if comparison.is_significant or not test.n:
         return []
-    detectable = test.detectable
-    sentences = [] if math.isnan(detectable) else [
-        tr("{n} questions can show a difference of {size} or more.", n=f"{test.n:,}", size=format_score(detectable))
-    ]  # fmt: skip
+    sentences = []
+    if comparison.is_lost_to_holm:
+        alone, n = format_p_value(test.p_value), f"{comparison.n_comparisons:,}"
+        sentences.append(
+            tr("Alone the difference would be beyond chance ({p}); among {n} comparisons it is not.", p=alone, n=n)
+        )
+    counts = {"n": f"{test.n:,}", "power": f"{POWER:.0%}"}
+    if math.isnan(test.detectable):
+        sentences.append(tr("{n} questions are too few to show any difference.", **counts))
+    else:
+        size = format_score(test.detectable)
+        sentences.append(tr("{n} questions show a difference of {size} in {power} of trials.", size=size, **counts))
     if test.needed is not None and test.needed > test.n:
-        sentences.append(tr("About {n} questions would show a difference of this size.", n=f"{test.needed:,}"))
+        counts["n"] = _about(test.needed)
+        sentences.append(
+            tr("About {n} questions would show a difference like this one in {power} of trials.", **counts)
+        )
     return sentences
+
+
+def rough_sentence(units: Iterable[int], *, is_clustered: bool) -> str:
+    """Return that intervals are rough where rows or clusters are few; "" where there are enough."""
+    if not any(0 < n < ROUGH_ROWS for n in units):
+        return ""
+    if is_clustered:
+        return tr("Intervals are rough: there are fewer than {n} groups of rows.", n=ROUGH_ROWS)
+    return tr("Intervals are rough: there are fewer than {n} questions.", n=ROUGH_ROWS)
+
+
+def _about(n: int) -> str:
+    """Return a number with two digits that count."""
+    step = 10 ** max(0, len(str(n)) - 2)
+    return f"{-(-n // step) * step:,}"
 
 
 def coverage_sentence(score: Score) -> str:
@@ -175,11 +207,13 @@ def format_share(value: float) -> str:
 
 
 def footnote_lines(report: ReportData) -> list[str]:
-    """Return the origin of answers and numbers: the report's notes, each metric's recipe, the clusters."""
+    """Return where answers and numbers are from: the report's notes, each metric's recipe, clusters, few rows."""
     column = report.cluster
     clusters = [tr("Rows with the same {column} belong together.", column=column)] if column else []
     recipes = [labelled(name, recipe) for name, recipe in report.recipes.items() if name in report.metric_names]
-    return [*report.notes, *recipes, *clusters]
+    units = [score.interval.units for score in report.model_scores]
+    rough = rough_sentence(units, is_clustered=bool(column))
+    return [*report.notes, *recipes, *clusters, *([rough] if rough else [])]
 
 
 def format_score(value: float) -> str:
@@ -206,7 +240,9 @@ def format_difference(value: float) -> str:
 
 
 def format_p_value(value: float) -> str:
-    """Return a p-value, `p = 0.021` or `p < 0.0001`."""
+    """Return a p-value, `p = 0.021` or `p < 0.0001`; a dash for NaN."""
+    if math.isnan(value):
+        return f"p: {NO_VALUE}"
     return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
 
 

@@ -12,12 +12,11 @@ from typing import Final, Literal
 from ..._language import tr
 from ..._text import is_missing
 from ..samples import Sample
-from . import intervals, significance
+from . import holm, intervals, significance
+from .intervals import UNIT_SCALE, Scale
 
-Scale = tuple[float, float]  # the lowest and the highest possible score of a metric
 Outcome = Literal["better", "worse", "cannot tell"]
 
-UNIT_SCALE: Final[Scale] = (0.0, 1.0)
 UNKNOWN_SCALE: Final[Scale] = (math.nan, math.nan)
 
 
@@ -91,13 +90,19 @@ class Comparison:
     baseline: str
     candidate: str
     test: significance.PairedTest
-    p_holm: float
+    p_holm: float  # NaN without a question that both answered
     lower_is_better: bool = False
+    n_comparisons: int = 1  # of the report, over which p-values and intervals are corrected
 
     @property
     def is_significant(self) -> bool:
         """Whether the difference is beyond chance, at 5 % over all comparisons of the report."""
-        return self.p_holm < 1 - intervals.LEVEL
+        return self.p_holm < holm.ALPHA
+
+    @property
+    def is_lost_to_holm(self) -> bool:
+        """Whether the difference would be significant if it were the report's only comparison."""
+        return not self.is_significant and self.test.p_value < holm.ALPHA
 
     def swapped(self) -> Comparison:
         """Return the comparison of the candidate as baseline with the baseline as candidate."""
@@ -116,6 +121,8 @@ class Comparison:
         """What the test shows, in words."""
         if self.is_significant:
             return tr("{model} is better", model=self.candidate if self.outcome == "better" else self.baseline)
+        if not self.test.n:
+            return tr("No question has a score of both models.")
         if math.isnan(self.test.detectable):
             return tr("no difference shown (n = {n} cannot show any)", n=self.test.n)
         return tr("no difference shown (smallest detectable: {size})", size=f"{self.test.detectable:.2f}")
@@ -136,7 +143,7 @@ def score_model(
         total=total,
         failed=sum(bool(sample.error) for sample in samples),
         mean=score_sum / len(values) if values else math.nan,
-        interval=intervals.mean_interval(values, cluster_labels(scored_samples, cluster)),
+        interval=intervals.mean_interval(values, cluster_labels(scored_samples, cluster), scale),
         worst=_mean_with_missing(score_sum, n_missing, low, total),
         best=_mean_with_missing(score_sum, n_missing, high, total),
     )
@@ -166,18 +173,17 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
     )
 
 
-def _compare_models(
-    metric: str, baseline: Mapping[int, Sample], candidate: Mapping[int, Sample], cluster: str, *, lower_is_better: bool
-) -> significance.PairedTest:
-    """Compare two models on the questions on which both have a score; wins are the candidate's."""
+def _pair_models(
+    metric: str, baseline: Mapping[int, Sample], candidate: Mapping[int, Sample], cluster: str, scale: Scale | None
+) -> significance.Pairs:
+    """Return two models' scores on the questions on which both have one."""
     shared = [
         (before, candidate[index])
         for index, before in baseline.items()
         if index in candidate and not math.isnan(before.score(metric) + candidate[index].score(metric))
     ]
     a, b = [x.score(metric) for x, _ in shared], [y.score(metric) for _, y in shared]
-    test = significance.paired_test(a, b, cluster_labels([x for x, _ in shared], cluster))
-    return replace(test, wins=test.losses, losses=test.wins) if lower_is_better else test
+    return significance.pair_scores(a, b, cluster_labels([x for x, _ in shared], cluster), scale)
 
 
 def compare_all(
@@ -185,18 +191,28 @@ def compare_all(
     models: Mapping[str, Mapping[int, Sample]],
     cluster: str = "",
     lower_is_better: frozenset[str] = frozenset(),
+    scales: Mapping[str, Scale] | None = None,
 ) -> tuple[Comparison, ...]:
-    """Compare every pair of models on every metric; p-values are corrected over all of them (Holm)."""
-    pairs = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
-    tests = [
-        _compare_models(metric, models[a], models[b], cluster, lower_is_better=metric in lower_is_better)
-        for metric, a, b in pairs
-    ]
-    corrected = significance.holm_correction([test.p_value for test in tests])
-    return tuple(
-        Comparison(*pair, test, p_holm, lower_is_better=pair[0] in lower_is_better)
-        for pair, test, p_holm in zip(pairs, tests, corrected, strict=True)
-    )
+    """Compare every pair of models on every metric; p-values and intervals are corrected over all of them.
+
+    Args:
+        metrics: the metrics that are compared.
+        models: {model: {index of the question: its sample}}.
+        cluster: the column whose rows belong together, default none.
+        lower_is_better: metrics of which lower scores are the better ones; wins are the candidate's.
+        scales: {metric: (lowest, highest possible score)}, where that is not 0-1.
+    """
+    names = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
+    pairs = [_pair_models(metric, models[a], models[b], cluster, (scales or {}).get(metric)) for metric, a, b in names]
+    p_values = [pair.p_value for pair in pairs]
+    decisions, corrected = holm.decide(p_values), holm.correct(p_values)
+    comparisons = []
+    for name, pair, decision, p_holm in zip(names, pairs, decisions, corrected, strict=True):
+        test, is_lower_better = significance.describe_pairs(pair, decision), name[0] in lower_is_better
+        test = replace(test, wins=test.losses, losses=test.wins) if is_lower_better else test
+        n_comparisons = sum(not math.isnan(p_value) for p_value in p_values)
+        comparisons.append(Comparison(*name, test, p_holm, is_lower_better, max(1, n_comparisons)))
+    return tuple(comparisons)
 
 
 def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:

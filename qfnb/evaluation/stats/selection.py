@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 
-from . import intervals
-
+SEED = 20240601
 MAX_SAMPLES = 1000
+MAX_DRAWS = 10_000_000  # numbers drawn at most: many questions need fewer samples
+CHUNK_DRAWS = 1_000_000  # numbers drawn at a time, which bounds the memory
 MIN_UNITS = 6  # questions (or clusters) below which nothing is left outside a sample to speak of
 
 
@@ -36,8 +37,8 @@ def mean_of_chosen(
     scores = np.asarray(rows, dtype=float) * (-1 if lower_is_better else 1)
     sums, sizes = np.zeros((len(units), scores.shape[1])), np.bincount(indexes, minlength=len(units))
     np.add.at(sums, indexes, scores)
-    generator, values = np.random.default_rng(intervals.SEED), list[float]()
-    remaining, chunk = min(MAX_SAMPLES, max(99, intervals.MAX_DRAWS // len(units))), intervals.CHUNK_DRAWS // len(units)
+    generator, values = np.random.default_rng(SEED), list[float]()
+    remaining, chunk = min(MAX_SAMPLES, max(99, MAX_DRAWS // len(units))), CHUNK_DRAWS // len(units)
     while remaining > 0:
         size = min(remaining, max(1, chunk))
         counts = generator.multinomial(len(units), np.full(len(units), 1 / len(units)), size=size)

@@ -6,25 +6,88 @@
 | other means | paired sign-flip permutation |
 | either, with clusters | sign-flip of whole clusters |
 
-P-values of several comparisons are corrected by Holm 1979. Everything random is seeded; memory is bounded.
+How several comparisons are decided is in `holm`. The interval of a difference excludes zero exactly where
+the test rejects: a bound on the wrong side of zero is replaced by that of the test, the differences which it does
+not reject (Clopper-Pearson; for sign flips the means of subsets, Hartigan 1969). Everything random is seeded; memory
+is bounded.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from statistics import NormalDist
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..._language import tr_noop
-from . import intervals
-from .intervals import Clusters, Interval
+from . import intervals, power
+from .distributions import binomial_bounds, mcnemar_p_value
+from .holm import ALPHA, Decision
+from .intervals import Clusters, Interval, Scale
 
-MIN_ROWS: Final = 6  # rows (or clusters) that a test needs: with five, even five wins out of five have p = 0.0625
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.floating[Any]]
+
+SEED: Final = 20240601
+RESAMPLES: Final = 9999
+CHUNK_DRAWS: Final = 1_000_000  # numbers drawn at a time, which bounds the memory
 MAX_EXACT: Final = 13  # differences up to which all 2^n signs are tried
 MIN_NORMAL: Final = 2000  # differences above which the sum of random signs is taken as a normal variable
 
-_POWER_Z: Final = NormalDist().inv_cdf(0.5 + intervals.LEVEL / 2) + NormalDist().inv_cdf(0.8)
-"""Standard errors of a difference that 80 % of trials show."""
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two models' scores on the same questions, b minus a, with what decides which test is used.
+
+    Attributes:
+        differences: one per question.
+        clusters: the cluster of each question, None for independent ones.
+        is_rate: whether all scores are 0 or 1.
+        width: the greatest possible difference.
+    """
+
+    differences: Sequence[float]
+    clusters: Clusters
+    is_rate: bool
+    width: float
+
+    @property
+    def units(self) -> list[tuple[float, int]]:
+        """The sum and the number of the differences of each cluster; each question is one without clusters."""
+        if self.clusters is None:
+            return [(difference, 1) for difference in self.differences]
+        return [*intervals.cluster_sums(self.differences, self.clusters).values()]
+
+    @property
+    def wins(self) -> int:
+        """Questions on which b is higher."""
+        return sum(difference > 0 for difference in self.differences)
+
+    @property
+    def losses(self) -> int:
+        """Questions on which b is lower."""
+        return sum(difference < 0 for difference in self.differences)
+
+    @property
+    def method(self) -> str:
+        """The name of the test."""
+        if self.clusters is not None:
+            return tr_noop("clustered permutation")
+        return tr_noop("exact McNemar") if self.is_rate else tr_noop("paired permutation")
+
+    @cached_property
+    def p_value(self) -> float:
+        """The two-sided p-value: 1 when no pair differs, NaN without pairs."""
+        if not self.differences:
+            return math.nan
+        if self.is_rate and self.clusters is None:
+            return mcnemar_p_value(self.wins, self.losses)
+        return sign_flip_p_value([total for total, _ in self.units])
 
 
 @dataclass(frozen=True)
@@ -32,53 +95,66 @@ class PairedTest:
     """A comparison of two models, a and b, on the same questions.
 
     Attributes:
-        detectable: the smallest difference that n questions would show in 80 % of trials; NaN when they are
-            too few to show any.
         effect: the mean of the differences over their standard deviation (Cohen's d of pairs); NaN when
             that is 0.
     """
 
     difference: float  # mean of b minus mean of a
     interval: Interval  # of the difference
-    p_value: float  # two-sided
+    p_value: float  # two-sided; NaN without a question that both answered
     method: str  # the test's name
     n: int  # questions that both answered
     wins: int  # questions on which b is better
     losses: int  # questions on which b is worse
     ties: int
-    detectable: float
-    effect: float = math.nan
-    needed: int | None = None  # questions that would show the observed difference in 80 % of trials; None when it is 0
+    effect: float
+    pairs: Pairs = field(repr=False, compare=False)
+    alpha: float = ALPHA  # the p-value below which the difference counts as beyond chance
+
+    @cached_property
+    def detectable(self) -> float:
+        """The smallest difference that n questions show in 80 % of trials; NaN when they are too few to show any."""
+        units = self.pairs.units
+        return power.detectable_difference(units, self.alpha, self.pairs.width, is_rate=self.pairs.is_rate)
+
+    @cached_property
+    def needed(self) -> int | None:
+        """Questions that would show the observed difference in 80 % of trials; None when it is 0."""
+        return power.needed_questions(self.pairs.units, self.alpha)
 
 
-def paired_test(a: Sequence[float], b: Sequence[float], clusters: Clusters = None) -> PairedTest:
-    """Compare two models' scores, question by question.
+def pair_scores(a: Sequence[float], b: Sequence[float], clusters: Clusters = None, scale: Scale | None = None) -> Pairs:
+    """Return two models' scores, question by question.
 
     Args:
         a: the first model's scores.
         b: the second model's scores on the same questions.
         clusters: the cluster of each question, None for independent ones.
+        scale: the lowest and the highest possible score, default what `intervals.infer_scale` says.
     """
+    low, high = scale or intervals.infer_scale([*a, *b])
+    is_rate = intervals.is_rate([*a, *b]) and (low, high) == intervals.UNIT_SCALE
     differences = [y - x for x, y in zip(a, b, strict=True)]
-    n = len(differences)
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    mean = sum(differences) / n if n else math.nan
-    rate = intervals.is_rate(a) and intervals.is_rate(b)
-    standard_error, n_units = _standard_error(differences, clusters)
-    p_value, method = _p_value(differences, clusters, wins, losses, rate=rate)
-    deviation = standard_deviation(differences)
+    return Pairs(differences, clusters, is_rate, max([high - low, *map(abs, differences)]))
+
+
+def describe_pairs(pairs: Pairs, decision: Decision | None = None) -> PairedTest:
+    """Return everything on two models' scores; without a decision they are compared alone."""
+    decision = decision or Decision(pairs.p_value < ALPHA)
+    n = len(pairs.differences)
+    mean, deviation = sum(pairs.differences) / n if n else math.nan, standard_deviation(pairs.differences)
     return PairedTest(
         difference=mean,
-        interval=intervals.difference_interval(differences, clusters, wins, losses, rate=rate),
-        p_value=p_value,
-        method=method,
+        interval=_difference_interval(pairs, decision),
+        p_value=pairs.p_value,
+        method=pairs.method,
         n=n,
-        wins=wins,
-        losses=losses,
-        ties=n - wins - losses,
-        detectable=_detectable_difference(standard_error, n_units, rate=rate),
+        wins=pairs.wins,
+        losses=pairs.losses,
+        ties=n - pairs.wins - pairs.losses,
         effect=mean / deviation if deviation else math.nan,
-        needed=math.ceil(n * (_POWER_Z * standard_error / mean) ** 2) if mean and standard_error > 0 else None,
+        pairs=pairs,
+        alpha=decision.alpha,
     )
 
 
@@ -92,17 +168,8 @@ def swap_test(test: PairedTest) -> PairedTest:
         wins=test.losses,
         losses=test.wins,
         effect=-test.effect,
+        pairs=replace(test.pairs, differences=[-difference for difference in test.pairs.differences]),
     )
-
-
-def holm_correction(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for making several comparisons (Holm)."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected, running = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        running = max(running, min(1.0, p_values[index] * (len(p_values) - rank)))
-        corrected[index] = running
-    return corrected
 
 
 def standard_deviation(values: Sequence[float]) -> float:
@@ -114,70 +181,94 @@ def standard_deviation(values: Sequence[float]) -> float:
     return math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
 
 
-def mcnemar_p_value(wins: int, losses: int) -> float:
-    """Return the exact two-sided p-value of the wins among the rows that changed."""
-    from scipy.stats import binomtest  # noqa: PLC0415 - 0.3 s that only reports should pay
-
-    return float(binomtest(wins, wins + losses).pvalue)
-
-
 def sign_flip_p_value(differences: Sequence[float]) -> float:
     """Return the two-sided p-value of a mean difference when every sign is as likely as the other."""
     import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
 
     data = np.asarray([d for d in differences if d], dtype=float)
+    if not len(data):
+        return 1.0
     observed, tolerance = abs(data.sum()), 1e-9 * np.abs(data).sum()
     if len(data) > MIN_NORMAL:
-        return math.erfc(float(observed / np.sqrt(np.sum(data**2))) / math.sqrt(2))
+        return math.erfc(float(observed) / math.sqrt(2 * float(np.sum(data**2))))
+    extreme = sum(int(np.sum(np.abs(signs @ data) >= observed - tolerance)) for signs in _signs(len(data)))
     if len(data) <= MAX_EXACT:
-        numbers = np.arange(2 ** len(data))[:, None]
-        signs = (numbers >> np.arange(len(data)) & 1) * 2.0 - 1
-        return float(np.mean(np.abs(signs @ data) >= observed - tolerance))
-    extreme = sum(int(np.sum(np.abs(sums) >= observed - tolerance)) for sums in _flipped_sums(data))
-    return (1 + extreme) / (1 + intervals.RESAMPLES)
+        return extreme / float(2 ** len(data))
+    return (1 + extreme) / (1 + RESAMPLES)
 
 
-def clustered_sign_flip_p_value(differences: Sequence[float], clusters: Sequence[Hashable]) -> float:
-    """Return the p-value of a mean difference when the signs of whole clusters are flipped."""
-    return sign_flip_p_value([*intervals.cluster_sums(differences, clusters).values()])
-
-
-def _flipped_sums(data: Any) -> Iterator[Any]:
-    """Yield sums of the values with random signs, a chunk at a time."""
+def _signs(n: int) -> Iterator[Numbers]:
+    """Yield all signs of a few differences, or random signs of many, a chunk at a time."""
     import numpy as np  # noqa: PLC0415
 
-    generator, remaining = np.random.default_rng(intervals.SEED), intervals.RESAMPLES
+    if n <= MAX_EXACT:
+        yield (np.arange(2**n)[:, None] >> np.arange(n) & 1) * 2.0 - 1
+        return
+    generator, remaining = np.random.default_rng(SEED), RESAMPLES
     while remaining > 0:
-        rows = min(remaining, max(1, intervals.CHUNK_DRAWS // len(data)))
-        yield (generator.integers(0, 2, (rows, len(data)), dtype=np.int8) * 2.0 - 1) @ data
+        rows = min(remaining, max(1, CHUNK_DRAWS // n))
+        yield generator.integers(0, 2, (rows, n), dtype=np.int8) * 2.0 - 1
         remaining -= rows
 
 
-def _standard_error(differences: Sequence[float], clusters: Clusters) -> tuple[float, int]:
-    """Return the standard error of a mean difference, and the number of independent units."""
-    n = len(differences)
-    if not n:
-        return math.nan, 0
-    if clusters is not None:
-        return intervals.clustered_standard_error(differences, clusters)
-    return standard_deviation(differences) / math.sqrt(n), n
+def _difference_interval(pairs: Pairs, decision: Decision) -> Interval:
+    """Return the interval of a mean difference: zero is in it if and only if the difference is not significant."""
+    if not pairs.differences:
+        return intervals.NO_INTERVAL
+    level, clusters = 1 - decision.interval_alpha, pairs.clusters
+    if pairs.is_rate and clusters is None:
+        interval = intervals.agresti_min(pairs.wins, pairs.losses, len(pairs.differences), level)
+    else:
+        scale = (-pairs.width, pairs.width)
+        interval = intervals.interval_with_ends(pairs.differences, clusters, scale, level)
+    if math.isnan(interval.low) or (interval.low <= 0 <= interval.high) != decision.is_significant:
+        return interval
+    bound = _bound_of_test(pairs, decision)
+    return replace(interval, low=bound) if sum(pairs.differences) > 0 else replace(interval, high=bound)
 
 
-def _p_value(
-    differences: Sequence[float], clusters: Clusters, wins: int, losses: int, *, rate: bool
-) -> tuple[float, str]:
-    """Return the p-value and the name of the test; 1 when no pair differs."""
-    is_changed = wins + losses > 0
-    if clusters is not None:
-        p_value = clustered_sign_flip_p_value(differences, clusters) if is_changed else 1.0
-        return p_value, tr_noop("clustered permutation")
-    if rate:
-        return mcnemar_p_value(wins, losses) if is_changed else 1.0, tr_noop("exact McNemar")
-    return sign_flip_p_value(differences) if is_changed else 1.0, tr_noop("paired permutation")
+def _bound_of_test(pairs: Pairs, decision: Decision) -> float:
+    """Return the difference nearest to zero, or beyond it, that the test does not reject."""
+    alpha, sign = decision.interval_alpha, math.copysign(1.0, sum(pairs.differences))
+    units = [(sign * value, size) for value, size in pairs.units]
+    sizes = [abs(value) for value, _ in units if value]
+    if sizes and max(sizes) - min(sizes) <= 1e-9 * max(sizes):  # as those of rates: only the signs count
+        lowest_share, _ = binomial_bounds(sum(value > 0 for value, _ in units), len(sizes), alpha)
+        bound = (2 * lowest_share - 1) * sum(sizes) / len(pairs.differences)
+    else:
+        bound = _lowest_mean(units, alpha)
+    # sampled signs can be on the other side of zero where the p-value nearly is alpha: the test decides
+    return sign * (max(bound, math.ulp(0.0)) if decision.is_significant else min(bound, 0.0))
 
 
-def _detectable_difference(standard_error: float, n_units: int, *, rate: bool) -> float:
-    """Return the difference with 80 % power at 5 %, from the observed standard error."""
-    if n_units < MIN_ROWS or not (standard_error or rate):
-        return math.nan
-    return max(_POWER_Z * standard_error, MIN_ROWS / n_units if rate else 0.0)
+def _lowest_mean(units: Sequence[tuple[float, int]], alpha: float) -> float:
+    """Return the lowest mean difference that the sign flips do not reject; 0 when they can reject none.
+
+    A difference d is rejected when few subsets of the units have a mean below d.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    values, sizes = np.asarray([total for total, _ in units]), np.asarray([float(size) for _, size in units])
+    if len(units) > MIN_NORMAL:
+        return _lowest_normal_mean(values, sizes, NormalDist().inv_cdf(1 - alpha / 2))
+    means = []
+    for signs in _signs(len(units)):
+        for flipped in (signs < 0, signs > 0):
+            counts = flipped @ sizes
+            means.append((flipped @ values)[counts > 0] / counts[counts > 0])
+    ordered = np.sort(np.concatenate(means))
+    trials = 2 ** len(units) if len(units) <= MAX_EXACT else RESAMPLES + 1
+    # all signs: p(d) = 2 (1 + subsets below d) / 2^n, each subset is here twice; random ones: (1 + below) / (1 + n)
+    rank = math.ceil(alpha * trials - (2 if len(units) <= MAX_EXACT else 1) - 1e-9)
+    return float(ordered[rank - 1]) if rank >= 1 else 0.0
+
+
+def _lowest_normal_mean(values: Numbers, sizes: Numbers, quantile: float) -> float:
+    """Return the lowest d at which the sum of values - sizes d is `quantile` of its standard errors, by bisection."""
+    mean = float(values.sum() / sizes.sum())
+    low, high = mean - 1.0 - 2 * abs(mean), mean
+    for _ in range(60):
+        middle = (low + high) / 2
+        rest = values - sizes * middle
+        low, high = (middle, high) if rest.sum() > quantile * math.sqrt(float(rest @ rest)) else (low, middle)
+    return high

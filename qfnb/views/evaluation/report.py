@@ -182,7 +182,9 @@ def _sentences(verdict: str, difference: str) -> Html:
 
 
 def _evidence(pair: Comparison) -> Html:
-    lines = [wording.counts_sentence(pair), *wording.power_sentences(pair)]
+    interval, is_clustered = pair.test.interval, pair.test.pairs.clusters is not None
+    rough = wording.rough_sentence([interval.units], is_clustered=is_clustered)
+    lines = [wording.counts_sentence(pair), *wording.power_sentences(pair), rough]
     small = components.dim_lines(*(line for line in lines if line))
     sentence = escape(to_plain(wording.difference_sentence(pair))).replace("p = ", "p\u00a0=\u00a0")
     return Html(f"<p>{sentence}</p>{small}")
@@ -235,7 +237,8 @@ def _repeats_fold(report: ReportData) -> list[tuple[object, object, object]]:
 
 def _pairs_fold(pairs: Sequence[Comparison]) -> tuple[object, object, object]:
     """Return the tests as a table; the names of the models only where there are several pairs."""
-    remark = trn("{n} test, Holm-corrected", "{n} tests, Holm-corrected", len(pairs))
+    n = max(pair.n_comparisons for pair in pairs)
+    remark = tr("intervals and p corrected for {n} comparisons (Holm)", n=f"{n:,}") if n > 1 else ""
     return tr("Pairs"), remark, _pairs_table(pairs)
 
 
@@ -248,7 +251,7 @@ def _pairs_table(pairs: Sequence[Comparison]) -> Html:
         test = pair.test
         verdict = [to_plain(wording.verdict_sentence(pair))] if len(names) > 1 else []
         interval = wording.format_interval(test.interval.low, test.interval.high, plus=True)
-        p_value = wording.format_p_value(pair.p_holm).removeprefix("p = ").removeprefix("p ")
+        p_value = wording.format_p_value(pair.p_holm).removeprefix("p = ").removeprefix("p: ").removeprefix("p ")
         counts = [f"{count:,}" for count in (test.wins, test.losses, test.ties)]
         difference = format_difference(test.difference)
         rows.append([to_plain(metric_title(pair.metric)), *verdict, difference, interval, p_value, *counts])

@@ -58,7 +58,10 @@ def effect_figure(comparison: Comparison) -> Html:
     dot = f'<circle class="f {css(series)}" fill="{colour(series)}" cx="{x(test.difference):.1f}" cy="14" r="6"/>'
     words = difference_sentence(comparison)
     picture = _svg(46, words, f"{axis}{zero}{interval}{dot}{labels}<title>{escape(words)}</title>")
-    caption = tr("Difference in {metric}, with its 95% interval", metric=metric_title(comparison.metric))
+    values = {"metric": metric_title(comparison.metric), "n": f"{comparison.n_comparisons:,}"}
+    caption = tr("Difference in {metric}, with its 95% interval", **values)
+    if comparison.n_comparisons > 1:
+        caption = tr("Difference in {metric}, with its interval corrected for {n} comparisons", **values)
     return Html(f'<figure><p class="qf-dim">{escape(caption)}</p>{with_words(words, picture)}</figure>')
 
 
