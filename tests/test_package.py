@@ -38,6 +38,15 @@ def test_chat_loads_no_frames_and_no_drawing():
     }
 
 
+def test_reports_need_no_scipy():
+    statement = (
+        "from qfnb.evaluation.stats import significance as s; "
+        "t = s.describe_pairs(s.pair_scores([0.1] * 20, [0.1 * n for n in range(20)], [n % 9 for n in range(20)])); "
+        "t.needed, t.detectable, t.interval"
+    )
+    assert "scipy" not in loaded_after(statement)
+
+
 @pytest.mark.parametrize("name", qfnb.__all__)
 def test_every_exported_name_exists(name):
     assert getattr(qfnb, name) is not None
