@@ -147,14 +147,14 @@ def _against_baseline(report: EvaluationResult) -> list[Comparison]:
 def _print_report(report: EvaluationResult) -> None:
     from ..evaluation.report import text as wording  # noqa: PLC0415
 
-    print(f"{wording.title(report.models)} {common.sandbox_mark(is_sandbox=report.from_sandbox)}".rstrip())
+    print(wording.title(report.models))
     print(report.card() if len(report.models) == 2 else report)
-    for line in wording.footnote_lines(report):
-        common.say(line)
 
 
 def _summary(report: EvaluationResult) -> dict[str, Any]:
-    """Return the scores and the comparisons with the baseline, as values of JSON."""
+    """Return the scores and the comparisons with the baseline, as values of JSON, and where they are from."""
+    from ..evaluation.report import text as wording  # noqa: PLC0415
+
     scores = [
         {"model": row.model, "metric": row.metric, "mean": _finite(row.mean), "scored": row.n, "rows": row.total}
         for row in report.model_scores
@@ -168,11 +168,20 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
             "difference": _finite(pair.test.difference),
             "low": _finite(pair.test.interval.low),
             "high": _finite(pair.test.interval.high),
+            "level": pair.test.interval.level,
             "p": _finite(pair.p_holm),
         }
         for pair in _against_baseline(report)
     ]
-    return {"models": list(report.models), "scores": scores, "comparisons": pairs, "sandbox": report.from_sandbox}
+    return {
+        "models": list(report.models),
+        "scores": scores,
+        "comparisons": pairs,
+        "sandbox": report.from_sandbox,
+        "origins": dict(report.origins),
+        "recipes": {name: wording.to_plain(recipe) for name, recipe in report.recipes.items()},
+        "notes": [wording.to_plain(note) for note in report.notes],
+    }
 
 
 def _finite(value: float) -> float | None:

@@ -140,7 +140,7 @@ def test_an_evaluation_that_cannot_be_speaks_of_files_and_options(run, rows, wor
 def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
     result = run("eval", "ernie-5.1", "--data", rows, "--metrics", "exact_match", "-o", tmp_path / "report.json")
     assert (result.code, "exact_match" in result.out) == (0, True)
-    assert "[Local sandbox]" in result.out.splitlines()[0]
+    assert result.out.splitlines()[1] == "Local sandbox"
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["models"] == ["ernie-5.1"]
 
 

@@ -180,6 +180,26 @@ def test_tables_say_origin_recipe_and_coverage_and_pandas_reads_them_back(tmp_pa
     assert [*summary[columns].itertuples(index=False, name=None)] == expected
 
 
+def test_every_sheet_with_numbers_says_where_they_are_from(tmp_path):
+    import pandas as pd
+
+    sheets = pd.read_excel(marked_report().save(tmp_path / "r.xlsx"), sheet_name=None)
+    assert [name for name, sheet in sheets.items() if "report_origin" not in sheet] == ["notes"]
+    pair = sheets["pairs"].iloc[0]
+    assert (pair.report_origin, pair.report_coverage) == ("Local sandbox; qianfan", "m 2/2; m 1/2")
+    assert sheets["usage"].report_origin.tolist() == ["Local sandbox", "qianfan"]
+    assert sheets["notes"].notes.tolist()[:2] == ["Local sandbox", "m: exact match"]
+
+
+def test_tables_and_texts_of_a_report_say_where_their_numbers_are_from():
+    report = marked_report()
+    assert report.pairs.attrs["origins"] == {"a": "sandbox", "b": "qianfan"}
+    assert report.summary.groupby("metric").first().attrs["recipes"] == {"m": "exact match"}
+    for text in (repr(report), repr(report.card())):
+        assert text.splitlines()[0] == "Local sandbox"
+        assert "m: exact match" in text.splitlines()
+
+
 def test_the_origin_of_a_report_is_kept_and_that_of_an_older_file_is_in_its_notes(tmp_path):
     assert Report.from_json(marked_report().to_json()).origins == {"a": "sandbox", "b": "qianfan"}
     document = json.loads(marked_report().to_json()) | {"notes": ["a: 2 of 2 answered, 本地沙盒 sandbox, batch 1"]}

@@ -28,7 +28,7 @@ from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
-from . import columns, files, text, tracking
+from . import columns, files, sources, text, tracking
 from .card import Card, build_card
 from .data import ReportData as ReportData
 from .matrix import Matrix, build_matrix
@@ -210,7 +210,8 @@ class EvaluationResult(ReportData):
         return "\n".join(self.matrix().lines()) if self.cells and self.metric_names else text.conclusion(self)
 
     def __repr__(self) -> str:
-        return f"{self.summary.to_string(index=False, float_format='%.3f')}\n{self.conclusion()}".rstrip()
+        table = self.summary.to_string(index=False, float_format="%.3f", na_rep=text.NO_VALUE)
+        return "\n".join(sources.with_sources(self, [table, *self.conclusion().splitlines()]))
 
 
 Report = EvaluationResult

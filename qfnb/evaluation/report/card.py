@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 from ..._language import tr, tr_noop
 from ..._text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score, Usage
-from . import files, text
+from . import files, sources, text
 from .data import Change, ReportData
 
 MAX_CHANGES: Final = 10
@@ -111,7 +111,7 @@ class Card(Generic[Report]):
         return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
 
     def __repr__(self) -> str:
-        return "\n".join(self.lines())
+        return "\n".join(sources.with_sources(self.report, self.lines()))
 
 
 def build_card(

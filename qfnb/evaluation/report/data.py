@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison
 from ..stats.repeats import RepeatScore, score_repeats
-from .columns import PAIR_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS, build_frame, repeat_columns, sample_columns
+from .columns import PAIR_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS, Column, build_frame, repeat_columns, sample_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,27 +96,27 @@ class ReportData:
         note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
         row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
         columns = sample_columns(self.metric_names, note_columns, row_columns, is_repeated=self.repeat_count > 1)
-        return build_frame(columns, self.records)
+        return self._frame(columns, self.records)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per model and metric: n scored of total, mean, 95 % interval, worst and best case."""
-        return build_frame(SUMMARY_COLUMNS, self.model_scores)
+        return self._frame(SUMMARY_COLUMNS, self.model_scores)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """One row per pair of models and metric, with interval, p-values, effect and verdict."""
-        return build_frame(PAIR_COLUMNS, self.comparisons)
+        return self._frame(PAIR_COLUMNS, self.comparisons)
 
     @cached_property
     def usage(self) -> pd.DataFrame:
         """One row per model: answered, failed and truncated rows, cost in CNY, tokens, seconds."""
-        return build_frame(USAGE_COLUMNS, self.model_usage)
+        return self._frame(USAGE_COLUMNS, self.model_usage)
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
         """One row per model and metric: variance within and between questions, agreement, pass@k."""
-        return build_frame(repeat_columns(self.repeat_scores), self.repeat_scores)
+        return self._frame(repeat_columns(self.repeat_scores), self.repeat_scores)
 
     @property
     def samples_df(self) -> pd.DataFrame:
@@ -240,6 +240,12 @@ class ReportData:
             names = tr(", ").join(self.metric_names) or tr("none")
             raise InvalidArgumentError(tr("metric={metric}: the report has {names}", metric=repr(name), names=names))
         return name or self.metric_names[0]
+
+    def _frame(self, columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
+        """Return a table that says in its `attrs` where its numbers are from."""
+        frame = build_frame(columns, rows)
+        frame.attrs |= {"origins": dict(self.origins), "recipes": dict(self.recipes), "notes": list(self.notes)}
+        return frame
 
     @cached_property
     def _samples_by_model(self) -> dict[str, dict[int, Sample]]:

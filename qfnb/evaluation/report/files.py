@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..._language import tr, tr_noop
+from ..._language import tr
 from ..._private_files import write_atomically
 from ...errors import InvalidArgumentError
 from ..records import record_report, validate_report_path
 from ..samples import Sample
-from . import text
+from . import sources, text
 from .data import SANDBOX, ReportData
 from .sheets import to_csv, write_workbook
 from .text import redact_text, to_markdown
@@ -32,8 +32,6 @@ PAIR_COLUMNS: Final = (
 )  # fmt: skip
 """The columns of the Markdown tables; the DataFrames have more."""
 
-
-SANDBOX_MARK: Final = tr_noop("Local sandbox")
 
 JSON_VERSION: Final = 1
 JSON_TABLES: Final = ("summary", "pairs", "usage")
@@ -86,7 +84,7 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
     writers: dict[str, Callable[[], bytes]] = {
         ".html": lambda: str(importlib.import_module(_PAGE).render_page(report, pictures, lead)).encode(),
         ".md": lambda: render_markdown(report, lead).encode(),
-        ".csv": lambda: to_csv(_sample_table(report)),
+        ".csv": lambda: to_csv(_with_origins(report, "samples", report.samples)),
         ".xlsx": lambda: write_workbook(_workbook_tables(report)),
         ".json": lambda: to_json(report).encode(),
     }
@@ -103,48 +101,45 @@ def report_tables(report: ReportData) -> dict[str, pd.DataFrame]:
     return {name: table for name, table in tables.items() if len(table)} | {"samples": report.samples}
 
 
-def _with_origins(report: ReportData, frame: pd.DataFrame, names: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """Return a table with the columns that its numbers need to be cited: origin, recipe and coverage.
+def _with_origins(report: ReportData, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of a report with the columns that its numbers need to be cited: origin, recipe and coverage.
 
     Columns, since pandas reads them back as they are; a comment line it would take for the header.
-
-    Args:
-        report: the report.
-        frame: a table with a column `model`.
-        names: the metrics of each row.
     """
-    coverage = {(score.model, score.metric): f"{score.n}/{score.total}" for score in report.model_scores}
-    rows = [*zip(frame["model"], names, strict=True)]
-    columns = {
-        "report_origin": [_origin(report, model) for model, _ in rows],
-        "report_recipe": ["; ".join(f"{name}: {report.recipes.get(name, name)}" for name in row) for _, row in rows],
-        "report_coverage": ["; ".join(f"{name} {coverage[model, name]}" for name in row) for model, row in rows],
+    rows: Mapping[str, Callable[[], list[tuple[Sequence[str], Sequence[str]]]]] = {  # models and metrics of each row
+        "summary": lambda: [((score.model,), (score.metric,)) for score in report.model_scores],
+        "pairs": lambda: [((pair.baseline, pair.candidate), (pair.metric,)) for pair in report.comparisons],
+        "repeats": lambda: [((score.model,), (score.metric,)) for score in report.repeat_scores],
+        "usage": lambda: [((usage.model,), ()) for usage in report.model_usage],
+        "samples": lambda: [((sample.model,), report.metric_names) for sample in report.records],
     }
-    return frame.assign(**columns)
+    coverage = {(score.model, score.metric): f"{score.n}/{score.total}" for score in report.model_scores}
+    columns: dict[str, list[str]] = {"report_origin": [], "report_recipe": [], "report_coverage": []}
+    for models, names in rows[name]():
+        columns["report_origin"].append("; ".join(dict.fromkeys(_origin(report, model) for model in models)))
+        columns["report_recipe"].append("; ".join(f"{name}: {report.recipes.get(name, name)}" for name in names))
+        counts = [f"{name} {coverage[model, name]}" for name in names for model in models]
+        columns["report_coverage"].append("; ".join(counts))
+    return frame.assign(**{name: column for name, column in columns.items() if name == "report_origin" or any(column)})
 
 
 def _origin(report: ReportData, model: str) -> str:
     platform = report.origins.get(model, "")
-    return tr(SANDBOX_MARK) if platform == SANDBOX else platform
-
-
-def _sample_table(report: ReportData) -> pd.DataFrame:
-    return _with_origins(report, report.samples, [report.metric_names] * len(report.samples))
+    return tr(sources.SANDBOX_MARK) if platform == SANDBOX else platform
 
 
 def _workbook_tables(report: ReportData) -> dict[str, pd.DataFrame]:
     """Return the tables of a workbook: those of the report, with the origin of their numbers, and its notes."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
-    tables, notes = report_tables(report) | {"samples": _sample_table(report)}, text.footnote_lines(report)
-    if "summary" in tables:
-        tables["summary"] = _with_origins(report, report.summary, [(name,) for name in report.summary["metric"]])
+    tables = {name: _with_origins(report, name, table) for name, table in report_tables(report).items()}
+    notes = sources.with_sources(report, [])
     return tables | ({"notes": pd.DataFrame({"notes": notes})} if notes else {})
 
 
 def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     """Return conclusion, tables and footnotes as Markdown."""
-    mark = f" · {tr(SANDBOX_MARK)}" if report.from_sandbox else ""
+    mark = f" · {tr(sources.SANDBOX_MARK)}" if report.from_sandbox else ""
     lines = lead or text.conclusion(report).splitlines()
     parts = [
         f"# {to_markdown(text.title(report.models, prompts=len(report.prompts)) + mark)}",
@@ -156,7 +151,7 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     if len(report.repeats):
         parts += [_markdown_table(report.repeats, [*report.repeats.columns])]
     parts += [_markdown_table(report.usage, [*report.usage.columns])]
-    parts += ["\n".join(f"- {to_markdown(line)}" for line in text.footnote_lines(report))]
+    parts += ["\n".join(f"- {to_markdown(line)}" for line in sources.footnote_lines(report))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

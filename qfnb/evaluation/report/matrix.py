@@ -14,7 +14,7 @@ from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison, Score
 from ..stats.selection import mean_of_chosen
-from . import files, text
+from . import files, sources, text
 from .data import ReportData
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class Matrix(Generic[Report]):
         return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
 
     def __repr__(self) -> str:
-        return "\n".join([self.means.to_string(float_format="%.3f"), *self.lines()])
+        table = self.means.to_string(float_format="%.3f", na_rep=text.NO_VALUE)
+        return "\n".join(sources.with_sources(self.report, [table, *self.lines()]))
 
 
 def build_matrix(report: Report, metric: str | None = None) -> Matrix[Report]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ..._language import tr, tr_noop, trn
-from ..._text import clip, is_missing, labelled, replace_surrogates, strip_controls
+from ..._text import clip, is_missing, replace_surrogates, strip_controls
 from ...batching.journal_reader import NOT_ASKED
 from ...metrics.recipes import METRICS
 from ...redact import redact
@@ -204,16 +204,6 @@ def repeat_sentences(report: ReportData, metric: str) -> list[str]:
 def format_share(value: float) -> str:
     """Return a share as a percentage, a dash for NaN."""
     return NO_VALUE if math.isnan(value) else f"{value:.0%}"
-
-
-def footnote_lines(report: ReportData) -> list[str]:
-    """Return where answers and numbers are from: the report's notes, each metric's recipe, clusters, few rows."""
-    column = report.cluster
-    clusters = [tr("Rows with the same {column} belong together.", column=column)] if column else []
-    recipes = [labelled(name, recipe) for name, recipe in report.recipes.items() if name in report.metric_names]
-    units = [score.interval.units for score in report.model_scores]
-    rough = rough_sentence(units, is_clustered=bool(column))
-    return [*report.notes, *recipes, *clusters, *([rough] if rough else [])]
 
 
 def format_score(value: float) -> str:

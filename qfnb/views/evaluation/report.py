@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..._language import tr, tr_noop, trn
-from ...evaluation.report import ReportData, text as wording
+from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.files import render_markdown
 from ...evaluation.report.matrix import Matrix, build_matrix
@@ -48,8 +48,7 @@ def text(report: ReportData) -> str:
     """Return the summary and the conclusion."""
     if not report.metric_names:
         return tr("The report has no metric.")
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if report.from_sandbox else ""
-    return f"{_title(report)}{mark}\n{report!r}"
+    return f"{_title(report)}\n{report!r}"
 
 
 def html(report: ReportData, notice: str = "") -> Html:
@@ -93,7 +92,7 @@ def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     parts = [f"### {wording.to_markdown(title)}", "\n".join(lines), *map(wording.to_markdown, matrix.lines())]
     content = [_header(report, report.models), *_matrix_blocks(matrix), components.footer(*_next_steps())]
     return {
-        "text/plain": to_plain(f"{title}\n{matrix!r}"),
+        "text/plain": to_plain(f"{_title(report)}\n{matrix!r}"),
         "text/markdown": "\n\n".join(parts),
         "text/html": _output(title, *content),
     } | _picture(report)
@@ -101,8 +100,7 @@ def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
 
 def card_bundle(card: Card[Any]) -> Bundle:
     """Return the card in every format."""
-    mark = f" · {tr(components.SANDBOX_MARK)}" if card.report.from_sandbox else ""
-    title, lines = wording.title((card.base, card.tuned)) + mark, card.lines()
+    title, lines = wording.title((card.base, card.tuned)), sources.with_sources(card.report, card.lines())
     return {
         "text/plain": to_plain("\n".join([title, *lines])),
         "text/markdown": "\n\n".join([f"### {wording.to_markdown(title)}", *map(wording.to_markdown, lines)]),
@@ -281,7 +279,7 @@ def _usage_fold(report: ReportData) -> list[tuple[object, object, object]]:
 
 
 def _method_fold(report: ReportData) -> list[tuple[object, object, object]]:
-    lines = [*wording.footnote_lines(report)]
+    lines = [*sources.footnote_lines(report)]
     methods = dict.fromkeys(score.interval.method for score in report.model_scores if score.n)
     lines += [tr("Intervals: {methods}.", methods=tr(", ").join(methods))] if methods else []
     return [(tr("How it was computed"), "", components.dim_lines(*map(to_plain, lines)))] if lines else []

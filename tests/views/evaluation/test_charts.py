@@ -1,5 +1,6 @@
 """Charts of a report: their texts, what they leave out, and legible names."""
 
+import io
 import math
 import random
 import re
@@ -10,10 +11,12 @@ from functools import partial
 
 import matplotlib as mpl
 import pytest
+from PIL import Image
 from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
 from qfnb.views import formatters
+from qfnb.views.evaluation import charts as chart_views
 from qfnb.views.evaluation.charts import drawing, fonts as evaluation_fonts
 
 CHINESE = "千帆中文大模型七十亿参数版本"
@@ -296,6 +299,15 @@ def test_the_title_of_two_models_is_the_verdict_and_has_the_sandbox_mark():
     chart = charts.bars(two_model_report([0.0] * 20, [1.0] * 20, origins={"a": "sandbox"}))
     assert chart.title == "b is better than a"
     assert "b is better than a · Local sandbox</figcaption>" in chart.html
+
+
+def test_every_form_of_a_chart_says_recipe_coverage_and_the_sandbox():
+    recipes, origins = {"m": "exact match [version 2]"}, {"a": "sandbox"}
+    chart = charts.bars(two_model_report([0.0] * 20, [1.0] * 19 + [None], origins=origins, recipes=recipes))
+    source = "39 of 40 answers scored · exact match [version 2] · Local sandbox"
+    picture = Image.open(io.BytesIO(chart.png)).info["Description"]
+    markdown = chart_views.chart_bundle(chart)["text/markdown"].replace("\\", "")
+    assert [source in form for form in (repr(chart), chart.html, markdown, picture)] == [True] * 4
 
 
 def test_ticks_are_round_numbers():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -73,11 +74,11 @@ def chart_bundle(chart: Chart) -> Bundle:
 
 def charts_bundle(charts: Charts) -> Bundle:
     """Return charts in every format; the picture is the first one."""
-    markdown = [f"**{to_markdown(chart.title)}**\n\n{to_markdown(chart.alt)}" for chart in charts]
+    texts = [(f"**{to_markdown(chart.title)}**", to_markdown(chart.alt), to_markdown(chart.source)) for chart in charts]
     bundle = {"image/png": charts[0].png} if len(charts) else {}
     return {
         "text/plain": to_plain(repr(charts)),
-        "text/markdown": "\n\n".join(markdown),
+        "text/markdown": "\n\n".join(itertools.chain(*texts)),
         "text/html": components.output(components.panel(tr("Charts"), charts_html(charts)), parts=("CHART",)),
         **bundle,
     }

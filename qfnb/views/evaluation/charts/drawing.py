@@ -19,6 +19,8 @@ DPI: Final = 110
 
 SMALL_SIZE, TEXT_SIZE = 9, 10
 COLUMN_PX: Final = 9.2  # width of a narrow character on a narrow page, where `look.css` draws texts larger
+SOURCE_HEIGHT: Final = 20  # pixels below a PNG for how its numbers were counted
+SOURCE_COLUMNS: Final = 112  # that have room below a PNG
 TITLE_HEIGHT: Final = 34  # pixels above a PNG for its title: some programs show nothing else of an output
 
 
@@ -131,19 +133,27 @@ class Drawing:
         label = f'role="img" aria-label="{escape(finding)}"'
         return Html(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {fonts_} {label}>{content}</svg>')
 
-    def png(self, title: str) -> bytes:
-        """Return the picture as a PNG for white and dark pages, its title above it."""
-        height = self.height + TITLE_HEIGHT
+    def png(self, title: str, source: str, words: str) -> bytes:
+        """Return the picture as a PNG for white and dark pages.
+
+        Args:
+            title: stands above it.
+            source: stands below it.
+            words: what it shows, which the file says in its metadata.
+        """
+        bottom = self.height + SOURCE_HEIGHT
+        height = bottom + TITLE_HEIGHT
         figure = new_figure(INCHES * (height + 16) / (WIDTH + 16))
         figure.set_layout_engine("none")
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(-8, WIDTH + 8), ylim=(self.height + 8, -TITLE_HEIGHT - 8))
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(-8, WIDTH + 8), ylim=(bottom + 8, -TITLE_HEIGHT - 8))
         axes.axis("off")
         if fonts.has_glyphs(title):
             bold = {"weight": "bold", "fontsize": TEXT_SIZE}
             axes.text(0, 14 - TITLE_HEIGHT, fonts.cut_to_width(title, 100), color=TEXT_COLOR, **bold)
-        for shape in self.shapes:
+        line = Label(0, bottom - 4, fonts.cut_to_width(source, SOURCE_COLUMNS), "start")
+        for shape in [*self.shapes, line]:
             _draw(axes, shape)
-        return render_png(figure)
+        return render_png(figure, words)
 
 
 def _draw(axes: Any, shape: Shape) -> None:
@@ -185,8 +195,8 @@ def new_figure(height: float) -> Any:
     return fig
 
 
-def render_png(figure: Any) -> bytes:
-    """Return a figure as a PNG; texts are drawn literally, in fonts that have their characters."""
+def render_png(figure: Any, words: str = "") -> bytes:
+    """Return a figure as a PNG with words in its metadata; texts are drawn literally, in fonts that have them."""
     from matplotlib.text import Text  # noqa: PLC0415
 
     for text in figure.findobj(Text):
@@ -194,5 +204,5 @@ def render_png(figure: Any) -> bytes:
         text.set_usetex(False)
         text.set_fontfamily(fonts.font_families())
     buffer = io.BytesIO()
-    figure.canvas.print_png(buffer, metadata={"Software": None})
+    figure.canvas.print_png(buffer, metadata={"Software": None} | ({"Description": words} if words else {}))
     return buffer.getvalue()

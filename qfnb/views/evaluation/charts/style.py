@@ -11,7 +11,8 @@ from ...._language import tr
 from ...._private_files import write_atomically
 from ....errors import InvalidArgumentError
 from ....evaluation.report import ReportData
-from ....evaluation.report.text import metric_title
+from ....evaluation.report.sources import source_sentence
+from ....evaluation.report.text import metric_title, to_plain
 from ...components import SANDBOX_MARK, Html
 from ...line_chart import with_words
 from ...text import escape
@@ -68,8 +69,14 @@ class Chart:
 
     @cached_property
     def png(self) -> bytes:
-        """The chart as a transparent picture with its title."""
-        return self.draw(self._labels(is_picture=True)).png(f"{self.title}{self._mark}")
+        """The chart as a transparent picture with its title and its source; its file says in words what it shows."""
+        words = to_plain(f"{self.alt} {self.source}")
+        return self.draw(self._labels(is_picture=True)).png(f"{self.title}{self._mark}", self.source, words)
+
+    @property
+    def source(self) -> str:
+        """How its numbers were counted, on how many answers, and the sandbox's mark."""
+        return to_plain(f"{source_sentence(self.report, self.metrics)}{self._mark}")
 
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:
@@ -83,8 +90,8 @@ class Chart:
         return labels.models.hint or labels.metrics.hint
 
     def captions(self) -> list[str]:
-        """Return the names of the picture's letters, and how to install a font."""
-        return [line for line in (_format_legend(self.legend), self.hint) if line]
+        """Return the names of the picture's letters, how to install a font, and the source."""
+        return [line for line in (_format_legend(self.legend), self.hint, self.source) if line]
 
     @property
     def html(self) -> Html:
@@ -93,7 +100,8 @@ class Chart:
         legend = f'<p class="qf-dim">{escape(_format_legend(labels.legend))}</p>' if labels.legend else ""
         caption = f"<figcaption>{escape(self.title)}{escape(self._mark)}</figcaption>"
         picture = with_words(self.alt, self.svg)
-        return Html(f'<figure class="qf-fig">{caption}{picture}{legend}</figure>')
+        source = f'<p class="qf-dim">{escape(self.source)}</p>'
+        return Html(f'<figure class="qf-fig">{caption}{picture}{legend}{source}</figure>')
 
     def save(self, path: str | Path) -> Path:
         """Write the picture as a .png file; return its path.
@@ -120,7 +128,7 @@ class Chart:
         )
 
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.alt}"
+        return f"{self.title}\n{self.alt}\n{self.source}"
 
 
 def _format_legend(legend: Sequence[tuple[str, str]]) -> str:

@@ -1,0 +1,36 @@
+"""Where the numbers of a report are from: the sandbox's mark, origins, recipes, coverage."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from ..._language import tr, tr_noop
+from ..._text import labelled
+from . import text
+from .data import ReportData
+
+SANDBOX_MARK: Final = tr_noop("Local sandbox")
+
+
+def footnote_lines(report: ReportData) -> list[str]:
+    """Return where answers and numbers are from: the report's notes, each metric's recipe, clusters, few rows."""
+    column = report.cluster
+    clusters = [tr("Rows with the same {column} belong together.", column=column)] if column else []
+    recipes = [labelled(name, recipe) for name, recipe in report.recipes.items() if name in report.metric_names]
+    units = [score.interval.units for score in report.model_scores]
+    rough = text.rough_sentence(units, is_clustered=bool(column))
+    return [*report.notes, *recipes, *clusters, *([rough] if rough else [])]
+
+
+def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
+    """Return lines of a report after the sandbox's mark and before the footnotes, each once, without empty ones."""
+    mark = [tr(SANDBOX_MARK)] if report.from_sandbox else []
+    return [line for line in dict.fromkeys([*mark, *lines, *map(text.to_plain, footnote_lines(report))]) if line]
+
+
+def source_sentence(report: ReportData, metrics: Iterable[str]) -> str:
+    """Return in one line on how many of the answers metrics are, and how they were counted."""
+    names = list(metrics)
+    scores = [score for score in report.model_scores if score.metric in names]
+    n, total = sum(score.n for score in scores), sum(score.total for score in scores)
+    recipes = dict.fromkeys(report.recipes.get(name, name) for name in names)
+    return tr("{n} of {total} answers scored · {recipes}", recipes=" · ".join(recipes), n=f"{n:,}", total=f"{total:,}")
