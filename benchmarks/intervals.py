@@ -16,8 +16,8 @@ import numpy as np
 from qfnb.evaluation.stats import holm, intervals, power, significance
 
 TRIALS = 2000
-POWER_TRIALS = 600
-RESAMPLES = 999  # of a test whose power is measured: their error is smaller than that of the trials
+POWER_TRIALS = 300
+RESAMPLES = 4999  # of a test whose power is measured: with 999 a p-value is hardly ever below 0.05 / 15
 MAX_NEEDED = 1500  # questions of which the power is measured
 MIN_COVERAGE = 0.93
 POWER_TOLERANCE = 0.03

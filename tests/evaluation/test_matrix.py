@@ -210,7 +210,7 @@ def test_a_workbook_has_a_sheet_of_repeats(tmp_path):
     report = matrix_report(random_cells(n=6))
     again = [replace(sample, repeat=1) for sample in report.records]
     path = replace(report, records=(*report.records, *again)).matrix().save(tmp_path / "m.xlsx")
-    assert load_workbook(path).sheetnames == ["summary", "pairs", "repeats", "usage", "samples"]
+    assert load_workbook(path).sheetnames == ["summary", "pairs", "repeats", "usage", "samples", "notes"]
 
 
 def test_what_is_expected_is_never_better_than_what_was_seen():
