@@ -2,11 +2,13 @@
 
 import pytest
 from support.finetune_runs import ANSWERS, LONG, PAIRS
+from support.raw_http import set_clock
 from support.waiting import until
 
 import qfnb
 from qfnb import Dataset, TrainConfig, errors
 from qfnb.resources import FineTune
+from qfnb.sandbox import ensure
 from qfnb.trainer.sweep.plan import expand_grid
 
 MODEL = "ERNIE-Speed-8K"
@@ -24,9 +26,11 @@ def create(rows=ROWS, grid=GRID, **options):
 @pytest.fixture(scope="module")
 def swept():
     """A sweep that has ended."""
-    now = qfnb.get_config()
-    now.batch_run_status_polling_interval = now.train_status_polling_interval = 0.05
-    return create(eval_dataset=QUESTIONS, base="ernie-4.5-turbo-128k", parallel=1).run()
+    set_clock(ensure(), speed=50)
+    try:
+        return create(eval_dataset=QUESTIONS, base="ernie-4.5-turbo-128k", parallel=1).run()
+    finally:
+        set_clock(ensure(), speed=1)
 
 
 def count_runs(sweep):

@@ -41,6 +41,13 @@ def test_the_best_by_an_evaluation_is_corrected_for_the_choice():
     assert "%qftrain deploy teahouse" in page
 
 
+def test_curves_are_named_by_values_where_the_settings_are_long():
+    trainings = {"epoch=1, learning_rate=0.0003": DEPLOYED, "epoch=3, learning_rate=0.0003": DEPLOYED}
+    page = sweep.html(replace(DONE, trainings=trainings))
+    assert "1, 0.0003 0.4" in page
+    assert "epoch=1, learni…" not in page
+
+
 def test_without_an_evaluation_nothing_corrects_the_lowest_loss_and_it_is_said():
     assert "nothing corrects it here" in sweep.text(DONE)
     assert "looks better" not in sweep.text(LIVE)

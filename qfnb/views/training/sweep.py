@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from ..components import Html, Kind
 from ..controls import PanelWidgets
 from ..display import Bundle, accept_clicks
 from ..panel import Panel
+from ..plot import LineChart
 from ..text import one_line, without_formulas
 from . import summary
 from .loss_chart import checkpoint_name, comparison_chart
@@ -26,12 +28,13 @@ from .loss_chart import checkpoint_name, comparison_chart
 STARTED: Final = tr_noop("The sweep runs in the background; `%qftrain wait` shows how it ends.")
 
 MAX_LABEL: Final = 60
+MAX_CURVE_NAME: Final = 16
 
 
 def bundle(progress: SweepProgress) -> Bundle:
     """Return the sweep in every static format; the picture of the curves is drawn once they are final."""
     formats: Bundle = {"text/plain": text(progress), "text/html": html(progress), "text/markdown": markdown(progress)}
-    picture = line_chart.png(comparison_chart(progress.trainings), _title(progress)) if progress.is_finished else None
+    picture = line_chart.png(_chart(progress), _title(progress)) if progress.is_finished else None
     return formats | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
 
 
@@ -138,7 +141,7 @@ def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for score in report.model_scores:
         pair = pairs.get((score.model, score.metric))
-        against = ("", "") if pair is None else (format_difference(pair.test.difference), format_p_value(pair.p_holm))
+        against = ("", "") if pair is None else (format_difference(pair.test.difference), _p_value(pair.p_holm))
         interval = format_interval(score.interval.low, score.interval.high)
         rows.append((one_line(score.model, MAX_LABEL), score.metric, format_score(score.mean), interval, *against))
     return rows
@@ -207,9 +210,22 @@ def _details(progress: SweepProgress) -> Html:
     """Return the scores and the curves."""
     scores = _scores(progress)
     table = components.table(_score_heads(), scores, numeric=range(2, 6), is_wide=True) if scores else Html("")
-    runs = {label: training for label, training in progress.trainings.items() if training.points}
-    chart = line_chart.figure(comparison_chart(runs), has_switch=progress.is_finished) if runs else Html("")
+    has_points = any(training.points for training in progress.trainings.values())
+    chart = line_chart.figure(_chart(progress), has_switch=progress.is_finished) if has_points else Html("")
     return components.join([table, chart])
+
+
+def _chart(progress: SweepProgress) -> LineChart:
+    """Return the curves, each named by its values where settings with their names are too long for a curve."""
+    values = [re.sub(r"\b\w+=", "", label) for label in progress.trainings]
+    is_short = all(len(label) <= MAX_CURVE_NAME for label in progress.trainings)
+    names = [*progress.trainings] if is_short or len(set(values)) < len(values) else values
+    curves = zip(names, progress.trainings.values(), strict=True)
+    return comparison_chart({name: training for name, training in curves if training.points})
+
+
+def _p_value(value: float) -> str:
+    return format_p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 class SweepPanel(Panel):
