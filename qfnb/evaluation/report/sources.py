@@ -28,9 +28,9 @@ def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
 
 
 def source_sentence(report: ReportData, metrics: Iterable[str]) -> str:
-    """Return in one line on how many of the answers metrics are, and how they were counted."""
+    """Return in one line how many answers have scores, of the metric with the fewest, and how metrics were counted."""
     names = list(metrics)
-    scores = [score for score in report.model_scores if score.metric in names]
-    n, total = sum(score.n for score in scores), sum(score.total for score in scores)
+    scores = [[score for score in report.model_scores if score.metric == name] for name in names]
+    n, total = min(((sum(s.n for s in row), sum(s.total for s in row)) for row in scores), default=(0, 0))
     recipes = dict.fromkeys(report.recipes.get(name, name) for name in names)
     return tr("{n} of {total} answers scored · {recipes}", recipes=" · ".join(recipes), n=f"{n:,}", total=f"{total:,}")

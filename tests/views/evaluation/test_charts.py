@@ -302,9 +302,9 @@ def test_the_title_of_two_models_is_the_verdict_and_has_the_sandbox_mark():
 
 
 def test_every_form_of_a_chart_says_recipe_coverage_and_the_sandbox():
-    recipes, origins = {"m": "exact match [version 2]"}, {"a": "sandbox"}
-    chart = charts.bars(two_model_report([0.0] * 20, [1.0] * 19 + [None], origins=origins, recipes=recipes))
-    source = "39 of 40 answers scored · exact match [version 2] · Local sandbox"
+    fields = {"recipes": {"m": "exact match [version 2]"}, "origins": {"a": "sandbox"}, "metrics": ("m", "k")}
+    chart = charts.bars(two_model_report([0.0] * 20, [1.0] * 19 + [None], **fields))
+    source = "39 of 40 answers scored · exact match [version 2] · k · Local sandbox"
     picture = Image.open(io.BytesIO(chart.png)).info["Description"]
     markdown = chart_views.chart_bundle(chart)["text/markdown"].replace("\\", "")
     assert [source in form for form in (repr(chart), chart.html, markdown, picture)] == [True] * 4
