@@ -130,7 +130,14 @@ def _rows(progress: SweepProgress) -> list[tuple[str, ...]]:
 
 
 def _score_heads() -> list[str]:
-    return [tr("Model"), tr("Metric"), tr("Mean"), tr("95 % interval"), tr("Against the base model"), tr("p (Holm)")]
+    return [
+        tr("Model"),
+        tr("Metric"),
+        tr("Mean"),
+        tr("95 % interval"),
+        tr("Against the base model"),
+        tr("Corrected (Holm)"),
+    ]
 
 
 def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
@@ -141,7 +148,7 @@ def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for score in report.model_scores:
         pair = pairs.get((score.model, score.metric))
-        against = ("", "") if pair is None else (format_difference(pair.test.difference), _p_value(pair.p_holm))
+        against = ("", "") if pair is None else (format_difference(pair.test.difference), format_p_value(pair.p_holm))
         interval = format_interval(score.interval.low, score.interval.high)
         rows.append((one_line(score.model, MAX_LABEL), score.metric, format_score(score.mean), interval, *against))
     return rows
@@ -222,10 +229,6 @@ def _chart(progress: SweepProgress) -> LineChart:
     names = [*progress.trainings] if is_short or len(set(values)) < len(values) else values
     curves = zip(names, progress.trainings.values(), strict=True)
     return comparison_chart({name: training for name, training in curves if training.points})
-
-
-def _p_value(value: float) -> str:
-    return format_p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 class SweepPanel(Panel):
