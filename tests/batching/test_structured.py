@@ -59,6 +59,7 @@ def test_a_row_is_asked_once_more_and_what_both_tries_cost_is_counted(scripted):
     assert row.parsed.year == 1791
     first, second = sent_bodies(server)
     assert [message["content"] for message in second["messages"][:-1]][-1] == BAD
+    assert "只输出 JSON" in first["messages"][0]["content"]
     assert row.prompt_tokens == 2 * USAGE["prompt_tokens"]
     assert first["messages"] == second["messages"][: len(first["messages"])]
 

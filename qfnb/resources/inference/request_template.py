@@ -6,12 +6,16 @@ from uuid import uuid4
 
 from pydantic_core import from_json, to_json
 
+from ..._text import is_chinese
 from ...wire import chat as wire
 from .chat_request import validate_messages
 from .inference_model import InferenceRequest
 
 PLACEHOLDER: Final = uuid4().hex
 """The text in a template's record that is replaced by each row's text."""
+
+CHINESE_PLACEHOLDER: Final = f"{PLACEHOLDER}的文字"
+"""The same for a Chinese text: the form of an answer is asked for in the question's language."""
 
 
 class BatchRequests:
@@ -28,7 +32,19 @@ class BatchRequests:
         self._build = build
         request = build([wire.Message(role="user", content=PLACEHOLDER)])
         self.endpoint, self.model, self.record = request.endpoint, request.model, request.record
-        self.prefix, _, self.suffix = self.record.to_json().partition(to_json(PLACEHOLDER))
+        self._around = [self._encode_around(text) for text in (PLACEHOLDER, CHINESE_PLACEHOLDER)]
+        self._has_languages = self._around[0] != self._around[1]
+
+    def _encode_around(self, placeholder: str) -> tuple[bytes, bytes]:
+        """Return the JSON before and behind a text."""
+        record = self._build([wire.Message(role="user", content=placeholder)]).record
+        before, _, behind = record.to_json().partition(to_json(placeholder))
+        return before, behind
+
+    def encode(self, text: str) -> bytes:
+        """Return the JSON of a row with this text; what is added to it is in its language."""
+        before, behind = self._around[self._has_languages and is_chinese(text)]
+        return before + to_json(text) + behind
 
     def for_row(self, conversation: str | list[dict[str, Any]]) -> InferenceRequest:
         """Return the request of one row: a validated text, or messages.
@@ -51,7 +67,7 @@ class RenderedRequest:
 
     def to_json(self) -> bytes:
         """Return the JSON text to send."""
-        return self._template.prefix + to_json(self._text) + self._template.suffix
+        return self._template.encode(self._text)
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object to send."""
