@@ -10,6 +10,7 @@ import importlib
 import logging
 import math
 import re
+import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -146,7 +147,9 @@ class TensorBoardTracker(Tracker):
 
     @property
     def _open_writer(self) -> Any:
-        self._writer = self._writer or self._package.SummaryWriter(str(self._log_dir))
+        # The name of a file is a time in seconds: without a suffix the next writer would replace the file of this one.
+        suffix = f".{secrets.token_hex(4)}"
+        self._writer = self._writer or self._package.SummaryWriter(str(self._log_dir), filename_suffix=suffix)
         return self._writer
 
     def _write_settings(self, settings: Mapping[str, str]) -> None:

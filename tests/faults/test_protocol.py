@@ -93,7 +93,13 @@ def test_a_date_of_zeros_is_no_date(manager, zeros):
 
 def page(marker):
     info = {"isTruncated": True, "nextMarker": marker}
-    return result({"jobList": [{"jobId": "job-1"}], "serviceList": [{"serviceId": "svc-1"}], "pageInfo": info})
+    return result(
+        {
+            "jobList": [{"jobId": "job-1"}],
+            "serviceList": [{"serviceId": "svc-1", "runStatus": "Serving"}],
+            "pageInfo": info,
+        }
+    )
 
 
 @pytest.mark.fault("F35")

@@ -71,6 +71,14 @@ def read_events(folder):
     return rows
 
 
+def test_writers_of_the_same_second_do_not_replace_each_others_files(tmp_path):
+    pytest.importorskip("tensorboardX")
+    tracker = trackers.TensorBoardTracker(tmp_path)
+    for n in range(3):
+        tracker.log_numbers({"score": n})  # outside of a training each call closes its file
+    assert sorted(value for _, value in read_events(tmp_path)["score"]) == [0, 1, 2]
+
+
 def test_tensorboard_reads_the_curve_the_settings_and_the_report(sandbox, tmp_path):
     pytest.importorskip("tensorboardX")
     tracker = trackers.TensorBoardTracker(tmp_path)

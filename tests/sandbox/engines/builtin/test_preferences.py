@@ -7,7 +7,7 @@ from support.preferences import HELD_OUT, QUESTIONS, TRAINING
 from support.training_pairs import SMALL
 
 from qfnb.errors import InvalidArgumentError
-from qfnb.evaluation.stats.significance import paired_test
+from qfnb.evaluation.stats.significance import describe_pairs, pair_scores
 from qfnb.sandbox.engines.builtin.model import LanguageModel
 from qfnb.sandbox.engines.builtin.objectives import OBJECTIVES, Policy, judged_pairs
 from qfnb.sandbox.engines.builtin.preferences import train_preferences
@@ -50,7 +50,7 @@ def prefers(model):
 
 def test_preferred_answers_win_on_held_out_prompts(trained, rude):
     loss, model, _ = trained
-    test = paired_test(prefers(rude), prefers(model))
+    test = describe_pairs(pair_scores(prefers(rude), prefers(model)))
     assert (test.method, test.n) == ("exact McNemar", len(HELD_OUT))
     assert test.difference > 0.9, loss
     assert test.p_value < 1e-6
@@ -59,7 +59,7 @@ def test_preferred_answers_win_on_held_out_prompts(trained, rude):
 def test_the_preferred_answers_are_written_not_only_likelier(trained, rude):
     loss, model, _ = trained
     writes = lambda model: [float(model.reply(row.prompt).text == row.chosen) for row in HELD_OUT]
-    test = paired_test(writes(rude), writes(model))
+    test = describe_pairs(pair_scores(writes(rude), writes(model)))
     assert test.difference > 0.9, loss
     assert test.p_value < 1e-6
 
