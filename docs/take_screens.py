@@ -67,9 +67,18 @@ SCREENS_OF_TRAINING: tuple[Screen, ...] = (
         "A training that is over",
         "long.stop(); long.wait(60)\n%qftrain start -d few --epoch 5 -o tuned_run --again\n%qftrain wait tuned_run",
     ),
+    ("training-same", "The same training once more", "%qftrain start -d few --epoch 5 -o tuned_run"),
     ("training-stopped", "A training that was stopped", "%qftrain status long"),
     ("training-list", "All trainings", "%qftrain list"),
     ("training-compare", "Two trainings", "%qftrain compare long tuned_run"),
+    (
+        "sweep",
+        "A sweep of settings",
+        (
+            "asked = Dataset(held_out.rows[:24], name='asked')\n"
+            "%qftrain sweep -d few --grid epoch=1,5 --eval asked -o grid\n%qftrain wait grid"
+        ),
+    ),
     ("service", "A service", "%qftrain deploy tuned_run --suffix screens\n%qftrain wait tuned_run"),
 )
 SCREENS_OF_BATCHES: tuple[Screen, ...] = (
@@ -102,6 +111,14 @@ SCREENS_OF_EVALUATION: tuple[Screen, ...] = (
         "evaluation",
         "A comparison",
         'tuned = tuned_run.output["service"]\n%qfeval base tuned -d held_out -o report\n%qfeval wait',
+    ),
+    (
+        "prompts",
+        "Prompts and models, two answers to each question",
+        (
+            'templates = {"plain": "{prompt}", "brief": "用一句话回答：{prompt}"}\n'
+            "qfnb.compare(dataset=asked, models=[base, tuned], prompts=templates, n=2)"
+        ),
     ),
     ("samples", "Question by question", "%qfeval browse report -o view"),
     ("home", "What there is", "%qf"),
