@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from ..._language import tr, tr_noop, trn
 from ..._text import duration, labelled
-from ...evaluation.report.text import format_difference, format_interval, format_p_value, format_score, to_markdown
+from ...evaluation.report.text import (
+    format_difference,
+    format_interval,
+    format_p_value,
+    format_score,
+    metric_title,
+    to_markdown,
+)
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.sweep.background import Sweep
 from ...trainer.sweep.progress import SweepProgress
@@ -150,7 +157,9 @@ def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
         pair = pairs.get((score.model, score.metric))
         against = ("", "") if pair is None else (format_difference(pair.test.difference), format_p_value(pair.p_holm))
         interval = format_interval(score.interval.low, score.interval.high)
-        rows.append((one_line(score.model, MAX_LABEL), score.metric, format_score(score.mean), interval, *against))
+        rows.append(
+            (one_line(score.model, MAX_LABEL), metric_title(score.metric), format_score(score.mean), interval, *against)
+        )
     return rows
 
 
@@ -180,7 +189,7 @@ def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
         "{label} gains {gain} in {metric} over the base model on the questions that chose it. On new questions expect "
         "{corrected}: chosen on 1,000 resamples of the questions, and each time scored on the questions outside of it.",
         label=choice.label,
-        metric=choice.metric,
+        metric=metric_title(choice.metric),
         gain=format_difference(choice.gain),
         corrected=format_difference(choice.corrected),
     )
