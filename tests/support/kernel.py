@@ -51,6 +51,15 @@ def _text(output: dict[str, Any]) -> str:
     return "\n".join(output["traceback"]) if kind == "error" else output["data"].get("text/plain", "")
 
 
+def _add_stream(outputs: list[dict[str, Any]], content: dict[str, Any]) -> None:
+    """Add text to the output; a kernel sends one print in any number of messages, which a front end joins."""
+    last = outputs[-1] if outputs else {}
+    if last.get("output_type") == "stream" and last["name"] == content["name"]:
+        last["text"] += content["text"]
+    else:
+        outputs.append({"output_type": "stream", **content})
+
+
 class Kernel:
     """One kernel and its cells."""
 
@@ -155,7 +164,7 @@ class Kernel:
         elif cell is None:
             return
         elif kind == "stream":
-            cell.outputs.append({"output_type": "stream", **content})
+            _add_stream(cell.outputs, content)
         elif kind in {"display_data", "execute_result"}:
             cell.outputs.append({"output_type": "display_data", **content})
         elif kind == "error":
