@@ -11,6 +11,7 @@ from support.waiting import until
 
 from qfnb import Dataset, config
 from qfnb.trainer.form import drafts
+from qfnb.trainer.form.code_estimate import create_trainer
 from qfnb.trainer.form.launch_form import Draft
 from qfnb.views import display
 from qfnb.views.launcher import launcher, render
@@ -212,6 +213,16 @@ def test_a_change_takes_the_first_click_back(live):
         take_back()
         assert live.state.stage == "editing"
         assert not field(live, "Start training").disabled
+
+
+def test_the_confirmation_names_the_run_that_would_be_repeated(live):
+    trainer = create_trainer(live.state.form).run()
+    live.press("launch")
+    until(lambda: f"{trainer.id} has the same data, model and settings" in texts(live))
+    live.press("insert")
+    live.choose("epoch", "2")
+    live.press("launch")
+    assert trainer.id not in texts(live)
 
 
 def test_a_launch_that_is_refused_keeps_the_form(live, monkeypatch, tmp_path):

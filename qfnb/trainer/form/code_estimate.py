@@ -1,5 +1,6 @@
 """The launch of a form: its trainer, the same as Python code, and an estimate of time and price."""
 
+import contextlib
 import json
 import math
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ...dataset.typed_dataset import FRAME_SOURCE
-from ...errors import InvalidArgumentError
+from ...errors import InvalidArgumentError, QianfanError
 from ...evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvaluator
 from .. import run_store
 from ..configs import DeployConfig
@@ -36,6 +37,14 @@ def create_trainer(form: LaunchForm) -> LLMFinetune:
     for name in {"dataset", "eval_dataset"} & arguments.keys():
         arguments[name] = form.datasets[arguments[name]].dataset
     return TRAINER_CLASSES[form.draft.mode](**arguments)
+
+
+def find_same_run(form: LaunchForm) -> str:
+    """Return the id of a run with the same data, model, settings and name, "" where none is known."""
+    with contextlib.suppress(QianfanError, OSError):  # the launch itself says what is wrong
+        run = create_trainer(form).find_same()
+        return run.id if run else ""
+    return ""
 
 
 def render_code(form: LaunchForm, variables: frozenset[str] = frozenset()) -> str:

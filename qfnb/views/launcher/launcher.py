@@ -19,7 +19,7 @@ from ..._language import tr
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.form import drafts
-from ...trainer.form.code_estimate import create_trainer, measure_step_seconds, render_code
+from ...trainer.form.code_estimate import create_trainer, find_same_run, measure_step_seconds, render_code
 from ...trainer.form.data import list_data_files
 from ...trainer.form.inspection import inspect_sources, is_data
 from ...trainer.form.launch_form import LaunchForm
@@ -78,8 +78,7 @@ class Launcher:
     @property
     def state(self) -> LauncherState:
         """The form as it is, as a value."""
-        with self._lock:
-            return self._state
+        return self._state
 
     def show(self) -> None:
         """Show the form in the current cell; where it cannot be filled in, show its content.
@@ -117,15 +116,14 @@ class Launcher:
             form = self._state.form
             value = [*value] if isinstance(value, tuple) else value
             is_parameter = name not in {*type(form.draft).model_fields, "method", "variable"}
-            changed = form.with_choice(
-                **({"values": {**form.draft.values, name: value}} if is_parameter else {name: value})
-            )
+            choice = {"values": {**form.draft.values, name: value}} if is_parameter else {name: value}
+            changed = form.with_choice(**choice)
             if (changed.draft, changed.variable) == (form.draft, form.variable):
                 return
             stage: LaunchStage = "editing" if self._state.is_loaded else self._state.stage
             self._update(form=changed, stage=stage, message="")
         if name in {"dataset", "eval_dataset", "after"}:
-            self._inspect_in_background()
+            self._run_in_background(self._inspect_datasets)
 
     def press(self, button: str) -> None:
         """Do what a button does.
@@ -202,13 +200,11 @@ class Launcher:
         """Ask the platform which models can be tuned, and inspect the data; a list is not required."""
         self._update(stage="loading", message="")
         try:
-            supported_models = read_offer(must_answer=True)
-            platform = connect.current_platform().name
+            supported_models, platform = read_offer(must_answer=True), connect.current_platform().name
             step_seconds = measure_step_seconds(platform)
         except QianfanError as error:
             self._update(stage="unavailable", message=format_error(error, tr("The platform gives no answer.")))
             return
-        files = tuple(list_data_files(self._folder))
         with self._lock:
             form = replace(
                 self._state.form,
@@ -217,11 +213,9 @@ class Launcher:
                 from_sandbox=platform == "sandbox",
             )
             form = form.with_choice(model=default_model() if form.draft.model == DEFAULT_MODEL else form.draft.model)
-            self._update(form=form, stage="editing", files=files, configurations=drafts.list_configurations())
+            files, configurations = tuple(list_data_files(self._folder)), drafts.list_configurations()
+            self._update(form=form, stage="editing", files=files, configurations=configurations)
         self._inspect_datasets()
-
-    def _inspect_in_background(self) -> None:
-        self._run_in_background(self._inspect_datasets)
 
     def _inspect_datasets(self, *, again: bool = False) -> None:
         """Look up the data of the form that are not there yet, or all of them again, and compare them."""
@@ -238,7 +232,7 @@ class Launcher:
         if self.widget is not None:
             self.widget.overwrite = True
         self._update(form=self._state.form.with_choice(**first_fix(self._state)[1]), message="")
-        self._inspect_in_background()
+        self._run_in_background(self._inspect_datasets)
 
     def _answer_dialog(self) -> None:
         """Load or save the settings whose name is typed."""
@@ -256,16 +250,14 @@ class Launcher:
             message = tr("Loaded: {name}", name=name.strip())
             suffix = "\n" + tr("The model has no {names}; left out.", names=dropped) if dropped else ""
             self._update(form=form, stage="editing", message=message + suffix, is_error=False, dialog="")
-            self._inspect_in_background()
+            self._run_in_background(self._inspect_datasets)
 
     def _insert_code(self) -> None:
         """Put the cell below; while a launch waits to be confirmed, the button leads back to the form."""
         if self._state.stage == "confirming":
             self._update(stage="editing", message="")
             self._move_focus("launch")
-            return
-        code = render_code(self._state.form, self._state.variables)
-        if code and self._insert_cell is not None:
+        elif self._insert_cell is not None and (code := render_code(self._state.form, self._state.variables)):
             self._insert_cell(code)
             self._update(message=tr("Ready: it appears below the next cell that runs."), is_error=False)
 
@@ -276,13 +268,21 @@ class Launcher:
             self._run_in_background(self._open_form)
         elif state.stage == "editing" and not find_issues(state.form):
             self._confirming_since = now
-            self._update(stage="confirming", message="")
+            self._update(stage="confirming", message="", same_run="")
             self._move_focus("insert")  # which leads back: nothing starts by a key that is held down
+            self._run_in_background(self._look_for_same_run)
         elif state.stage == "confirming" and now - self._confirming_since <= DOUBLE_CLICK_S:
             self._confirming_since = now
         elif state.stage == "confirming":
             self._update(stage="launching", message="")
             self._run_in_background(self._launch)
+
+    def _look_for_same_run(self) -> None:
+        """Name the run that this one would repeat, while the launch waits to be confirmed."""
+        form = self.state.form
+        run_id = find_same_run(form)
+        with self._lock:
+            self._update(same_run=run_id if self._state.form == form else "")
 
     def _launch(self) -> None:
         """Start the training of the form as it is, with the data as they are now."""

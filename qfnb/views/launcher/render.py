@@ -167,6 +167,13 @@ def status(state: LauncherState) -> Html:
             words = tr(
                 "It costs money, and goes on when the notebook is closed. The price is on the platform's console."
             )
+        if state.same_run:
+            repeated = tr(
+                "{run} has the same data, model and settings: `%qftrain show {run}` opens it, and confirming trains "
+                "once more.",
+                run=state.same_run,
+            )
+            words = f"{repeated} {words}"
         return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>')
     issues = find_issues(state.form)
     wrong = [name for name, issue in issues.items() if not issue.is_hint]
