@@ -8,15 +8,18 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
+from .._language import tr
 from ..transport.fork_and_exit import register_child_reset
 from ..transport.interrupt_safe import Condition
 
 MAX_FORK_DELAY_S: Final = 10.0
 """Seconds that a fork waits at most: longer than SQLite waits for the lock of a database."""
+
+BUSY_TIMEOUT_S: Final = 10.0
 
 
 class _Gate:
@@ -101,6 +104,39 @@ def open_database(address: str | Path, **options: Any) -> sqlite3.Connection:
     """Return a connection whose calls a fork waits for, for any thread; the options are those of `sqlite3.connect`."""
     with inside_sqlite:
         return sqlite3.connect(address, factory=_Connection, check_same_thread=False, **options)
+
+
+@contextlib.contextmanager
+def open_for_step(path: Path, tables: str, version: int) -> Iterator[sqlite3.Connection]:
+    """Open a private file for one step, so that no kernel keeps it; each statement is a transaction.
+
+    Args:
+        path: the file, which is created.
+        tables: statements that create its tables.
+        version: of the tables, from 1.
+
+    Raises:
+        ValueError: a newer version of qfnb wrote it.
+    """
+    path.touch(mode=0o600)
+    with contextlib.closing(open_database(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)) as database:
+        yield prepare_tables(database, tables, version)
+
+
+def prepare_tables(database: sqlite3.Connection, tables: str, version: int) -> sqlite3.Connection:
+    """Create the tables of a database that has none; return the database.
+
+    Raises:
+        ValueError: a newer version of qfnb wrote it.
+    """
+    stored_version = database.execute("pragma user_version").fetchone()[0]
+    if stored_version > version:
+        raise ValueError(tr("a newer version of qfnb wrote it ({version})", version=stored_version))
+    if stored_version < version:
+        for statement in tables.split(";"):
+            database.execute(statement)
+        database.execute(f"pragma user_version = {version}")
+    return database
 
 
 def _reset_in_child() -> None:

@@ -44,6 +44,12 @@ def evaluate(
     ] = None,
     recipe: Annotated[str | None, Option(metavar="NAME", help=tr_noop("How the metrics are counted."))] = None,
     judge: Annotated[str | None, Option(metavar="MODEL,…", help=tr_noop("Models that judge the answers."))] = None,
+    pairwise: Annotated[
+        bool, Option("--pairwise", help=tr_noop("Judges say which of two answers is better, in both orders."))
+    ] = False,
+    fresh: Annotated[
+        bool, Option("--fresh", help=tr_noop("Ask judges again what the journal has a verdict on."))
+    ] = False,
     question_column: Annotated[
         str | None, Option("--input", metavar="COLUMN", help=tr_noop("Where the questions are."))
     ] = None,
@@ -72,9 +78,9 @@ def evaluate(
         InvalidArgumentError: models, data or an option are wrong; nothing was sent.
     """
     from ..evaluation import EvaluationManager  # noqa: PLC0415 - `qfnb --help` stays fast
-    from ..evaluation.background import BackgroundEvaluation, CancellableJudge  # noqa: PLC0415
+    from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
     from ..evaluation.records import validate_report_path  # noqa: PLC0415
-    from ..notebook import evaluate_inputs  # noqa: PLC0415
+    from ..notebook import evaluate_inputs, evaluate_judges  # noqa: PLC0415
 
     if fail_on not in {None, *FAIL_ON}:
         raise InvalidArgumentError(tr("--fail-on {value}: it is worse or not-better", value=fail_on))
@@ -83,9 +89,8 @@ def evaluate(
     if out is not None:
         validate_report_path(out)
     named_models = evaluate_inputs.resolve_models(None, models or (), more_models or (), endpoints or ())
-    names = [word.strip() for word in (judge or "").split(",") if word.strip()]
-    judges = [CancellableJudge(evaluate_inputs.resolve_model(None, name)) for name in names]
-    evaluators = evaluate_inputs.resolve_evaluators(None, metrics, recipe, judges)
+    judges, judging = evaluate_judges.resolve_judges(None, judge, is_pairwise=pairwise, fresh=fresh)
+    evaluators = [*evaluate_inputs.resolve_evaluators(None, metrics, recipe, bool(judges)), *judging]
     rows = evaluate_inputs.prepare_questions(
         evaluate_inputs.resolve_data(None, data),
         question_column,

@@ -72,12 +72,13 @@ class CancellableJudge:
 
     def __init__(self, model: Any) -> None:
         self.label = model_label(model)
-        self._model, self._cancelled = model, False
+        self.judge_model, self._cancelled = model, False
         self._task: Any = None
 
     def batch_do(self, texts: Sequence[str], worker_num: int | None = None, **options: Any) -> Any:
         """Send prompts; see `ChatCompletion.batch_do`."""
-        client = self._model.get_res() if hasattr(self._model, "get_res") else self._model
+        model = self.judge_model
+        client = model.get_res() if hasattr(model, "get_res") else model
         self._task = client.batch_do(texts, worker_num=worker_num, **options)
         if self._cancelled:
             self._task.cancel()

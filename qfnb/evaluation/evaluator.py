@@ -60,6 +60,11 @@ class LocalEvaluator(Evaluator, ABC):
         """{metric: (lowest, highest possible score)}, for metrics that are not 0-1."""
         return {}
 
+    @property
+    def judge_models(self) -> Mapping[str, str]:
+        """{metric: name of the model that judges}, of the metrics that a model gives."""
+        return {}
+
     @abstractmethod
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002
         """Return the metrics of one answer by name, each a number; NaN for "not applicable".

@@ -8,6 +8,7 @@ from .._text import is_missing
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
+from .comparing_evaluator import ComparingEvaluator
 from .evaluator import LocalEvaluator, QianfanEvaluator
 from .function_evaluator import ScoringFunction, to_evaluator
 from .prompts import Prompts, parse_prompts, prompted_questions, validate_repeats
@@ -141,6 +142,10 @@ class EvaluationManager:
                     questions=len(rows),
                 )
             )
+        if len(models) * len(templates or " ") < 2:
+            for evaluator in self.local_evaluators:
+                if isinstance(evaluator, ComparingEvaluator):
+                    evaluator.compare_answers([])  # raises: there is nothing to compare
         prompted = prompted_questions(rows, templates, cluster) if templates else {}
         questions = next(iter(prompted.values())) if prompted else questions_of(rows, cluster=cluster)
         run = EvaluationRun(

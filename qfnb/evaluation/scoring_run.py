@@ -9,7 +9,9 @@ from typing import Any, Final, Protocol
 
 from .._language import tr
 from ..errors import InvalidArgumentError
+from .comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
 from .evaluator import LocalEvaluator
+from .judges.verdicts import PairVerdict
 from .samples import Sample, result_dataset
 
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
@@ -36,6 +38,8 @@ class ScoredSamples:
     summaries: Mapping[str, Mapping[str, Any]]  # {model: {name: value}}, of models as a whole
     scales: Mapping[str, tuple[float, float]]  # {metric: (lowest, highest possible score)}, where that is not 0-1
     lower_is_better: frozenset[str]  # metrics of which lower scores are the better ones
+    judges: Mapping[str, str]  # {metric: name of the model that judges}
+    verdicts: tuple[PairVerdict, ...]  # of judges that compare answers
 
     @property
     def report_fields(self) -> dict[str, Any]:
@@ -47,6 +51,8 @@ class ScoredSamples:
             "summaries": self.summaries,
             "scales": self.scales,
             "lower_is_better": self.lower_is_better,
+            "judges": self.judges,
+            "verdicts": self.verdicts,
         }
 
 
@@ -69,7 +75,9 @@ def score_samples(
     scored_by_index: dict[int, Sample] = {}
     groups = _indexes_by_model(samples).values()
     answered_groups = [[index for index in indexes if not samples[index].error] for indexes in groups]
-    total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(evaluators)
+    comparing = [evaluator for evaluator in evaluators if isinstance(evaluator, ComparingEvaluator)]
+    single = [evaluator for evaluator in evaluators if not isinstance(evaluator, ComparingEvaluator)]
+    total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(single) + len(comparing)
     done = 0
 
     def advance(steps: int) -> None:
@@ -80,9 +88,10 @@ def score_samples(
 
     for answered in answered_groups:
         texts = _evaluator_inputs([samples[index] for index in answered], pre_processors)
-        rows = _evaluate_all(evaluators, texts, advance)
+        rows = _evaluate_all(single, texts, advance)
         for index, row in zip(answered, rows, strict=True):
             scored_by_index[index] = _with_scores(samples[index], row)
+    compared = [_compare(evaluator, scored_by_index, pre_processors, advance) for evaluator in comparing]
     blank = [replace(sample, scores={}, notes={}) for sample in samples]
     scored_samples = tuple(scored_by_index.get(index, sample) for index, sample in enumerate(blank))
     recipes = {name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()}
@@ -90,10 +99,32 @@ def score_samples(
         samples=scored_samples,
         names=tuple(dict.fromkeys(name for sample in scored_samples for name in sample.scores) or recipes),
         recipes=recipes,
-        summaries=_summaries_by_model(evaluators, scored_samples),
+        summaries=_summaries_by_model(single, scored_samples, [result.summary for result in compared]),
         scales={name: scale for evaluator in evaluators for name, scale in evaluator.scales.items()},
         lower_is_better=frozenset(name for evaluator in evaluators for name in evaluator.lower_is_better),
+        judges={name: judge for evaluator in evaluators for name, judge in evaluator.judge_models.items()},
+        verdicts=tuple(verdict for result in compared for verdict in result.verdicts),
     )
+
+
+def _compare(
+    evaluator: ComparingEvaluator,
+    samples_by_index: dict[int, Sample],
+    pre_processors: Sequence[PreProcessor],
+    advance: Callable[[int], None],
+) -> ComparedAnswers:
+    """Add to answered samples what an evaluator gives that looks at those of all models together."""
+    samples = [*samples_by_index.values()]
+    texts = _evaluator_inputs(samples, pre_processors)
+    keys = [(sample.model, (sample.index, sample.repeat)) for sample in samples]
+    answers = [ComparedAnswer(*key, *text) for key, text in zip(keys, texts, strict=True)]
+    result = evaluator.compare_answers(answers)
+    for index, sample, scores in zip(samples_by_index, samples, result.scores, strict=True):
+        if duplicates := sample.scores.keys() & scores.keys():
+            raise _duplicate_metric(min(duplicates), evaluator)
+        samples_by_index[index] = replace(sample, scores={**sample.scores, **scores})
+    advance(1)
+    return result
 
 
 def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
@@ -160,15 +191,19 @@ def _add_scores(rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]
                 )
             )
         if duplicates := row.keys() & result.keys():
-            raise InvalidArgumentError(
-                tr(
-                    "two evaluators give {metric}, {evaluator} being the second: "
-                    "use one, or report.rescore([...]) for another report",
-                    metric=repr(min(duplicates)),
-                    evaluator=type(evaluator).__name__,
-                )
-            )
+            raise _duplicate_metric(min(duplicates), evaluator)
         row.update(result)
+
+
+def _duplicate_metric(metric: str, evaluator: LocalEvaluator) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        tr(
+            "two evaluators give {metric}, {evaluator} being the second: "
+            "use one, or report.rescore([...]) for another report",
+            metric=repr(metric),
+            evaluator=type(evaluator).__name__,
+        )
+    )
 
 
 def _with_scores(sample: Sample, row: Mapping[str, Any]) -> Sample:
@@ -195,14 +230,14 @@ def _to_score(value: object) -> float | None:
 
 
 def _summaries_by_model(
-    evaluators: Sequence[LocalEvaluator], samples: Sequence[Sample]
+    evaluators: Sequence[LocalEvaluator], samples: Sequence[Sample], of_all: Sequence[Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
-    """Return what evaluators report on each model that answered anything."""
+    """Return what evaluators report on each model that answered anything; `of_all` is said of each."""
     summarizers = [e for e in evaluators if type(e).summarize is not LocalEvaluator.summarize]
     summaries: dict[str, Mapping[str, Any]] = {}
-    for model, indexes in _indexes_by_model(samples).items() if summarizers else ():
+    for model, indexes in _indexes_by_model(samples).items() if summarizers or of_all else ():
         rows = [samples[index] for index in indexes if not samples[index].error]
         if rows:
             parts = [evaluator.summarize(result_dataset(rows)) or {} for evaluator in summarizers]
-            summaries[model] = {name: value for part in parts for name, value in part.items()}
+            summaries[model] = {name: value for part in (*parts, *of_all) for name, value in part.items()}
     return summaries

@@ -17,12 +17,11 @@ from typing import Any, Final
 
 from .._language import tr
 from .._text import did_you_mean
-from ..batching.fork_safe_sqlite import open_database
+from ..batching.fork_safe_sqlite import open_database, open_for_step, prepare_tables
 from ..errors import InvalidArgumentError, QianfanError
 
 FILE_NAME: Final = "conversations.db"
 SCHEMA_VERSION: Final = 1
-BUSY_TIMEOUT_S: Final = 10.0
 
 _TABLES: Final = """
 create table if not exists conversation(
@@ -59,7 +58,8 @@ class ConversationStore:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._memory = None if path else _prepare(open_database(":memory:", isolation_level=None))
+        memory = None if path else open_database(":memory:", isolation_level=None)
+        self._memory = None if memory is None else prepare_tables(memory, _TABLES, SCHEMA_VERSION)
 
     def begin(self, name: str) -> int:
         """Begin a conversation; return its number."""
@@ -133,24 +133,12 @@ class ConversationStore:
             return
         assert self.path is not None
         try:
-            self.path.touch(mode=0o600)
-            with contextlib.closing(open_database(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_S)) as database:
-                yield _prepare(database)
+            with open_for_step(self.path, _TABLES, SCHEMA_VERSION) as database:
+                yield database
         except (sqlite3.Error, OSError, ValueError) as error:
             raise ConversationsError(
                 tr("the conversations cannot be read or written: {path}: {reason}", path=self.path, reason=error)
             ) from None
-
-
-def _prepare(database: sqlite3.Connection) -> sqlite3.Connection:
-    version = database.execute("pragma user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise ValueError(tr("a newer version of qfnb wrote it ({version})", version=version))
-    if version < SCHEMA_VERSION:
-        for statement in _TABLES.split(";"):
-            database.execute(statement)
-        database.execute(f"pragma user_version = {SCHEMA_VERSION}")
-    return database
 
 
 @contextlib.contextmanager

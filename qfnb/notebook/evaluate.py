@@ -11,7 +11,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
-from . import evaluate_inputs, evaluate_plan, tab_completion
+from . import evaluate_inputs, evaluate_judges, evaluate_plan, tab_completion
 from .await_cell import run_in_cell
 from .evaluate_parser import MAX_WORDS, PARSER, REPORT_KINDS, VERBS, data_variables, model_names
 from .parser import document_magic, store_variable, user_variables
@@ -71,7 +71,7 @@ class EvalMagics(VerbMagics):
         arguments = self._arguments(options)
         rows = self._rows(options, evaluators, arguments.get("prompts", {}))
         if options.dry_run:
-            return evaluate_plan.estimate_table(models, rows, judges, arguments)
+            return evaluate_plan.estimate_table(models, rows, judges, arguments, is_pairwise=options.pairwise)
         line = repr((words, sorted(vars(options).items())))
         try:
             running, notice = self._start_run(options, models, rows, evaluators, judges, arguments), tr(STARTED)
@@ -186,11 +186,11 @@ class EvalMagics(VerbMagics):
         EvaluationPanel(running).show(notice)
 
     def _evaluators(self, options: Namespace) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
-        from ..evaluation.background import CancellableJudge  # noqa: PLC0415
-
-        words = [word.strip() for word in (options.judge or "").split(",") if word.strip()]
-        judges = [CancellableJudge(evaluate_inputs.resolve_model(self.shell, word)) for word in words]
-        return evaluate_inputs.resolve_evaluators(self.shell, options.metrics, options.recipe, judges), judges
+        judges, judging = evaluate_judges.resolve_judges(
+            self.shell, options.judge, is_pairwise=options.pairwise, fresh=options.fresh
+        )
+        metrics = evaluate_inputs.resolve_evaluators(self.shell, options.metrics, options.recipe, bool(judges))
+        return [*metrics, *judging], judges
 
     def _arguments(self, options: Namespace) -> dict[str, Any]:
         """Return the arguments of `EvaluationManager.start` that a line sets."""

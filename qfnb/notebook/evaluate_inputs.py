@@ -15,7 +15,6 @@ from .parser import user_variables
 from .services import ENDPOINT, resolve_endpoint
 
 if TYPE_CHECKING:
-    from ..evaluation.background import CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
 
 DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
@@ -202,14 +201,14 @@ def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
 
 
 def resolve_evaluators(
-    shell: Any, metric_names: str | None, recipe: str | None, judges: Sequence[CancellableJudge]
+    shell: Any, metric_names: str | None, recipe: str | None, has_judge: bool
 ) -> list[LocalEvaluator]:
-    """Return evaluators for metrics and for judges.
+    """Return evaluators for metrics; with a judge only for those that are named.
 
     Raises:
         InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
     """
-    from ..evaluation import JudgePanel, LocalEvaluator, LocalJudgeEvaluator  # noqa: PLC0415
+    from ..evaluation import LocalEvaluator  # noqa: PLC0415
     from ..evaluation.comparison import DEFAULT_METRICS  # noqa: PLC0415
     from ..evaluation.function_evaluator import to_evaluator  # noqa: PLC0415
     from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415
@@ -217,14 +216,13 @@ def resolve_evaluators(
 
     names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
     evaluators: list[LocalEvaluator] = []
-    for name in names or ([] if judges and metric_names is None else DEFAULT_METRICS):
+    for name in names or ([] if has_judge and metric_names is None else DEFAULT_METRICS):
         value: Any = user_variables(shell).get(name)
         is_own = isinstance(value, LocalEvaluator) or (inspect.isfunction(value) and name not in METRIC_NAMES)
         evaluators.append(to_evaluator(value) if is_own else _resolve_metric(name, recipe or DEFAULT))
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidArgumentError(tr("--metrics: {name} is named twice", name=duplicate))
-    judge_evaluators = [LocalJudgeEvaluator(model=judge) for judge in judges]
-    return [*evaluators, *([JudgePanel(judge_evaluators)] if len(judge_evaluators) > 1 else judge_evaluators)]
+    return evaluators
 
 
 def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:

@@ -75,6 +75,7 @@ PARSER = VerbParser(
         "  %qfeval base tuned --data heldout --metrics rouge_l,exact_match -o report\n"
         "  %qfeval wait             (wait for the newest, show its report)\n"
         "  %qfeval ernie-4.5-turbo-128k tuned --data heldout.jsonl --judge ernie-5.1 --budget 5 -o report\n"
+        "  %qfeval base tuned --data heldout --judge ernie-5.1 --pairwise -o report\n"
         "  %qfeval base tuned --data heldout --prompts short,long --repeats 5 -o report\n"
         "  %qfeval base tuned --data heldout --dry-run\n"
         "  %qfeval show|cancel [REPORT]\n"
@@ -105,6 +106,16 @@ PARSER.add_option(
 PARSER.add_option(
     "--judge", metavar="MODELS", help=tr_noop("models that give points, a,b,..."),
     verbs=SCORING_VERBS, complete=model_names,
+)  # fmt: skip
+PARSER.add_option(
+    "--pairwise",
+    action="store_true",
+    help=tr_noop("--judge says which of two answers is better, asked in both orders"),
+    verbs=SCORING_VERBS,
+)  # fmt: skip
+PARSER.add_option(
+    "--fresh", action="store_true", help=tr_noop("ask --judge again what its journal has a verdict on"),
+    verbs=SCORING_VERBS,
 )  # fmt: skip
 PARSER.add_option(
     "-m", "--model", action="append", metavar="NAME", help=tr_noop("one more model, of any name"),

@@ -46,7 +46,12 @@ def template_columns(templates: Mapping[str, str]) -> list[str]:
 
 
 def estimate_table(
-    models: Sequence[Any], rows: Any, judges: Sequence[CancellableJudge], arguments: Mapping[str, Any]
+    models: Sequence[Any],
+    rows: Any,
+    judges: Sequence[CancellableJudge],
+    arguments: Mapping[str, Any],
+    *,
+    is_pairwise: bool = False,
 ) -> Any:
     """Return an estimate of calls, tokens and CNY for each model, as a DataFrame; nothing is sent.
 
@@ -55,6 +60,7 @@ def estimate_table(
         rows: the questions.
         judges: the judges.
         arguments: those of `EvaluationManager.start`.
+        is_pairwise: whether judges compare two answers, in both orders.
 
     Raises:
         InvalidArgumentError: a prompt, the number of repeats or an option is wrong.
@@ -82,7 +88,7 @@ def estimate_table(
             line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
             line |= {"cost_low": plan.cost_range.low if plan.cost_range else None, "cost": plan.cost}
         lines.append(line)
-    lines += [
-        {"model": tr("judge {model}", model=model_label(judge)), "to_ask": len(items) * len(models)} for judge in judges
-    ]
+    cells = len(models) * len(prompted)
+    calls = len(items) // len(prompted) * (cells * (cells - 1) if is_pairwise else cells)
+    lines += [{"model": tr("judge {model}", model=model_label(judge)), "to_ask": calls} for judge in judges]
     return pd.DataFrame(lines)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from qfnb import ChatCompletion, errors
-from qfnb.evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge
+from qfnb.evaluation import EvaluationManager, JudgePanel, LocalJudgeEvaluator, PairwiseJudge, Report
 from qfnb.evaluation.judges.pairwise import judge_agreement
 from qfnb.evaluation.judges.verdicts import (
     cohen_kappa,
@@ -135,7 +135,7 @@ def test_parse_failures_and_failed_calls_are_counted_and_never_zero():
 
 
 def test_a_judge_is_asked_through_the_sandbox_and_costs_nothing_there(sandbox):
-    judge, scores = run_judge(ChatCompletion(model="ernie-speed-8k"), 3)
+    judge, scores = run_judge(ChatCompletion(model="ernie-speed-8k"), 3, criteria="第一次")
     assert len(scores) == 3
     assert (judge.usage.calls, judge.usage.failed, judge.usage.cost) == (3, 0, 0)
     assert all(verdict.text for verdict in judge.verdicts)
@@ -227,3 +227,51 @@ def test_several_judges_of_pairs_agree_or_not():
 def test_the_numbers_of_questions_and_answers_must_be_equal():
     with pytest.raises(errors.InvalidArgumentError, match="2 prompts, 1 and 2 answers"):
         PairwiseJudge(judge_saying()).compare(["问"] * 2, ["甲"], ["乙"] * 2)
+
+
+def test_a_judge_is_asked_once_and_its_replies_are_replayed_from_the_journal(sandbox):
+    model, counts = ChatCompletion(model="ernie-speed-8k"), []
+    for options in ({}, {}, {"fresh": True}, {"model_kwargs": {"temperature": 0.5}}):
+        judge, _ = run_judge(model, 2, criteria="重放", **options)
+        counts.append((judge.usage.calls, judge.usage.replayed, len({verdict.text for verdict in judge.verdicts})))
+    assert counts == [(2, 0, 1), (0, 2, 1), (2, 0, 1), (2, 0, 1)]
+    assert run_judge(ChatCompletion(model="ernie-4.0-8k"), 1, criteria="重放")[0].usage.calls == 1
+    assert judge.summarize(None)["judge_score_replayed"] == 0
+
+
+def test_a_failed_call_is_not_replayed(sandbox, fault):
+    fault("chat.v2", "status", status=400, times=1)
+    model = ChatCompletion(model="ernie-speed-8k")
+    usages = [run_judge(model, 2, criteria="失败")[0].usage for _ in range(2)]
+    assert [(usage.calls, usage.failed, usage.replayed) for usage in usages] == [(2, 1, 0), (1, 0, 1)]
+
+
+def judge_pairs(model, rows, outputs):
+    return EvaluationManager(local_evaluators=[PairwiseJudge(model)]).eval_only(rows, output_column=outputs)
+
+
+def test_pairwise_verdicts_are_scores_with_a_test_and_stay_in_the_report(tmp_path):
+    rows = [{"prompt": f"问{n}", "a": "短", "b": "长一些" if n < 8 else "平"} for n in range(10)]
+    rows.append({"prompt": "问10", "a": "短", "b": None})
+    report = judge_pairs(FakeJudge(prefers_the_longer), rows, ["a", "b"])
+    (pair,) = report.comparisons
+    assert (pair.test.wins, pair.test.losses, pair.test.ties, pair.test.difference) == (8, 0, 2, 0.8)
+    assert report.summary["mean"].tolist() == pytest.approx([0.1, 0.9])
+    assert report.summaries["a"]["judge_wins_asked"] == 20
+    assert math.isnan(report.samples_of("a")[10].score("judge_wins"))
+    loaded = Report.load(report.save(tmp_path / "report.json"))
+    assert (loaded.verdicts, loaded.judges) == (report.verdicts, {"judge_wins": "the default model"})
+    assert (loaded.verdicts[0].first, loaded.verdicts[0].second, loaded.verdicts[9].outcome) == ("a", "b", "tie")
+
+
+def test_of_three_models_each_meets_each():
+    rows = [{"prompt": "问", "a": "一", "b": "一二", "c": "一二三"}]
+    report = judge_pairs(FakeJudge(prefers_the_longer), rows, ["a", "b", "c"])
+    assert report.summary["mean"].tolist() == [0, 0.5, 1]
+
+
+def test_one_model_has_nothing_to_be_compared_with():
+    with pytest.raises(errors.InvalidArgumentError, match="two models or more"):
+        judge_pairs(judge_saying(), [{"prompt": "问", "a": "答"}], ["a"])
+    with pytest.raises(errors.InvalidArgumentError, match="two models or more"):
+        EvaluationManager(local_evaluators=[PairwiseJudge()]).start([ChatCompletion()], [{"prompt": "问"}])

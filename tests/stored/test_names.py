@@ -7,6 +7,7 @@ migration of the files that have it, and a test that opens such a file (see `tes
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
 import json
@@ -27,6 +28,8 @@ from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
 from qfnb.evaluation import records
 from qfnb.evaluation.background import BackgroundEvaluation
+from qfnb.evaluation.judges import replies
+from qfnb.evaluation.judges.verdicts import PairVerdict
 from qfnb.evaluation.report import columns as report_columns
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
@@ -110,16 +113,21 @@ def now():
         "evaluations: fields of a record": [field.name for field in fields(records.EvaluationRecord)],
         "reports: fields of a record": [field.name for field in fields(records.ReportRecord)],
         "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
-        "conversations.db: columns": conversation_columns(),
+        "conversations.db: columns": table_columns(conversation_store._TABLES),
+        "judges.db: columns": [replies.FILE_NAME, *table_columns(replies.TABLES)],
+        "report: fields of a verdict": [field.name for field in fields(PairVerdict)],
         "%qf: options": flags(home.PARSER),
         "%qf: verbs": list(home.VERBS),
     }
 
 
-def conversation_columns():
-    store = conversation_store.ConversationStore(None)
-    tables = ("conversation", "turn")
-    return [f"{table}.{row[1]}" for table in tables for row in store._memory.execute(f"pragma table_info({table})")]
+def table_columns(tables):
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(tables)
+        query = (
+            "select m.name || '.' || c.name from sqlite_master m, pragma_table_info(m.name) c where m.type = 'table'"
+        )
+        return [name for (name,) in database.execute(f"{query} order by m.rowid, c.cid")]
 
 
 @pytest.mark.parametrize("what", NAMES["names"])

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from ..._language import tr, trn
 from ...errors import InvalidArgumentError
-from ...resources.inference.chat import ChatCompletion
-from ...wire.prices import FREE, PriceRange, sum_prices
 from ...wire.prompt_template import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
 from ..samples import model_label
+from .replies import JudgeReply, JudgeUsage, ask_judge
 from .verdicts import Agreement, Verdict, compute_agreement, parse_verdict
 
 JUDGE_VARIABLES: Final = ("criteria", "steps", "max_score", "prompt", "reference", "response")
@@ -40,46 +39,6 @@ JUDGE_TEMPLATE: Final = """你是公正的裁判员，为一个回答打分。
 原因: <一句话>"""
 
 
-@dataclass(frozen=True)
-class JudgeUsage:
-    """What judging took.
-
-    Attributes:
-        calls: of the judge.
-        unread: replies in which no verdict could be read; they count as missing, never as 0.
-        failed: calls without a reply.
-        cost_range: CNY by list price, None where it is not known; `cost` is its upper end.
-    """
-
-    calls: int = 0
-    unread: int = 0
-    failed: int = 0
-    cost_range: PriceRange | None = FREE
-
-    @property
-    def cost(self) -> float | None:
-        """CNY by list price, None where it is not known."""
-        return self.cost_range.high if self.cost_range else None
-
-    def __add__(self, usage: JudgeUsage) -> JudgeUsage:
-        cost = sum_prices((self.cost_range, usage.cost_range))
-        unread, failed = self.unread + usage.unread, self.failed + usage.failed
-        return JudgeUsage(self.calls + usage.calls, unread, failed, cost)
-
-    def __repr__(self) -> str:
-        cost = "unknown cost" if self.cost_range is None else f"¥{self.cost_range}"
-        return f"{self.calls} judged, {self.unread} unread, {self.failed} failed, {cost}"
-
-
-@dataclass(frozen=True)
-class JudgeReply:
-    """A judge's reply to one prompt: a text, or an error."""
-
-    text: str
-    error: str = ""
-    cost_range: PriceRange | None = FREE
-
-
 @dataclass
 class LocalJudgeEvaluator(LocalEvaluator):
     """A model gives each answer 0 to `prompt_max_score` points; NaN where its reply has no score.
@@ -94,6 +53,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
         prompt_steps: how to judge.
         prompt_max_score: the highest score, from 1.
         worker_num: calls at a time.
+        fresh: ask again where the journal has a reply to the same prompt.
 
     Attributes:
         verdicts: with their reasons, in the order in which answers were judged.
@@ -111,6 +71,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
     prompt_steps: str = REFEREE_STEPS
     prompt_max_score: int = 5
     worker_num: int = 8
+    fresh: bool = False
     verdicts: list[Verdict] = field(default_factory=list, init=False, repr=False)
     usage: JudgeUsage = field(default=JudgeUsage(), init=False, repr=False)
 
@@ -129,7 +90,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
         prompts = [self.build_prompt(*row) for row in zip(inputs, references, outputs, strict=True)]
-        replies = ask_judge(self.model, prompts, self.worker_num, self.model_kwargs)
+        replies = ask_judge(self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh)
         verdicts = [self._parse_reply(reply) for reply in replies]
         self.verdicts += verdicts
         return [{self.metric_name: verdict.value} for verdict in verdicts]
@@ -149,13 +110,13 @@ class LocalJudgeEvaluator(LocalEvaluator):
     def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
         return {self.metric_name: (0.0, float(self.prompt_max_score))}
 
+    @property
+    def judge_models(self) -> Mapping[str, str]:  # noqa: D102
+        return {self.metric_name: model_label(self.model)}
+
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
-        """Return what judging took so far: calls, unread and failed ones, CNY."""
-        usage, name = self.usage, self.metric_name
-        counts = {f"{name}_asked": usage.calls, f"{name}_unread": usage.unread, f"{name}_failed": usage.failed}
-        cost = usage.cost_range
-        low = {f"{name}_cost_low": cost.low} if cost and not cost.is_exact else {}
-        return counts | low | {f"{name}_cost": usage.cost}
+        """Return what judging took so far: calls, unread, failed and replayed ones, CNY."""
+        return self.usage.summary(self.metric_name)
 
     def build_prompt(self, prompt: str, reference: str, output: str) -> str:
         """Return the prompt for the judge about an answer."""
@@ -176,7 +137,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
             verdict = parse_verdict(
                 reply.text, self.prompt_max_score, cost=reply.cost_range.high if reply.cost_range else None
             )
-        self.usage += reply_usage(reply, is_read=not verdict.error)
+        self.usage += reply.usage(is_read=not verdict.error)
         return verdict
 
 
@@ -225,6 +186,10 @@ class JudgePanel(LocalEvaluator):
     def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
         return {self.metric_name: (0.0, float(max(judge.prompt_max_score for judge in self.judges)))}
 
+    @property
+    def judge_models(self) -> Mapping[str, str]:  # noqa: D102
+        return {f"{self.metric_name}_{n}": model_label(judge.model) for n, judge in enumerate(self.judges, 1)}
+
     def agreement(self) -> Agreement:
         """Return how far the judges agree on the points, over all that they have judged."""
         return compute_agreement([[verdict.score for verdict in judge.verdicts] for judge in self.judges])
@@ -239,35 +204,3 @@ class JudgePanel(LocalEvaluator):
         individual = {f"{self.metric_name}_{n}": value for n, value in enumerate(points, 1)}
         mean = statistics.fmean(valid_points) if valid_points else math.nan
         return {self.metric_name: mean, **individual}
-
-
-def ask_judge(
-    model: Any, prompts: Sequence[str], worker_num: int = 8, options: Mapping[str, Any] | None = None
-) -> list[JudgeReply]:
-    """Return a model's reply to each prompt; a failed call is an error, not an answer.
-
-    Args:
-        model: an object with `batch_do`, or with `get_res` that returns one; default: `ChatCompletion()`.
-        prompts: one for each call.
-        worker_num: calls at a time.
-        options: of its `do`.
-    """
-    if not prompts:
-        return []
-    judge = ChatCompletion() if model is None else model
-    client = judge.get_res() if hasattr(judge, "get_res") else judge
-    replies = client.batch_do(list(prompts), worker_num=worker_num, **(options or {})).results()
-    return [_to_judge_reply(reply) for reply in replies]
-
-
-def reply_usage(reply: JudgeReply, *, is_read: bool) -> JudgeUsage:
-    """Return what one reply took; `is_read` is whether it had a verdict."""
-    return JudgeUsage(1, int(not is_read and not reply.error), int(bool(reply.error)), reply.cost_range)
-
-
-def _to_judge_reply(reply: Any) -> JudgeReply:
-    if isinstance(reply, BaseException):
-        return JudgeReply("", f"{type(reply).__name__}: {reply}")
-    cost = getattr(reply, "cost", None)
-    cost_range = getattr(reply, "cost_range", None if cost is None else PriceRange(cost, cost))
-    return JudgeReply(str(reply["result"]), "", cost_range)

@@ -1,18 +1,19 @@
 """Which of two answers a judge prefers, asked in both orders: judges tend to prefer the first one."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any, Final
 
 from ..._language import tr
 from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
-from .judge import JudgeReply, JudgeUsage, ask_judge, reply_usage
-from .verdicts import Agreement, compute_agreement, parse_preference
-
-Winner = Literal["first", "second", "tie"]
+from ..comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
+from ..samples import model_label
+from .replies import JudgeReply, JudgeUsage, ask_judge
+from .verdicts import Agreement, PairVerdict, Winner, compute_agreement, parse_preference
 
 PAIRWISE_TEMPLATE: Final = """你是公正的裁判员，比较同一问题的两个回答。
 评价标准：{criteria}
@@ -37,26 +38,6 @@ PAIRWISE_TEMPLATE: Final = """你是公正的裁判员，比较同一问题的�
 
 PAIRWISE_VARIABLES: Final = ("criteria", "prompt", "reference", "answer_a", "answer_b")
 _PROMPT_TEMPLATE = PromptTemplate(PAIRWISE_TEMPLATE, variables=PAIRWISE_VARIABLES)
-
-
-@dataclass(frozen=True)
-class PairVerdict:
-    """One question, judged twice.
-
-    Attributes:
-        given_order, swapped_order: the winner with the first answer shown first, and shown second; None for
-            no verdict.
-    """
-
-    given_order: Winner | None
-    swapped_order: Winner | None
-
-    @property
-    def outcome(self) -> Winner | None:
-        """The winner of both verdicts, "tie" where they differ, None where one of them is missing."""
-        if self.given_order is None or self.swapped_order is None:
-            return None
-        return self.given_order if self.given_order == self.swapped_order else "tie"
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,20 +94,27 @@ class PairwiseResult:
 
 
 @dataclass(frozen=True)
-class PairwiseJudge:
+class PairwiseJudge(ComparingEvaluator):
     """A model judges which of two answers is better; every question is asked in both orders.
+
+    As an evaluator it compares each pair of models. An answer's score is the share of its comparisons that it wins, a
+    tie and a verdict that changes with the order counted half.
 
     Args:
         model: see `LocalJudgeEvaluator`.
         criteria: what is judged.
         model_kwargs: options of its `do`.
         worker_num: calls at a time.
+        metric_name: name of the metric.
+        fresh: ask again where the journal has a reply to the same prompt.
     """
 
     model: Any = None
     criteria: str = "准确、完整、切题、表达清楚"
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     worker_num: int = 8
+    metric_name: str = "judge_wins"
+    fresh: bool = False
 
     def compare(
         self,
@@ -155,12 +143,48 @@ class PairwiseJudge:
         rows = zip(prompts, reference_texts, first, second, strict=True)
         swapped_rows = zip(prompts, reference_texts, second, first, strict=True)
         judge_prompts = [self.build_prompt(*row) for row in (*rows, *swapped_rows)]
-        replies = ask_judge(self.model, judge_prompts, self.worker_num, self.model_kwargs)
+        replies = ask_judge(self.model, judge_prompts, self.worker_num, self.model_kwargs, fresh=self.fresh)
         winners = [_parse_winner(reply, "first", "second") for reply in replies[: len(prompts)]]
         winners += [_parse_winner(reply, "second", "first") for reply in replies[len(prompts) :]]
         verdicts = map(PairVerdict, winners[: len(prompts)], winners[len(prompts) :])
-        usage = (reply_usage(reply, is_read=winner is not None) for reply, winner in zip(replies, winners, strict=True))
+        usage = (reply.usage(is_read=winner is not None) for reply, winner in zip(replies, winners, strict=True))
         return PairwiseResult(tuple(verdicts), sum(usage, JudgeUsage()))
+
+    def compare_answers(self, answers: Sequence[ComparedAnswer]) -> ComparedAnswers:  # noqa: D102
+        groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for position, answer in enumerate(answers):
+            groups[answer.key].append(position)
+        pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
+        if not pairs and len({answer.model for answer in answers}) < 2:
+            raise InvalidArgumentError(
+                tr("{kind} compares the answers of two models or more", kind=type(self).__name__)
+            )
+        a, b = [answers[pair[0]] for pair in pairs], [answers[pair[1]] for pair in pairs]
+        texts = ([each.prompt for each in a], [each.output for each in a], [each.output for each in b])
+        result = self.compare(*texts, [each.reference for each in a])
+        wins: defaultdict[int, list[float]] = defaultdict(list)
+        verdicts = []
+        for (first, second), verdict in zip(pairs, result.verdicts, strict=True):
+            if verdict.outcome is not None:
+                share = {"first": 1.0, "second": 0.0, "tie": 0.5}[verdict.outcome]
+                wins[first].append(share)
+                wins[second].append(1 - share)
+            index, repeat = answers[first].key
+            facts: dict[str, Any] = {"first": answers[first].model, "second": answers[second].model}
+            verdicts.append(replace(verdict, **facts, index=index, repeat=repeat, metric=self.metric_name))
+        shares = [sum(wins[n]) / len(wins[n]) if wins[n] else math.nan for n in range(len(answers))]
+        scores = [{self.metric_name: share} for share in shares]
+        return ComparedAnswers(scores, tuple(verdicts), result.usage.summary(self.metric_name))
+
+    def describe(self) -> Mapping[str, str]:  # noqa: D102
+        names = {"model": model_label(self.model), "criteria": self.criteria}
+        return {
+            self.metric_name: tr("share of comparisons that {model} decides for it, ties half: {criteria}", **names)
+        }
+
+    @property
+    def judge_models(self) -> Mapping[str, str]:  # noqa: D102
+        return {self.metric_name: model_label(self.model)}
 
     def build_prompt(self, prompt: str, reference: str, answer_a: str, answer_b: str) -> str:
         """Return the prompt for the judge about two answers."""

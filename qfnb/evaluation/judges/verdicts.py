@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal, Self, TypeVar
 
 from ..._language import tr
 from ...metrics.exact_json import find_json_object
@@ -31,6 +31,42 @@ _BRACKETED = re.compile(r"\[\[\s*(a|b|c|tie|平局)\s*\]\]", re.IGNORECASE)
 _LONE_PREFERENCE = re.compile(r"[*\s\"'(\[]*(a|b|平局|平手|tie)[*\s\"'.。)\]]*", re.IGNORECASE)
 _ANSWER_WORD = re.compile(r"^(回答|答案|助手|answer|assistant)\s*")
 _PREFERENCES: Final = {"a": "A", "b": "B", **dict.fromkeys(("c", "tie", "平局", "平手", "相当"), "tie")}
+
+
+Winner = Literal["first", "second", "tie"]
+
+
+@dataclass(frozen=True)
+class PairVerdict:
+    """One question, judged twice; the names of the fields are stored in reports.
+
+    Attributes:
+        given_order, swapped_order: the winner with the first answer shown first, and shown second; None for
+            no verdict.
+        first, second: labels of the models, "" where only texts are compared.
+        index, repeat: of the question in the dataset, and which answer to it.
+        metric: what the verdict counts for.
+    """
+
+    given_order: Winner | None
+    swapped_order: Winner | None
+    first: str = ""
+    second: str = ""
+    index: int = 0
+    repeat: int = 0
+    metric: str = ""
+
+    @property
+    def outcome(self) -> Winner | None:
+        """The winner of both verdicts, "tie" where they differ, None where one of them is missing."""
+        if self.given_order is None or self.swapped_order is None:
+            return None
+        return self.given_order if self.given_order == self.swapped_order else "tie"
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Return the verdict that a report has as JSON; unknown fields of later versions are left out."""
+        return cls(**{each.name: value[each.name] for each in fields(cls) if each.name in value})
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._language import tr
 from ..._text import Edit, diff_texts
 from ...errors import InvalidArgumentError
+from ..judges.verdicts import PairVerdict
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison
@@ -68,6 +69,8 @@ class ReportData:
         cells: {label: (prompt, model)}, where prompts were compared: what the report calls a model is such a cell.
         prompts: {name: template} of these prompts.
         ks: those of pass@k, where questions were answered several times.
+        judges: {metric: name of the model that judges}, of metrics that a model gives.
+        verdicts: of judges that compare two answers.
     """
 
     records: tuple[Sample, ...]
@@ -84,6 +87,8 @@ class ReportData:
     cells: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
     ks: tuple[int, ...] = ()
+    judges: Mapping[str, str] = field(default_factory=dict)
+    verdicts: tuple[PairVerdict, ...] = ()
 
     @property
     def from_sandbox(self) -> bool:

@@ -6,13 +6,14 @@ import importlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..._language import tr
 from ..._private_files import write_atomically
 from ...errors import InvalidArgumentError
+from ..judges.verdicts import PairVerdict
 from ..records import record_report, validate_report_path
 from ..samples import Sample
 from . import sources, text
@@ -38,7 +39,7 @@ JSON_TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
-LATER_FIELDS: Final = ("cells", "prompts", "ks")
+LATER_FIELDS: Final = ("cells", "prompts", "ks", "judges")
 """Fields that are written as they are, under their own names; the later ones are not in older files."""
 
 _PAGE: Final = "qfnb.views.evaluation.page"  # by name: what draws is a layer above
@@ -182,6 +183,7 @@ def to_json(report: ReportData) -> str:
         "notes": report.notes,
         "origins": report.origins,
         **{name: getattr(report, name) for name in (*PLAIN_FIELDS, *LATER_FIELDS)},
+        "verdicts": [asdict(verdict) for verdict in report.verdicts],
         "samples": [sample.to_dict() for sample in report.records],
         **{name: getattr(report, name).to_dict("records") for name in JSON_TABLES},
     }
@@ -210,6 +212,8 @@ def from_json(text: str) -> dict[str, Any]:
             "cells": {label: tuple(cell) for label, cell in document.get("cells", {}).items()},
             "prompts": document.get("prompts", {}),
             "ks": tuple(document.get("ks", ())),
+            "judges": document.get("judges", {}),
+            "verdicts": tuple(PairVerdict.from_dict(verdict) for verdict in document.get("verdicts", ())),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(tr("this is not a report written by Report.save('x.json')")) from None
