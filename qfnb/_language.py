@@ -3,9 +3,12 @@
 An output stays in the language that it was made in. Names of parameters, models and ids are never translated.
 """
 
+import contextlib
 import gettext
 import locale
 import os
+from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -17,12 +20,13 @@ LOCALE_DIR: Final = Path(__file__).parent / "locale"
 _LOCALE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 _chosen: str | None = None
+_in_context: ContextVar[str] = ContextVar("qfnb_language", default="")
 
 
 def language() -> str:
     """Return "zh" or "en": what was chosen, else `QFNB_LANG`, else the locale; English where that is no Chinese one."""
-    if _chosen is not None:
-        return _chosen
+    if chosen := _in_context.get() or _chosen:
+        return chosen
     configured = os.environ.get(VARIABLE, "").strip().lower()
     variables = (os.environ.get(name, "") for name in _LOCALE_VARIABLES)
     name = configured or next(filter(None, variables), "") or locale.getlocale()[0] or ""
@@ -33,6 +37,16 @@ def choose_language(name: str | None) -> None:
     """Choose the language of the current process; None for that of the environment."""
     global _chosen
     _chosen = name
+
+
+@contextlib.contextmanager
+def in_language(name: str) -> Iterator[None]:
+    """Speak a language in a block of code, in this thread or task only."""
+    token = _in_context.set(name)
+    try:
+        yield
+    finally:
+        _in_context.reset(token)
 
 
 def html_lang() -> str:

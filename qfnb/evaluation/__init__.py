@@ -3,6 +3,7 @@
 from .comparison import compare
 from .evaluator import ExactMatchEvaluator, F1Evaluator, LocalEvaluator, MetricEvaluator, RougeLEvaluator
 from .function_evaluator import FunctionEvaluator
+from .history import Diff, diff, history, open_report
 from .judges.judge import JudgePanel, LocalJudgeEvaluator
 from .judges.pairwise import PairwiseJudge
 from .local_evaluators import (
@@ -20,8 +21,9 @@ from .report.card import Card
 from .report.matrix import Matrix
 
 __all__ = [
-    "Card", "ChoiceEvaluator", "EmbeddingEvaluator", "EvaluationManager", "EvaluationResult", "ExactMatchEvaluator",
-    "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator", "JudgePanel", "LocalEvaluator",
-    "LocalJudgeEvaluator", "Matrix", "MetricEvaluator", "NumberEvaluator", "OpenCompassLocalEvaluator", "PairwiseJudge",
-    "RegexEvaluator", "Report", "RougeLEvaluator", "compare",
+    "Card", "ChoiceEvaluator", "Diff", "EmbeddingEvaluator", "EvaluationManager", "EvaluationResult",
+    "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator", "JudgePanel",
+    "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator", "NumberEvaluator",
+    "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator", "compare", "diff",
+    "history", "open_report",
 ]  # fmt: skip

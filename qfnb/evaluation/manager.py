@@ -14,7 +14,17 @@ from .function_evaluator import ScoringFunction, to_evaluator
 from .prompts import Prompts, parse_prompts, prompted_questions, validate_repeats
 from .report import EvaluationResult
 from .run import EvaluationRun, RunOptions, build_report
-from .samples import PROMPT, Questions, questions_of, rows_of, to_dataset, to_text, trained_model, unique_labels
+from .samples import (
+    PROMPT,
+    Questions,
+    data_label,
+    questions_of,
+    rows_of,
+    to_dataset,
+    to_text,
+    trained_model,
+    unique_labels,
+)
 
 
 class EvaluationManager:
@@ -113,7 +123,7 @@ class EvaluationManager:
 
     def start(
         self,
-        llms: Iterable[Any],
+        llms: Iterable[Any] | Mapping[str, Any],
         dataset: Questions,
         *,
         worker_num: int = 8,
@@ -125,7 +135,7 @@ class EvaluationManager:
         k: int | Sequence[int] | None = None,
         **options: Unpack[ChatOptions],
     ) -> EvaluationRun:
-        """Start what `eval` does, with the same arguments, and return at once; `.report()` waits.
+        """Start what `eval` does, with the same arguments or models by label, and return at once; `.report()` waits.
 
         Raises:
             InvalidArgumentError: models or questions are missing, a prompt, n or k is wrong, or the evaluators are
@@ -133,7 +143,7 @@ class EvaluationManager:
         """
         self._require_local_evaluators("start")
         templates, ks = {} if prompts is None else parse_prompts(prompts), validate_repeats(n, k)
-        models, rows = [*map(trained_model, llms)], rows_of(dataset)
+        models, rows = llms if isinstance(llms, Mapping) else [*map(trained_model, llms)], rows_of(dataset)
         if not models or not rows:
             raise InvalidArgumentError(
                 tr(
@@ -205,7 +215,8 @@ class EvaluationManager:
             for label, column in zip(unique_labels(labels), outputs, strict=True)
             for question, row in zip(questions, rows, strict=True)
         ]
-        return build_report(samples, self.local_evaluators, self.pre_processors, cluster=cluster)
+        name = data_label(dataset)
+        return build_report(samples, self.local_evaluators, self.pre_processors, cluster=cluster, dataset=name)
 
     @staticmethod
     def fetch(task: str) -> EvaluationResult | None:

@@ -25,7 +25,7 @@ from ..resources.management.storage import download
 from ..wire import evaluation_v1 as wire
 from .answers import UNANSWERED
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
-from .report import EvaluationResult
+from .report import EvaluationResult, archive
 from .samples import Sample
 
 MAX_RESULT_BYTES: Final = 512 * 1024 * 1024
@@ -102,7 +102,9 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     }
     report = _build_report([*_export_rows(task)], platform_metrics, info)
     scales = {"judge_score": (0.0, float(max_points))} if max_points else {}
-    return replace(report, scales=scales)
+    report = replace(report, scales=scales)
+    archive.keep(report)
+    return report
 
 
 def _wait_for_task(task: str) -> wire.TaskDetail:

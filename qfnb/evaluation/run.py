@@ -24,8 +24,8 @@ from .answers import answer_on_platform, client_of, samples_of, to_row_result
 from .evaluator import LocalEvaluator
 from .prompts import cells_of
 from .records import EvaluationState, RunningEvaluation
-from .report import EvaluationResult
-from .samples import Question, Questions, Sample, label_in_notebook, trained_model, unique_labels
+from .report import EvaluationResult, archive
+from .samples import Question, Questions, Sample, data_label, label_in_notebook, trained_model, unique_labels
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class EvaluationRun:
         prompt_count, repeat_count: prompts that each model is asked by, and answers to each question.
         model_batches: the batch of each model, None for one that is not asked by a batch.
         scoring_steps: steps of the scoring, done and in all; (0, 0) before it begins.
+        dataset: what the report calls the data.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class EvaluationRun:
         self.prompt_count, self.repeat_count = len(prompted or " "), 1
         self.model_batches: list[Batch | None] = []
         self.scoring_steps = (0, 0)
+        self.dataset = ""
         self._questions, self._evaluators = questions, evaluators
         self._pre_processors, self._cluster = pre_processors, cluster
         self._prompted, self._facts = dict(prompted or {}), facts
@@ -100,18 +102,20 @@ class EvaluationRun:
         """The batches that send the questions; models that answer on the platform have none."""
         return tuple(batch for batch in self.model_batches if batch is not None)
 
-    def start(self, models: Sequence[Any], source: Questions, options: RunOptions) -> None:
-        """Send the questions to models; when one cannot be asked, the others are cancelled.
+    def start(self, models: Sequence[Any] | Mapping[str, Any], source: Questions, options: RunOptions) -> None:
+        """Send the questions to models, or to models by label; when one cannot be asked, the others are cancelled.
 
         Raises:
             InvalidArgumentError: a model cannot be asked.
         """
+        named = models if isinstance(models, Mapping) else None
+        models, self.dataset = [*(models if named is None else named.values())], data_label(source)
         targets = [trained_model(model) for model in models]
         for target in targets:
             if isinstance(target, Model) and not target.name:
                 target.auto_complete_info()
         self.repeat_count = options.repeats
-        names = unique_labels([label_in_notebook(model) for model in models])
+        names = tuple(named or unique_labels([label_in_notebook(model) for model in models]))
         prompted = self._prompted or {"": self._questions}
         if self._prompted:
             self._facts["cells"] = cells_of(names, [*prompted])
@@ -155,6 +159,7 @@ class EvaluationRun:
             notes=[_describe_origin(finished) for finished in self.batches],
             origins=self._origins,
             on_progress=self._count_steps,
+            dataset=self.dataset,
             **self._facts,
         )
 
@@ -223,7 +228,9 @@ def build_report(
     scored = scoring_run.score_samples(samples, evaluators, pre_processors, on_progress)
     models = tuple(dict.fromkeys(sample.model for sample in samples))
     report = EvaluationResult(models=models, notes=tuple(notes), origins=origins or {}, **facts, **scored.report_fields)
-    return report.with_clusters(cluster) if cluster else report
+    report = report.with_clusters(cluster) if cluster else report
+    archive.keep(report)
+    return report
 
 
 def _describe_origin(finished: Batch) -> str:

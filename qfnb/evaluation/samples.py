@@ -249,12 +249,21 @@ def label_in_notebook(model: Any) -> str:
     target = trained_model(model)
     label = model_label(target)
     is_named = label != getattr(target, "endpoint", None) and not _GENERATED_NAME.fullmatch(label)
+    return label if is_named or isinstance(target, str) else _variable_of(model, target) or label
+
+
+def data_label(data: Any) -> str:
+    """Return the name of the variable that holds data in the notebook, else the data's own, "" without any."""
+    name = getattr(data, "name", None)
+    return _variable_of(data) or (name if isinstance(name, str) else "")
+
+
+def _variable_of(*values: Any) -> str:
+    """Return the notebook's variable that holds one of the values, "" where there is none."""
     shell = getattr(builtins, "get_ipython", None)  # IPython puts it there
-    if is_named or isinstance(target, str) or shell is None:
-        return label
-    variables = getattr(shell(), "user_ns", {}).items()
-    names = (name for name, value in variables if name[:1] != "_" and (value is model or value is target))
-    return next(names, label)
+    variables = getattr(shell(), "user_ns", {}).items() if shell is not None else ()
+    names = (name for name, held in variables if name[:1] != "_" and any(held is value for value in values))
+    return next(names, "")
 
 
 def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from .._language import tr
+from .._language import in_language, tr
 from ..errors import InvalidArgumentError
 from .comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
 from .evaluator import LocalEvaluator
@@ -35,6 +35,7 @@ class ScoredSamples:
     samples: tuple[Sample, ...]  # with scores and notes
     names: tuple[str, ...]  # of the metrics
     recipes: Mapping[str, str]  # {metric: how it is counted}
+    counting: Mapping[str, str]  # the same in English
     summaries: Mapping[str, Mapping[str, Any]]  # {model: {name: value}}, of models as a whole
     scales: Mapping[str, tuple[float, float]]  # {metric: (lowest, highest possible score)}, where that is not 0-1
     lower_is_better: frozenset[str]  # metrics of which lower scores are the better ones
@@ -48,6 +49,7 @@ class ScoredSamples:
             "records": self.samples,
             "metric_names": self.names,
             "recipes": self.recipes,
+            "counting": self.counting,
             "summaries": self.summaries,
             "scales": self.scales,
             "lower_is_better": self.lower_is_better,
@@ -94,11 +96,14 @@ def score_samples(
     compared = [_compare(evaluator, scored_by_index, pre_processors, advance) for evaluator in comparing]
     blank = [replace(sample, scores={}, notes={}) for sample in samples]
     scored_samples = tuple(scored_by_index.get(index, sample) for index, sample in enumerate(blank))
-    recipes = {name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()}
+    recipes = _describe_all(evaluators)
+    with in_language("en"):
+        counting = _describe_all(evaluators)
     return ScoredSamples(
         samples=scored_samples,
         names=tuple(dict.fromkeys(name for sample in scored_samples for name in sample.scores) or recipes),
         recipes=recipes,
+        counting=counting,
         summaries=_summaries_by_model(single, scored_samples, [result.summary for result in compared]),
         scales={name: scale for evaluator in evaluators for name, scale in evaluator.scales.items()},
         lower_is_better=frozenset(name for evaluator in evaluators for name in evaluator.lower_is_better),
@@ -125,6 +130,10 @@ def _compare(
         samples_by_index[index] = replace(sample, scores={**sample.scores, **scores})
     advance(1)
     return result
+
+
+def _describe_all(evaluators: Sequence[LocalEvaluator]) -> dict[str, str]:
+    return {name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()}
 
 
 def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:

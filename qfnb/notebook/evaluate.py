@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
@@ -13,23 +13,22 @@ from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import evaluate_inputs, evaluate_judges, evaluate_plan, tab_completion
 from .await_cell import run_in_cell
+from .evaluate_history import HistoryVerbs
 from .evaluate_parser import MAX_WORDS, PARSER, REPORT_KINDS, VERBS, data_variables, model_names
 from .parser import document_magic, store_variable, user_variables
-from .verb_magic import VerbMagics, wait_in_cell
+from .verb_magic import wait_in_cell
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
     from ..evaluation.report import EvaluationResult
 
-T = TypeVar("T")
-
 CANCELLED = tr_noop("Cancelled. Answers are kept; the same cell again asks the remaining questions.")
 ALREADY_RUNNING = tr_noop("This evaluation is running already; `%qfeval wait` shows the report.")
 
 
 @magics_class
-class EvalMagics(VerbMagics):
+class EvalMagics(HistoryVerbs):
     """The verbs of `%qfeval`."""
 
     parser = PARSER
@@ -58,9 +57,11 @@ class EvalMagics(VerbMagics):
             return [*VERBS, *model_names(self)]
         if previous == "only":
             return data_variables(self)
-        if previous in {*VERBS} - {"start", "load"}:
+        if previous in {"open", "diff", "trend"} or previous.startswith("eval-"):
+            return self.complete_history(previous)
+        if previous in {*VERBS} - {"start", "load", "list"}:
             return tab_completion.variables_of(self, REPORT_KINDS)
-        return [] if previous == "load" or previous.startswith("-") else model_names(self)
+        return [] if previous in {"load", "list"} or previous.startswith("-") else model_names(self)
 
     def do_start(self, options: Namespace, words: list[str]) -> Any:
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
@@ -99,6 +100,8 @@ class EvalMagics(VerbMagics):
 
         manager = EvaluationManager(local_evaluators=evaluators)
         run = manager.start(models, rows, cluster=options.cluster or "", **arguments)
+        if options.data in user_variables(self.shell) or not run.dataset:
+            run.dataset = options.data
         running = BackgroundEvaluation(run, judges, on_report=self._store_report(options))
         return self._store(options, running)
 
@@ -239,12 +242,6 @@ class EvalMagics(VerbMagics):
     def _store_result(self, options: Namespace, report: EvaluationResult) -> EvaluationResult:
         self._newest = self._store(options, report)
         return report
-
-    def _store(self, options: Namespace, value: T) -> T:
-        """Store a value in the variable of `-o`, if one was given."""
-        if options.variable:
-            store_variable(self.shell, options.variable, value)
-        return value
 
     def _find_target(self, words: Sequence[str]) -> Any:
         value = evaluate_inputs.find_report(self.shell, words[0]) if words else self._newest

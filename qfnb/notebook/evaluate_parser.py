@@ -10,13 +10,14 @@ from .verb_magic import VerbParser
 
 VERBS = (
     "start", "wait", "show", "cancel", "only", "browse", "rescore", "compare", "save", "load",
+    "list", "open", "diff", "trend",
 )  # fmt: skip
 
 SCORING_VERBS = ("start", "only", "rescore")  # the verbs that score answers
 MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
 PROMPT_KINDS = frozenset({"str", "dict", "list"})
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
-REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
+REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card", "Diff"})
 EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
 """Names of classes whose variables Tab offers."""
 
@@ -84,13 +85,18 @@ PARSER = VerbParser(
         "  %qfeval only df --outputs answer_a,answer_b --reference label -o report\n"
         "  %qfeval compare [REPORT [BASE TUNED]]\n"
         "  %qfeval save REPORT report.html|.md|.csv|.xlsx|.json\n"
-        "  %qfeval load report.json -o report"
+        "  %qfeval load report.json -o report\n"
+        "  %qfeval list                          (every evaluation, of earlier kernels too)\n"
+        "  %qfeval open [ID] -o report\n"
+        "  %qfeval diff [EARLIER [LATER [MODEL [MODEL]]]]      (on the questions that both have)\n"
+        "  %qfeval trend [METRIC] [-m MODEL] [-d DATA]"
     ),
     VERBS,
 )
 PARSER.add_option(
-    "-d", "--data", metavar="DATA", help=tr_noop("rows with prompt and response: a variable, a path or ds-..."),
-    verbs=("start", "only"), complete=data_variables,
+    "-d", "--data", metavar="DATA",
+    help=tr_noop("rows with prompt and response: a variable, a path or ds-...; trend: a name of the list"),
+    verbs=("start", "only", "trend"), complete=data_variables,
 )  # fmt: skip
 PARSER.add_option(
     "--metrics",
@@ -118,7 +124,8 @@ PARSER.add_option(
     verbs=SCORING_VERBS,
 )  # fmt: skip
 PARSER.add_option(
-    "-m", "--model", action="append", metavar="NAME", help=tr_noop("one more model, of any name"),
+    "-m", "--model", action="append", metavar="NAME", help=tr_noop("one more model, of any name; trend: the model"),
+    verbs=("start", "trend"),
     complete=tab_completion.chat_models,
 )  # fmt: skip
 PARSER.add_option(
@@ -178,9 +185,9 @@ PARSER.add_option("--keep-wrong-rows", action="store_true", help=tr_noop("count 
 PARSER.add_option("--dry-run", action="store_true", help=tr_noop("show what it would take; send nothing"))
 PARSER.add_option(
     "-o", dest="variable", type=variable_name, metavar="VAR", help=tr_noop("keep the report in a variable"),
-    verbs=("start", "only", "rescore", "browse", "load", "compare"),
+    verbs=("start", "only", "rescore", "browse", "load", "compare", "open", "diff", "trend"),
 )  # fmt: skip
 
-MAX_WORDS = dict.fromkeys(("wait", "show", "cancel", "only", "browse", "rescore", "load"), 1)
-MAX_WORDS |= {"compare": 3, "save": 2}
+MAX_WORDS = dict.fromkeys(("wait", "show", "cancel", "only", "browse", "rescore", "load", "open", "trend"), 1)
+MAX_WORDS |= {"compare": 3, "save": 2, "list": 0, "diff": 4}
 """The words that a verb takes at most."""

@@ -46,6 +46,7 @@ PARTS: Final = {
     "runs": tr_noop("Trainings"),
     "conversations.db": tr_noop("Conversations"),
     "evaluations": tr_noop("Evaluations"),
+    "history": tr_noop("Reports of evaluations"),
     "launches": tr_noop("Saved forms"),
 }
 """Name in the state folder -> what is there."""

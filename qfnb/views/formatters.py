@@ -19,6 +19,8 @@ _FORMATTERS = (
     ("qfnb.views.evaluation.charts.style", "Chart", "evaluation.charts", "chart_bundle"),
     ("qfnb.views.evaluation.charts", "Charts", "evaluation.charts", "charts_bundle"),
     ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),
+    ("qfnb.evaluation.history", "Diff", "evaluation.history", "diff_bundle"),
+    ("qfnb._frames", "HistoryTable", "evaluation.history", "table_bundle"),
     ("qfnb._frames", "ModelTable", "tables", "models_bundle"),
     ("qfnb._frames", "UsageTable", "tables", "usage_bundle"),
     ("qfnb.trainer.sweep.background", "Sweep", "training.sweep", "bundle"),

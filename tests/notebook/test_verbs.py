@@ -32,6 +32,7 @@ def run(line, **variables):
         ("qfchat List", "list"),
         ("qfchat alais", "alias"),
         ("qfeval shwo", "show"),
+        ("qfeval opne", "open"),
         ("qftrain strat", "start"),
     ],
 )
@@ -45,7 +46,9 @@ def test_a_variable_that_is_nearly_a_verb_is_a_variable():
         run("qfbatch shows", shows=[])
 
 
-@pytest.mark.parametrize("line", ["qfbatch list", "qfchat list", "qfchat sessions", "qfchat history", "qftrain list"])
+@pytest.mark.parametrize(
+    "line", ["qfbatch list", "qfchat list", "qfchat sessions", "qfchat history", "qfeval list", "qftrain list"]
+)
 def test_an_empty_list_says_what_makes_an_entry(line, tmp_path, monkeypatch):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
     table = run(line)

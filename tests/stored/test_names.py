@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gzip
 import importlib
 import inspect
 import json
@@ -28,9 +29,10 @@ from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
 from qfnb.evaluation import records
 from qfnb.evaluation.background import BackgroundEvaluation
+from qfnb.evaluation.history import HISTORY_COLUMNS
 from qfnb.evaluation.judges import replies
 from qfnb.evaluation.judges.verdicts import PairVerdict
-from qfnb.evaluation.report import columns as report_columns
+from qfnb.evaluation.report import archive, columns as report_columns, files as report_files
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
@@ -112,6 +114,9 @@ def now():
         "recipes": sorted(recipes.RECIPES),
         "evaluations: fields of a record": [field.name for field in fields(records.EvaluationRecord)],
         "reports: fields of a record": [field.name for field in fields(records.ReportRecord)],
+        "history: version and fields of the first line": [archive.VERSION, *history_fields()],
+        "history: later fields of a report": list(report_files.LATER_FIELDS),
+        "history(): columns": list(HISTORY_COLUMNS),
         "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
         "conversations.db: columns": table_columns(conversation_store._TABLES),
         "judges.db: columns": [replies.FILE_NAME, *table_columns(replies.TABLES)],
@@ -128,6 +133,12 @@ def table_columns(tables):
             "select m.name || '.' || c.name from sqlite_master m, pragma_table_info(m.name) c where m.type = 'table'"
         )
         return [name for (name,) in database.execute(f"{query} order by m.rowid, c.cid")]
+
+
+def history_fields():
+    (path,) = (STORED / "history").iterdir()
+    report = evaluation.EvaluationResult(**report_files.from_json(gzip.decompress(path.read_bytes()).splitlines()[1]))
+    return ["qfnb_history", "id", "created", *archive._facts_of(report)]
 
 
 @pytest.mark.parametrize("what", NAMES["names"])
@@ -160,7 +171,9 @@ def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name,
 def test_completion_offers_variables_of_classes_that_there_are():
     assert set(evaluate_parser.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
     assert set(evaluate_parser.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
-    assert set(evaluate_parser.REPORT_KINDS) == names(evaluation.EvaluationResult, BackgroundEvaluation, Card)
+    assert set(evaluate_parser.REPORT_KINDS) == names(
+        evaluation.EvaluationResult, BackgroundEvaluation, Card, evaluation.Diff
+    )
     assert set(evaluate_parser.EVALUATOR_KINDS) == names(evaluation.LocalEvaluator)
     assert set(batch.DATA_KINDS) == names(pd.DataFrame, pd.Series, Dataset, list)
     assert set(batch.BATCH_KINDS) == names(Batch, BatchTask)

@@ -7,6 +7,7 @@
 | `text` | the report as sentences; inert texts |
 | `files`, `sheets` | the report as .html, .md, .csv, .xlsx and .json |
 | `card`, `matrix` | two models on one card; prompts times models |
+| `archive` | every evaluation of this user on disk |
 | `tracking` | the report's numbers for an experiment tracker |
 
 Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's scores.
@@ -28,7 +29,7 @@ from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
-from . import columns, files, sources, text, tracking
+from . import archive, columns, files, sources, text, tracking
 from .card import Card, build_card
 from .data import ReportData as ReportData
 from .matrix import Matrix, build_matrix
@@ -53,6 +54,11 @@ class EvaluationResult(ReportData):
 
     See `ReportData` for its attributes and tables.
     """
+
+    @property
+    def id(self) -> str:
+        """Its id in the history of evaluations, where `qfnb.evaluation.open_report(id)` opens it again."""
+        return archive.report_id(self)
 
     @property
     def result_dataset(self) -> Dataset:
@@ -137,7 +143,9 @@ class EvaluationResult(ReportData):
     ) -> Self:
         """Return a report on the same answers by other evaluators; no model is asked."""
         scored = scoring_run.score_samples(self.records, evaluators, pre_processors)
-        return replace(self, platform={}, **scored.report_fields)
+        report = replace(self, platform={}, **scored.report_fields)
+        archive.keep(report)
+        return report
 
     def with_clusters(self, column: str) -> Self:
         """Return the report with intervals and tests that know which rows belong together.

@@ -122,7 +122,8 @@ def build_card(
     Raises:
         InvalidArgumentError: the report does not have these two models or this metric.
     """
-    base_model, tuned_model = base or report.models[0], tuned or report.models[-1]
+    first, last = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
+    base_model, tuned_model = base or first, tuned or last
     comparisons = {comparison.metric: comparison for comparison in report.versus(base_model, tuned_model)}
     name = report.resolve_metric(metric)
     decisive, changes = comparisons[name], report.changes(name, base=base_model, tuned=tuned_model)

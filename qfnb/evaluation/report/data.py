@@ -71,6 +71,9 @@ class ReportData:
         ks: those of pass@k, where questions were answered several times.
         judges: {metric: name of the model that judges}, of metrics that a model gives.
         verdicts: of judges that compare two answers.
+        dataset: the name of the data, "" where it has none.
+        counting: {metric: its recipe in English}, by which reports in different languages are told apart.
+        compared: the pairs of models that are compared, () for all.
     """
 
     records: tuple[Sample, ...]
@@ -89,6 +92,9 @@ class ReportData:
     ks: tuple[int, ...] = ()
     judges: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[PairVerdict, ...] = ()
+    dataset: str = ""
+    counting: Mapping[str, str] = field(default_factory=dict)
+    compared: tuple[tuple[str, str], ...] = ()
 
     @property
     def from_sandbox(self) -> bool:
@@ -160,7 +166,7 @@ class ReportData:
     def comparisons(self) -> tuple[Comparison, ...]:
         """Every pair of models on every metric; p-values and intervals are corrected over all of them (Holm)."""
         return aggregates.compare_all(
-            self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better, self.scales
+            self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better, self.scales, self.compared
         )
 
     @property
@@ -177,13 +183,18 @@ class ReportData:
         """Return the comparisons of two models, `base` first, one for each metric.
 
         Raises:
-            InvalidArgumentError: a model is not in the report, or both are the same.
+            InvalidArgumentError: a model is not in the report, both are the same, or the report does not compare them.
         """
         if base == tuned or self.samples_of(base) is self.samples_of(tuned):
             raise InvalidArgumentError(
                 tr("{base} and {tuned} are one model: a comparison takes two", base=repr(base), tuned=repr(tuned))
             )
         pairs = [pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}]
+        if self.comparisons and not pairs:
+            names = tr("; ").join(tr("{tuned} and {base}", tuned=pair[1], base=pair[0]) for pair in self.compared)
+            raise InvalidArgumentError(
+                tr("{base} and {tuned} are not compared here, but {pairs}", base=base, tuned=tuned, pairs=names)
+            )
         return [pair if pair.baseline == base else pair.swapped() for pair in pairs]
 
     def samples_of(self, model: str) -> Mapping[int, Sample]:

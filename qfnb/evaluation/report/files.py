@@ -39,7 +39,7 @@ JSON_TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
-LATER_FIELDS: Final = ("cells", "prompts", "ks", "judges")
+LATER_FIELDS: Final = ("cells", "prompts", "ks", "judges", "dataset", "counting", "compared")
 """Fields that are written as they are, under their own names; the later ones are not in older files."""
 
 _PAGE: Final = "qfnb.views.evaluation.page"  # by name: what draws is a layer above
@@ -142,10 +142,7 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     """Return conclusion, tables and footnotes as Markdown."""
     mark = f" · {tr(sources.SANDBOX_MARK)}" if report.from_sandbox else ""
     lines = lead or text.conclusion(report).splitlines()
-    parts = [
-        f"# {to_markdown(text.title(report.models, prompts=len(report.prompts)) + mark)}",
-        *map(to_markdown, lines),
-    ]
+    parts = [f"# {to_markdown(text.report_title(report) + mark)}", *map(to_markdown, lines)]
     parts += [_markdown_table(report.summary, SUMMARY_COLUMNS)]
     if len(report.pairs):
         parts += [_markdown_table(report.pairs, PAIR_COLUMNS)]
@@ -169,11 +166,17 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 
 def to_json(report: ReportData) -> str:
-    """Return everything of a report, secrets left out.
+    """Return everything of a report, secrets left out."""
+    tables = {name: getattr(report, name).to_dict("records") for name in JSON_TABLES}
+    return dump_json(to_document(report) | tables)
+
+
+def to_document(report: ReportData) -> dict[str, Any]:
+    """Return a report without its tables, as values of JSON once `dump_json` has written it.
 
     The keys are those of files on users' disks; they stay when a field gets another name.
     """
-    document = {
+    return {
         "qfnb": JSON_VERSION,
         "type": "Report",
         "models": report.models,
@@ -185,8 +188,11 @@ def to_json(report: ReportData) -> str:
         **{name: getattr(report, name) for name in (*PLAIN_FIELDS, *LATER_FIELDS)},
         "verdicts": [asdict(verdict) for verdict in report.verdicts],
         "samples": [sample.to_dict() for sample in report.records],
-        **{name: getattr(report, name).to_dict("records") for name in JSON_TABLES},
     }
+
+
+def dump_json(document: Mapping[str, Any]) -> str:
+    """Return a document as JSON without NaN and without secrets."""
     return json.dumps(_sanitize_json(document), ensure_ascii=False, allow_nan=False, default=str)
 
 
@@ -214,6 +220,9 @@ def from_json(text: str) -> dict[str, Any]:
             "ks": tuple(document.get("ks", ())),
             "judges": document.get("judges", {}),
             "verdicts": tuple(PairVerdict.from_dict(verdict) for verdict in document.get("verdicts", ())),
+            "dataset": document.get("dataset", ""),
+            "counting": document.get("counting", document["recipes"]),
+            "compared": tuple(tuple(pair) for pair in document.get("compared", ())),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(tr("this is not a report written by Report.save('x.json')")) from None

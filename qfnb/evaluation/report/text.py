@@ -41,6 +41,13 @@ def title(models: Iterable[str], *, prompts: int = 1) -> str:
     return tr("Evaluation: {model}", model=names[0]) if names else tr("Evaluation")
 
 
+def report_title(report: ReportData) -> str:
+    """Return the title of a report."""
+    if report.compared:
+        return tr("An earlier and a later evaluation")
+    return title(report.models, prompts=len(report.prompts))
+
+
 def metric_title(name: str) -> str:
     """Return the name of a metric as a reader knows it: `ROUGE-L` for `rouge_l`."""
     words = tr(METRICS[name].title) if name in METRICS else name

@@ -192,8 +192,9 @@ def compare_all(
     cluster: str = "",
     lower_is_better: frozenset[str] = frozenset(),
     scales: Mapping[str, Scale] | None = None,
+    compared: Sequence[tuple[str, str]] = (),
 ) -> tuple[Comparison, ...]:
-    """Compare every pair of models on every metric; p-values and intervals are corrected over all of them.
+    """Compare pairs of models on every metric; p-values and intervals are corrected over all of them.
 
     Args:
         metrics: the metrics that are compared.
@@ -201,8 +202,10 @@ def compare_all(
         cluster: the column whose rows belong together, default none.
         lower_is_better: metrics of which lower scores are the better ones; wins are the candidate's.
         scales: {metric: (lowest, highest possible score)}, where that is not 0-1.
+        compared: the pairs, baseline first, default every pair.
     """
-    names = [(metric, a, b) for metric in metrics for a, b in itertools.combinations(models, 2)]
+    model_pairs = compared or [*itertools.combinations(models, 2)]
+    names = [(metric, a, b) for metric in metrics for a, b in model_pairs]
     pairs = [_pair_models(metric, models[a], models[b], cluster, (scales or {}).get(metric)) for metric, a, b in names]
     p_values = [pair.p_value for pair in pairs]
     decisions, corrected = holm.decide(p_values), holm.correct(p_values)

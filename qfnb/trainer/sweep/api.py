@@ -69,10 +69,8 @@ def sweep(
     return Sweep(trainers, parallel=parallel, again=again, evaluate=evaluate)
 
 
-def _evaluation(
-    rows: Any, metrics: Sequence[Any], base: str
-) -> Callable[[Mapping[str, LLMFinetune]], tuple[EvaluationRun, list[str]]]:
-    """Return a function that starts the evaluation of trainers against the base model, and returns their labels.
+def _evaluation(rows: Any, metrics: Sequence[Any], base: str) -> Callable[[Mapping[str, LLMFinetune]], EvaluationRun]:
+    """Return a function that starts the evaluation of trainers by label against the base model.
 
     Raises:
         InvalidArgumentError: there are no rows, a metric is unknown, or the base model cannot be asked.
@@ -85,7 +83,7 @@ def _evaluation(
     if not questions or (needs_reference and not all(question.reference for question in questions)):
         raise InvalidArgumentError(tr("eval_dataset needs rows with prompt and response: the metrics compare with it"))
 
-    def start(published: Mapping[str, LLMFinetune]) -> tuple[EvaluationRun, list[str]]:
-        return manager.start([service, *published.values()], rows), [name, *published]
+    def start(published: Mapping[str, LLMFinetune]) -> EvaluationRun:
+        return manager.start({name: service, **published}, rows)
 
     return start

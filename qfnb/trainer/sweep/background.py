@@ -6,7 +6,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 from ..._jobs.background_job import BackgroundJob
@@ -53,7 +52,7 @@ class Sweep(BackgroundJob):
         *,
         parallel: int = DEFAULT_PARALLEL,
         again: bool = False,
-        evaluate: Callable[[Mapping[str, LLMFinetune]], tuple[EvaluationRun, list[str]]] | None = None,
+        evaluate: Callable[[Mapping[str, LLMFinetune]], EvaluationRun] | None = None,
     ) -> None:
         super().__init__()
         self.trainers = dict(trainers)
@@ -242,10 +241,8 @@ class Sweep(BackgroundJob):
         """Ask the base model and every published model the questions; what goes wrong is told, not raised."""
         assert self._evaluate is not None
         try:
-            self._evaluation, labels = self._evaluate(published)
-            report = self._evaluation.report()
-            names = dict(zip(self._evaluation.models, labels, strict=True))
-            self._report = with_statistics(_rename(report, names))
+            self._evaluation = self._evaluate(published)
+            self._report = with_statistics(self._evaluation.report())
         except QianfanError as error:
             self._evaluation_error = str(error)
 
@@ -262,14 +259,3 @@ def _limit_reason(trainer: LLMFinetune) -> str:
 
 def _has_ended_well(trainer: LLMFinetune) -> bool:
     return trainer.progress.finished and trainer.ppls[0].current is None
-
-
-def _rename(report: EvaluationResult, names: Mapping[str, str]) -> EvaluationResult:
-    """Return a report whose models have the labels of their trainings."""
-    return replace(
-        report,
-        models=tuple(names[model] for model in report.models),
-        records=tuple(replace(sample, model=names[sample.model]) for sample in report.records),
-        origins={names[model]: origin for model, origin in report.origins.items()},
-        summaries={names[model]: values for model, values in report.summaries.items()},
-    )

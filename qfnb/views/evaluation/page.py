@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..._language import html_lang, tr
 from ...evaluation.report import ReportData
 from ...evaluation.report.files import HasPicture
-from ...evaluation.report.text import format_cell, redact_text, title, to_plain
+from ...evaluation.report.text import format_cell, redact_text, report_title, to_plain
 from .. import components
 from ..components import Html
 from ..text import escape
@@ -29,12 +29,10 @@ def render_page(report: ReportData, pictures: Iterable[HasPicture] = (), lead: S
         pictures: others.
         lead: lines of text above the report.
     """
-    heading = title(report.models, prompts=len(report.prompts)) + (
-        f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else ""
-    )
+    heading = report_title(report) + (f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else "")
     others = [picture for picture in pictures if not isinstance(picture, Chart)]
     content = components.panel(
-        title(report.models, prompts=len(report.prompts)),
+        report_title(report),
         components.dim_lines(*map(to_plain, lead)),
         *blocks(report, is_open=True),
         *map(_picture_html, others),

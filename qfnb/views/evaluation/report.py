@@ -48,12 +48,12 @@ def text(report: ReportData) -> str:
     """Return the summary and the conclusion."""
     if not report.metric_names:
         return tr("The report has no metric.")
-    return f"{_title(report)}\n{report!r}"
+    return f"{wording.report_title(report)}\n{report!r}"
 
 
 def html(report: ReportData, notice: str = "") -> Html:
     """Return verdict, means and what is missing; the evidence is folded."""
-    return _output(_title(report), *blocks(report, notice), components.footer(*_next_steps()))
+    return output(wording.report_title(report), *blocks(report, notice), components.footer(*_next_steps()))
 
 
 def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
@@ -66,7 +66,8 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
     metric, base = report.metric_names[0], report.models[0]
     if report.cells:
         return [head, note, *_matrix_blocks(build_matrix(report), is_open=is_open)]
-    pairs = [pair for pair in report.comparisons if pair.metric == metric and pair.baseline == base]
+    of_metric = [pair for pair in report.comparisons if pair.metric == metric]
+    pairs = of_metric if report.compared else [pair for pair in of_metric if pair.baseline == base]
     folds = components.folds(*_folds(report), is_open=is_open)
     return [head, note, *_verdicts(pairs), score_table(report, report.models), _missing(report, metric), folds]
 
@@ -86,15 +87,15 @@ def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
 def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     """Return a matrix in every format."""
     report = matrix.report
-    title = _title(report) + (f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else "")
+    title = wording.report_title(report) + (f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else "")
     heads, *rows = [[wording.to_markdown(cell) for cell in row] for row in matrix_view.markdown(matrix)]
     lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
     parts = [f"### {wording.to_markdown(title)}", "\n".join(lines), *map(wording.to_markdown, matrix.lines())]
     content = [_header(report, report.models), *_matrix_blocks(matrix), components.footer(*_next_steps())]
     return {
-        "text/plain": to_plain(f"{_title(report)}\n{matrix!r}"),
+        "text/plain": to_plain(f"{wording.report_title(report)}\n{matrix!r}"),
         "text/markdown": "\n\n".join(parts),
-        "text/html": _output(title, *content),
+        "text/html": output(title, *content),
     } | _picture(report)
 
 
@@ -114,7 +115,7 @@ def card_html(card: Card[Any]) -> Html:
     title = wording.title(models)
     pairs = (card.comparison, *card.other_comparisons)
     changes = _change_folds(report, card.base, card.tuned, card.metric)
-    return _output(
+    return output(
         title,
         _header(report, models),
         *_verdicts([card.comparison]),
@@ -128,7 +129,7 @@ def card_html(card: Card[Any]) -> Html:
     )
 
 
-def _output(title: str, *content: object) -> Html:
+def output(title: str, *content: object) -> Html:
     """Return a panel without secrets."""
     return Html(redact_text(components.output(components.panel(title, *content), parts=PARTS)))
 
@@ -156,7 +157,7 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
         pill = components.pill("bad", tr("Failed"))
     if report.repeat_count > 1:
         parts.insert(1, trn("{n} answer to each", "{n} answers to each", report.repeat_count))
-    title = _title(report) if len(models) == len(report.models) else wording.title(models)
+    title = wording.report_title(report) if len(models) == len(report.models) else wording.title(models)
     title, subtitle = to_plain(title), " · ".join(parts)
     return components.header(title, pill=pill, subtitle=subtitle, is_sandbox=report.from_sandbox)
 
@@ -211,7 +212,7 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
     others_by_kind = {kind: chart for kind, chart in gallery.by_kind.items() if kind != "bars"}
     more_charts = charts.charts_html(charts.Charts(others_by_kind, gallery.left_out))
     changes = []
-    base, tuned = report.models[0], report.models[-1]
+    base, tuned = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
     if report.cells and (best := build_matrix(report).best):
         tuned = best.label
     if base != tuned:
@@ -220,10 +221,6 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
     pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
     folds = [*pairs, *changes, *_repeats_fold(report), chart_fold]
     return [*folds, *_usage_fold(report), *_method_fold(report)]
-
-
-def _title(report: ReportData) -> str:
-    return wording.title(report.models, prompts=len(report.prompts))
 
 
 def _repeats_fold(report: ReportData) -> list[tuple[object, object, object]]:

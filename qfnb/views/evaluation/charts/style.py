@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from ...._language import tr
 from ...._private_files import write_atomically
@@ -25,6 +26,20 @@ from .drawing import (
     new_figure as new_figure,
     render_png as render_png,
 )
+
+
+class Subject(Protocol):
+    """What a chart is of, such as a report."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of what is drawn."""
+        ...
+
+    @property
+    def from_sandbox(self) -> bool:
+        """Whether answers of the local sandbox are in it."""
+        ...
 
 
 class ChartNotDrawn(InvalidArgumentError):
@@ -51,16 +66,18 @@ class Chart:
     Attributes:
         title: what is seen.
         alt: what it shows, with the numbers.
-        report: the report.
+        report: the report, or what else it is of.
         metrics: the metrics that it shows.
         draw: returns the chart with these labels.
+        counted: how its numbers were counted, "" for what the report says.
     """
 
     title: str
     alt: str
-    report: ReportData = field(compare=False)
+    report: Subject = field(compare=False)
     metrics: Sequence[str]
     draw: Callable[[ChartLabels], Drawing] = field(compare=False)
+    counted: str = ""
 
     @cached_property
     def svg(self) -> Html:
@@ -76,7 +93,9 @@ class Chart:
     @property
     def source(self) -> str:
         """How its numbers were counted, on how many answers, and the sandbox's mark."""
-        return to_plain(f"{source_sentence(self.report, self.metrics)}{self._mark}")
+        report = self.report
+        counted = source_sentence(report, self.metrics) if isinstance(report, ReportData) else self.counted
+        return to_plain(f"{counted}{self._mark}")
 
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:

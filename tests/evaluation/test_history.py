@@ -1,0 +1,264 @@
+"""Every evaluation is on disk: listed, opened again, compared with an earlier one on the questions that both have."""
+
+import gzip
+import json
+import os
+import shutil
+import stat
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.reports import FixedModel, build_report
+
+import qfnb
+from qfnb import Dataset, charts
+from qfnb._language import in_language
+from qfnb.errors import InvalidArgumentError
+from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator, RougeLEvaluator, diff, history, open_report
+from qfnb.evaluation.judges.verdicts import PairVerdict
+from qfnb.evaluation.report import EvaluationResult, archive
+from qfnb.notebook.evaluate import EvalMagics
+from qfnb.views.evaluation import history as views, report as report_view
+
+RIGHT, WRONG = "早上九点开门", "晚上十点关门"
+EXACT = ExactMatchEvaluator()
+ROWS = [{"prompt": f"q{n}", "response": RIGHT} for n in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The history of a new user."""
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    return tmp_path / "history"
+
+
+def evaluate(right, rows=ROWS, *, name="heldout", metrics=(EXACT,), models=("base", "tuned")):
+    """Ask two models; the last one answers the first questions right."""
+    answers = [[WRONG] * len(rows), [RIGHT] * right + [WRONG] * (len(rows) - right)]
+    fixed = [FixedModel(model, texts) for model, texts in zip(models, answers, strict=True)]
+    return EvaluationManager(local_evaluators=[*metrics]).eval(fixed, Dataset(rows, name=name))
+
+
+def test_an_opened_report_shows_saves_and_exports_what_the_fresh_one_did(tmp_path):
+    fresh = replace(evaluate(7), origins={"base": "sandbox"}, cluster="prompt")
+    archive.keep(fresh)
+    again = open_report(fresh.id)
+    assert (again, repr(again), again.to_json()) == (fresh, repr(fresh), fresh.to_json())
+    assert report_view.html(again) == report_view.html(fresh)
+    pages = [report.save(tmp_path / f"{n}.md").read_text("utf-8") for n, report in enumerate((fresh, again))]
+    assert pages[0] == pages[1]
+    assert "Local sandbox" in pages[0]
+
+
+def test_what_makes_a_report_is_in_the_history_once():
+    report = evaluate(7)
+    assert evaluate(7, name="renamed").id == report.id
+    report.rescore([RougeLEvaluator()])
+    qfnb.compare(FixedModel("a", [RIGHT] * 20), FixedModel("b", [WRONG] * 20), ROWS, metrics=["exact_match"])
+    EvaluationManager(local_evaluators=[EXACT]).eval_only([{**row, "llm_output": RIGHT} for row in ROWS])
+    table = history()
+    assert [*table["metrics"]] == [["exact_match"], ["exact_match"], ["rouge_l"], ["exact_match"]]
+    assert (table["id"].iloc[-1], table["dataset"].iloc[-1], table["questions"].iloc[-1]) == (report.id, "heldout", 20)
+    assert table["scores"].iloc[-1] == {"base": {"exact_match": 0.0}, "tuned": {"exact_match": 0.35}}
+    assert table["digest"].nunique() == 1
+
+
+def test_files_are_private_and_have_no_key(folder):
+    key = "bce-v3/ALTAK-test/0123456789abcdef0123456789abcdef01234567"
+    evaluate(7, [{"prompt": f"my key is {key}", "response": RIGHT}, *ROWS])
+    (path,) = folder.iterdir()
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (0o600, 0o700)
+    assert "0123456789abcdef" not in gzip.decompress(path.read_bytes()).decode()
+
+
+def test_the_oldest_go_and_the_newest_stays_however_large_it_is(monkeypatch, folder):
+    monkeypatch.setattr(archive, "MAX_EVALUATIONS", 2)
+    ids = [evaluate(right).id for right in (1, 2)]
+    os.utime(folder / f"{ids[0]}.jsonl.gz", (1, 1))
+    third = evaluate(3).id
+    assert [*history()["id"]] == [third, ids[1]]
+    monkeypatch.setattr(archive, "MAX_BYTES", 10)
+    fourth = evaluate(4).id
+    assert [*history()["id"]] == [fourth]
+
+
+def test_an_evaluation_goes_on_where_nothing_can_be_written(folder):
+    folder.write_text("a file, and no folder")
+    assert evaluate(7).metrics["tuned"]["exact_match"] == 0.35
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("eval-00", r"there is no evaluation 'eval-00'"),
+        ("TYPO", r"did you mean eval-\w+\?"),
+        ("eval-", r"'eval-' is the beginning of several evaluations"),
+    ],
+)
+def test_a_wrong_id_is_answered_with_the_nearest(word, message):
+    ids = [evaluate(right).id for right in (1, 2)]
+    with pytest.raises(InvalidArgumentError, match=message):
+        open_report(f"{ids[0][:-2]}zz" if word == "TYPO" else word)
+    assert open_report(ids[0][5:11]).id == ids[0]
+
+
+@pytest.mark.parametrize("content", [b"nonsense", gzip.compress(b"[]"), gzip.compress(b'{"qfnb_history": 1}'), None])
+def test_a_damaged_file_is_named_and_harms_no_other(folder, content):
+    fine = evaluate(1).id
+    path = folder / f"{evaluate(2).id}.jsonl.gz"
+    path.write_bytes(content or path.read_bytes()[:200])
+    assert [*history()["id"]] == [fine, path.name[:15]]
+    with pytest.raises(InvalidArgumentError, match=r"its file is damaged .*; delete .*history"):
+        open_report(path.name[:15])
+    assert "cannot be opened" in views.table_bundle(history())["text/html"]
+
+
+def test_a_report_that_was_cut_or_is_of_a_later_version_is_not_opened(folder):
+    path = folder / f"{evaluate(2).id}.jsonl.gz"
+    facts, _ = gzip.decompress(path.read_bytes()).split(b"\n", 1)
+    path.write_bytes(gzip.compress(facts + b'\n{"type": "Report", "qfnb": 1}\n'))
+    with pytest.raises(InvalidArgumentError, match="damaged"):
+        open_report()
+    path.write_bytes(gzip.compress(json.dumps({**json.loads(facts), "qfnb_history": 99}).encode()))
+    with pytest.raises(InvalidArgumentError, match="later version"):
+        open_report(path.name[:15])
+
+
+def test_two_evaluations_are_compared_on_the_questions_that_both_have():
+    earlier, later = evaluate(8, name="a"), evaluate(16, [*reversed(ROWS[4:]), {"prompt": "new", "response": RIGHT}])
+    result = diff(earlier.id, later)
+    assert (result.shared, result.only_earlier, result.only_later) == (16, 4, 1)
+    assert "16 questions are in both and are compared; 4 only in the earlier" in repr(result)
+    pairs = [(pair.baseline, pair.candidate) for pair in result.report.comparisons]
+    assert pairs == [("base (earlier)", "base (later)"), ("tuned (earlier)", "tuned (later)")]
+    expected = qfnb.compare(
+        FixedModel("a", [RIGHT] * 4 + [WRONG] * 12), FixedModel("b", [RIGHT] * 16), ROWS[4:], metrics=["exact_match"]
+    )
+    assert result.report.comparisons[1].test.p_value == expected.comparison.test.p_value
+    assert {pair.n_comparisons for pair in result.report.comparisons} == {2}
+
+
+def test_a_comparison_has_its_origin_wherever_it_goes(tmp_path):
+    result = diff(replace(evaluate(8), origins={"tuned": "sandbox"}), evaluate(18))
+    for suffix in ("md", "json"):
+        text = result.save(tmp_path / f"r.{suffix}").read_text("utf-8")
+        assert all(words in text for words in (result.earlier, "Both have the same 20 questions"))
+    assert "Local sandbox" in views.diff_bundle(result)["text/html"]
+    loaded = EvaluationResult.load(tmp_path / "r.json")
+    assert (loaded, loaded.pairs.equals(result.report.pairs)) == (result.report, True)
+    assert loaded.card().tuned == "tuned (later)"
+    with pytest.raises(InvalidArgumentError, match="are not compared here, but base"):
+        loaded.card("base (earlier)", "tuned (later)")
+
+
+def test_without_a_model_in_both_the_last_ones_are_compared_or_those_that_are_named():
+    earlier, later = evaluate(8, models=("base", "v1")), evaluate(18, models=("other", "v2"))
+    assert diff(earlier, later).report.models == ("v1 (earlier)", "v2 (later)")
+    assert diff(earlier, later, ("base", "v2")).report.models == ("base (earlier)", "v2 (later)")
+    with pytest.raises(InvalidArgumentError, match=r"has no model 'othr'; did you mean other\?"):
+        diff(earlier, later, ("base", "othr"))
+
+
+def test_without_words_the_newest_is_compared_with_the_one_before_on_the_same_questions():
+    with pytest.raises(InvalidArgumentError, match="no evaluation is in the history yet"):
+        diff()
+    earlier, _, later = evaluate(8), evaluate(3, ROWS[:9]), evaluate(18)
+    assert (diff().earlier, diff().later) == (earlier.id, later.id)
+    with pytest.raises(InvalidArgumentError, match="is one evaluation: a comparison takes two"):
+        diff(later)
+
+
+def test_what_cannot_be_compared_is_refused_with_the_reason():
+    report = evaluate(8)
+    with pytest.raises(InvalidArgumentError, match=r"share no question: 20 in eval-\w+ \(heldout\), 1 in eval-"):
+        diff(report, evaluate(1, [{"prompt": "q0", "response": "another"}]))
+    with pytest.raises(InvalidArgumentError, match=r"share no metric: exact_match then, rouge_l now"):
+        diff(report, report.rescore([RougeLEvaluator()]))
+    mixed = evaluate(8, metrics=(EXACT, RougeLEvaluator()))
+    other = replace(mixed, counting={**mixed.counting, "rouge_l": "otherwise"}, recipes={})
+    assert diff(mixed, other).report.metric_names == ("exact_match",)
+    assert "ROUGE-L is left out, it was counted in another way" in repr(diff(mixed, other))
+
+
+def test_shares_of_a_judge_that_compares_answers_are_of_one_evaluation_only():
+    report = evaluate(8, metrics=(EXACT, RougeLEvaluator()))
+    judged = replace(report, verdicts=(PairVerdict("first", "first", metric="rouge_l"),))
+    assert diff(judged, evaluate(9, metrics=(EXACT, RougeLEvaluator()))).report.metric_names == ("exact_match",)
+
+
+def test_metrics_are_told_apart_by_how_they_count_in_any_language():
+    with in_language("zh"):
+        earlier = evaluate(8, metrics=(RougeLEvaluator(),))
+    later = evaluate(18, metrics=(RougeLEvaluator(),))
+    assert earlier.recipes != later.recipes
+    assert diff(earlier, later).report.metric_names == ("rouge_l",)
+
+
+def test_the_trend_has_a_line_for_each_model_on_the_same_questions():
+    means = [evaluate(right).metrics["tuned"]["exact_match"] for right in (4, 8, 15)]
+    evaluate(3, ROWS[:9], name="few", metrics=(RougeLEvaluator(),))
+    chart = charts.trend("exact_match", data="heldout")
+    assert all(f"{mean:.3f} (" in chart.alt for mean in means)
+    assert chart.svg.count("<circle") == 2 * 3 + 2
+    assert time.strftime("%Y-") in chart.alt
+    assert chart.source == "3 evaluations · exact match [version 2]"
+    assert "base" not in charts.trend("exact_match", model="tuned").alt
+
+
+def test_a_trend_leaves_out_what_counts_otherwise_and_marks_the_sandbox():
+    reports = [evaluate(right) for right in (4, 8)]
+    archive.keep(replace(reports[0], counting={"exact_match": "as it was"}))
+    archive.keep(replace(reports[0], origins={"tuned": "sandbox"}))
+    assert "1 evaluation that counts otherwise is left out · Local sandbox" in str(charts.trend().source)
+
+
+def test_the_verbs_of_the_magic_take_ids_and_variables(capsys):
+    earlier, later = evaluate(8), evaluate(18)
+    shell = SimpleNamespace(user_ns={"tuesday": earlier})
+    magics = EvalMagics(shell)
+    assert magics.qfeval(f"open {earlier.id} -o opened") == shell.user_ns["opened"] == earlier
+    assert f"{earlier.id} · {time.strftime('%Y-')}" in capsys.readouterr().out
+    assert magics.qfeval(f"diff tuesday {later.id} tuned").report.models == ("tuned (earlier)", "tuned (later)")
+    assert len(magics.qfeval("list")) == 2
+    assert "tuned" in magics.qfeval("trend exact-match -m tuned").alt
+    assert magics.complete_word("diff") == magics.complete_word(later.id) == [later.id, earlier.id, "tuesday", "opened"]
+    assert magics.complete_word("trend") == ["exact_match"]
+    with pytest.raises(InvalidArgumentError, match="trend takes one -m MODEL"):
+        magics.qfeval("trend -m a -m b")
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"metric": "exact_mach"}, "metric='exact_mach': the history has exact_match; did you mean exact_match"),
+        ({"model": "tunde"}, "did you mean tuned"),
+        ({"data": "heldot"}, "did you mean heldout"),
+        ({}, "there is 1"),
+    ],
+)
+def test_a_trend_of_what_is_not_there_says_what_is(choice, message):
+    evaluate(4)
+    with pytest.raises(InvalidArgumentError, match=message):
+        charts.trend(**choice)
+
+
+def test_evaluations_are_shown_with_data_questions_and_means():
+    archive.keep(build_report({f"m{n}": [0.5, None] for n in range(6)}, origins={"m0": "sandbox"}))
+    bundle = views.table_bundle(history())
+    for words in ("without a name", "Local sandbox", "6 answers failed", "m0 0.500", "and 2 models", "%qfeval open ID"):
+        assert words in bundle["text/html"]
+    assert "| Time | Evaluation |" in bundle["text/markdown"]
+
+
+def test_a_file_of_the_first_version_opens(folder):
+    stored = Path(__file__).parents[1] / "stored" / "v0.1.0" / "history"
+    shutil.copytree(stored, folder, dirs_exist_ok=True)
+    (entry,) = archive.list_entries()
+    report = open_report(entry.id)
+    assert (entry.problem, report.id, entry.models) == ("", entry.id, report.models)
+    assert entry.scores == {
+        model: {"exact_match": archive.find_entry(entry.id).scores[model]["exact_match"]} for model in report.models
+    }
