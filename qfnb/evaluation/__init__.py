@@ -1,5 +1,6 @@
 """Which model is better, and is it real? Scores, intervals and paired tests over the same questions."""
 
+from . import benchmarks
 from .comparison import compare
 from .evaluator import ExactMatchEvaluator, F1Evaluator, LocalEvaluator, MetricEvaluator, RougeLEvaluator
 from .function_evaluator import FunctionEvaluator
@@ -22,8 +23,8 @@ from .report.matrix import Matrix
 
 __all__ = [
     "Card", "ChoiceEvaluator", "Diff", "EmbeddingEvaluator", "EvaluationManager", "EvaluationResult",
-    "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator", "JudgePanel",
-    "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator", "NumberEvaluator",
-    "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator", "compare", "diff",
-    "history", "open_report",
+    "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator",
+    "JudgePanel", "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator", "NumberEvaluator",
+    "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator", "benchmarks",
+    "compare", "diff", "history", "open_report",
 ]  # fmt: skip

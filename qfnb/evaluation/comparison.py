@@ -7,6 +7,7 @@ from .._language import tr
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions
+from .benchmarks.benchmark import Benchmark
 from .evaluator import LocalEvaluator
 from .function_evaluator import ScoringFunction, to_evaluator
 from .local_evaluators import evaluators_by_name
@@ -27,7 +28,7 @@ def compare(
     tuned: Any,
     dataset: Questions,
     *,
-    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    metrics: Sequence[Metric] | None = None,
     recipe: str = recipes.DEFAULT,
     n: int = 1,
     k: int | Sequence[int] | None = None,
@@ -43,7 +44,7 @@ def compare(
     dataset: Questions,
     models: Sequence[Any],
     prompts: Prompts | None = None,
-    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    metrics: Sequence[Metric] | None = None,
     recipe: str = recipes.DEFAULT,
     n: int = 1,
     k: int | Sequence[int] | None = None,
@@ -60,7 +61,7 @@ def compare(
     *,
     models: Sequence[Any] | None = None,
     prompts: Prompts | None = None,
-    metrics: Sequence[Metric] = DEFAULT_METRICS,
+    metrics: Sequence[Metric] | None = None,
     recipe: str = recipes.DEFAULT,
     n: int = 1,
     k: int | Sequence[int] | None = None,
@@ -74,16 +75,19 @@ def compare(
     Args:
         base: a service, a model, a trainer, a `ChatCompletion` or the name of a preset model.
         tuned: likewise.
-        dataset: rows with prompt and response that neither model was trained on.
+        dataset: rows with prompt and response that neither model was trained on, or a benchmark of
+            `evaluation.benchmarks`.
         models: instead of `base` and `tuned`, any number of such models, the baseline first.
         prompts: templates over the columns of the data, `{name: "...{prompt}..."}`, or a list of them; the first is
             the baseline.
         metrics: names (`rouge_l`, `bleu4`, ...), evaluators, or functions of your own that take any of `input`,
-            `reference` and `output` and return a number; the first decides.
+            `reference` and `output` and return a number; the first decides. Default those of a benchmark, else
+            `rouge_l` and `exact_match`.
         recipe: how named metrics are counted.
         n: answers to each question, by each model and prompt; intervals and tests count questions, not answers.
         k: of pass@k, 1 to n; by default 1 and n.
-        **options: `cluster`, a column whose rows belong together; `worker_num`, questions at a time for each model
+        **options: `cluster`, a column whose rows belong together (of a benchmark with six subjects or more, the
+            subject); `worker_num`, questions at a time for each model
             (8); `budget`, CNY that each model may cost; `budget_tokens`, for models without a known price; the
             others are those of `ChatCompletion.do`, for all questions.
 
@@ -98,6 +102,8 @@ def compare(
         raise InvalidArgumentError(tr("which questions? Give dataset=[...], rows with prompt and response"))
     if models is not None and (base is not None or tuned is not None):
         raise InvalidArgumentError(tr("give base and tuned, or models=[...], not both"))
+    if metrics is None:
+        metrics = dataset.metrics if isinstance(dataset, Benchmark) else DEFAULT_METRICS
     manager = EvaluationManager(local_evaluators=resolve_evaluators(metrics, recipe))
     compared = [base, tuned] if models is None else list(models)
     if not is_matrix:

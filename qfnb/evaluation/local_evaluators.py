@@ -18,6 +18,7 @@ from ..resources.inference.embedding_reranker_tokenizer import Embedding, Embedd
 from ..wire import catalog
 from ..wire.inference import MAX_TEXTS
 from . import degenerate
+from .benchmarks.ifeval import IFEvalEvaluator
 from .evaluator import LocalEvaluator, MetricEvaluator
 
 
@@ -199,9 +200,10 @@ class OpenCompassLocalEvaluator(LocalEvaluator):
         return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}
 
 
-OTHER_EVALUATORS: Final[Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]]] = {
+OTHER_EVALUATORS: Final[Mapping[str, type[EmbeddingEvaluator | GuardEvaluator | IFEvalEvaluator]]] = {
     "degenerate": GuardEvaluator,
     "embedding_similarity": EmbeddingEvaluator,
+    "ifeval": IFEvalEvaluator,
 }
 """Evaluators that have a name besides the metrics of `recipes.METRICS`."""
 

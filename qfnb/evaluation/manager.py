@@ -142,6 +142,7 @@ class EvaluationManager:
                 the platform's.
         """
         self._require_local_evaluators("start")
+        cluster = cluster or getattr(dataset, "cluster", "")
         templates, ks = {} if prompts is None else parse_prompts(prompts), validate_repeats(n, k)
         models, rows = llms if isinstance(llms, Mapping) else [*map(trained_model, llms)], rows_of(dataset)
         if not models or not rows:
@@ -166,6 +167,7 @@ class EvaluationManager:
             prompted=prompted,
             prompts=templates,
             ks=ks,
+            **getattr(dataset, "report_fields", {}),
         )
         run.start(models, dataset, RunOptions(worker_num, budget, budget_tokens, options, n))
         return run

@@ -68,6 +68,7 @@ class EvalMagics(HistoryVerbs):
         from ..views.evaluation.panel import STARTED  # noqa: PLC0415
 
         models = evaluate_inputs.resolve_models(self.shell, words, options.model or (), options.endpoint or ())
+        evaluate_plan.read_benchmark(options)
         evaluators, judges = self._evaluators(options)
         arguments = self._arguments(options)
         rows = self._rows(options, evaluators, arguments.get("prompts", {}))

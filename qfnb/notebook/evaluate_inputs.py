@@ -96,14 +96,16 @@ def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
     return [name for name, value in variables if type(value).__name__ in kinds and name[:1] != "_"]
 
 
-def resolve_data(shell: Any, name: str | None) -> Any:
-    """Return the rows of a variable, a file or a dataset of the platform (`ds-...`).
+def resolve_data(shell: Any, name: Any) -> Any:
+    """Return the rows of a variable, a file or a dataset of the platform (`ds-...`); a benchmark as it is.
 
     Raises:
         InvalidArgumentError: nothing is named, or the name is none of these.
     """
     from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
 
+    if name and not isinstance(name, str):
+        return name
     if not name:
         raise InvalidArgumentError(tr("which questions? --data DATA: a variable or a path"))
     values = user_variables(shell)

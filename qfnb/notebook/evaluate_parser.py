@@ -56,6 +56,13 @@ def metric_names(magics: Any) -> list[str]:
     return [*METRIC_NAMES, *tab_completion.variables_of(magics, EVALUATOR_KINDS)]
 
 
+def benchmark_names(_magics: Any) -> list[str]:
+    """Return the benchmarks, each with the colon before its path."""
+    from ..evaluation.benchmarks import LOADERS  # noqa: PLC0415
+
+    return [f"{name}:" for name in LOADERS]
+
+
 def recipe_names(_magics: Any) -> list[str]:
     """Return the recipes by which metrics are counted."""
     from ..metrics import recipes  # noqa: PLC0415
@@ -78,6 +85,7 @@ PARSER = VerbParser(
         "  %qfeval ernie-4.5-turbo-128k tuned --data heldout.jsonl --judge ernie-5.1 --budget 5 -o report\n"
         "  %qfeval base tuned --data heldout --judge ernie-5.1 --pairwise -o report\n"
         "  %qfeval base tuned --data heldout --prompts short,long --repeats 5 -o report\n"
+        "  %qfeval base tuned --benchmark ceval:ceval-exam --shots 5 --subjects law,logic -o report\n"
         "  %qfeval base tuned --data heldout --dry-run\n"
         "  %qfeval show|cancel [REPORT]\n"
         "  %qfeval browse [REPORT] -o view        (then: report.to_dpo(view.rows))\n"
@@ -98,6 +106,13 @@ PARSER.add_option(
     help=tr_noop("rows with prompt and response: a variable, a path or ds-...; trend: a name of the list"),
     verbs=("start", "only", "trend"), complete=data_variables,
 )  # fmt: skip
+PARSER.add_option(
+    "--benchmark", metavar="NAME:PATH", complete=benchmark_names,
+    help=tr_noop("instead of --data: ceval:, cmmlu:, gsm8k: or ifeval: and its folder; with its metric"),
+)  # fmt: skip
+PARSER.add_option("--shots", type=int, metavar="N", help=tr_noop("examples before each question of a benchmark"))
+PARSER.add_option("--split", metavar="NAME", help=tr_noop("which questions of a benchmark: val, test, ..."))
+PARSER.add_option("--subjects", metavar="NAMES", help=tr_noop("subjects of a benchmark, a,b,...; default all"))
 PARSER.add_option(
     "--metrics",
     metavar="NAMES",

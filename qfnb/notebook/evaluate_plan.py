@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,33 @@ def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
     if len(templates) == 1 and not isinstance((value := next(iter(templates.values()))), str):
         return parse_prompts(value)
     return parse_prompts(templates)
+
+
+def read_benchmark(options: Namespace) -> None:
+    """Make the benchmark that a line names its data, with the benchmark's metrics where it names none.
+
+    Raises:
+        InvalidArgumentError: the line names other data, too, or is no NAME:PATH; or what `benchmarks.load` says.
+    """
+    from ..evaluation import benchmarks  # noqa: PLC0415 - %load_ext stays fast
+
+    for name in ("shots", "split", "subjects"):
+        if not options.benchmark and getattr(options, name) is not None:
+            raise InvalidArgumentError(tr("--{name} belongs to --benchmark NAME:PATH", name=name))
+    if not options.benchmark:
+        return
+    if options.data or options.input or options.reference:
+        raise InvalidArgumentError(tr("--benchmark has its questions and answers: no --data, --input or --reference"))
+    name, colon, path = options.benchmark.partition(":")
+    if not colon or not path:
+        names = tr(", ").join(benchmarks.LOADERS)
+        raise InvalidArgumentError(
+            tr("--benchmark {value}: NAME:PATH, NAME being one of {names}", value=options.benchmark, names=names)
+        )
+    subjects = [word.strip() for word in options.subjects.split(",")] if options.subjects else None
+    options.data = benchmarks.load(name, path, subjects=subjects, split=options.split, shots=options.shots)
+    if options.metrics is None:
+        options.metrics = ",".join(options.data.metrics)
 
 
 def template_columns(templates: Mapping[str, str]) -> list[str]:

@@ -229,6 +229,10 @@ def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, sta
         ("%qfeval browse talks base", "unexpected 'base'"),
         ("%qfeval wait --metrics f1", "%qfeval wait takes no metrics"),
         ("%qfeval only talks --outputs answer", "no column 'answer'"),
+        ("%qfeval base --benchmark ceval", "NAME:PATH, NAME being one of ceval"),
+        ("%qfeval base --benchmark ceval:nowhere", "nowhere does not exist"),
+        ("%qfeval base --benchmark ceval:x --data talks", "no --data"),
+        ("%qfeval base --data talks --shots 5", "--shots belongs to --benchmark"),
         ("%qfeval save", "save needs a file"),
         ("%qfeval load nowhere.json", "nowhere.json"),
     ],
@@ -293,6 +297,7 @@ def test_help_shows_how_it_is_used(kernel):
         ("%qfeval base --judge ernie-5.1", {"ernie-5.1"}),
         ("%qfeval base --clu", {"--cluster"}),
         ("%qfeval browse rep", {"report"}),
+        ("%qfeval base --benchmark g", {"gsm8k:"}),
     ],
 )
 def test_tab_completes_verbs_models_data_metrics_and_reports(kernel, start_evaluation, before, offered):

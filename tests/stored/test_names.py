@@ -29,6 +29,7 @@ from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
 from qfnb.evaluation import records
 from qfnb.evaluation.background import BackgroundEvaluation
+from qfnb.evaluation.benchmarks import LOADERS, Benchmark
 from qfnb.evaluation.history import HISTORY_COLUMNS
 from qfnb.evaluation.judges import replies
 from qfnb.evaluation.judges.verdicts import PairVerdict
@@ -83,6 +84,9 @@ def now():
         "report: columns of pairs": columns(report_columns.PAIR_COLUMNS),
         "report: columns of usage": columns(report_columns.USAGE_COLUMNS),
         "report: columns of repeats": columns(report_columns.REPEAT_COLUMNS),
+        "report: columns of averages": columns(report_columns.AVERAGE_COLUMNS),
+        "report: facts of a benchmark": list(Benchmark("", (), ()).report_fields["benchmark"]),
+        "benchmarks": list(LOADERS),
         "report: fields of a sample": [field.name for field in fields(Sample)],
         "run store: states of an action": list(consts.ActionState),
         "run store: states of a run": list(consts.FinetuneStatus),

@@ -6,6 +6,7 @@
 | `columns` | the columns of its tables, and tables as DataFrames |
 | `text` | the report as sentences; inert texts |
 | `files`, `sheets` | the report as .html, .md, .csv, .xlsx and .json |
+| `averages` | the averages that a benchmark reports |
 | `card`, `matrix` | two models on one card; prompts times models |
 | `archive` | every evaluation of this user on disk |
 | `tracking` | the report's numbers for an experiment tracker |
@@ -30,6 +31,7 @@ from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
 from . import archive, columns, files, sources, text, tracking
+from .averages import average_sentences, averages_frame
 from .card import Card, build_card
 from .data import ReportData as ReportData
 from .matrix import Matrix, build_matrix
@@ -85,6 +87,11 @@ class EvaluationResult(ReportData):
             InvalidArgumentError: the report has no prompts, or not this metric.
         """
         return build_matrix(self, metric)
+
+    @property
+    def averages(self) -> pd.DataFrame:
+        """One row per model, metric and group of questions that the benchmark averages over; empty for other data."""
+        return averages_frame(self)
 
     def to_dpo(
         self, rows: Iterable[int] | None = None, *, rejected: str | None = None, chosen: str = "reference"
@@ -215,7 +222,9 @@ class EvaluationResult(ReportData):
 
     def conclusion(self) -> str:
         """Return what the evaluation shows, a sentence per comparison on the first metric."""
-        return "\n".join(self.matrix().lines()) if self.cells and self.metric_names else text.conclusion(self)
+        if self.cells and self.metric_names:
+            return "\n".join(self.matrix().lines())
+        return "\n".join(filter(None, [text.conclusion(self), *average_sentences(self)]))
 
     def __repr__(self) -> str:
         table = self.summary.to_string(index=False, float_format="%.3f", na_rep=text.NO_VALUE)

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 from ..._language import tr, tr_noop
 from ..._text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score, Usage
-from . import files, sources, text
+from . import averages, files, sources, text
 from .data import Change, ReportData
 
 MAX_CHANGES: Final = 10
@@ -100,6 +100,7 @@ class Card(Generic[Report]):
             text.rough_sentence([self.comparison.test.interval.units], is_clustered=bool(self.report.cluster)),
             *map(text.coverage_sentence, self.scores),
             *(text.failure_sentence(self.report, score.model) for score in self.scores),
+            *averages.average_sentences(self.report, (self.base, self.tuned)),
             *map(text.comparison_sentence, self.other_comparisons),
             *text.repeat_sentences(self.report, self.metric),
             *(_format_shift(shift) for shift in self.shifts if shift.is_known and (shift.before or shift.after)),

@@ -45,6 +45,9 @@ PAIR_COLUMNS = _columns(
 USAGE_COLUMNS = _columns(
     "model total answered failed truncated empty cost_low cost tokens latency_p50 latency_p95 characters"
 )
+AVERAGE_COLUMNS = _columns(
+    "model metric column value units questions mean ci_low=interval.low ci_high=interval.high method=interval.method"
+)
 
 
 REPEAT_COLUMNS = _columns(

@@ -74,6 +74,7 @@ class ReportData:
         dataset: the name of the data, "" where it has none.
         counting: {metric: its recipe in English}, by which reports in different languages are told apart.
         compared: the pairs of models that are compared, () for all.
+        benchmark: of which benchmark the questions are, and over which columns it averages, `Benchmark.report_fields`.
     """
 
     records: tuple[Sample, ...]
@@ -95,6 +96,7 @@ class ReportData:
     dataset: str = ""
     counting: Mapping[str, str] = field(default_factory=dict)
     compared: tuple[tuple[str, str], ...] = ()
+    benchmark: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def from_sandbox(self) -> bool:

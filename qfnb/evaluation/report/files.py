@@ -17,6 +17,7 @@ from ..judges.verdicts import PairVerdict
 from ..records import record_report, validate_report_path
 from ..samples import Sample
 from . import sources, text
+from .averages import averages_frame, report_averages
 from .data import SANDBOX, ReportData
 from .sheets import to_csv, write_workbook
 from .text import redact_text, to_markdown
@@ -39,7 +40,7 @@ JSON_TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
-LATER_FIELDS: Final = ("cells", "prompts", "ks", "judges", "dataset", "counting", "compared")
+LATER_FIELDS: Final = ("cells", "prompts", "ks", "judges", "dataset", "counting", "compared", "benchmark")
 """Fields that are written as they are, under their own names; the later ones are not in older files."""
 
 _PAGE: Final = "qfnb.views.evaluation.page"  # by name: what draws is a layer above
@@ -99,6 +100,7 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
 def report_tables(report: ReportData) -> dict[str, pd.DataFrame]:
     """Return the tables of a report by name, in reading order."""
     tables = {"summary": report.summary, "pairs": report.pairs, "repeats": report.repeats, "usage": report.usage}
+    tables = {**tables, "averages": averages_frame(report)}
     return {name: table for name, table in tables.items() if len(table)} | {"samples": report.samples}
 
 
@@ -111,6 +113,7 @@ def _with_origins(report: ReportData, name: str, frame: pd.DataFrame) -> pd.Data
         "summary": lambda: [((score.model,), (score.metric,)) for score in report.model_scores],
         "pairs": lambda: [((pair.baseline, pair.candidate), (pair.metric,)) for pair in report.comparisons],
         "repeats": lambda: [((score.model,), (score.metric,)) for score in report.repeat_scores],
+        "averages": lambda: [((average.model,), (average.metric,)) for average in report_averages(report)],
         "usage": lambda: [((usage.model,), ()) for usage in report.model_usage],
         "samples": lambda: [((sample.model,), report.metric_names) for sample in report.records],
     }
@@ -148,6 +151,8 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
         parts += [_markdown_table(report.pairs, PAIR_COLUMNS)]
     if len(report.repeats):
         parts += [_markdown_table(report.repeats, [*report.repeats.columns])]
+    if len(averages := averages_frame(report)):
+        parts += [_markdown_table(averages, [*averages.columns])]
     parts += [_markdown_table(report.usage, [*report.usage.columns])]
     parts += ["\n".join(f"- {to_markdown(line)}" for line in sources.footnote_lines(report))]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -223,6 +228,7 @@ def from_json(text: str) -> dict[str, Any]:
             "dataset": document.get("dataset", ""),
             "counting": document.get("counting", document["recipes"]),
             "compared": tuple(tuple(pair) for pair in document.get("compared", ())),
+            "benchmark": document.get("benchmark", {}),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidArgumentError(tr("this is not a report written by Report.save('x.json')")) from None

@@ -5,6 +5,7 @@ from typing import Final
 
 from ..._language import tr, tr_noop
 from ..._text import labelled
+from ..benchmarks.benchmark import describe
 from . import text
 from .data import ReportData
 
@@ -18,7 +19,8 @@ def footnote_lines(report: ReportData) -> list[str]:
     recipes = [labelled(name, recipe) for name, recipe in report.recipes.items() if name in report.metric_names]
     units = [score.interval.units for score in report.model_scores]
     rough = text.rough_sentence(units, is_clustered=bool(column))
-    return [*report.notes, *recipes, *clusters, *([rough] if rough else [])]
+    benchmark = [describe(report.benchmark)] if report.benchmark else []
+    return [*benchmark, *report.notes, *recipes, *clusters, *([rough] if rough else [])]
 
 
 def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:

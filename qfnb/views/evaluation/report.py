@@ -18,6 +18,7 @@ from ..components import Html, StylePart
 from ..display import Bundle
 from ..text import escape
 from . import charts, matrix as matrix_view
+from .averages import averages_table, subject_folds
 from .questions import changes_html
 from .score_bars import effect_figure, score_table
 from .usage import shift_table, usage_table
@@ -69,7 +70,7 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
     of_metric = [pair for pair in report.comparisons if pair.metric == metric]
     pairs = of_metric if report.compared else [pair for pair in of_metric if pair.baseline == base]
     folds = components.folds(*_folds(report), is_open=is_open)
-    return [head, note, *_verdicts(pairs), score_table(report, report.models), _missing(report, metric), folds]
+    return [head, note, *_verdicts(pairs), *_scores(report, report.models), _missing(report, metric), folds]
 
 
 def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
@@ -119,11 +120,16 @@ def card_html(card: Card[Any]) -> Html:
         title,
         _header(report, models),
         *_verdicts([card.comparison]),
-        score_table(report, models),
+        *_scores(report, models),
         _missing(report, card.metric, models),
         shift_table(card),
         components.folds(
-            _pairs_fold(pairs), *changes, *_repeats_fold(report), *_usage_fold(report), *_method_fold(report)
+            _pairs_fold(pairs),
+            *subject_folds(report, models),
+            *changes,
+            *_repeats_fold(report),
+            *_usage_fold(report),
+            *_method_fold(report),
         ),
         components.footer(*_next_steps()),
     )
@@ -170,6 +176,11 @@ def _verdicts(pairs: Sequence[Comparison]) -> list[Html]:
     evidence, figure = _evidence(pair), effect_figure(pair)
     both = Html(f'<div class="qf-two"><div>{evidence}</div>{figure}</div>') if figure else evidence
     return [_say(wording.verdict_sentence(pair)), both]
+
+
+def _scores(report: ReportData, models: Sequence[str]) -> list[Html]:
+    """Return the means of models, and the averages that a benchmark reports."""
+    return [score_table(report, models), averages_table(report, models)]
 
 
 def _say(sentence: str) -> Html:
@@ -219,7 +230,7 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
         changes = _change_folds(report, base, tuned, report.metric_names[0])
     chart_fold = (tr("More charts"), str(len(others_by_kind)), more_charts)
     pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
-    folds = [*pairs, *changes, *_repeats_fold(report), chart_fold]
+    folds = [*pairs, *subject_folds(report, report.models), *changes, *_repeats_fold(report), chart_fold]
     return [*folds, *_usage_fold(report), *_method_fold(report)]
 
 

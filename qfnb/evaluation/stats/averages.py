@@ -1,0 +1,94 @@
+"""Averages that benchmarks report: the mean of subjects' means, and of items of which each score is the share."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..samples import Sample
+from . import intervals
+from .intervals import UNIT_SCALE, Interval, Scale
+
+
+@dataclass(frozen=True)
+class Average:
+    """A model's mean on a metric over a group of questions.
+
+    Attributes:
+        column, value: of the questions that are in it; both "" for all questions.
+        units: subjects whose means are averaged, each alike, or items; 0 for a plain mean of questions.
+        questions: that have a score.
+    """
+
+    model: str
+    metric: str
+    column: str
+    value: str
+    units: int
+    questions: int
+    mean: float
+    interval: Interval
+
+
+def average_groups(
+    model: str, metric: str, samples: Sequence[Sample], benchmark: Mapping[str, Any], scale: Scale | None = None
+) -> list[Average]:
+    """Return the averages of a benchmark, the one over all first, then groups of subjects, then subjects.
+
+    Args:
+        model: the label of the model.
+        metric: the metric.
+        samples: those of the model, one for each question.
+        benchmark: its columns of groups, the last of which has the subjects, and of weights.
+        scale: (lowest, highest possible score), where that is not 0-1.
+    """
+    scored = [sample for sample in samples if not math.isnan(sample.score(metric))]
+    if column := benchmark.get("weights", {}).get(metric):
+        return [_average_items(model, metric, scored, column)]
+    groups = benchmark.get("groups", ())
+    if not groups:
+        return []
+    subjects = {name: part for name, part in _split(scored, groups[-1]).items() if part}
+
+    def average(column: str, value: str, members: Sequence[str]) -> Average:
+        rows = [[sample.score(metric) for sample in subjects[name]] for name in members]
+        means = [statistics.fmean(row) for row in rows]
+        if len(means) < 2:
+            interval = intervals.mean_interval(rows[0] if rows else [], None, scale)
+        else:
+            interval = intervals.interval_with_ends(means, None, scale or UNIT_SCALE, method="t of subjects' means")
+        mean = statistics.fmean(means) if means else math.nan
+        return Average(model, metric, column, value, len(means), sum(map(len, rows)), mean, interval)
+
+    averages = [average("", "", [*subjects])]
+    for column in groups[:-1]:
+        averages += [
+            average(column, value, [name for name, part in subjects.items() if part[0].cell(column) == value])
+            for value in sorted(_split(scored, column))
+        ]
+    return [*averages, *(average(groups[-1], name, [name]) for name in subjects)]
+
+
+def _split(samples: Sequence[Sample], column: str) -> dict[str, list[Sample]]:
+    """Return samples by the value of a column, those without one left out."""
+    parts: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if (value := sample.cell(column)) is not None:
+            parts.setdefault(str(value), []).append(sample)
+    return parts
+
+
+def _average_items(model: str, metric: str, samples: Sequence[Sample], column: str) -> Average:
+    """Return the mean of items; those of one question belong together."""
+    values, clusters = [], []
+    for sample in samples:
+        count = int(sample.cell(column) or 0)
+        passed = round(sample.score(metric) * count)
+        values += [1.0] * passed + [0.0] * (count - passed)
+        clusters += [sample.index] * count
+    mean = statistics.fmean(values) if values else math.nan
+    interval = intervals.mean_interval(values, clusters)
+    return Average(model, metric, column, "", len(values), len(samples), mean, interval)

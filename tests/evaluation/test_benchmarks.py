@@ -1,0 +1,280 @@
+"""Benchmarks from disk: their files, their rules, their averages, and what is wrong with a file."""
+
+import json
+import math
+import statistics
+
+import pytest
+from support.reports import FixedModel
+
+import qfnb
+from qfnb import InvalidArgumentError
+from qfnb.errors import DatasetError
+from qfnb.evaluation import EvaluationManager, Report, benchmarks
+from qfnb.evaluation.benchmarks.ifeval import IFEvalEvaluator, is_followed
+from qfnb.evaluation.benchmarks.ifeval_languages import SCRIPTS, is_language
+from qfnb.evaluation.benchmarks.ifeval_rules import RULES, count_sentences
+from qfnb.evaluation.benchmarks.subjects import CEVAL, CMMLU
+
+SUBJECTS = ("law", "logic", "marxism", "accountant", "physician", "college_physics")
+IFEVAL = [
+    ("Describe rain.", ["punctuation:no_comma", "length_constraints:number_words"],
+     [{"num_words": None}, {"num_words": 3, "relation": "at least", "keywords": None}]),
+    ("Two colours.", ["detectable_format:number_bullet_lists"], [{"num_bullets": 2}]),
+]  # fmt: skip
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def exam(folder, subjects=SUBJECTS, n=4):
+    for subject in subjects:
+        rows = "".join(f'{i},"{i} + 1, {subject}?",{i},{i + 1},{i + 2},{i + 3},B\n' for i in range(n))
+        write(folder / "val" / f"{subject}_val.csv", f"id,question,A,B,C,D,answer\n{rows}")
+        write(
+            folder / "dev" / f"{subject}_dev.csv", "id,question,A,B,C,D,answer,explanation\n0,0+0?,1,0,2,3,b,so\n" * 1
+        )
+    return folder
+
+
+def cmmlu(folder):
+    for split in ("dev", "test"):
+        for subject in ("agronomy", "chinese_history", "arts"):
+            write(folder / split / f"{subject}.csv", ",Question,A,B,C,D,Answer\n0,1+1?,2,3,4,5,A\n")
+    return folder
+
+
+def gsm8k(folder):
+    line = {"question": "Ann has 3 pens and buys 4. How many?", "answer": "3+4=<<3+4=7>>7 pens.\n#### 1,007"}
+    for split in ("train", "test"):
+        write(folder / f"{split}.jsonl", f"{json.dumps(line)}\n" * 3)
+    return folder
+
+
+def ifeval(folder):
+    names = ("key", "prompt", "instruction_id_list", "kwargs")
+    lines = [json.dumps(dict(zip(names, (key, *row), strict=True))) for key, row in enumerate(IFEVAL)]
+    return write(folder / "input_data.jsonl", "\n".join(lines))
+
+
+def test_ceval_has_its_examples_its_choices_and_the_chinese_name_of_its_subject(tmp_path):
+    benchmark = benchmarks.load("ceval", exam(tmp_path), subjects=["law"], shots=1)
+    row = benchmark.list()[0]
+    assert row["prompt"] == "0 + 1, law?\nA. 0\nB. 1\nC. 2\nD. 3\n答案："
+    assert row["history"] == [{"prompt": "0+0?\nA. 1\nB. 0\nC. 2\nD. 3\n答案：", "response": "B"}]
+    assert "法学" in row["system"]
+    assert (row["response"], row["category"], benchmark.metrics, benchmark.cluster) == (
+        "B", "Humanities", ("choice",), "",
+    )  # fmt: skip
+
+
+def test_all_subjects_of_the_papers_have_a_category():
+    assert (len(CEVAL), len(CMMLU), sum(subject.is_china_specific for subject in CMMLU.values())) == (52, 67, 15)
+
+
+def test_a_report_averages_over_subjects_not_over_questions(tmp_path):
+    folder = exam(tmp_path)
+    write(folder / "val" / "law_val.csv", "id,question,A,B,C,D,answer\n" + "1,q,a,b,c,d,A\n" * 40)
+    benchmark = benchmarks.load("ceval", folder, shots=0)
+    report = qfnb.compare(
+        FixedModel("a", ["B"] * 60), FixedModel("b", ["答案是 A"] * 60), benchmark
+    ).report  # "b" is right on law only
+    averages = report.averages.set_index(["model", "column", "value"])["mean"]
+    assert report.summary["mean"].tolist() == [pytest.approx(20 / 60), pytest.approx(40 / 60)]
+    assert (averages["a", "", ""], averages["b", "", ""]) == (pytest.approx(5 / 6), pytest.approx(1 / 6))
+    assert (averages["b", "category", "Humanities"], averages["b", "subject", "law"]) == (0.5, 1)
+    assert report.cluster == "subject"
+    assert "mean of the means of 6 subjects: a 0.833" in repr(report)
+    assert Report.from_json(report.to_json()).averages.equals(report.averages)
+
+
+def test_cmmlu_has_the_average_of_what_is_specific_to_china(tmp_path):
+    benchmark = benchmarks.load("cmmlu", cmmlu(tmp_path), shots=1)
+    report = EvaluationManager(local_evaluators=[qfnb.evaluation.ChoiceEvaluator()]).eval(
+        [FixedModel("m", ["B", "A", "A"])], benchmark
+    )
+    averages = report.averages.set_index("value")["mean"]
+    assert (averages["China specific"], averages["Other"]) == (1, 0)
+
+
+def test_gsm8k_has_the_number_and_examples_without_the_calculator(tmp_path):
+    benchmark = benchmarks.load("gsm8k", gsm8k(tmp_path), shots=2)
+    row = benchmark.list()[0]
+    assert (row["response"], len(row["history"])) == ("1,007", 2)
+    assert row["history"][0]["response"] == "3+4=7 pens.\n#### 1,007"
+    card = qfnb.compare(FixedModel("a", ["7"] * 3), FixedModel("b", ["so 8\n#### 1007"] * 3), benchmark)
+    assert (card.metric, card.difference) == ("number", 1)
+
+
+def test_ifeval_counts_prompts_and_instructions_strict_and_loose(tmp_path):
+    benchmark = benchmarks.load("ifeval", ifeval(tmp_path))
+    answers = ["It rains, often, here", "Sure:\n* red\n* blue\n* green"]
+    report = qfnb.compare(models=[FixedModel("m", answers)], dataset=benchmark).report
+    assert report.records[0].notes["not_followed"] == "punctuation:no_comma"
+    assert report.summary.set_index("metric")["mean"].to_dict() == {
+        "prompt_strict": 0, "instruction_strict": 0.25, "prompt_loose": 0.5, "instruction_loose": 0.75,
+    }  # fmt: skip
+    assert report.averages.set_index("metric")["mean"].to_dict() == {
+        "instruction_strict": pytest.approx(1 / 3), "instruction_loose": pytest.approx(2 / 3),
+    }  # fmt: skip
+
+
+RULE_CASES = [
+    ("keywords:existence", {"keywords": ["Rain", "sun"]}, "the rain and SUN", "rain only"),
+    ("keywords:frequency", {"keyword": "a b", "frequency": 2, "relation": "at least"}, "a b A B", "a b"),
+    ("keywords:forbidden_words", {"forbidden_words": ["rain"]}, "raincoat", "no Rain."),
+    ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": "less than"}, "#1", "# #"),
+    ("language:response_language", {"language": "de"}, "Der Regen ist nicht kalt.", "The rain is not cold."),
+    ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "less than"}, "Dr. Li is in.", "So. No."),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a\n***\nb", "a\n\nb"),
+    ("length_constraints:number_words", {"num_words": 3, "relation": "less than"}, "one two", "one two three"),
+    ("length_constraints:nth_paragraph_first_word",
+     {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "so"}, "a\n\n'So, b", "so\n\na"),
+    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[name] at [place]", "[name]"),
+    ("detectable_content:postscript", {"postscript_marker": "P.S."}, "x\np. s. y", "P.P.S y"),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* a\n- b", "* a\n**b**"),
+    ("detectable_format:constrained_response", {}, "My answer is maybe.", "Maybe."),
+    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* and **b**", "*a* and ** **"),
+    ("detectable_format:multiple_sections", {"section_spliter": "SECTION", "num_sections": 2},
+     "SECTION 1\na\nSECTION 2\nb", "SECTION one\nSECTION 2"),
+    ("detectable_format:json_format", {}, '```json\n{"a": [1]}\n```', 'Here: {"a": 1}'),
+    ("detectable_format:title", {}, "<<A song>>\nla", "<< >>"),
+    ("combination:two_responses", {}, "one\n******\ntwo", "one\n******\none"),
+    ("combination:repeat_prompt", {"prompt_to_repeat": "Sing!"}, "sing! La.", "La. Sing!"),
+    ("startend:end_checker", {"end_phrase": "The end."}, '"... the END."', "The end. Or not"),
+    ("startend:quotation", {}, ' "yes" ', '"yes'),
+    ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "at least"}, "A WAY", "A way"),
+    ("change_case:english_capital", {}, "THE RAIN IS COLD.", "THE RAIN is cold."),
+    ("change_case:english_lowercase", {}, "the rain is cold.", "The rain is cold."),
+    ("punctuation:no_comma", {}, "a; b", "a, b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "right", "wrong"), RULE_CASES)
+def test_each_rule_of_ifeval(name, arguments, right, wrong):
+    assert (is_followed((name, arguments), right), is_followed((name, arguments), wrong)) == (True, False)
+
+
+def test_every_rule_has_a_case():
+    assert [name for name, *_ in RULE_CASES] == [*RULES]
+
+
+def test_loose_forgives_an_opening_line_and_asterisks():
+    reference = json.dumps({"id": "detectable_format:json_format"})
+    scores = IFEvalEvaluator().evaluate("q", reference, 'Here it is:\n**{"a": 1}**')
+    assert (scores["prompt_strict"], scores["prompt_loose"]) == (0, 1)
+    assert math.isnan(IFEvalEvaluator().evaluate("q", "no JSON", "a")["prompt_strict"])
+
+
+SENTENCES = {
+    "en": "You begin with a person who wants something", "es": "Se empieza con una persona que quiere algo",
+    "pt": "Você começa com uma pessoa que não tem nada", "fr": "On commence par une personne qui veut partir",
+    "it": "Si comincia con una persona che non vuole più", "pl": "Zaczyna się od osoby, która czegoś chce",
+    "vi": "Bạn bắt đầu với một người muốn điều gì đó", "sw": "Unaanza na mtu ambaye anataka kitu katika njia yake",
+    "fi": "Aloitat henkilöstä, joka ei ole hyvin paljon", "ru": "Вы начинаете с человека, который чего-то хочет, но",
+    "uk": "Ви починаєте з людини, яка чогось хоче", "bg": "Започваш с човек, който иска нещо и не е сам",
+    "ar": "تبدأ بشخص يريد شيئا ثم تضع عقبة في طريقه", "fa": "با کسی شروع می کنید که چیزی می خواهد",
+    "ur": "آپ ایک ایسے شخص سے شروع کرتے ہیں جو کچھ چاہتا ہے", "hi": "आप एक व्यक्ति से शुरू करते हैं जो कुछ चाहता है",
+    "mr": "तुम्ही अशा व्यक्तीपासून सुरुवात करता आणि ती आहे", "ne": "तपाईं केही चाहने व्यक्तिबाट सुरु गर्नुहुन्छ र",
+    "ja": "短い物語を書くのは簡単です", "zh": "写一个短篇故事比看起来容易", "ko": "단편 소설을 쓰는 것은 쉽습니다",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_a_language_that_shares_its_letters_is_told_from_the_others(language):
+    assert [code for code in SCRIPTS if is_language(SENTENCES[language], code)] == [language]
+
+
+def test_sentences_end_at_their_marks_in_chinese_too():
+    assert [count_sentences(text) for text in ("一。二！三", "It is 3.5 p.m. now. Yes?", "", "no mark")] == [3, 2, 0, 1]
+
+
+def broken(folder, name, text):
+    write(folder / "val" / f"{name}_val.csv", text)
+    return folder
+
+
+HEADING = "id,question,A,B,C,D,answer\n"
+WRONG_EXAMS = {
+    "wrong column": (HEADING.replace("question", "questoin"), {"shots": 0}, r"law_val.csv:1: .*'question'.*questoin"),
+    "answer out of A-D": (f"{HEADING}1,q,a,b,c,d,E\n", {"shots": 0}, r"law_val.csv:2: column 'answer' is 'E'"),
+    "empty choice": (f"{HEADING}1,q,a,,c,d,A\n", {"shots": 0}, r"law_val.csv:2: column 'B' is empty"),
+    "a cell too many": (f"{HEADING}1,q,a,b,c,d,A,x\n", {"shots": 0}, r"law_val.csv:2: 8 cells.* 7"),
+    "only a heading": (HEADING, {"shots": 0}, r"law_val.csv: there are no rows"),
+    "empty file": ("", {"shots": 0}, r"law_val.csv: the file is empty"),
+    "no examples": (f"{HEADING}1,q,a,b,c,d,A\n", {}, r"law_dev.csv: the examples of shots=5 are missing: shots=0"),
+    "no split": (f"{HEADING}1,q,a,b,c,d,A\n", {"split": "test"}, r"no folder 'test'.*dev, test, val"),
+    "split": (f"{HEADING}1,q,a,b,c,d,A\n", {"split": "vall"}, r"split='vall'.*val, test, dev"),
+    "subject": (f"{HEADING}1,q,a,b,c,d,A\n", {"subjects": ["lw"]}, r"lw_val.csv; did you mean law"),
+    "shots": (f"{HEADING}1,q,a,b,c,d,A\n", {"shots": -1}, r"shots=-1"),
+    "a text of subjects": (f"{HEADING}1,q,a,b,c,d,A\n", {"subjects": "law"}, r"subjects='law': a list"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_EXAMS)
+def test_what_is_wrong_with_an_exam_is_named(tmp_path, what):
+    text, arguments, message = WRONG_EXAMS[what]
+    with pytest.raises(InvalidArgumentError, match=message):
+        benchmarks.load("ceval", broken(tmp_path, "law", text), **arguments)
+
+
+def test_a_test_without_answers_says_who_has_them(tmp_path):
+    write(tmp_path / "test" / "law_test.csv", "id,question,A,B,C,D\n1,q,a,b,c,d\n")
+    with pytest.raises(DatasetError, match=r"law_test.csv:1: .*no answers.*split='val'"):
+        benchmarks.load("ceval", tmp_path, split="test", shots=0)
+
+
+def test_a_file_that_is_not_utf8_is_named_with_its_line(tmp_path):
+    path = broken(tmp_path, "law", HEADING) / "val" / "law_val.csv"
+    path.write_bytes(f"{HEADING}1,问,a,b,c,d,A\n".encode("gbk"))
+    with pytest.raises(DatasetError, match=r"law_val.csv:2: not UTF-8"):
+        benchmarks.load("ceval", tmp_path, shots=0)
+
+
+WRONG_LINES = {
+    "no number": ("gsm8k", {"question": "q", "answer": "seven"}, r":1: 'answer' has no number after ####"),
+    "no question": ("gsm8k", {"answer": "#### 7"}, r":1: there is no 'question'"),
+    "a list": ("gsm8k", [1], r":1: expected \{\"question\""),
+    "unknown rule": ("ifeval", {"prompt": "p", "instruction_id_list": ["punctuation:no_coma"], "kwargs": [{}]},
+                     r"no_coma.*did you mean punctuation:no_comma"),
+    "missing argument": ("ifeval", {"prompt": "p", "instruction_id_list": ["keywords:existence"], "kwargs": [{}]},
+                         r":1: 'kwargs' of keywords:existence: keywords is"),
+    "fewer kwargs": ("ifeval", {"prompt": "p", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}, {}]},
+                     r":1: 1 names .* and 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_LINES)
+def test_what_is_wrong_with_a_line_is_named(tmp_path, what):
+    name, value, message = WRONG_LINES[what]
+    with pytest.raises(DatasetError, match=message):
+        benchmarks.load(name, write(tmp_path / "lines.jsonl", json.dumps(value)))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("ceva", {}, "did you mean ceval"),
+        ("gsm8k", {"subjects": ["law"]}, "GSM8K has no subjects"),
+        ("ifeval", {"shots": 3}, "IFEval has no shots"),
+        ("ifeval", {}, "must have one .jsonl file, and has none"),
+    ],
+)
+def test_a_benchmark_takes_no_argument_that_it_has_no_use_for(tmp_path, name, arguments, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        benchmarks.load(name, tmp_path, **arguments)
+
+
+def test_the_average_of_subjects_has_the_interval_of_their_means(tmp_path):
+    benchmark = benchmarks.load("ceval", exam(tmp_path), shots=0)
+    answers = [letter for n in range(6) for letter in ("B" * (n % 4) + "A" * 4)[:4]]
+    report = qfnb.compare(models=[FixedModel("m", answers)], dataset=benchmark).report
+    overall, means = report.averages.iloc[0], report.averages.query("column == 'subject'")["mean"]
+    assert overall["mean"] == pytest.approx(statistics.fmean(means))
+    half = 2.5706 * statistics.stdev(means) / math.sqrt(6)  # t with five degrees of freedom
+    assert overall["ci_low"] < overall["mean"] - 0.9 * half
+    assert overall["ci_high"] > overall["mean"] + 0.9 * half
+    assert overall["units"] == 6
