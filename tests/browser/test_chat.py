@@ -14,11 +14,11 @@ def test_stop_works_inside_the_running_cell(page, lab, fault):
     notebook = Notebook(page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7"))
     notebook.run_all()
     answer = notebook.output(1)
-    answer.get_by_text("我是 qfnb").wait_for(timeout=60_000)
+    answer.get_by_text("我是 qfnb").first.wait_for(timeout=60_000)
     assert notebook.prompt(1) == "[*]:"
     notebook.screenshot("chat-stop-before", at=answer)
     answer.get_by_role("button", name="Stop").click()
-    answer.get_by_text("This is what had arrived.").wait_for(timeout=60_000)
+    answer.get_by_text("This is what had arrived.").first.wait_for(timeout=60_000)
     notebook.idle()
     assert notebook.output(2).inner_text().endswith("42")
     assert answer.get_by_role("button").count() == 0

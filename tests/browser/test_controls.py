@@ -27,9 +27,9 @@ def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
     notebook = Notebook(page, lab, lab.write("stall.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "1 + 1"))
     notebook.run_all()
     answer = notebook.output(1)
-    answer.get_by_text("我是 qfnb").wait_for(timeout=60_000)
+    answer.get_by_text("我是 qfnb").first.wait_for(timeout=60_000)
     notebook.interrupt()
-    answer.get_by_text("This is what had arrived.").wait_for(timeout=60_000)
+    answer.get_by_text("This is what had arrived.").first.wait_for(timeout=60_000)
     notebook.idle()
     assert notebook.prompt(2) == "[ ]:", "Run All went on after an interrupt"
     notebook.screenshot("interrupted", at=answer)

@@ -72,29 +72,29 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
         notebook.idle()
     view = notebook.output(1)
     view.get_by_label("Show").wait_for(timeout=60_000)
-    view.get_by_text("Questions 1–10 of 60").wait_for(timeout=60_000)
+    view.get_by_text("Questions 1–10 of 60").first.wait_for(timeout=60_000)
     notebook.screenshot("samples-all-dark", at=view)
 
     view.get_by_label("Show").focus()
     for key in ("ArrowDown", "x"):  # neither moves the notebook nor cuts the cell
         page.keyboard.press(key)
     assert view.get_by_label("Show").evaluate("s => s.selectedOptions[0].label").startswith("Worse")
-    view.get_by_text("Questions 1–10 of 20").wait_for(timeout=60_000)
+    view.get_by_text("Questions 1–10 of 20").first.wait_for(timeout=60_000)
     view.get_by_role("button", name="Next").click()
-    view.get_by_text("Questions 11–20 of 20").wait_for(timeout=60_000)
+    view.get_by_text("Questions 11–20 of 20").first.wait_for(timeout=60_000)
     search = view.get_by_label("Search")
     search.fill("第 9 问")
     search.press("Enter")
-    view.get_by_text("Questions 1–1 of 1").wait_for(timeout=60_000)
+    view.get_by_text("Questions 1–1 of 1").first.wait_for(timeout=60_000)
     view.get_by_label("Pick").press("Home")
-    view.get_by_text("1 picked: #9").wait_for(timeout=60_000)
+    view.get_by_text("1 picked: #9").first.wait_for(timeout=60_000)
     assert view.locator("ins").count() > 0
     notebook.screenshot("samples-picked-dark", at=view)
     assert page.evaluate("window.__hit") is None
 
     notebook.cell(2).click()
     page.keyboard.press("Control+Enter")
-    notebook.output(2).get_by_text("[9]").wait_for(timeout=60_000)
+    notebook.output(2).get_by_text("[9]").first.wait_for(timeout=60_000)
     notebook.cell(3).click()
     page.keyboard.press("Control+Enter")
     view.get_by_label("Show").wait_for(state="detached", timeout=60_000)
@@ -102,7 +102,7 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     notebook.save()
     notebook.restart()
     notebook.reload()
-    notebook.output(1).get_by_text("1 picked: #9").wait_for(timeout=60_000)
+    notebook.output(1).get_by_text("1 picked: #9").first.wait_for(timeout=60_000)
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
     notebook.screenshot("samples-closed-dark", at=notebook.output(1))
 
@@ -110,7 +110,7 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
 def test_samples_in_a_narrow_window_and_in_the_light(page, lab):
     notebook = Notebook(page, lab, lab.write("narrow.ipynb", ANSWERS, "view"))
     notebook.run_all()
-    notebook.output(1).get_by_text("Questions 1–10 of 60").wait_for(timeout=60_000)
+    notebook.output(1).get_by_text("Questions 1–10 of 60").first.wait_for(timeout=60_000)
     notebook.screenshot("samples-light", at=notebook.output(1))
     page.set_viewport_size({"width": 620, "height": 1200})
     time.sleep(0.5)

@@ -27,7 +27,7 @@ def open_form(page, lab, name, *cells):
     notebook = Notebook(page, lab, lab.write(name, START, *cells))
     notebook.run_all()
     form = notebook.output(1)
-    form.get_by_text("Training steps", exact=True).wait_for(timeout=60_000)
+    form.get_by_text("Training steps", exact=True).first.wait_for(timeout=60_000)
     return notebook, form
 
 
@@ -122,16 +122,16 @@ def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_
     lab.theme("JupyterLab Dark")
     notebook, form = open_form(page, lab, "wrong.ipynb", "%qftrain new ds")
     form.get_by_label("Method").select_option("DPO · full")
-    form.get_by_text("these rows are questions and answers").wait_for(timeout=60_000)
+    form.get_by_text("these rows are questions and answers").first.wait_for(timeout=60_000)
     form.get_by_label("Method").select_option("SFT · LoRA")
-    form.get_by_text("96 rows").wait_for(timeout=60_000)
+    form.get_by_text("96 rows").first.wait_for(timeout=60_000)
     until(lambda: is_refused(form, "dss", "There is no variable dss; there is ds."))
     notebook.screenshot("launcher-wrong-dark", at=form)
     page.set_viewport_size({"width": 620, "height": 1400})
     notebook.screenshot("launcher-narrow-dark", at=form)
     form.get_by_role("button", name="Close").click()
     form.locator("input").first.wait_for(state="detached", timeout=60_000)
-    form.get_by_text("There is no variable dss").wait_for(timeout=60_000)
+    form.get_by_text("There is no variable dss").first.wait_for(timeout=60_000)
     assert form.get_by_role("button").count() == 0
 
 
@@ -143,7 +143,7 @@ def test_after_a_reload_the_form_still_launches_and_the_panel_takes_its_place(pa
     notebook.reload()
     form = notebook.output(1)
     form.get_by_label("Epochs").fill("30", timeout=60_000)
-    form.get_by_text("77 × 30 ÷ 16").wait_for(timeout=60_000)
+    form.get_by_text("77 × 30 ÷ 16").first.wait_for(timeout=60_000)
     form.get_by_role("button", name="Start training").click()
     form.get_by_role("button", name="Confirm").click()
     form.get_by_role("button", name="Stop").wait_for(timeout=60_000)

@@ -40,12 +40,12 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
     notebook.screenshot("training-running-light", at=panel)
 
     panel.get_by_role("button", name="Show details").click()
-    panel.get_by_text("Perplexity").wait_for(timeout=60_000)
+    panel.get_by_text("Perplexity").first.wait_for(timeout=60_000)
     panel.get_by_role("button", name="Stop training…").click()
     panel.get_by_role("button", name="Keep training").click()
     panel.get_by_role("button", name="Stop training…").press("Enter")
     expect(panel.get_by_role("button", name="Keep training")).to_be_focused()
-    panel.get_by_text("Stop this training?").wait_for(timeout=60_000)
+    panel.get_by_text("Stop this training?").first.wait_for(timeout=60_000)
     notebook.screenshot("training-stopping-light", at=panel)
     panel.get_by_role("button", name="Stop it").press("Enter")
     panel.get_by_role("status").filter(has_text="Stopped").wait_for(timeout=60_000)
@@ -80,7 +80,7 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     panel.locator("svg").first.wait_for(timeout=60_000)
     assert percent(panel) >= before
     panel.get_by_role("button", name="Show details").click()
-    panel.get_by_text("onto the platform").wait_for(timeout=60_000)
+    panel.get_by_text("onto the platform").first.wait_for(timeout=60_000)
     notebook.screenshot("training-attached-dark", at=panel)
 
 

@@ -36,7 +36,7 @@ def _open_files() -> set[str]:
     return {path for path in paths if path.startswith("/") and not path.startswith(("/dev", "/proc"))}
 
 
-SETTLING_S = 5.0
+SETTLING_S = 60.0
 """Seconds that the I/O loop may take to close what a cancelled call had opened."""
 
 REACTION_S = 1.0

@@ -79,6 +79,11 @@ class JupyterLab:
     loaded_path: str = ""
     """The notebook that the page was loaded with: JupyterLab opens it again when it has been closed."""
 
+    @property
+    def log(self) -> Path:
+        """What the server has written."""
+        return self.settings.with_name("server.log")
+
     def write(self, name: str, *cells: str) -> str:
         """Write a notebook of code cells; return its name."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
