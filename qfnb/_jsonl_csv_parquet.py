@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from ._language import tr, tr_noop
@@ -104,8 +104,16 @@ def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple
         raise DatasetError(f"not CSV: {error}", path=name, line=reader.line_num) from None
 
 
-def read_parquet(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
+def read_parquet(
+    file: IO[bytes], name: str, first_group: int = 0, on_group: Callable[[int, int], object] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield the rows; a cell without a value is None.
+
+    Args:
+        file: open for reading bytes.
+        name: its name in messages.
+        first_group: the row group to begin with.
+        on_group: called at each row group with its number and the number of rows before it.
 
     Raises:
         DatasetError: it is not Parquet.
@@ -114,12 +122,27 @@ def read_parquet(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
     arrow = import_pyarrow()
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
+    rows = 0
     try:
-        for chunk in parquet.ParquetFile(file).iter_batches(1024):
-            yield from chunk.to_pylist()
+        content = parquet.ParquetFile(file)
+        for group in range(first_group, content.num_row_groups):
+            if on_group is not None:
+                on_group(group, rows)
+            for chunk in content.iter_batches(1024, row_groups=[group]):
+                rows += len(chunk)
+                yield from chunk.to_pylist()
     except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DatasetError(f"not Parquet: {reason}", path=name) from None
+
+
+def read_parquet_schema(file: IO[bytes]) -> tuple[dict[str, str], int]:
+    """Return the columns of a Parquet file with their types, and the number of its rows."""
+    from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
+
+    content = parquet.ParquetFile(file)
+    columns = {field.name: str(field.type).removeprefix("large_") for field in content.schema_arrow}
+    return columns, content.metadata.num_rows
 
 
 def import_pyarrow() -> Any:

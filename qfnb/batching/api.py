@@ -11,6 +11,7 @@ from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_o
 from . import journal_reader, journal_store, validation
 from .batch import Batch
 from .export import validate_output_path
+from .input_files import InputFiles
 from .input_scan import scan_input
 from .input_source import open_source
 from .journal import Journal
@@ -252,6 +253,8 @@ def resume(
     journal = Journal(path)
     try:
         counts, missing = journal.counts(), journal.count_missing()
+        if missing and (files := journal.get_fact("files")):
+            InputFiles.from_json(files).verify()
         invalid = journal_reader.count_invalid_rows(path)
         offline_via: Any = journal.get_fact("offline") or None
         if output_path is not None:

@@ -22,6 +22,7 @@ from .journal_reader import BatchRow
 from .preflight import JobSpec, Preflight
 from .row_pages import InputPages, JournalPages
 from .runner import BatchRunner
+from .stored_inputs import StoredInputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +43,8 @@ class Batch(BackgroundBatch):
         self._resume_lock = threading.Lock()
         self._input_pages: InputPages | None = None
         if job.stream is not None:
-            dedupe = job.request.dedupe
-            self._input_pages = InputPages(journal, job.stream, dedupe=dedupe, on_loaded=self._on_loaded)
+            dedupe, files = job.request.dedupe, job.source.stored_files if job.source else None
+            self._input_pages = InputPages(journal, job.stream, dedupe=dedupe, files=files, on_loaded=self._on_loaded)
         first_pages = self._input_pages or pages or JournalPages(journal)
         self._runner = BatchRunner(job, journal, first_pages, self._control, job.worker_count, is_first_run=True)
         self._start()
@@ -197,11 +198,11 @@ class Batch(BackgroundBatch):
             self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
 
     def _iter_as_completed(self) -> Iterator[BatchRow]:
-        position, yielded = 0, set[int]()
+        position, yielded, inputs = 0, set[int](), StoredInputs(self.job.path)
         dedupes = self.job.request.dedupe  # a row may be read after an identical one was answered
         while True:
             mark = _, is_finished = self._mark()
-            page = journal_reader.read_completed(self.job.path, position, self.job.parse)
+            page = journal_reader.read_completed(self.job.path, position, self.job.parse, inputs)
             for answer_position, answer in page:
                 position = answer_position
                 if answer.ok and answer.number not in yielded:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import json
-import math
 import os
-import re
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, count
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_jsonable_python
-
 from .._jobs import row_result
-from .._jobs.row_result import RESULT_COLUMNS
 from .._jsonl_csv_parquet import import_pyarrow
 from .._language import tr
 from .._text import replace_surrogates
-from ..errors import InvalidArgumentError
-from .journal_reader import BatchRow
+from ..errors import InvalidArgumentError, QianfanError
+from .journal_reader import NOT_ASKED, BatchRow, ParseAnswer, read_rows
+from .output_file import WRITERS, OutputFile, write_all
+from .output_layout import field_cells, input_cells, result_columns
+from .stored_inputs import StoredInputs
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NUMBER = re.compile(r"[+-][\d.,]+%?")
 
 
 def to_frame(answers: Iterable[BatchRow], original: Any = None, fields: Sequence[str] = ()) -> pd.DataFrame:
@@ -76,38 +69,6 @@ def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow], fields: Sequen
     return pd.concat([inputs, results], axis=1)
 
 
-def result_columns(inputs: Iterable[str], fields: Sequence[str]) -> list[str]:
-    """Return the names of the columns of fields and results: their own, or `answer_...` where one has that name.
-
-    A result's name wins over a field's, and an input's over both.
-    """
-    used_names = set(inputs)
-
-    def choose(name: str) -> str:
-        candidates = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
-        chosen = next(candidate for candidate in candidates if candidate not in used_names)
-        used_names.add(chosen)
-        return chosen
-
-    results = [choose(name) for name in RESULT_COLUMNS]
-    return [*map(choose, fields), *results]
-
-
-def field_cells(row: BatchRow, fields: Sequence[str]) -> list[Any]:
-    """Return the values of an answer's fields as JSON has them, None for a row without an answer."""
-    value = None if row.parsed is None or not fields else to_jsonable_python(row.parsed)
-    if isinstance(value, Mapping) and (len(fields) > 1 or fields[0] in value):
-        return [value.get(name) for name in fields]
-    return [value] * len(fields)
-
-
-def input_cells(answer: BatchRow) -> Mapping[str, Any]:
-    """Return a row of the input as named cells."""
-    if isinstance(answer.input, Mapping):
-        return answer.input
-    return {"prompt" if isinstance(answer.input, str) else "messages": answer.input}
-
-
 def validate_output_path(path: str | Path) -> Path:
     """Return the path of a results file.
 
@@ -119,13 +80,13 @@ def validate_output_path(path: str | Path) -> Path:
             tr(
                 "out={path!r}: must be a path that ends in one of {suffixes}",
                 path=path,
-                suffixes=tr(", ").join(_WRITERS),
+                suffixes=tr(", ").join(WRITERS),
             )
         )
     output_path = Path(path).expanduser()
-    if output_path.suffix.lower() not in _WRITERS:
+    if output_path.suffix.lower() not in WRITERS:
         raise InvalidArgumentError(
-            tr("out={path!r}: the name must end in one of {suffixes}", path=str(path), suffixes=tr(", ").join(_WRITERS))
+            tr("out={path!r}: the name must end in one of {suffixes}", path=str(path), suffixes=tr(", ").join(WRITERS))
         )
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
@@ -145,7 +106,7 @@ def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) ->
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        _WRITERS[path.suffix.lower()](answers, temporary, fields)
+        write_all(answers, path, temporary, fields)
         temporary.replace(path)
     except OSError as error:
         raise InvalidArgumentError(tr("{path} cannot be written: {reason}", path=path, reason=error.strerror)) from None
@@ -154,88 +115,73 @@ def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) ->
     return path
 
 
-@contextlib.contextmanager
-def _flat_rows(
-    answers: Iterable[BatchRow], folder: Path, fields: Sequence[str]
-) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
-    """Return the names of all columns, and the rows.
+class OutputFollower:
+    """Writes the results file of a running batch as far as its rows are answered, in input order.
 
-    Rows may differ in their columns, so the names are known only after the last row. Until then the rows are
-    in a temporary file: they may not fit into memory.
+    Rows that are answered out of order wait in the journal. Where a row has columns or types that the rows before it
+    did not have, the whole file is written at the end.
+
+    Args:
+        journal: its path.
+        path: the results file.
+        parse: returns the value of an answer; raises ValueError.
+        fields: of the answers' format; columns before those of the results.
+        columns: names of the input's columns that are known before its rows.
     """
-    names: dict[str, None] = {}
-    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder) as buffer:
-        for answer in answers:
-            cells = input_cells(answer)
-            names |= dict.fromkeys(cells)
-            facts = [*field_cells(answer, fields), *(getattr(answer, name) for name in RESULT_COLUMNS)]
-            buffer.write(json.dumps([cells, facts], default=str) + "\n")
-        buffer.seek(0)
-        results = result_columns(names, fields)
-        records = (json.loads(line) for line in buffer)
-        yield [*names, *results], (cells | dict(zip(results, facts, strict=True)) for cells, facts in records)
 
+    def __init__(
+        self, journal: Path, path: Path, parse: ParseAnswer | None, fields: Sequence[str], columns: Sequence[str]
+    ) -> None:
+        self._journal, self._path, self._parse, self._fields = journal, path, parse, fields
+        self._temporary = path.with_name(f".{path.name}.{journal.stem}.part")  # the next run of this batch replaces it
+        self._file: OutputFile | None = OutputFile(path, self._temporary, fields, columns)
+        self._last_number, self._lock, self._inputs = -1, threading.Lock(), StoredInputs(journal)
 
-def _write_jsonl(answers: Iterable[BatchRow], path: Path, fields: Sequence[str]) -> None:
-    with (
-        _flat_rows(answers, path.parent, fields) as (_, rows),
-        path.open("w", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        file.writelines(f"{_to_json(row)}\n" for row in rows)
+    def advance(self, row_limit: int) -> None:
+        """Write the next rows that have their last result.
 
+        Args:
+            row_limit: rows of the input that the journal has from this run.
+        """
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                self._append(row_limit, is_final=False)
+            except (OSError, QianfanError):  # the end tries once more, and tells
+                self._give_up()
 
-def _write_csv(answers: Iterable[BatchRow], path: Path, fields: Sequence[str]) -> None:
-    with (
-        _flat_rows(answers, path.parent, fields) as (names, rows),
-        # the mark tells Excel that it is UTF-8
-        path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, names, restval="")
-        writer.writerow({name: _csv_cell(name) for name in names})
-        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    def finish(self) -> None:
+        """Write all other rows, those without an answer included, and let the file appear.
 
+        Raises:
+            InvalidArgumentError: it cannot be written.
+            JournalError: the journal cannot be read.
+        """
+        with self._lock:
+            try:
+                if self._file is not None:
+                    self._append(sys.maxsize, is_final=True)
+                if self._file is None or not self._file.finish():
+                    save(read_rows(self._journal, parse=self._parse), self._path, self._fields)
+            except OSError as error:
+                reason = error.strerror
+                raise InvalidArgumentError(
+                    tr("{path} cannot be written: {reason}", path=self._path, reason=reason)
+                ) from None
+            finally:
+                self._give_up()
 
-def _csv_cell(value: Any) -> Any:
-    """Return a value as a cell; an apostrophe keeps spreadsheets from running a text as a formula, as OWASP advises."""
-    if isinstance(value, (list, dict)):
-        return _to_json(value)
-    if isinstance(value, str) and value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value if _NUMBER.fullmatch(value) else f"'{value}"
-    return None if isinstance(value, float) and math.isnan(value) else value
+    def _append(self, row_limit: int, *, is_final: bool) -> None:
+        for row in read_rows(self._journal, self._last_number, self._parse, self._inputs):
+            is_open = row.error == NOT_ASKED or row.error in row_result.TRANSIENT_ERRORS
+            if self._file is None or row.number >= row_limit or (is_open and not is_final):
+                return
+            self._last_number = row.number
+            if not self._file.append(row):
+                self._give_up()
 
-
-def _to_json(value: Any) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except ValueError:  # most rows have no NaN, and need no look at every value
-        return json.dumps(_without_nan(value), ensure_ascii=False)
-
-
-def _without_nan(value: Any) -> Any:
-    """Return a value as JSON can say it: NaN and infinities are null."""
-    if isinstance(value, dict):
-        return {name: _without_nan(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_parquet(answers: Iterable[BatchRow], path: Path, fields: Sequence[str]) -> None:
-    table = to_frame(answers, fields=fields)
-    for name in [column for column in table.columns if table[column].dtype == object]:
-        values = list(table[name])
-        if len({type(value) for value in values if value is not None}) > 1:  # Parquet has one type per column
-            table[name] = [None if value is None else str(value) for value in values]
-    import_pyarrow()
-    try:
-        table.to_parquet(path)
-    except (ValueError, TypeError) as error:  # pyarrow's own are these
-        reason = str(error).splitlines()[0]
-        raise InvalidArgumentError(tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)) from None
-
-
-_WRITERS: dict[str, Callable[[Iterable[BatchRow], Path, Sequence[str]], None]] = {
-    ".jsonl": _write_jsonl,
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
-}
+    def _give_up(self) -> None:
+        if self._file is not None:
+            self._file.discard()
+        self._file = None

@@ -5,19 +5,24 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
 from .._language import tr
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition
-
-Item = str | Mapping[str, Any] | list[Any]
+from .file_access import SUFFIXES, describe_file, list_files, open_file
+from .input_files import FileSummary, InputFiles, Item, summarize_files
 
 STREAM_ABOVE_BYTES = 64 * 1024 * 1024
-"""Bytes above which a file is read while its rows are sent, not before."""
+"""Bytes above which files are read while their rows are sent, not before."""
+
+COPY_UP_TO_BYTES = 1024 * 1024
+"""Bytes up to which the rows of files are copied into the journal."""
+
+COUNTED_BYTES: Final = 1024 * 1024
+"""Bytes in which lines are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class RowSource:
         total: number of rows, None where it is not known.
         is_rereadable: whether it can be read more than once, and so to its end before the first row is sent.
         frame: a copy of the DataFrame or Series, None for other inputs.
-        path: the file, None for other inputs.
+        paths: the files on this computer, none for other inputs.
+        files: those that its rows can be read from again, None for other inputs.
     """
 
     description: str
@@ -40,7 +46,13 @@ class RowSource:
     total: int | None = None
     is_rereadable: bool = True
     frame: Any = None
-    path: Path | None = None
+    paths: tuple[Path, ...] = ()
+    files: InputFiles | None = None
+
+    @property
+    def stored_files(self) -> InputFiles | None:
+        """The files that a journal refers to, None where it holds the rows: small files are soon changed or gone."""
+        return self.files if self.files is not None and self.files.size > COPY_UP_TO_BYTES else None
 
 
 def open_source(rows: Any) -> RowSource:
@@ -51,7 +63,7 @@ def open_source(rows: Any) -> RowSource:
         DatasetError: the file does not exist or is of an unknown kind.
     """
     if isinstance(rows, (str, Path)):
-        return _file_source(rows)
+        return _files_source(str(rows))
     if (pandas := sys.modules.get("pandas")) is not None:
         if isinstance(rows, pandas.DataFrame):
             return _frame_source(rows)
@@ -98,56 +110,58 @@ def _take_snapshot(frame: Any) -> Any:
     return frame.copy(deep=not is_copy_on_write)
 
 
-def _file_source(name: str | Path) -> RowSource:
-    path = Path(name).expanduser()
-    suffix = path.suffix.lower()
-    if suffix not in _READERS:
-        raise DatasetError(tr("the file name must end in {suffixes}", suffixes=tr(", ").join(_READERS)), path=str(name))
-    if not path.is_file():
-        reason = tr("this is a folder") if path.is_dir() else tr("there is no such file")
-        raise DatasetError(tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=str(name))
-    try:
-        first_row = next(_read_file(path, suffix), None)
-        size = path.stat().st_size
-    except OSError as error:
-        raise DatasetError(tr("it cannot be read: {reason}", reason=error.strerror), path=str(name)) from None
-    if first_row is None:
-        raise DatasetError(_jsonl_csv_parquet.describe_no_rows(suffix, size), path=str(name))
-    columns = tuple(first_row) if suffix != ".jsonl" and isinstance(first_row, Mapping) else None
-    is_rereadable = size <= STREAM_ABOVE_BYTES
+def _files_source(name: str) -> RowSource:
+    if not any(sign in name for sign in "*?[") and "://" not in name:
+        _validate_path(Path(name).expanduser(), name)
+    paths = list_files(name)
+    summaries = summarize_files(paths)
+    files = InputFiles([describe_file(path) for path in paths])
+    first_item = next((summary.first_item for summary in summaries if summary.first_item is not None), None)
+    if first_item is None:
+        raise DatasetError(_jsonl_csv_parquet.describe_no_rows(files.suffix, files.size), path=name)
+    has_heading = files.suffix != ".jsonl" and isinstance(first_item, Mapping)
+    is_rereadable = files.size <= STREAM_ABOVE_BYTES
     return RowSource(
-        str(name), lambda: _read_file(path, suffix), columns, is_rereadable=is_rereadable, path=path.absolute()
+        name,
+        files.items,
+        tuple(first_item) if has_heading else None,
+        _count_rows(files, summaries) if not is_rereadable or files.suffix == ".parquet" else None,
+        is_rereadable=is_rereadable,
+        paths=tuple(Path(path) for path in paths if "://" not in path),
+        files=files,
     )
 
 
-def _read_file(path: Path, suffix: str) -> Iterator[Item]:
-    with path.open("rb") as file:
-        yield from _READERS[suffix](file, str(path))
+def _validate_path(path: Path, name: str) -> None:
+    """Check that there is a file of a kind that can be read, or a folder."""
+    if path.is_dir():
+        return
+    if path.suffix.lower() not in SUFFIXES:
+        raise DatasetError(tr("the file name must end in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name)
+    if not path.is_file():
+        reason = tr("there is no such file")
+        raise DatasetError(tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=name)
 
 
-def _read_jsonl(file: IO[bytes], name: str) -> Iterator[Item]:
-    for line, value in _jsonl_csv_parquet.read_jsonl(file, name):
-        if isinstance(value, _jsonl_csv_parquet.RowError):
-            raise DatasetError(value.reason, path=name, line=line)
-        if not isinstance(value, (str, dict, list)):
-            raise DatasetError(tr("must be an object, and is {value!r:.60}", value=value), path=name, line=line)
-        yield value
+def _count_rows(files: InputFiles, summaries: Sequence[FileSummary]) -> int | None:
+    """Return the number of rows: Parquet tells it, and lines are counted here, quotes of CSV heeded; None elsewhere."""
+    if files.suffix == ".parquet":
+        return sum(summary.rows or 0 for summary in summaries)
+    if any("://" in file.path for file in files.files):
+        return None
+    return sum(_count_lines(file.path, is_csv=files.suffix == ".csv") for file in files.files)
 
 
-def _read_csv(file: IO[bytes], name: str) -> Iterator[Item]:
-    records = _jsonl_csv_parquet.read_csv(file, name)
-    _, heading = next(records, (1, []))
-    for line, cells in records:
-        if len(cells) > len(heading):
-            raise DatasetError(tr("more cells than the heading has"), path=name, line=line)
-        yield dict(zip_longest(heading, cells))
-
-
-_READERS: dict[str, Callable[[IO[bytes], str], Iterator[Item]]] = {
-    ".jsonl": _read_jsonl,
-    ".csv": _read_csv,
-    ".parquet": _jsonl_csv_parquet.read_parquet,
-}
+def _count_lines(path: str, *, is_csv: bool) -> int:
+    """Return the rows of a file; blank lines count, too, until they are read."""
+    lines, is_quoted, last = -int(is_csv), False, b"\n"
+    with open_file(path) as file:
+        while chunk := file.read(COUNTED_BYTES):
+            last = chunk[-1:]
+            pieces = chunk.split(b'"') if is_csv else [chunk]
+            lines += sum(piece.count(b"\n") for piece in pieces[int(is_quoted) :: 2])
+            is_quoted ^= len(pieces) % 2 == 0
+    return max(lines + (last != b"\n"), 0)
 
 
 T = TypeVar("T")

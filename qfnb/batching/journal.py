@@ -9,34 +9,23 @@ import functools
 import json
 import logging
 import operator
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
 from .._language import tr, tr_noop
 from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum
-from .journal_reader import (
-    DROPPED_USAGE,
-    JournalCounts,
-    JournalError,
-    JournalInUse,
-    count_rows,
-    count_usage,
-    explain_error,
-)
+from .journal_lock import acquire_lock
+from .journal_reader import DROPPED_USAGE, JournalCounts, JournalError, count_rows, count_usage, explain_error
 from .journal_schema import connect, find_damage
+from .journal_text import pack_text
 from .request_spec import InputRow
-
-LOCK_TIMEOUT_S = 0.5
-"""Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
+from .stored_inputs import StoredInputs
 
 EMPTIED = tr_noop("the journal was an empty file: if it had answers, they are lost and asked again")
 
@@ -64,7 +53,8 @@ where row.number > ? and row.asked and answer.run = ?
 """
 """Rows after a number that failed in this run with an error that says nothing about the row."""
 
-_result_values = operator.attrgetter(*RESULT_COLUMNS)
+_texts = operator.attrgetter(*RESULT_COLUMNS[:2])
+_numbers_and_names = operator.attrgetter(*RESULT_COLUMNS[2:])
 
 
 class Journal:
@@ -82,7 +72,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._inputs = path, StoredInputs(path)
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
         try:
@@ -221,13 +211,14 @@ class Journal:
 
     def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key (inside `transaction`)."""
-        values: list[Any] = []
-        for key, result in results:
-            self.last_position += 1
-            facts = _result_values(result)
-            values += (self.last_position, key, self.run_number, *facts, checksum((key, *facts)))
         try:
-            self.database.execute(_insert_statement(len(results)), values)
+            records = [(key, *map(pack_text, _texts(result)), *_numbers_and_names(result)) for key, result in results]
+            values = chain.from_iterable(
+                (position, self.run_number, *record, checksum(record))
+                for position, record in enumerate(records, self.last_position + 1)
+            )
+            self.database.execute(_insert_statement(len(results)), tuple(values))
+            self.last_position += len(results)
         except UnicodeEncodeError:
             self.insert_answers([(key, result.encodable()) for key, result in results])
 
@@ -239,58 +230,32 @@ class Journal:
                 raise JournalError(explain_error(error, self.path)) from None
 
     def _rows(self, query: str, *values: Any) -> list[InputRow]:
-        records = self._select(query, *values)
-        for number, *facts, written in records:
-            if written != checksum((number, *facts)):
+        rows = []
+        for *facts, text, written in self._select(query, *values):
+            stored = text
+            if not text:
+                with self._mutex:
+                    self._inputs.load(self.database)
+                stored = self._inputs.read((*facts, text), written)
+            elif written != checksum((*facts, text)):
                 raise JournalError(
                     tr(
                         "row {number} of the journal {name!r} has changed on the disk and is not sent: run the batch "
                         "again with its input, which writes it anew",
-                        number=number,
+                        number=facts[0],
                         name=self.path.stem,
                     )
                 )
-        return [InputRow(number, key, json.loads(item)) for number, key, _, item, _ in records]
+            rows.append(InputRow(facts[0], facts[1], json.loads(stored)))
+        return rows
 
     def _count(self, query: str, *values: Any) -> int:
         return int(self._select(query, *values)[0][0])
 
 
-def lock_path(path: Path) -> Path:
-    """Return where the lock file of a journal is."""
-    return path.with_suffix(".lock")
-
-
-def acquire_lock(path: Path) -> FileLock:
-    """Lock a journal for writing; return the lock, which the caller releases.
-
-    Raises:
-        JournalError: another process has it, or the folder cannot be written.
-    """
-    lock, owner = FileLock(lock_path(path), thread_local=False), path.with_suffix(".owner")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock.acquire(timeout=LOCK_TIMEOUT_S)
-        owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8")
-    except Timeout:
-        owner_text = tr("another process")
-        with contextlib.suppress(OSError):
-            owner_text = owner.read_text(encoding="utf-8")
-        raise JournalInUse(path.stem, owner_text) from None
-    except OSError as error:
-        raise JournalError(
-            tr(
-                "the journal {path} cannot be written: {reason}\nset QFNB_STATE_DIR to a writable folder",
-                path=path,
-                reason=error.strerror,
-            )
-        ) from None
-    return lock
-
-
 @functools.cache
 def _insert_statement(rows: int) -> str:
-    columns = ("place", "key", "run", *RESULT_COLUMNS, "checksum")
+    columns = ("place", "run", "key", *RESULT_COLUMNS, "checksum")
     marks = ", ".join([f"({placeholders(columns)})"] * rows)
     return f"insert or replace into answer({', '.join(columns)}) values {marks}"  # noqa: S608 - our own names
 

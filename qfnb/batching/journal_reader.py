@@ -13,8 +13,10 @@ from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from .._language import tr
 from ..errors import QianfanError
 from .fork_safe_sqlite import open_database
-from .input_source import Item
+from .input_files import Item
 from .journal_checksum import checksum
+from .journal_text import unpack_text
+from .stored_inputs import StoredInputs
 
 PAGE_SIZE = 500
 """Rows that are read at once: the journal is closed between two pages, however slow the reader is."""
@@ -99,30 +101,44 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(explain_error(error, path)) from None
 
 
-def read_rows(path: Path, after: int = -1, parse: ParseAnswer | None = None) -> Iterator[BatchRow]:
+def read_rows(
+    path: Path, after: int = -1, parse: ParseAnswer | None = None, inputs: StoredInputs | None = None
+) -> Iterator[BatchRow]:
     """Yield the rows after a number in input order; those that have not been sent have the error `NOT_ASKED`.
 
     Args:
         path: the journal.
         after: the number.
         parse: returns the value of an answer; raises ValueError.
+        inputs: of the journal, where several calls follow one another.
     """
+    inputs = inputs or StoredInputs(path)
     while True:
         with open_readonly(path) as database:
             query = f"""select 0, {_row_columns(database)}
                 from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
             page = database.execute(query, (after, PAGE_SIZE)).fetchall()
+            if any(not record[4] for record in page):
+                inputs.load(database)
         for _, *record in page:
-            yield _parse_row(record, parse)
+            yield _parse_row(record, parse, inputs)
         if len(page) < PAGE_SIZE:
             return
         after = page[-1][1]
 
 
-def read_completed(path: Path, after: int, parse: ParseAnswer | None = None) -> list[tuple[int, BatchRow]]:
+def read_completed(
+    path: Path, after: int, parse: ParseAnswer | None, inputs: StoredInputs
+) -> list[tuple[int, BatchRow]]:
     """Return results that were written after a position, in the order of writing, each with its position.
 
     Identical rows that are sent once share a position; a position comes with all of its rows.
+
+    Args:
+        path: the journal.
+        after: the position.
+        parse: returns the value of an answer; raises ValueError.
+        inputs: of the journal.
     """
     with open_readonly(path) as database:
         query = f"""select answer.place, {_row_columns(database)}
@@ -133,7 +149,9 @@ def read_completed(path: Path, after: int, parse: ParseAnswer | None = None) -> 
             last_position = page[-1][0]
             complete_rows = [row for row in page if row[0] < last_position]
             page = complete_rows or database.execute(query, (last_position, last_position, -1)).fetchall()
-    return [(position, _parse_row(record, parse)) for position, *record in page]
+        if any(not record[4] for record in page):
+            inputs.load(database)
+    return [(position, _parse_row(record, parse, inputs)) for position, *record in page]
 
 
 def count_invalid_rows(path: Path) -> int:
@@ -162,16 +180,19 @@ def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
         return facts, count_rows(database)
 
 
-def _parse_row(record: Sequence[Any], parse: ParseAnswer | None) -> BatchRow:
+def _parse_row(record: Sequence[Any], parse: ParseAnswer | None, inputs: StoredInputs) -> BatchRow:
     """Return a row and its result; what has changed on the disk is an error, and never returned as an answer.
 
     Args:
         record: the columns of `_row_columns`.
         parse: returns the value of an answer.
+        inputs: loaded, where a row is not in the journal.
     """
     facts, row_sum, answer_sum = record[:4], record[4], record[-1]
     (number, _, _, text), (key, *result) = facts, record[5:-1]
-    if row_sum not in {UNCHECKED, checksum(facts)}:
+    if not text:
+        text = inputs.read_or_warn(facts, row_sum)
+    elif row_sum not in {UNCHECKED, checksum(facts)}:
         message = tr("the row has changed on the disk: run the batch again with its input")
         return BatchRow(number=number, input=str(text), error=JournalError.__name__, message=message)
     item = json.loads(text)
@@ -180,7 +201,9 @@ def _parse_row(record: Sequence[Any], parse: ParseAnswer | None) -> BatchRow:
     if answer_sum not in {UNCHECKED, checksum((key, *result))}:
         message = tr("the answer has changed on the disk: run the batch again, and it is asked again")
         return BatchRow(number=number, input=item, error=JournalError.__name__, message=message)
-    row = BatchRow(number=number, input=item, **dict(zip(RESULT_COLUMNS, result, strict=True)))
+    values = dict(zip(RESULT_COLUMNS, result, strict=True))
+    values |= {name: unpack_text(values[name]) for name in ("text", "reasoning")}
+    row = BatchRow(number=number, input=item, **values)
     if parse is None or not row.ok:
         return row
     with contextlib.suppress(ValueError):  # the class may have changed since the answer was accepted

@@ -11,7 +11,7 @@ from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum
 from .journal_reader import JournalError, decode_text, explain_error
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _PRIMARY_KEYS = {"fact": ("name", "text"), "row": ("number", "integer"), "answer": ("place", "integer")}
 """Table -> the name and type of its primary key; a changed byte in a definition makes it an ordinary column."""
@@ -27,7 +27,8 @@ create table if not exists answer(
     place integer primary key, key blob not null unique, run integer not null,
     {", ".join(RESULT_COLUMNS)}, checksum integer);
 create table if not exists handed(key blob primary key, job integer not null) without rowid;
-create table if not exists seen(key blob primary key, times integer not null) without rowid;
+create table if not exists mark(
+    number integer primary key, file integer not null, position integer not null, line integer not null);
 """
 
 
@@ -41,9 +42,10 @@ def connect(path: Path) -> sqlite3.Connection:
         path.touch(mode=0o600)
         database = open_database(path, isolation_level=None)
         database.text_factory = decode_text
-        database.execute("pragma page_size = 1024")  # an answer is written in small pages, a commit each
+        database.execute("pragma page_size = 2048")  # small, as each answer is a commit; but several fit
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = normal")
+        database.execute("pragma cache_size = -16384")  # KiB; the index of a million keys is larger than the usual 2 MB
         database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
         version = database.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
@@ -67,6 +69,7 @@ def _migrate(database: sqlite3.Connection, version: int) -> None:
     for statement in _TABLES.split(";"):
         database.execute(statement)
     if version:
+        database.execute("drop table if exists seen")  # repeats were counted in it while an input was read
         present = {column[1] for column in _definition_of(database, "answer")}
         for name in RESULT_COLUMNS:
             if name not in present:

@@ -17,7 +17,7 @@ from .. import config
 from .._language import tr
 from ..errors import InvalidArgumentError
 from . import journal_reader
-from .journal import acquire_lock, lock_path
+from .journal_lock import acquire_lock, lock_path
 from .journal_reader import JournalCounts, JournalError
 from .request_spec import RequestSpec
 

@@ -19,7 +19,8 @@ from ..resources.inference.chat_request import validate_encodable, validate_mess
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
 from ..wire import catalog
-from .input_source import Item, RowSource
+from .input_files import Item
+from .input_source import RowSource
 from .prompt_template import PromptTemplate, cell_text, validate_text
 
 OfflineVia = Literal["files", "bos"]

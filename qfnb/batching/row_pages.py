@@ -1,7 +1,5 @@
 """Pages of rows: what a journal has without an answer, and an input that is read and stored while rows are sent."""
 
-import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,18 +9,16 @@ from typing import Literal
 
 from .._language import tr
 from . import journal_store
+from .input_files import InputFiles
 from .input_scan import InputScan
-from .input_source import Item, Prefetcher, RowSource
-from .journal import Journal, placeholders
-from .journal_checksum import checksum
+from .input_source import Prefetcher, RowSource
+from .journal import Journal
 from .journal_reader import JournalError
+from .journal_rows import KeyCounter, add_rows, repeat_key, save_marks
 from .request_spec import InputRow, RequestSpec
 
 PAGE_SIZE = 500
 """Rows that are read at once from a journal or an input; at most three pages are in memory."""
-
-_UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
-_ASCII_ENCODER = json.JSONEncoder(default=str)
 
 PageReader = Callable[[], list[InputRow]]
 
@@ -63,8 +59,12 @@ class InputPages:
         journal: open for writing.
         rows: the input.
         dedupe: whether identical rows are sent once.
+        files: that the rows are read from again when they are needed, None where the journal holds them.
         on_loaded: called in the reading thread after each page, with the number of rows that have an answer
             already, the number of invalid ones, and at the end the total number of rows, before that None.
+
+    Attributes:
+        saved_rows: rows of the input that are in the journal; those behind them are of an earlier run.
     """
 
     def __init__(
@@ -73,13 +73,15 @@ class InputPages:
         rows: Iterator[InputRow],
         *,
         dedupe: bool,
+        files: InputFiles | None,
         on_loaded: Callable[[int, int, int | None], None],
     ) -> None:
         self._journal, self._prefetcher = journal, Prefetcher(rows, PAGE_SIZE)
-        self._dedupe, self._on_loaded = dedupe, on_loaded
+        self._dedupe, self._files, self._on_loaded = dedupe, files, on_loaded
         self._stored_pages: JournalPages | None = None
-        self._row_count = self._generation = 0
+        self.saved_rows = self._row_count = self._generation = self._mark_count = 0
         self._unsaved: list[InputRow] = []
+        self._counter, self._repeats = KeyCounter(), list[int]()
         self._error: Exception | None = None
         self._lock = threading.Lock()
 
@@ -112,6 +114,7 @@ class InputPages:
 
     def _read_page(self) -> list[InputRow]:
         """Return the next page; what was read before an input raised is part of it."""
+        self._repeats = []
         if self._error is not None:
             return []
         try:
@@ -120,12 +123,15 @@ class InputPages:
             self._error = error
             return []
         self._row_count += len(page)
+        self._repeats = self._counter.count([row.key for row in page])
         return page
 
     def _save_page(self, page: list[InputRow]) -> list[InputRow]:
         with self._journal.transaction():
-            rows = add_rows(self._journal, page, dedupe=self._dedupe)
-        self._unsaved = []
+            is_copied = self._files is None
+            rows = add_rows(self._journal, page, dedupe=self._dedupe, repeats=self._repeats, is_copied=is_copied)
+            self._mark_count = save_marks(self._journal, self._files, self._mark_count)
+        self._unsaved, self.saved_rows = [], self._row_count
         invalid = sum(row.problem is not None for row in page)
         total = None if page or self._error is not None else self._row_count
         if total is not None:
@@ -158,13 +164,16 @@ def load_input(
         JournalError: the journal has other rows, or they were sent otherwise.
     """
     stored, database = journal.get_fact("plan"), journal.database
+    files = "" if source.stored_files is None else source.stored_files.to_json()
     if stored and allow_changed_input is not True:
         _validate_same_request(journal.path, request, stored)
     with journal.transaction():
-        database.execute("delete from seen")
+        database.execute("delete from mark")
+        if files != journal.get_fact("files"):  # rows that refer to others
+            database.execute("delete from row where input = ''")
         if source.is_rereadable:
             database.execute("delete from row")
-            pages = _add_all_rows(journal, request, source, scan.first_rows)
+            pages = _add_all_rows(journal, request, source, scan)
             query = "select count(*) from answer where error = '' and key not in (select key from row)"
             foreign_rows = database.execute(query).fetchone()[0]
             if allow_changed_input is True:
@@ -181,6 +190,7 @@ def load_input(
                 )
             )
     facts = {"plan": request.to_json(), "input": source.description, "complete": int(source.is_rereadable)}
+    facts |= {"files": files} if files or journal.get_fact("files") else {}
     journal.set_facts(**facts, created=journal.get_fact("created") or time.time())
     return pages
 
@@ -196,103 +206,28 @@ def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> Non
         )
 
 
-def _add_all_rows(
-    journal: Journal, request: RequestSpec, source: RowSource, first_rows: list[InputRow]
-) -> JournalPages:
+def _add_all_rows(journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan) -> JournalPages:
     """Add all rows; those that are in memory need not be read from the journal again."""
-    first_count = len(first_rows)
-    later_rows = request.input_rows(islice(source.items(), first_count, None), first_count)
+    first_rows, first_count = scan.first_rows, len(scan.first_rows)
+    later_items = islice(source.items(), first_count, None) if scan.rows > first_count else ()
+    later_rows, is_copied = request.input_rows(later_items, first_count), source.stored_files is None
     rows, missing = chain(first_rows, later_rows), list[InputRow]()
-    repeat_counts, last_number = dict[bytes, int](), -1
+    counter, last_number = KeyCounter(), -1
     while page := list(islice(rows, PAGE_SIZE)):
-        missing_of_page = add_rows(journal, page, dedupe=request.dedupe, repeat_counts=repeat_counts)
+        repeats = counter.count([row.key for row in page])
+        missing_of_page = add_rows(journal, page, dedupe=request.dedupe, repeats=repeats, is_copied=is_copied)
         if page[0].number < first_count:
             missing += missing_of_page
             last_number = page[-1].number
+    save_marks(journal, source.stored_files, 0)
     return JournalPages(journal, first_page=missing, after=last_number)
-
-
-def add_rows(
-    journal: Journal, rows: Sequence[InputRow], *, dedupe: bool, repeat_counts: dict[bytes, int] | None = None
-) -> list[InputRow]:
-    """Add a page of rows (inside `transaction`); return those that have no answer yet.
-
-    An identical row further down gets a key of its own, unless identical rows are sent once.
-
-    Args:
-        journal: open for writing.
-        rows: the page.
-        dedupe: whether identical rows are sent once.
-        repeat_counts: how often each key was repeated in earlier pages; it is updated. By default the
-            journal stores it.
-    """
-    repeats = _count_repeats(journal, rows) if repeat_counts is None else _repeats_before(rows, repeat_counts)
-    keys = [row.key if dedupe else repeat_key(row.key, repeat) for row, repeat in zip(rows, repeats, strict=True)]
-    is_sent = [row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)]
-    journal.database.executemany(
-        "insert or replace into row values (?, ?, ?, ?, ?)",
-        [
-            (*values, checksum(values))
-            for row, key, sent in zip(rows, keys, is_sent, strict=True)
-            for values in [(row.number, key, int(sent), _to_json(row.item))]
-        ],
-    )
-    for row, key in zip(rows, keys, strict=True):
-        if row.problem is not None:
-            journal.insert_answers([(key, row.problem)])
-    answered = _answered_keys(journal, keys)
-    return [
-        row if row.key == key else row._replace(key=key)
-        for row, key, sent in zip(rows, keys, is_sent, strict=True)
-        if sent and key not in answered
-    ]
-
-
-def _to_json(item: Item) -> str:
-    """Return an item as JSON that SQLite can hold: half a surrogate pair cannot be written as UTF-8."""
-    text = _UTF8_ENCODER.encode(item)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return _ASCII_ENCODER.encode(item)
-    return text
-
-
-def _count_repeats(journal: Journal, rows: Sequence[InputRow]) -> list[int]:
-    keys = [row.key for row in rows]
-    query = f"select key, times from seen where key in ({placeholders(keys)})"  # noqa: S608 - marks only
-    repeat_counts: dict[bytes, int] = dict(journal.database.execute(query, keys))
-    repeats = _repeats_before(rows, repeat_counts)
-    journal.database.executemany("insert or replace into seen values (?, ?)", repeat_counts.items())
-    return repeats
-
-
-def _answered_keys(journal: Journal, keys: Sequence[bytes]) -> frozenset[bytes]:
-    if not journal.last_position:
-        return frozenset()
-    marks = placeholders(keys)
-    query = f"select key from answer where key in ({marks}) and (error = '' or run = ?)"  # noqa: S608
-    return frozenset(key for (key,) in journal.database.execute(query, (*keys, journal.run_number)))
-
-
-def _repeats_before(rows: Sequence[InputRow], repeat_counts: dict[bytes, int]) -> list[int]:
-    """Count the keys; return for each row how many identical ones came before it."""
-    repeats = []
-    for row in rows:
-        repeat_counts[row.key] = repeat_counts.get(row.key, -1) + 1
-        repeats.append(repeat_counts[row.key])
-    return repeats
 
 
 def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
     """Return how many of an input's first rows differ from the journal's."""
     stored_keys = dict(journal.database.execute("select number, key from row where number < ?", (len(rows),)))
+    repeats = KeyCounter().count([row.key for row in rows])
     return sum(
         stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}
-        for row, repeat in zip(rows, _repeats_before(rows, {}), strict=True)
+        for row, repeat in zip(rows, repeats, strict=True)
     )
-
-
-def repeat_key(key: bytes, repeat: int) -> bytes:
-    """Return the key of an identical row further down; `repeat` counts the ones before it."""
-    return key if not repeat else hashlib.blake2b(key + repeat.to_bytes(8, "big"), digest_size=16).digest()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +12,8 @@ from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import summarize_error
 from .._language import tr, trn
 from ..errors import QianfanError
-from . import export, journal_reader
 from .circuit_breaker import CircuitBreaker
+from .export import OutputFollower
 from .journal import Journal
 from .journal_reader import JournalError
 from .offline.jobs import open_job_via
@@ -62,12 +63,15 @@ class BatchRunner:
         canary = job.canary if is_first_run and job.offline_via is None else 0
         self.breaker = CircuitBreaker(control, worker_count, canary)
         self.pipeline = RowPipeline(job, journal, control, self.breaker)
+        columns = (job.source and job.source.columns) or ()
+        path = job.output_path
+        self._output = None if path is None else OutputFollower(job.path, path, job.parse, job.fields, columns)
 
     async def run(self) -> None:
         """Send the rows, again and again those that failed by no fault of theirs; then close the journal."""
         control = self._control
         stop = partial(control.finish, "stopped")
-        syncing = asyncio.create_task(sync_periodically(self._journal, stop))
+        syncing = asyncio.create_task(sync_periodically(self._journal, stop, self._write_output))
         try:
             if self._job.offline_via is not None or self._journal.get_fact("jobs"):
                 await self._run_offline()
@@ -155,6 +159,12 @@ class BatchRunner:
             control.counter.retried += remaining
             await self.pipeline.run(JournalPages(self._journal, retryable=True))
 
+    def _write_output(self) -> None:
+        """Write the rows that have their last result to the results file, those of this run's input."""
+        if self._output is not None:
+            pages = self._pages
+            self._output.advance(pages.saved_rows if isinstance(pages, InputPages) else sys.maxsize)
+
     def _close_journal(self) -> int:
         """Write the last facts and the results file, close the journal; return the number of failed repeats."""
         job, journal, progress = self._job, self._journal, self._control.counter.progress
@@ -165,8 +175,8 @@ class BatchRunner:
                 journal.set_facts(state=state, reason=progress.reason, updated=time.time())
                 failed_repeats = journal.count_failed_repeats() if job.request.dedupe else 0
             journal.checkpoint()
-            if job.output_path is not None and not self.pipeline.unwritten:
-                export.save(journal_reader.read_rows(job.path, parse=job.parse), job.output_path, job.fields)
+            if self._output is not None and not self.pipeline.unwritten:
+                self._output.finish()
         except QianfanError as error:
             elsewhere = tr("`.save(path)` writes them to a file")
             reason = tr("no results file: {error}; {elsewhere}", error=summarize_error(error), elsewhere=elsewhere)
@@ -176,11 +186,20 @@ class BatchRunner:
         return failed_repeats
 
 
-async def sync_periodically(journal: Journal, on_deleted: Callable[[str], None]) -> None:
-    """Write checkpoints until cancelled; end with a call of `on_deleted` when the file is gone."""
+async def sync_periodically(
+    journal: Journal, on_deleted: Callable[[str], None], write_output: Callable[[], None]
+) -> None:
+    """Write checkpoints and results until cancelled; end with a call of `on_deleted` when the file is gone.
+
+    Args:
+        journal: open for writing.
+        on_deleted: called with the reason.
+        write_output: called in a thread after each checkpoint.
+    """
     while True:
         await asyncio.sleep(SYNC_INTERVAL_S)
         if not journal.path.exists():
             on_deleted(tr("the journal was deleted: {path}", path=journal.path))
             return
         await asyncio.to_thread(journal.checkpoint)
+        await asyncio.to_thread(write_output)

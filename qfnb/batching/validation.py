@@ -221,7 +221,7 @@ def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
         InvalidArgumentError: it cannot be written, or it is the input.
     """
     path = None if out is None else export.validate_output_path(out)
-    if path is not None and source.path is not None and path.exists() and path.samefile(source.path):
+    if path is not None and path.exists() and any(map(path.samefile, source.paths)):
         raise InvalidArgumentError(tr("out={out!r}: this is the input: name another file", out=str(out)))
     return path
 

@@ -87,7 +87,7 @@ def batch(
     options |= {**budgets, "workers": workers, "mode": "offline" if offline else "online"}
     options["out"] = out
     options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"
-    rows = _read_stdin() if target == STDIN else Path(target)
+    rows = _read_stdin() if target == STDIN else target
     if dry_run:
         print(api.estimate(rows, prompt, **options))
         return DONE

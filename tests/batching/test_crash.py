@@ -101,7 +101,7 @@ import os, signal
 from pathlib import Path
 from qfnb.batching.journal import Journal
 from qfnb.batching.request_spec import InputRow
-from qfnb.batching.row_pages import add_rows
+from qfnb.batching.journal_rows import add_rows
 from qfnb._jobs.row_result import RowResult
 journal = Journal(Path({str(path)!r}))
 with journal.transaction():

@@ -7,10 +7,15 @@ import sys
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 import qfnb
-from qfnb.batching import export
+from qfnb._jobs.row_result import RowResult
+from qfnb.batching import export, output_file
+from qfnb.batching.journal import Journal
 from qfnb.batching.journal_reader import BatchRow
+from qfnb.batching.journal_rows import add_rows
+from qfnb.batching.request_spec import InputRow
 from qfnb.errors import InvalidArgumentError
 
 
@@ -151,3 +156,60 @@ def test_parquet_without_its_package_is_refused_before_any_request(monkeypatch, 
     with pytest.raises(InvalidArgumentError, match="need pyarrow"):
         qfnb.batch(["甲"], out=tmp_path / "a.parquet", name="no-package")
     assert "no-package" not in list(qfnb.batches()["name"])
+
+
+def follower_of(tmp_path, name, inputs):
+    """Return a journal of rows without answers, and what writes its results file."""
+    journal = Journal(tmp_path / "live.db")
+    rows = [InputRow(number, number.to_bytes(16, "big"), item) for number, item in enumerate(inputs)]
+    with journal.transaction():
+        add_rows(journal, rows, dedupe=False)
+    return journal, export.OutputFollower(journal.path, tmp_path / name, None, (), ())
+
+
+def answer(journal, *numbers):
+    journal.write([(number.to_bytes(16, "big"), RowResult(text=f"答 {number}")) for number in numbers])
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+def test_results_are_written_in_input_order_while_early_answers_wait_in_the_journal(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(output_file, "ROWS_PER_GROUP", 2)
+    journal, follower = follower_of(tmp_path, name, [{"q": f"问 {number}"} for number in range(6)])
+    answer(journal, 0, 1, 3, 4, 5)
+    follower.advance(6)
+    assert (tmp_path / f".{name}.live.part").exists()
+    assert not (tmp_path / name).exists()
+    answer(journal, 2)
+    follower.advance(6)
+    follower.finish()
+    frame = {"csv": pd.read_csv, "parquet": pd.read_parquet}.get(name[2:], lambda path: pd.read_json(path, lines=True))
+    assert frame(tmp_path / name)["text"].tolist() == [f"答 {number}" for number in range(6)]
+    assert sorted(path.name for path in tmp_path.glob("*a.*")) == [name]
+    if name == "a.parquet":
+        assert parquet.ParquetFile(tmp_path / name).num_row_groups == 3
+    journal.close()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("late", [{"q": "y", "text": "mine"}, {"q": 5}, {"q": {"a": [1]}}])
+def test_a_late_row_that_the_columns_so_far_do_not_hold_costs_no_value(tmp_path, monkeypatch, name, late):
+    monkeypatch.setattr(output_file, "ROWS_PER_GROUP", 1)
+    inputs = [{"q": "x"}, late]
+    journal, follower = follower_of(tmp_path, name, inputs)
+    answer(journal, 0, 1)
+    follower.advance(2)
+    follower.finish()
+    export.save(answers(*inputs), tmp_path / f"whole{name}")
+    read = pd.read_parquet if name == "a.parquet" else lambda path: path.read_text(encoding="utf-8")
+    assert str(read(tmp_path / name)) == str(read(tmp_path / f"whole{name}"))
+    assert "mine" in str(read(tmp_path / name)) or "text" not in late
+    journal.close()
+
+
+def test_parquet_has_a_common_type_for_numbers_texts_and_nested_values(tmp_path):
+    inputs = [{"n": 1, "t": "x", "s": {"a": 1}}, {"n": 2.5, "t": 3, "s": {"b": "y"}}, {"n": None, "t": None, "s": None}]
+    frame = pd.read_parquet(export.save(answers(*inputs), tmp_path / "a.parquet"))
+    assert frame["n"].tolist()[:2] == [1.0, 2.5]
+    assert frame["t"].tolist()[:2] == ["x", "3"]
+    assert frame["s"].tolist() == [{"a": 1.0, "b": None}, {"a": None, "b": "y"}, None]
+    assert str(frame["prompt_tokens"].dtype) == "Int64"

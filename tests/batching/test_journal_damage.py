@@ -13,9 +13,9 @@ from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal_reader
 from qfnb.batching.journal import EMPTIED, Journal
 from qfnb.batching.journal_reader import JournalError
+from qfnb.batching.journal_rows import add_rows
 from qfnb.batching.journal_store import journal_path
 from qfnb.batching.request_spec import InputRow
-from qfnb.batching.row_pages import add_rows
 
 FULL = bool(os.environ.get("QFNB_FULL"))
 """`make bench` cuts at every byte; the suite cuts at some."""
@@ -182,3 +182,17 @@ def test_a_journal_of_the_first_version_gets_its_checksums_when_it_is_opened(tmp
     journal = Journal(path)
     journal.close()
     assert "1 answers have changed on the disk" in journal.damage
+
+
+def test_a_journal_of_version_4_goes_on_and_is_checked_as_before(tmp_path, sandbox):
+    path = Path(shutil.copy(Path(__file__).with_name("journal-v4.db"), tmp_path))
+    former = {row.number: row.text for row in journal_reader.read_rows(path)}
+    journal = Journal(path)
+    assert (journal.damage, journal.counts().ok, journal.count_missing()) == ("", 3, 1)
+    journal.write([(row.key, RowResult(text="长" * 500)) for row in journal.missing_rows(-1, 1)])
+    tables = {name for (name,) in journal.database.execute("select name from sqlite_master where type = 'table'")}
+    assert tables == {"fact", "row", "answer", "handed", "mark"}
+    journal.close()
+    rows = {row.number: row for row in journal_reader.read_rows(path)}
+    assert {number: row.text for number, row in rows.items()} == former | {2: "长" * 500}
+    assert [row.input for row in rows.values()] == [f"第 {number} 行" for number in range(4)]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import sqlite3
 import threading
 
@@ -10,12 +11,15 @@ from filelock import FileLock
 
 import qfnb
 from qfnb._jobs.row_result import RowResult
-from qfnb.batching import journal_reader
-from qfnb.batching.journal import Journal, acquire_lock, lock_path
+from qfnb.batching import journal_reader, journal_rows
+from qfnb.batching.journal import Journal
+from qfnb.batching.journal_lock import acquire_lock, lock_path
 from qfnb.batching.journal_reader import JournalError, JournalInUse
+from qfnb.batching.journal_rows import add_rows
 from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
+from qfnb.batching.journal_text import pack_text, unpack_text
 from qfnb.batching.request_spec import InputRow, RequestSpec
-from qfnb.batching.row_pages import add_rows
+from qfnb.batching.stored_inputs import StoredInputs
 from qfnb.errors import InvalidArgumentError
 
 
@@ -90,9 +94,9 @@ def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thre
 
 def test_repeated_rows_are_completed_together():
     path = write_journal("repeats", ["same"] * 700 + ["other"] * 3, dedupe=True)
-    first = journal_reader.read_completed(path, 0)
+    first = journal_reader.read_completed(path, 0, None, StoredInputs(path))
     assert [answer.number for position, answer in first if position == 1] == list(range(700))
-    second = journal_reader.read_completed(path, first[-1][0])
+    second = journal_reader.read_completed(path, first[-1][0], None, StoredInputs(path))
     assert sorted(answer.number for _, answer in first + second) == list(range(703))
 
 
@@ -132,7 +136,7 @@ def test_a_deleted_journal_is_said_to_be_gone_and_is_not_made_anew():
 
 
 def test_a_look_at_the_lock_does_not_keep_a_batch_from_starting(monkeypatch):
-    monkeypatch.setattr("qfnb.batching.journal.LOCK_TIMEOUT_S", 60)
+    monkeypatch.setattr("qfnb.batching.journal_lock.LOCK_TIMEOUT_S", 60)
     path = journal_path("looked-at")
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_path(path), thread_local=False)
@@ -183,3 +187,22 @@ def test_a_batch_that_does_not_exist_is_answered_with_the_nearest_names():
     with pytest.raises(InvalidArgumentError, match=r"did you mean quarter-2026, quarter-2025\?") as caught:
         qfnb.resume("quarer-2026")
     assert "poems" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "好", "答案" * 500, "\x00" * 300, "".join(map(chr, range(0x4E00, 0x4E90)))])
+def test_an_answer_comes_out_of_a_journal_as_it_went_in(text):
+    assert unpack_text(pack_text(text)) == text
+
+
+def test_long_answers_take_less_room():
+    assert len(pack_text("为什么天空是蓝色的？" * 20)) < 100
+    assert isinstance(pack_text("为什么天空是蓝色的？"), str)
+
+
+@pytest.mark.parametrize("recent", [1, 7, 1000])
+def test_keys_are_counted_however_many_are_sorted_away(monkeypatch, recent):
+    monkeypatch.setattr(journal_rows, "MAX_RECENT_KEYS", recent)
+    keys = [random.Random(seed).randbytes(1) * 16 for seed in range(900)]
+    counter = journal_rows.KeyCounter()
+    counts = [count for start in range(0, 900, 30) for count in counter.count(keys[start : start + 30])]
+    assert counts == [keys[:index].count(key) for index, key in enumerate(keys)]

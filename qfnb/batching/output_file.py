@@ -1,0 +1,206 @@
+"""The results file of a batch: written in input order while rows are answered, and renamed when it is complete."""
+
+import csv
+import json
+import math
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import fields as fields_of
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final
+
+from .._jobs.row_result import RowResult
+from .._jsonl_csv_parquet import import_pyarrow
+from .._language import tr
+from ..errors import InvalidArgumentError
+from .journal_reader import BatchRow
+from .output_layout import Layout, Record, to_record, written_types
+
+ROWS_PER_GROUP: Final = 5000
+"""Rows that are written at once, a row group of Parquet; no more of them are in memory."""
+
+_NUMBER = re.compile(r"[+-][\d.,]+%?")
+
+_ARROW_NAMES = {"str": "string", "int": "int64", "float": "float64"}
+_PANDAS_NAMES = {"int": "Int64", "float": "float64"}
+
+
+class OutputFile:
+    """A results file that is being written under another name.
+
+    Args:
+        path: the file that appears at the end.
+        temporary: its name until then.
+        fields: of the answers' format; columns before those of the results.
+        columns: names of the input's columns that are known before its rows.
+    """
+
+    def __init__(self, path: Path, temporary: Path, fields: Sequence[str] = (), columns: Iterable[str] = ()) -> None:
+        self.path, self._temporary, self._fields = path, temporary, fields
+        self._layout = Layout(path.suffix.lower(), fields, columns)
+        self._writer: _JsonlWriter | _CsvWriter | _ParquetWriter | None = None
+        self._records: list[Record] = []
+
+    def append(self, row: BatchRow) -> bool:
+        """Add a row; return False where the columns or types of the rows so far cannot hold it."""
+        self._records.append(to_record(row, self._fields))
+        return len(self._records) < ROWS_PER_GROUP or self._flush()
+
+    def finish(self) -> bool:
+        """Let the file appear; return False where its columns cannot hold the last rows."""
+        is_whole = self._flush() if self._records or self._writer is None else True
+        assert self._writer is not None, "the flush made it"
+        self._writer.close()
+        if is_whole:
+            self._temporary.replace(self.path)
+        return is_whole
+
+    def discard(self) -> None:
+        """Delete what was written."""
+        if self._writer is not None:
+            with suppress(OSError, ValueError):  # a disk that is full, or rows that Parquet cannot hold
+                self._writer.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def _flush(self) -> bool:
+        records, self._records = self._records, []
+        if self._writer is None:
+            self._layout.add(records)
+            self._writer = WRITERS[self.path.suffix.lower()](self._temporary, self._layout)
+        elif not self._layout.holds(records):
+            return False
+        self._writer.write(records)
+        return True
+
+
+def write_all(rows: Iterable[BatchRow], path: Path, temporary: Path, fields: Sequence[str]) -> None:
+    """Write rows whose columns may differ: until the last has told its names, they are in a file beside."""
+    layout, records = Layout(path.suffix.lower(), fields), (to_record(row, fields) for row in rows)
+    with tempfile.TemporaryFile("w+", encoding="utf-8", dir=temporary.parent) as buffer:
+        while page := list(islice(records, ROWS_PER_GROUP)):
+            buffer.writelines(f"{json.dumps(record, default=str)}\n" for record in page)
+            layout.add(page)
+        buffer.seek(0)
+        writer = WRITERS[path.suffix.lower()](temporary, layout)
+        stored = (Record(*json.loads(line)) for line in buffer)
+        try:
+            while page := list(islice(stored, ROWS_PER_GROUP)):
+                writer.write(page)
+        finally:
+            writer.close()
+
+
+class _JsonlWriter:
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._layout, self._file = layout, path.open("w", encoding="utf-8", errors="backslashreplace")
+
+    def write(self, records: Sequence[Record]) -> None:
+        results = self._layout.results
+        self._file.writelines(f"{_to_json(self._layout.to_row(record, results))}\n" for record in records)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _CsvWriter:
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._layout, self._results = layout, layout.results
+        # the mark tells Excel that it is UTF-8
+        self._file: IO[str] = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
+        names = [*layout.inputs, *self._results]
+        self._writer = csv.DictWriter(self._file, names, restval="")
+        self._writer.writerow({name: _csv_cell(name) for name in names})
+
+    def write(self, records: Sequence[Record]) -> None:
+        rows = (self._layout.to_row(record, self._results) for record in records)
+        self._writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _ParquetWriter:
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._arrow, self._layout = import_pyarrow(), layout
+        from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
+
+        with _explain_unfit_rows():
+            self._schema = self._build_schema()
+            self._file = parquet.ParquetWriter(path, self._schema)
+
+    def write(self, records: Sequence[Record]) -> None:
+        inputs = [[record.cells.get(name) for record in records] for name in self._layout.inputs]
+        facts = zip(*(record.facts for record in records), strict=True)
+        with _explain_unfit_rows():
+            arrays = [
+                self._arrow.array(_fit(values, field.type, self._arrow), field.type)
+                for values, field in zip([*inputs, *facts], self._schema, strict=True)
+            ]
+            self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema), len(records))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _build_schema(self) -> Any:
+        """Return the schema, with what pandas makes of its integers that may be missing."""
+        import pandas as pd  # noqa: PLC0415
+
+        arrow, layout = self._arrow, self._layout
+        kinds = [str(field.type).split()[0] for field in fields_of(RowResult)]
+        results = dict(zip(layout.results[-len(kinds) :], kinds, strict=True))
+        types = dict(zip([*layout.inputs, *layout.results], written_types(layout.types).values(), strict=False))
+        types |= {name: getattr(arrow, _ARROW_NAMES[kind])() for name, kind in results.items()}
+        frame = pd.DataFrame({name: pd.Series(dtype=_PANDAS_NAMES.get(results.get(name, ""))) for name in types})
+        metadata = arrow.Schema.from_pandas(frame, preserve_index=False).metadata
+        return arrow.schema(list(types.items()), metadata=metadata)
+
+
+@contextmanager
+def _explain_unfit_rows() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:  # pyarrow's own are these
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidArgumentError(tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)) from None
+
+
+def _fit(values: Sequence[Any], type_: Any, arrow: Any) -> Sequence[Any]:
+    """Return values of a column of texts as texts: Parquet has one type per column."""
+    if type_ != arrow.string():
+        return values
+    return [value if value is None or isinstance(value, str) else str(value) for value in values]
+
+
+def _csv_cell(value: Any) -> Any:
+    """Return a value as a cell; an apostrophe keeps spreadsheets from running a text as a formula, as OWASP advises."""
+    if isinstance(value, (list, dict)):
+        return _to_json(value)
+    if isinstance(value, str) and value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value if _NUMBER.fullmatch(value) else f"'{value}"
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _to_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # most rows have no NaN, and need no look at every value
+        return json.dumps(_without_nan(value), ensure_ascii=False)
+
+
+def _without_nan(value: Any) -> Any:
+    """Return a value as JSON can say it: NaN and infinities are null."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+WRITERS: Final[Mapping[str, type[_JsonlWriter] | type[_CsvWriter] | type[_ParquetWriter]]] = {
+    ".jsonl": _JsonlWriter,
+    ".csv": _CsvWriter,
+    ".parquet": _ParquetWriter,
+}
