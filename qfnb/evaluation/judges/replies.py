@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from ... import config
 from ...batching.fork_safe_sqlite import open_for_step
+from ...batching.journal_rows import repeat_key
 from ...batching.request_spec import RequestSpec, platform_name
-from ...batching.row_pages import repeat_key
 from ...resources.inference.chat import ChatCompletion
 from ...wire.prices import FREE, PriceRange, sum_prices
 
