@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .batching.api import abatch as abatch, batch as batch, estimate as estimate, resume as resume
     from .batching.batch import Batch as Batch
     from .batching.journal_store import batches as batches
+    from .batching.shards.api import batch_shards as batch_shards
+    from .batching.shards.sharded_batch import ShardedBatch as ShardedBatch
     from .compat.client import AsyncQianfan as AsyncQianfan, Qianfan as Qianfan
     from .compat.function import Function as Function
     from .compat.logs import disable_log as disable_log, enable_log as enable_log
@@ -76,6 +78,8 @@ _EXPORTS = {
     "batching.api": "abatch batch estimate resume",
     "batching.batch": "Batch",
     "batching.journal_store": "batches",
+    "batching.shards.api": "batch_shards",
+    "batching.shards.sharded_batch": "ShardedBatch",
     "charts": "charts",
     "config": "get_config",
     "dataset.typed_dataset": "Dataset",

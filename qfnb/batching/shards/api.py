@@ -1,0 +1,216 @@
+"""`qfnb.batch_shards`: check everything that can be checked, cut the input, then start the engine."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, Unpack
+
+from ..._jobs.batch_progress import BatchProgress
+from ..._jobs.worker_pool import validate_worker_count
+from ..._language import tr
+from ...errors import InvalidArgumentError
+from ...resources.inference.arguments import ChatOptions
+from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
+from .. import validation
+from ..input_scan import scan_input
+from ..input_source import open_source
+from ..preflight import Preflight, build_preflight
+from ..request_spec import RequestSpec
+from .local_engine import LocalEngine
+from .output_store import OutputStore
+from .plan import SHARD_ROWS, SUFFIXES, Shard, plan_shards
+from .sharded_batch import Engine, ShardedBatch
+from .worker import COPY_INTERVAL_S, ShardTask
+
+SAMPLE_ROWS: Final = 1000
+"""Rows that are read before the start, for the estimate and to see that the prompt fits."""
+
+MAX_LOCAL_PROCESSES: Final = 4
+"""Processes by default: one sends hundreds of rows a second, and the platform's limits come first."""
+
+
+def batch_shards(
+    rows: str | Path | Sequence[str | Path],
+    prompt: str | None = None,
+    *,
+    out: str | Path,
+    model: str | None = None,
+    endpoint: str | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    processes: int | None = None,
+    workers: int | None = None,
+    shard_rows: int = SHARD_ROWS,
+    format: Literal["parquet", "jsonl", "csv"] | None = None,  # noqa: A002 - the word that users look for
+    rpm: float | None = None,
+    tpm: float | None = None,
+    budget: float | None = None,
+    budget_tokens: int | None = None,
+    request_timeout: float | None = None,
+    retry_count: int | None = None,
+    **options: Unpack[ChatOptions],
+) -> ShardedBatch:
+    """Send every row of many files to a model from several processes or machines; starts at once.
+
+    The files are cut into shards; a shard is done when its part is in the output folder. The same call again does
+    only what is missing. More machines do not raise the platform's limits: see the guide on when not to use this.
+
+    Args:
+        rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv.
+        prompt: a template over the columns, as in `batch`.
+        out: the output folder, which all machines can write; it is created.
+        model: name of a preset model, as in `batch`.
+        endpoint: a service of your own instead.
+        engine: `local` for processes of this computer, `ray` for tasks of a Ray cluster (pip install 'qfnb[ray]').
+        address: of the Ray cluster; by default the one of RAY_ADDRESS, or a new one on this computer.
+        processes: at once; by default one for each processor, of this computer at most 4.
+        workers: rows in flight in each process, 1 to 1000, default 8.
+        shard_rows: rows of a shard, default 50,000.
+        format: of the parts; by default that of the input.
+        rpm: requests a minute of all processes together; by default what the platform says.
+        tpm: tokens a minute, likewise.
+        budget: CNY that all shards together may cost, earlier runs included.
+        budget_tokens: tokens that they may use.
+        request_timeout: seconds of one row.
+        retry_count: tries of one row, 1 or more.
+        **options: of `ChatCompletion.do`, `system` among them.
+
+    Raises:
+        InvalidArgumentError: an argument, the prompt or the input is wrong; nothing was sent.
+        DatasetError: a file of the input cannot be read.
+        ShardError: the output folder is in use, has another job's answers, or cannot be written.
+    """
+    limits = {"request_timeout": request_timeout, "retry_count": retry_count}
+    validation.validate_arguments(model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits)
+    numbers = {"rpm": rpm, "tpm": tpm, "processes": processes}
+    _validate_numbers(numbers)
+    if engine not in {"local", "ray"}:
+        raise InvalidArgumentError(tr("engine={value!r}: must be 'local' or 'ray'", value=engine))
+    worker_count = validate_worker_count("workers", workers)
+    _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
+    _, request = validation.build_request(None, prompt, model, endpoint, False, sent)
+    if request.draws:
+        raise InvalidArgumentError(tr("shards are for models that chat; pictures are drawn by qfnb.batch"))
+    budget = None if budget is None else validation.validate_budget(budget, request)
+    shards = plan_shards(rows, shard_rows)
+    suffix = _choose_suffix(format, shards)
+    preflight = _look_ahead(request, shards, budget, budget_tokens)
+    store = OutputStore(Path(out).expanduser().absolute(), suffix)
+    store.create()
+    was_left = store.claim()
+    try:
+        store.validate_manifest(request, shards)
+        job = _job_id(store, request)
+        row_amounts = {"CNY": preflight.cost, "tokens": preflight.tokens}
+        budgets = {unit: float(limit) for unit, limit in (("CNY", budget), ("tokens", budget_tokens)) if limit}
+        arguments = {
+            "prompt": prompt,
+            "model": request.model,
+            "endpoint": request.endpoint,
+            "workers": worker_count,
+            **{name: value for name, value in limits.items() if value is not None},
+            **request.options,
+        }
+        row = {unit: (row_amounts[unit] or 0) / max(preflight.requests, 1) for unit in budgets}
+        tasks = [
+            ShardTask(job, shard, str(store.folder), suffix, arguments, row)
+            for shard in shards
+            if store.read_report(shard) is None
+        ]
+        count = min(processes or _default_processes(engine), max(len(tasks), 1))
+        runner = _open_engine(engine, address, count, request, is_restarted=was_left)
+        settings = {
+            "limits": (rpm, tpm),
+            "budget": budgets,
+            "ledger_path": str(store.ledger_path),
+            "workers": worker_count,
+        }
+        progress = BatchProgress(
+            name=job,
+            model=request.endpoint or request.model or "",
+            total=sum(shard.rows for shard in shards),
+            budget=budget,
+            budget_tokens=budget_tokens,
+            notes=(*preflight.lines(), *_describe_plan(shards, tasks, count, worker_count)),
+            from_sandbox=request.platform == "sandbox",
+        )
+        return ShardedBatch(runner, store, shards, tasks, settings, progress)
+    except BaseException:
+        store.release_claim()
+        raise
+
+
+def _validate_numbers(numbers: Mapping[str, float | None]) -> None:
+    for name, value in numbers.items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+        if value is not None and (not is_number or (name == "processes" and not isinstance(value, int))):
+            raise InvalidArgumentError(tr("{name}={value!r}: must be a number above 0", name=name, value=value))
+
+
+def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
+    suffix = Path(shards[0].file).suffix.lower() if name is None else f".{name}"
+    if suffix not in SUFFIXES:
+        allowed = tr(", ").join(suffix[1:] for suffix in SUFFIXES)
+        raise InvalidArgumentError(tr("format={value!r}: must be one of {allowed}", value=name, allowed=allowed))
+    return suffix
+
+
+def _look_ahead(
+    request: RequestSpec, shards: Sequence[Shard], budget: float | None, budget_tokens: int | None
+) -> Preflight:
+    """Return what the job is about to do, by the first rows.
+
+    Raises:
+        InvalidArgumentError: the prompt does not fit the columns, or no row can be sent.
+    """
+    total = sum(shard.rows for shard in shards)
+    sample = list(islice(shards[0].items(), SAMPLE_ROWS))
+    source = open_source(sample)
+    if request.template is not None and sample:
+        request.template.validate_columns(tuple(sample[0]))
+    validation.refuse_same_requests(request, total, False)
+    scan, _ = scan_input(request, source)
+    if scan.invalid == scan.rows:
+        scan.raise_if_invalid()
+    return build_preflight(request, scan, rows=total, requests=total, budget=budget, budget_tokens=budget_tokens)
+
+
+def _job_id(store: OutputStore, request: RequestSpec) -> str:
+    """Return the job's name: the same for every run of it on one output folder."""
+    text = f"{store.folder}\n".encode("utf-8", "surrogateescape") + request.digest
+    return f"{store.folder.name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
+
+
+def _default_processes(engine: str) -> int:
+    return max(1, min(os.cpu_count() or 1, MAX_LOCAL_PROCESSES)) if engine == "local" else 0
+
+
+def _open_engine(
+    engine: str, address: str | None, processes: int, request: RequestSpec, *, is_restarted: bool
+) -> Engine:
+    if engine == "local":
+        if address is not None:
+            raise InvalidArgumentError(tr("address={value!r}: is for engine='ray'", value=address))
+        return LocalEngine(processes, is_restarted=is_restarted)
+    raise InvalidArgumentError(tr("engine='ray' needs Ray: pip install 'qfnb[ray]'"))
+
+
+def _describe_plan(shards: Sequence[Shard], tasks: Sequence[ShardTask], processes: int, workers: int) -> list[str]:
+    """Return the shards, and what a loss costs, in words."""
+    done = len(shards) - len(tasks)
+    return [
+        tr(
+            "{n:,} shards, {done:,} of them done; {processes} processes with {workers} rows in flight each",
+            n=len(shards),
+            done=done,
+            processes=processes,
+            workers=workers,
+        ),
+        tr(
+            "a lost process repeats at most {rows} rows; a lost computer what it answered in the last {seconds:.0f} s",
+            rows=workers,
+            seconds=COPY_INTERVAL_S,
+        ),
+    ]

@@ -1,0 +1,185 @@
+"""Batches as shards: cut, answered by several processes under one limit and one budget, and lost on the way."""
+
+import json
+import os
+import random
+import signal
+
+import pytest
+from support.lease_simulation import Cluster, busiest_minute, simulate
+from support.rate_simulation import Server
+from support.waiting import until
+
+import qfnb
+from qfnb.batching.shards.budget_ledger import BudgetLedger
+from qfnb.batching.shards.output_store import OutputStore, ShardError
+from qfnb.batching.shards.plan import ID_COLUMN, plan_shards
+from qfnb.batching.shards.slot_limiter import SlotLimiter
+from qfnb.errors import DatasetError, InvalidArgumentError
+
+FULL = bool(os.environ.get("QFNB_FULL"))
+"""`make bench` runs the long forms."""
+
+WORKERS = 4
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the reviews of two files, 100 rows each."""
+    path = tmp_path / "in"
+    path.mkdir()
+    for name in ("a", "b"):
+        write_rows(path / f"{name}.jsonl", [{"review": f"{tmp_path.name} {name} {n}"} for n in range(100)])
+    return path
+
+
+def write_rows(path, rows):
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+def start(folder, **options):
+    arguments = {"out": folder.parent / "out", "shard_rows": 40, "processes": 2, "workers": WORKERS, **options}
+    return qfnb.batch_shards(folder, arguments.pop("prompt", "Classify: {review}"), **arguments)
+
+
+def read_parts(job):
+    return [json.loads(line) for path in job.parts() for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_two_workers_keep_ninety_five_percent_of_one_limit_and_never_exceed_it():
+    server = Server(600, has_headers=True)
+    cluster = simulate(server, seconds=120, rpm=600)
+    assert len(cluster.answered) >= 0.95 * 1200
+    assert busiest_minute(cluster.answered) <= 600
+    assert server.refused == 0
+
+
+@pytest.mark.fault("F58")
+def test_workers_fall_to_half_and_stop_without_their_limiter_and_the_next_one_exceeds_nothing():
+    def die(cluster: Cluster) -> None:
+        cluster.limiter = None
+
+    def begin_again(cluster: Cluster) -> None:
+        cluster.limiter = SlotLimiter(is_restarted=True)
+
+    server = Server(600, has_headers=True)
+    cluster = simulate(server, seconds=100, events=[(40, die), (50, begin_again)])
+    assert busiest_minute(cluster.answered) <= 600
+    assert not [time for time in cluster.answered if 44.5 < time < 50], "stopped two leases after the last contact"
+    assert 0 < len([time for time in cluster.answered if 42.2 < time < 44.5]) <= 12, "half of twenty in two seconds"
+    assert len([time for time in cluster.answered if time > 60]) >= 0.95 * 400, "the limit was remembered"
+
+
+def test_a_token_limit_is_shared_by_the_tokens_that_calls_use():
+    server = Server(60_000, unit="tokens", has_headers=True)
+    cluster = simulate(server, seconds=120, tpm=60_000)
+    assert len(cluster.answered) * server.units_per_call >= 0.95 * 120_000
+    assert server.refused == 0
+
+
+def test_allowances_never_exceed_the_budget_and_a_lost_one_counts_as_used(tmp_path):
+    path, dice = tmp_path / "budget.json", random.Random(1)
+    ledger, used = BudgetLedger({"tokens": 1000.0}, path), dict.fromkeys("abc", 0.0)
+    for step in range(200):
+        name = dice.choice("abc")
+        allowance = ledger.renew(name, {"tokens": used[name]}, {"tokens": 7.0}, 20)["tokens"]
+        used[name] += 7.0 * dice.randint(0, int((allowance - used[name]) // 7))
+        ledger = ledger if step % 20 else BudgetLedger({"tokens": 1000.0}, path)
+        assert ledger.promised("tokens") <= 1000
+    assert 986 < sum(used.values()) <= 1000
+
+
+def test_a_csv_is_cut_between_rows_and_not_inside_a_cell(tmp_path):
+    path = tmp_path / "in.csv"
+    cells = [f'"line {n}\nand a ""second"" one"' if n % 3 else f"plain {n}" for n in range(20)]
+    path.write_text("text,n\n" + "".join(f"{cell},{n}\n" for n, cell in enumerate(cells)), encoding="utf-8")
+    shards = plan_shards(path, 7)
+    rows = [row for shard in shards for row in shard.items()]
+    assert [shard.rows for shard in shards] == [7, 7, 6]
+    assert [int(row["n"]) for row in rows] == list(range(20))
+    assert rows[1]["text"] == 'line 1\nand a "second" one'
+    assert [row[ID_COLUMN] for row in rows] == [f"in.csv#{n}" for n in range(20)]
+
+
+def test_parquet_is_cut_between_row_groups_and_inside_large_ones(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(tmp_path / "in.parquet", pyarrow.schema([("n", pyarrow.int64())])) as writer:
+        for start_, stop in ((0, 30), (30, 50), (50, 170)):
+            writer.write_table(pyarrow.table({"n": list(range(start_, stop))}))
+    shards = plan_shards(tmp_path / "in.parquet", 50)
+    assert [(shard.start, shard.stop) for shard in shards] == [(0, 50), (50, 100), (100, 150), (150, 170)]
+    assert [row["n"] for shard in shards for row in shard.items()] == list(range(170))
+
+
+def test_files_that_do_not_fit_are_named_before_anything_is_sent(tmp_path):
+    (tmp_path / "a.csv").write_text("text\nx\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("txt\nx\n", encoding="utf-8")
+    with pytest.raises(InvalidArgumentError, match=r"the columns of b\.csv are not those of a\.csv: text, txt"):
+        plan_shards(tmp_path)
+    (tmp_path / "c.parquet").write_bytes(b"PAR1 is not enough")
+    with pytest.raises(DatasetError, match=r"c\.parquet.*not Parquet"):
+        plan_shards(tmp_path / "c.parquet")
+    with pytest.raises(InvalidArgumentError, match="several kinds"):
+        plan_shards(tmp_path)
+    with pytest.raises(InvalidArgumentError, match=r"empty: there is no file"):
+        (tmp_path / "empty").mkdir()
+        plan_shards(tmp_path / "empty")
+
+
+def test_an_output_folder_has_one_run_at_a_time(tmp_path):
+    stores = [OutputStore(tmp_path, ".jsonl") for _ in range(2)]
+    stores[0].create()
+    assert stores[0].claim() is False
+    with pytest.raises(ShardError, match="in use by another process"):
+        stores[1].claim()
+    stores[0].release_claim()
+    (tmp_path / "_qfnb" / "owner.json").write_text('{"host": "elsewhere", "pid": 7, "seen": 9e12}', encoding="utf-8")
+    with pytest.raises(ShardError, match="process 7 on elsewhere"):
+        stores[1].claim()
+
+
+@pytest.mark.fault("F69")
+def test_a_killed_worker_costs_its_rows_in_flight_and_the_same_call_again_sends_nothing(
+    folder, count_requests, hold, tmp_path
+):
+    hold(90)
+    job = start(folder)
+    until(lambda: job.progress.ok >= 60, 60)
+    os.kill(next(iter(job._engine._processes.values())).pid, signal.SIGKILL)
+    hold(release=True)
+    job.wait()
+    assert job.progress.state == "done", job.progress.reason
+    report = job.report()
+    assert report.is_complete
+    assert sorted(row[ID_COLUMN] for row in read_parts(job)) == sorted(
+        f"{f}.jsonl#{n}" for f in "ab" for n in range(100)
+    )
+    assert count_requests()["answered"] <= 200 + WORKERS
+    again = start(folder)
+    again.wait()
+    assert again.progress.cached == again.progress.ok == 200
+    assert count_requests()["answered"] <= 200 + WORKERS
+    with pytest.raises(ShardError, match="the answers of another job") as error:
+        start(folder, prompt="Translate: {review}")
+    assert "prompt: 'Classify: {review}', now 'Translate: {review}'" in str(error.value)
+    with pytest.raises(ShardError, match="parts of rows that the input does not have"):
+        start(folder, shard_rows=39)
+
+
+def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder):
+    with (folder / "b.jsonl").open("a", encoding="utf-8") as file:
+        file.write("{broken\n")
+    job = start(folder, budget_tokens=2600, processes=1)
+    job.wait()
+    assert job.progress.state == "stopped"
+    assert "the budget of 2,600 tokens allows no more" in job.progress.reason
+    assert 2000 < job.progress.prompt_tokens + job.progress.completion_tokens <= 2600
+    job = start(folder, processes=1)
+    job.wait()
+    assert job.progress.state == "stopped"
+    assert "not JSON" in job.progress.reason
+    report = job.report()
+    assert (report.done, report.shards, report.is_complete) == (5, 6, False)
+    assert job.failures().empty
