@@ -9,6 +9,7 @@
 | `averages` | the averages that a benchmark reports |
 | `card`, `matrix` | two models on one card; prompts times models |
 | `archive` | every evaluation of this user on disk |
+| `exchange` and its `logs` | logs of inspect_ai and lm-eval, written and read |
 | `tracking` | the report's numbers for an experiment tracker |
 
 Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's scores.
@@ -34,6 +35,7 @@ from . import archive, columns, files, sources, text, tracking
 from .averages import average_sentences, averages_frame
 from .card import Card, build_card
 from .data import ReportData as ReportData
+from .exchange import ExchangeableReport
 from .matrix import Matrix, build_matrix
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ DIFFERENCE_COLUMNS: Final = tuple(
 )
 
 
-class EvaluationResult(ReportData):
+class EvaluationResult(ExchangeableReport):
     """Which model answered how well, on the same questions; `Report` is another name for it.
 
     See `ReportData` for its attributes and tables.

@@ -198,7 +198,7 @@ def to_document(report: ReportData) -> dict[str, Any]:
 
 def dump_json(document: Mapping[str, Any]) -> str:
     """Return a document as JSON without NaN and without secrets."""
-    return json.dumps(_sanitize_json(document), ensure_ascii=False, allow_nan=False, default=str)
+    return json.dumps(sanitize_json(document), ensure_ascii=False, allow_nan=False, default=str)
 
 
 def from_json(text: str) -> dict[str, Any]:
@@ -253,12 +253,12 @@ def read_report_text(path: Path) -> str:
         raise InvalidArgumentError(tr("{path} cannot be read: {reason}", path=path, reason=reason)) from None
 
 
-def _sanitize_json(value: Any) -> Any:
+def sanitize_json(value: Any) -> Any:
     """Return a value without NaN and without secrets."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
-        return {str(key): _sanitize_json(item) for key, item in value.items()}
+        return {str(key): sanitize_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_sanitize_json(item) for item in value]
+        return [sanitize_json(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
