@@ -12,7 +12,7 @@ from functools import partial
 import httpx
 import pytest
 from support.messages import compile_stale_catalogue
-from support.raw_http import set_clock
+from support.raw_http import open_client, set_clock
 from support.scripted_server import Answer, ScriptedServer
 
 from qfnb import config
@@ -32,7 +32,7 @@ def sandbox() -> Address:
 def control(sandbox: Address) -> Iterator[httpx.Client]:
     """A client of the sandbox's own control."""
     headers = {"authorization": f"Bearer {sandbox.control_token}"}
-    with httpx.Client(base_url=sandbox.url, headers=headers, trust_env=False, timeout=60) as client:
+    with open_client(sandbox.url, headers=headers) as client:
         yield client
 
 

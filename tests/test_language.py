@@ -107,6 +107,8 @@ def _fixed_joins(node: ast.AST) -> set[int]:
 
 
 def _fixed_joins_in_messages(function: ast.AST) -> set[int]:
+    if not _fixed_joins(function):
+        return set()
     values = [
         value
         for call in _calls(function, {"tr", "trn", "labelled"})

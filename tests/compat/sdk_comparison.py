@@ -6,6 +6,7 @@ An item is a text, e.g. `resources.llm.plugin.Plugin.do(stream=false)`, and whet
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
@@ -160,4 +161,9 @@ def rows(section: str) -> dict[str, str]:
 
 def matches(pattern: str, item: str) -> bool:
     """Return whether a pattern, with `*` for any text and `?` for one character, names an item."""
-    return bool(re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), item))
+    return bool(_compile(pattern).fullmatch(item))
+
+
+@functools.cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))

@@ -6,6 +6,7 @@ A message that is no longer said leaves its catalogue; a changed one is marked f
 from __future__ import annotations
 
 import ast
+import functools
 import os
 from pathlib import Path
 from typing import TypeGuard
@@ -20,6 +21,7 @@ ARGUMENTS = {"tr": 1, "tr_noop": 1, "trn": 2}
 """Functions that take messages -> how many of their first arguments are one."""
 
 
+@functools.cache
 def extract_template() -> Catalog:
     """Return every message of the code, with the files that say it.
 

@@ -3,10 +3,8 @@
 import json
 from dataclasses import dataclass, field
 
-import httpx
-
 from qfnb.wire.endpoints import ENDPOINTS
-from support.raw_http import signed_headers, storage_request
+from support.raw_http import open_client, signed_headers, storage_request
 from support.waiting import wait_for
 
 ROWS = [(f"咖啡第{number}问", f"咖啡答{number}号") for number in range(12)]
@@ -33,7 +31,7 @@ class Life:
         row = ENDPOINTS[name]
         query = {"Action": row.action} if row.action else {}
         headers = signed_headers(self.address, row.method, row.path, **query)
-        with httpx.Client(base_url=self.address.url, trust_env=False, timeout=30) as http:
+        with open_client(self.address.url) as http:
             return http.request(row.method, row.path, params=query, json=body, headers=headers)
 
     def until(self, expected, name, path, /, **body):
@@ -62,7 +60,7 @@ def upload(life):
     lines = "".join(
         json.dumps([{"prompt": prompt, "response": [[answer]]}], ensure_ascii=False) + "\n" for prompt, answer in ROWS
     )
-    with httpx.Client(base_url=life.address.url, trust_env=False) as http:
+    with open_client(life.address.url) as http:
         put = storage_request(life.address, http, "PUT", "/bos/sandbox/life/rows.jsonl", lines.encode())
     assert put.status_code == 200
 
@@ -138,7 +136,7 @@ def chat(life):
     life.until("Serving", "service.v2.describe", "runStatus", serviceId=life.ids["service"])
     path = f"{V1}/{life.call('service.v2.describe', serviceId=life.ids['service'])['url'].rpartition('/')[2]}"
     body = {"messages": [{"role": "user", "content": ROWS[0][0]}]}
-    with httpx.Client(base_url=life.address.url, trust_env=False) as http:
+    with open_client(life.address.url) as http:
         answer = http.post(path, json=body, headers=signed_headers(life.address, "POST", path)).json()
     assert answer.get("result"), answer
 

@@ -13,15 +13,20 @@ DEADLINE = 60
 FINAL_STATUSES = {"Done", "Stopped", "Failed", "Expired"}
 
 
+def open_client(url, **options):
+    """Return a client of a server on this computer; loading certificates would take 30 ms of each client."""
+    return httpx.Client(base_url=url, trust_env=False, verify=False, **{"timeout": 60, **options})
+
+
 def connect(address):
-    bearer = {"authorization": f"Bearer {address.api_key}"}
-    return httpx.Client(base_url=address.url, headers=bearer, trust_env=False, timeout=30)
+    return open_client(address.url, headers={"authorization": f"Bearer {address.api_key}"})
 
 
 def set_clock(address, **change):
     """Set `speed` of the sandbox's clock, or `advance` it; while it stands still, so do its jobs."""
     headers = {"authorization": f"Bearer {address.control_token}"}
-    httpx.post(f"{address.url}/_sandbox/clock", json=change, headers=headers, trust_env=False).raise_for_status()
+    with open_client(address.url, headers=headers) as client:
+        client.post("/_sandbox/clock", json=change).raise_for_status()
 
 
 def line(number, question="你是谁", **change):

@@ -4,11 +4,10 @@ import contextlib
 import functools
 import time
 
-import httpx
-
 from qfnb import ChatCompletion, config
 from qfnb.resources import Service
 from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
 QUESTION = "几点开门"
@@ -58,7 +57,7 @@ class ServiceSandbox:
     def http(self):
         """Return a client that has the API key."""
         headers = {"authorization": f"Bearer {self.world.address.api_key}"}
-        return httpx.Client(base_url=self.world.address.url, headers=headers, trust_env=False)
+        return open_client(self.world.address.url, headers=headers)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from support.fake_upstream import FakeUpstream, serve_upstream
+from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
 from qfnb import config
@@ -55,7 +56,7 @@ def http() -> Iterator[Callable[[World], httpx.Client]]:
 
         def connect(world: World) -> httpx.Client:
             bearer = {"authorization": f"Bearer {world.address.api_key}"}
-            client = httpx.Client(base_url=world.address.url, headers=bearer, trust_env=False, timeout=20)
+            client = open_client(world.address.url, headers=bearer)
             return stack.enter_context(client)
 
         yield connect

@@ -3,9 +3,9 @@
 import json
 import threading
 
-import httpx
 import pytest
 from support.fake_upstream import TALK, USAGE
+from support.raw_http import open_client
 
 from qfnb import ChatCompletion, Completion, Dataset, DeployConfig, Embedding, LLMFinetune, Reranker, errors
 from qfnb.sandbox import ensure, stop
@@ -192,7 +192,7 @@ def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
         bearer = {"authorization": f"Bearer {address.api_key}"}
         control = {"authorization": f"Bearer {address.control_token}"}
         request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}]}
-        with httpx.Client(base_url=address.url, trust_env=False) as client:
+        with open_client(address.url) as client:
             text = client.post("/v2/chat/completions", json=request, headers=bearer).text
             text += client.get("/_sandbox/health", headers=control).text
     finally:

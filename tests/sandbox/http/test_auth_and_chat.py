@@ -3,8 +3,8 @@
 import json
 import time
 
-import httpx
 import pytest
+from support.raw_http import open_client
 from support.waiting import until
 
 from qfnb.wire import signature
@@ -15,7 +15,7 @@ HELLO = {"messages": [{"role": "user", "content": "你好"}]}
 
 @pytest.fixture
 def http(sandbox):
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+    with open_client(sandbox.url) as client:
         yield client
 
 
@@ -176,7 +176,7 @@ def test_a_path_that_is_not_served_is_a_typed_refusal(sandbox, http):
 
 def test_a_disconnect_ends_the_work(control, sandbox, fault):
     fault("chat.v2", "stall", after=1)
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as client:
+    with open_client(sandbox.url) as client:
         request = client.build_request(
             "POST",
             "/v2/chat/completions",

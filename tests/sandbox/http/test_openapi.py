@@ -5,12 +5,12 @@ import os
 import re
 import time
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 from support.model_life import STEPS, Life
+from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
 from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
@@ -44,7 +44,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def http(world):
-    with httpx.Client(base_url=world.address.url, trust_env=False, timeout=60) as client:
+    with open_client(world.address.url) as client:
         yield client
 
 

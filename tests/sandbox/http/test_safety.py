@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.raw_http import CHAT, connect, line, signed_headers, storage_request
+from support.raw_http import CHAT, connect, line, open_client, signed_headers, storage_request
 from support.waiting import until
 
 from qfnb.sandbox import app, process  # noqa: F401 - app loads every row of the endpoint table
@@ -107,7 +107,7 @@ def test_a_preflight_request_gets_no_permission(http):
 )
 @pytest.mark.parametrize("token", [{}, {"authorization": "Bearer"}, {"authorization": "Bearer wrong"}])
 def test_the_control_needs_its_token(sandbox, method, path, token):
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as http:
+    with open_client(sandbox.url) as http:
         assert http.request(method, f"/_sandbox/{path}", headers=token).status_code == 401
 
 
@@ -132,7 +132,7 @@ def refusals(sandbox, http):
 
 @pytest.mark.fault("F89")
 def test_keys_of_the_real_platform_are_refused_in_clear_words_and_kept_nowhere(sandbox):
-    with httpx.Client(base_url=sandbox.url, trust_env=False) as http:
+    with open_client(sandbox.url) as http:
         for plane, answer in refusals(sandbox, http):
             assert "this is the qfnb sandbox" in answer.text, plane
             assert "anary" not in answer.text, plane
@@ -185,7 +185,7 @@ def test_two_hundred_streams_at_once_all_end_well(sandbox, http, control):
             return "[DONE]" in answer.read().decode()
 
     with (
-        httpx.Client(base_url=sandbox.url, headers=http.headers, limits=limits, timeout=60, trust_env=False) as client,
+        open_client(sandbox.url, headers=http.headers, limits=limits) as client,
         concurrent.futures.ThreadPoolExecutor(200) as pool,
     ):
         assert all(pool.map(ask, range(200)))

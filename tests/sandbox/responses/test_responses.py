@@ -1,13 +1,13 @@
 """What the sandbox's Responses send, over HTTP."""
 
-import httpx
 import pytest
+from support.raw_http import open_client
 
 
 @pytest.fixture
 def client(sandbox):
     headers = {"authorization": f"Bearer {sandbox.api_key}"}
-    with httpx.Client(base_url=f"{sandbox.url}/v2", headers=headers, trust_env=False) as client:
+    with open_client(f"{sandbox.url}/v2", headers=headers) as client:
         yield client
 
 
