@@ -23,26 +23,19 @@ class HistoryVerbs(VerbMagics):
     """The part of `%qfeval` for evaluations on disk."""
 
     def do_list(self, options: Namespace, words: list[str]) -> Any:
-        from ..evaluation import history  # noqa: PLC0415 - %load_ext stays fast
-
-        return listing(history(), tr(EMPTY))
+        return listing(_evaluation().history(), tr(EMPTY))
 
     def do_open(self, options: Namespace, words: list[str]) -> Any:
-        from ..evaluation import open_report  # noqa: PLC0415
-        from ..evaluation.report.archive import find_entry  # noqa: PLC0415
-
-        report = open_report(words[0] if words else None)
-        entry = find_entry(report.id)
+        report = _evaluation().open_report(words[0] if words else None)
+        entry = _evaluation().report.archive.find_entry(report.id)
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
         print(" · ".join(filter(None, [entry.id, created, entry.dataset])))  # noqa: T201 - which one it is
         return self._store(options, report)
 
     def do_diff(self, options: Namespace, words: list[str]) -> Any:
-        from ..evaluation import diff  # noqa: PLC0415
-
         earlier, later, *models = [*map(self._report_or_id, words[:2]), None, None][:2] + words[2:]
         pair = (models[0], models[-1]) if models else None
-        return self._store(options, diff(earlier, later, pair))
+        return self._store(options, _evaluation().diff(earlier, later, pair))
 
     def do_trend(self, options: Namespace, words: list[str]) -> Any:
         from ..charts import trend  # noqa: PLC0415
@@ -55,9 +48,7 @@ class HistoryVerbs(VerbMagics):
 
     def complete_history(self, verb: str) -> list[str]:
         """Return what Tab offers behind a verb, or behind an id."""
-        from ..evaluation.report.archive import list_entries  # noqa: PLC0415
-
-        entries = list_entries()
+        entries = _evaluation().report.archive.list_entries()
         if verb == "trend":
             return [*dict.fromkeys(name for entry in entries for name in entry.metrics)]
         reports = [] if verb == "open" else variables_of(self, REPORT_KINDS)
@@ -71,3 +62,10 @@ class HistoryVerbs(VerbMagics):
         if options.variable:
             store_variable(self.shell, options.variable, value)
         return value
+
+
+def _evaluation() -> Any:
+    """Return the library's part, which is imported when a verb needs it."""
+    from .. import evaluation  # noqa: PLC0415 - %load_ext stays fast
+
+    return evaluation

@@ -256,13 +256,11 @@ def find_report(shell: Any, word: str) -> Any:
         InvalidArgumentError: the variable holds something else, or is missing.
     """
     from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
-    from ..evaluation.history import Diff  # noqa: PLC0415
     from ..evaluation.report import EvaluationResult  # noqa: PLC0415
-    from ..evaluation.report.card import Card  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
-    if isinstance(value, (Card, Diff)):
-        return value.report
+    if isinstance(report := getattr(value, "report", None), EvaluationResult):  # of a card, a matrix or a diff
+        return report
     if isinstance(value, (EvaluationResult, BackgroundEvaluation)):
         return value
     reports = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation"}))

@@ -28,7 +28,18 @@ class SweepVerbs(VerbMagics):
     def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
         if verb in SWEEP_VERBS and not options.help and (sweep := self._find_sweep(target)) is not None:
             return getattr(self, f"_{verb}_sweep")(sweep, options)
+        if verb == "attach" and isinstance(target, str) and target.startswith("sweep-") and not options.help:
+            return self._attach_sweep(target, options)
         return super().run_verb(verb, options, target)
+
+    def _attach_sweep(self, target: str, options: Namespace) -> None:
+        from ..trainer.sweep.api import attach_sweep  # noqa: PLC0415
+
+        newest = self._find_sweep("")
+        sweep = newest if newest is not None and newest.id == target else attach_sweep(target).start()
+        if options.out:
+            store_variable(self.shell, options.out, sweep)
+        self._show_sweep(sweep, options)
 
     def do_sweep(self, options: Namespace, target: str) -> None:
         from ..trainer.offer import default_model  # noqa: PLC0415 - %load_ext stays fast
@@ -55,6 +66,14 @@ class SweepVerbs(VerbMagics):
         if options.out:
             store_variable(self.shell, options.out, created)
         self._show_sweep(created.start(), options)
+
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers: behind `attach` the ids of stored sweeps."""
+        from ..trainer.sweep.store import list_sweeps  # noqa: PLC0415
+
+        if previous != "attach":
+            return super().complete_word(previous)
+        return [sweep.id for sweep in list_sweeps()]
 
     def _find_sweep(self, target: str) -> Sweep | None:
         """Return the sweep of a variable, or the newest job of this kernel if it is a sweep."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
+from .._language import tr, tr_noop, trn
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from .listing import listing
@@ -209,9 +209,11 @@ class TrainMagics(SweepVerbs, VerbMagics):
         import pandas as pd  # noqa: PLC0415
 
         from ..trainer import run_store  # noqa: PLC0415
+        from ..trainer.sweep.store import list_sweeps  # noqa: PLC0415
 
         columns = ["id", "task_id", "status", "percent", "model", "name", "platform", "created"]
-        table = pd.DataFrame([_run_row(run.facts) for run in run_store.list_runs()], columns=columns)
+        rows = [*map(_sweep_row, list_sweeps()), *(_run_row(run.facts) for run in run_store.list_runs())]
+        table = pd.DataFrame(rows, columns=columns)
         return listing(table, tr("no training is stored on this computer: `%qftrain` opens the form that starts one"))
 
     def _add_step(self, options: Namespace, target: str, add: Callable[[LLMFinetune], object]) -> None:
@@ -266,6 +268,13 @@ def _run_row(facts: dict[str, Any]) -> dict[str, Any]:
     fields = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
     percent = (facts.get("progress") or {}).get("percent")
     return {**fields, "percent": percent, "model": facts.get("train_type") or "", "created": created}
+
+
+def _sweep_row(sweep: Any) -> dict[str, Any]:
+    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(sweep.created))
+    count = trn("{n} training", "{n} trainings", len(sweep.labels))
+    facts = {"id": sweep.id, "status": count, "model": sweep.model, "name": tr("; ").join(sweep.labels)}
+    return {"task_id": "", **facts, "percent": None, "platform": sweep.platform, "created": created}
 
 
 async def _wait_for_end(trainer: LLMFinetune) -> None:

@@ -50,7 +50,7 @@ PARSER = VerbParser(
         "  %qftrain start -d preferences --mode DPO --from trainer --set beta=0.2\n"
         "  %qftrain wait            (wait for the newest, show its end)\n"
         "  %qftrain list\n"
-        "  %qftrain attach task-ab12cd34ef56 -o trainer        (after a kernel restart)\n"
+        "  %qftrain attach task-ab12cd34ef56|sweep-ab12cd34ef -o trainer        (after a kernel restart)\n"
         "  %qftrain show|status|stop|resume [TRAINING]\n"
         "  %qftrain publish [TRAINING] --name teahouse --step 30|best\n"
         "  %qftrain deploy [TRAINING] --suffix demo --replicas 1 --hours 1\n"

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel, to_snake
 
 from .._language import tr, tr_noop
-from .._text import nearest_names
+from .._text import did_you_mean, nearest_names
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
@@ -256,6 +256,8 @@ def _has_type(value: Any, row: wire.SupportedParameter) -> bool:
 def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
     name = to_snake(key)
     if key not in allowed:
+        if hint := did_you_mean(name, map(to_snake, allowed)):
+            raise InvalidArgumentError(tr("{model} has no hyper-parameter {name}", model=label, name=name) + hint)
         names = tr(", ").join(map(to_snake, allowed))
         raise InvalidArgumentError(
             tr("{model} has no hyper-parameter {name}: it has {names}", model=label, name=name, names=names)

@@ -58,6 +58,7 @@ from qfnb.sandbox.failures import faults
 from qfnb.sandbox.state import lifecycle
 from qfnb.trainer import actions, configs, consts, progress, stored_trainer, train_action as training
 from qfnb.trainer.form import launch_form as launch
+from qfnb.trainer.sweep import store as sweep_store
 
 HERE = Path(__file__).parent
 STORED, SANDBOX = HERE / "v0.1.0", Path(inspect.getfile(process)).parent
@@ -120,6 +121,7 @@ def now():
         "reports: fields of a record": [field.name for field in fields(records.ReportRecord)],
         "history: version and fields of the first line": [archive.VERSION, *history_fields()],
         "history: later fields of a report": list(report_files.LATER_FIELDS),
+        "sweeps: version and fields": [sweep_store.VERSION, *words(Path(inspect.getfile(sweep_store)).parent)],
         "history(): columns": list(HISTORY_COLUMNS),
         "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
         "conversations.db: columns": table_columns(conversation_store._TABLES),

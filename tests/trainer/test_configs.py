@@ -34,7 +34,7 @@ def test_a_value_of_the_wrong_kind_is_named(values, words):
         ({"learning_rate": 0.5}, "learning_rate=0.5 is out of range"),
         ({"max_seq_len": 77}, "max_seq_len=77 is not offered"),
         ({"extras": {"warp": 9}}, "has no hyper-parameter warp"),
-        ({"epochs": 3}, "has no hyper-parameter epochs"),
+        ({"epochs": 3}, "has no hyper-parameter epochs; did you mean epoch?"),
         ({"logging_steps": "often"}, "logging_steps='often' has the wrong type"),
         ({"extras": {"loggingSteps": "often"}}, "logging_steps='often' has the wrong type"),
     ],

@@ -1,5 +1,7 @@
 """Sweeps against the sandbox: queued, taken over, stopped, compared; nothing is trained twice."""
 
+from types import SimpleNamespace
+
 import pytest
 from support.finetune_runs import ANSWERS, LONG, PAIRS
 from support.raw_http import set_clock
@@ -7,8 +9,11 @@ from support.waiting import until
 
 import qfnb
 from qfnb import Dataset, TrainConfig, errors
+from qfnb.notebook.train import TrainMagics
 from qfnb.resources import FineTune
 from qfnb.sandbox import ensure
+from qfnb.trainer.sweep import store
+from qfnb.trainer.sweep.api import attach_sweep
 from qfnb.trainer.sweep.plan import expand_grid
 
 MODEL = "ERNIE-Speed-8K"
@@ -60,6 +65,59 @@ def test_the_same_sweep_again_trains_nothing(sandbox, swept):
         row.task_id for row in swept.progress.trainings.values()
     ]
     assert count_runs(swept) == 3
+
+
+def test_another_kernel_goes_on_with_a_sweep_by_its_id(sandbox, swept):
+    attached = attach_sweep(swept.id).run()
+    assert attached.id == swept.id
+    assert attached.progress.reused == {*swept.trainers}
+    assert attached.report.models == swept.report.models
+    assert attached.report.id == swept.report.id
+    (stored, *_) = [row for row in store.list_sweeps() if row.id == swept.id]
+    assert (stored.model, stored.labels) == (MODEL, tuple(swept.trainers))
+    table = TrainMagics(SimpleNamespace(user_ns={})).qftrain("list")
+    assert table.set_index("id").loc[swept.id, "status"] == "3 trainings"
+
+
+def test_a_sweep_of_other_data_settings_or_metrics_has_another_id():
+    ids = [
+        create(**options).id
+        for options in (
+            {},
+            {"grid": {"epoch": [1, 2]}},
+            {"rows": ROWS[1:]},
+            {"eval_dataset": QUESTIONS},
+            {"parallel": 1},
+        )
+    ]
+    assert len(set(ids)) == 4
+    assert ids[0] == ids[-1]
+
+
+def test_what_cannot_be_attached_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    with pytest.raises(errors.InvalidArgumentError, match="no sweep 'sweep-nothing' is on this computer"):
+        attach_sweep("sweep-nothing")
+    facts = {"platform": "sandbox", "train_type": MODEL, "metrics": None, "eval_rows": QUESTIONS}
+    store.save("sweep-0000000001", ["a"], facts)
+    with pytest.raises(errors.InvalidArgumentError, match="the metrics of sweep-0000000001 were functions"):
+        attach_sweep("sweep-0000000001")
+    store.save("sweep-0000000001", ["a"], facts | {"platform": "elsewhere"})
+    with pytest.raises(errors.InvalidArgumentError, match="is of elsewhere"):
+        attach_sweep("sweep-0000000001")
+    (tmp_path / "sweeps" / "sweep-0000000001.jsonl.gz").write_bytes(b"nonsense")
+    with pytest.raises(errors.InvalidArgumentError, match="its file is damaged"):
+        attach_sweep("sweep-0000000001")
+    with pytest.raises(errors.InvalidArgumentError, match="no sweep"):
+        attach_sweep("../sweep")
+
+
+def test_rows_that_are_trained_on_and_evaluated_are_named_before_anything_starts():
+    rows = [QUESTIONS[0], {"prompt": f" {ROWS[1]['prompt']} ", "response": "x"}, QUESTIONS[1]]
+    with pytest.warns(
+        UserWarning, match=rf"1 of 3 evaluation rows is trained on, too: .* row 1: .*{ROWS[1]['prompt']}"
+    ):
+        create(eval_dataset=rows)
 
 
 def test_a_larger_grid_trains_only_what_is_new(sandbox, swept):

@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import json
 import math
-import re
 import time
 import zlib
 from collections import Counter
@@ -237,7 +236,7 @@ def _damage(path: Path, error: BaseException) -> str:
     if isinstance(error, InvalidArgumentError):
         reason = str(error)
     else:
-        reason = re.sub(r"\s+", " ", str(getattr(error, "strerror", None) or error)) or type(error).__name__
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
     return tr(
         "the evaluation {id} cannot be opened, its file is damaged ({reason}); delete {path}",
         id=path.name.removesuffix(SUFFIX),

@@ -20,6 +20,7 @@ from ...transport import interrupt_safe
 from ..actions import LoadDataSetAction
 from ..finetune import LLMFinetune
 from ..trackers import Tracker
+from . import store
 from .plan import SweepEstimate, estimate_sweep
 from .progress import SweepProgress
 
@@ -44,6 +45,8 @@ class Sweep(BackgroundJob):
 
     Attributes:
         trainers: the trainer of each training, by its label.
+        id: `sweep-...`, by which `attach_sweep` and `%qftrain attach` go on with it in another kernel; "" where its
+            data cannot be stored.
     """
 
     def __init__(
@@ -53,8 +56,10 @@ class Sweep(BackgroundJob):
         parallel: int = DEFAULT_PARALLEL,
         again: bool = False,
         evaluate: Callable[[Mapping[str, LLMFinetune]], EvaluationRun] | None = None,
+        arguments: store.Arguments | None = None,
     ) -> None:
         super().__init__()
+        self._arguments, self.id = arguments, store.sweep_id(arguments) if arguments else ""
         self.trainers = dict(trainers)
         self._wished_parallel = self._parallel = parallel
         self._again, self._evaluate = again, evaluate
@@ -81,6 +86,8 @@ class Sweep(BackgroundJob):
         """
         if self.is_running:
             raise InvalidArgumentError(tr("this sweep is running already: wait() for it, or stop() it"))
+        if self._arguments:
+            store.save(self.id, [*self.trainers], self._arguments)
         self._stop.clear()
         self._waiting = deque(label for label in self.trainers if label not in self.progress.done)
         self._problems, self._notice, self._parallel = {}, "", self._wished_parallel
@@ -134,6 +141,7 @@ class Sweep(BackgroundJob):
             self._evaluation is not None and self._report is None and self._ended_at is None,
             self._report,
             self._evaluation_error,
+            self.id,
         )
 
     @property
@@ -157,7 +165,8 @@ class Sweep(BackgroundJob):
 
     def __repr__(self) -> str:
         progress = self.progress
-        return f"<Sweep of {len(progress.trainings)} trainings: {len(progress.done)} done>"
+        name = f"Sweep {self.id}" if self.id else "Sweep"
+        return f"<{name} of {len(progress.trainings)} trainings: {len(progress.done)} done>"
 
     def _on_interrupt(self) -> str:
         return tr("the sweep goes on; stop() ends all its trainings, wait() waits again")

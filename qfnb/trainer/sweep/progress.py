@@ -48,6 +48,7 @@ class SweepProgress:
         is_evaluating: the published models answer the questions.
         report: of the evaluation, the base model first; None without one.
         evaluation_error: why there is no report, though one was wished.
+        id: of the sweep, "" where it has none.
     """
 
     trainings: Mapping[str, TrainingProgress]
@@ -62,6 +63,7 @@ class SweepProgress:
     is_evaluating: bool = False
     report: EvaluationResult | None = field(default=None, repr=False)
     evaluation_error: str = ""
+    id: str = ""
 
     @property
     def is_finished(self) -> bool:

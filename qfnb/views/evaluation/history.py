@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._language import tr, trn
 from ..._text import clip
 from ...evaluation.history import Diff
-from ...evaluation.report import text as wording
-from ...evaluation.report.text import format_score, metric_title, to_markdown, to_plain
+from ...evaluation.report.text import format_score, metric_title, report_title, to_markdown, to_plain
 from .. import components
 from ..components import Html
 from ..display import Bundle
@@ -68,7 +67,7 @@ def diff_bundle(diff: Diff) -> Bundle:
     return bundle | {
         "text/plain": to_plain(repr(diff)),
         "text/markdown": "\n\n".join([to_markdown(diff.shared_sentence()), bundle["text/markdown"]]),
-        "text/html": report_view.output(wording.report_title(report), head, shared, which, *remarks, note, *blocks),
+        "text/html": report_view.output(report_title(report), head, shared, which, *remarks, note, *blocks),
     }
 
 

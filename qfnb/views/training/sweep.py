@@ -197,6 +197,9 @@ def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
 
 
 def _next_steps(progress: SweepProgress) -> list[str]:
+    if not progress.is_finished and progress.id:
+        command = f"%qftrain attach {progress.id}"
+        return [tr("to go on after a restart: `{command}`; nothing is trained twice", command=command)]
     if not progress.is_finished:
         return [tr("to go on after a restart: run the same cell; nothing is trained twice")]
     choice = progress.choose()

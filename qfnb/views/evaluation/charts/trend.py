@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -114,7 +115,8 @@ def _check(name: str, value: str, allowed: Sequence[str]) -> str:
 def _points(entries: Sequence[Entry], metric: str, model: str | None) -> dict[str, list[tuple[Entry, Mean]]]:
     """Return the lines of at least one scored point; a label has the data where there are several."""
     digests = dict.fromkeys(entry.digest for entry in entries)
-    names = {entry.digest: entry.dataset or entry.digest for entry in entries}
+    counts = {digest: Counter(entry.dataset for entry in entries if entry.digest == digest) for digest in digests}
+    names = {digest: count.most_common(1)[0][0] or digest for digest, count in counts.items()}
     is_ambiguous = len(set(names.values())) < len(digests)
     lines: dict[str, list[tuple[Entry, Mean]]] = {}
     for entry in entries:
