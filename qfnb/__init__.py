@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import charts as charts
     from .batching.api import abatch as abatch, batch as batch, estimate as estimate, resume as resume
     from .batching.batch import Batch as Batch
+    from .batching.journal_check import check_batch as check_batch
     from .batching.journal_store import batches as batches
     from .batching.shards.api import batch_shards as batch_shards
     from .batching.shards.sharded_batch import ShardedBatch as ShardedBatch
@@ -77,6 +78,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "batching.api": "abatch batch estimate resume",
     "batching.batch": "Batch",
+    "batching.journal_check": "check_batch",
     "batching.journal_store": "batches",
     "batching.shards.api": "batch_shards",
     "batching.shards.sharded_batch": "ShardedBatch",

@@ -22,8 +22,8 @@ from .request_spec import OfflineVia, platform_name
 from .row_pages import load_input
 
 Rows = Any
-"""A DataFrame or Series, a .jsonl, .csv or .parquet path, or an iterable of prompts, conversations or
-dictionaries."""
+"""A DataFrame or Series, an Arrow table or what has its stream (polars), .jsonl, .csv or .parquet files (a path, a
+folder, a pattern or an address), or an iterable of prompts, conversations or dictionaries."""
 
 INPUT_NOT_READ = tr_noop("the input was not read to its end: run its cell again for the remaining rows")
 
@@ -57,14 +57,15 @@ def batch(
     only what is missing.
 
     Args:
-        rows: a DataFrame or Series; a .jsonl, .csv or .parquet path; or any iterable of prompts,
-            conversations or dictionaries. One without a length is read while its rows are sent.
+        rows: a DataFrame or Series; an Arrow table, or what has its stream or `__dataframe__`; .jsonl, .csv or
+            .parquet files, as a path, a folder, a pattern or an address; or any iterable of prompts, conversations
+            or dictionaries. One without a length is read while its rows are sent.
         prompt: a template over the columns, `"Classify: {review}"`; without one the rows are prompts, or
             have a column `prompt` or `messages`.
         model: name of a preset model, as in `ChatCompletion`; offline also one that draws, or edits the pictures
             of a column `image`: the result's text is then the path of the saved picture.
         endpoint: a service of your own instead.
-        out: a .jsonl, .csv or .parquet file that inputs and results are written to at the end.
+        out: a .jsonl, .csv or .parquet file for inputs and results; it is written as they come, and appears at the end.
         name: of the journal; by default made from the rows and from what is sent.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.

@@ -112,11 +112,11 @@ class _CsvWriter:
         self._file: IO[str] = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
         names = [*layout.inputs, *self._results]
         self._writer = csv.DictWriter(self._file, names, restval="")
-        self._writer.writerow({name: _csv_cell(name) for name in names})
+        self._writer.writerow({name: csv_cell(name) for name in names})
 
     def write(self, records: Sequence[Record]) -> None:
         rows = (self._layout.to_row(record, self._results) for record in records)
-        self._writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+        self._writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
 
     def close(self) -> None:
         self._file.close()
@@ -174,7 +174,7 @@ def _fit(values: Sequence[Any], type_: Any, arrow: Any) -> Sequence[Any]:
     return [value if value is None or isinstance(value, str) else str(value) for value in values]
 
 
-def _csv_cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
     """Return a value as a cell; an apostrophe keeps spreadsheets from running a text as a formula, as OWASP advises."""
     if isinstance(value, (list, dict)):
         return _to_json(value)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress
     from ..batching.batch import Batch
 
-STDIN = "-"
+STDIN, CHECK = "-", "check"
 
 
 def batch(
@@ -34,6 +34,9 @@ def batch(
             help=tr_noop("A .jsonl, .csv or .parquet file, or - for stdin: JSONL, or a prompt on each line."),
         ),
     ],
+    checked: Annotated[
+        str | None, Argument(metavar="[NAME]", help=tr_noop("Of the batch that `check` verifies."), show_default=False)
+    ] = None,
     *,
     prompt: Annotated[
         str | None, Option(metavar="TEMPLATE", help=tr_noop("{column} is a cell; {{ and }} are braces."))
@@ -69,7 +72,7 @@ def batch(
     dry_run: Annotated[bool, Option("--dry-run", help=tr_noop("Say what it would take; nothing is sent."))] = False,
     as_json: common.JsonFlag = False,
 ) -> int:
-    """Ask about every row; return the exit code.
+    """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the exit code.
 
     Raises:
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
@@ -77,6 +80,10 @@ def batch(
     from ..batching import api  # noqa: PLC0415
     from ..notebook.aliases import resolve  # noqa: PLC0415
 
+    if target == CHECK and checked is not None:
+        return _check(checked)
+    if checked is not None:
+        raise InvalidArgumentError(tr("{word}: only `qfnb batch check NAME` has a second word", word=checked))
     budgets: dict[str, Any] = {"budget": budget, "budget_tokens": budget_tokens}
     if resume:
         return _work(api.resume(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json)
@@ -112,6 +119,15 @@ def _read_stdin() -> list[Any]:
         except ValueError as error:
             raise InvalidArgumentError(tr("stdin, line {number}: {error}", number=number, error=error)) from None
     return rows
+
+
+def _check(name: str) -> int:
+    """Print what is damaged of a batch; return the exit code."""
+    from ..batching.journal_check import check_batch  # noqa: PLC0415
+
+    result = check_batch(name)
+    print(result)
+    return DONE if result.is_whole else NEGATIVE
 
 
 def _find_name(target: str) -> str:

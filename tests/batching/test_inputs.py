@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 import pytest
+from pyarrow import Table
 
 import qfnb
 from qfnb._jobs.row_result import RESULT_COLUMNS
@@ -369,3 +370,18 @@ def test_a_model_of_another_kind_is_refused_before_the_first_row(count_requests,
     with pytest.raises(InvalidArgumentError, match=rf"model='{model}' is of the kind .*, not chat"):
         qfnb.batch(["甲"], model=model)
     assert count_requests()["came"] == 0
+
+
+@pytest.mark.parametrize("protocol", ["__arrow_c_stream__", "__dataframe__"])
+def test_tables_of_any_library_are_read_as_often_as_needed(protocol):
+    table = Table.from_pylist([{"q": f"问 {number}", "n": number} for number in range(3000)])
+    kind = type("Frame", (), {protocol: lambda self, *values, **options: getattr(table, protocol)(*values, **options)})
+    source = open_source(kind())
+    assert list(source.items()) == list(source.items()) == table.to_pylist()
+    assert (source.columns, source.total, open_source(table).total) == (("q", "n"), None, 3000)
+
+
+def test_a_stream_of_arrow_is_read_once():
+    reader = Table.from_pylist([{"q": "好"}]).to_reader()
+    source = open_source(reader)
+    assert (source.is_rereadable, list(source.items())) == (False, [{"q": "好"}])
