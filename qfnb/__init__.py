@@ -13,7 +13,7 @@ from . import _lazy
 from .compat import import_hook
 
 if TYPE_CHECKING:
-    from . import charts as charts
+    from . import charts as charts, evaluation as evaluation
     from .batching.api import abatch as abatch, batch as batch, estimate as estimate, resume as resume
     from .batching.batch import Batch as Batch
     from .batching.journal_check import check_batch as check_batch
@@ -86,7 +86,7 @@ _EXPORTS = {
     "config": "get_config",
     "dataset.typed_dataset": "Dataset",
     "errors": "APIError InvalidArgumentError QianfanError StreamInterrupted",
-    "evaluation": "EvaluationManager",
+    "evaluation": "EvaluationManager evaluation",
     "evaluation.comparison": "compare",
     "model": "DeployConfig Model Service",
     "notebook.launcher": "launcher",

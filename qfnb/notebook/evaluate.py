@@ -101,7 +101,7 @@ class EvalMagics(HistoryVerbs):
 
         manager = EvaluationManager(local_evaluators=evaluators)
         run = manager.start(models, rows, cluster=options.cluster or "", **arguments)
-        if options.data in user_variables(self.shell) or not run.dataset:
+        if isinstance(options.data, str) and (options.data in user_variables(self.shell) or not run.dataset):
             run.dataset = options.data
         running = BackgroundEvaluation(run, judges, on_report=self._store_report(options))
         return self._store(options, running)

@@ -159,6 +159,15 @@ def test_prompts_and_repeats_make_a_matrix_and_a_typing_error_in_a_prompt_sends_
     assert request_counts(control).get("chat.v2", 0) - before == 48
 
 
+def test_a_benchmark_is_asked_with_its_metric_and_the_report_says_which_it_is(kernel, tmp_path):
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "law_val.csv").write_text("id,question,A,B,C,D,answer\n1,q?,a,b,c,d,A\n", encoding="utf-8")
+    kernel.run(SETUP % ("x", 3))
+    assert kernel.run(f"%qfeval base --benchmark ceval:{tmp_path} --shots 0 -o exam").status == "ok"
+    assert "C-Eval, val" in kernel.run("%qfeval wait").text
+    assert kernel.run("exam.metric_names, exam.dataset").text == "(('choice',), 'C-Eval, val')"
+
+
 def test_answers_that_there_are_are_scored_without_asking(kernel, start_evaluation, control):
     start_evaluation(2)
     kernel.run("%qfeval wait")
