@@ -21,6 +21,7 @@ os.environ.pop("QFNB_DISPLAY", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; kernels and commands would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
+LAST_NOTEBOOK = pytest.StashKey[Path]()
 EVIDENCE = Path(os.environ["QFNB_STATE_DIR"]) / "evidence"
 """Where the sandboxes of a session write what was seen of them."""
 
@@ -68,9 +69,12 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Run a notebook in its language, on a sandbox that refuses what the platform has ended."""
+    """Run a notebook in its language, for a user who is new, on a sandbox that refuses what the platform has ended."""
     is_notebook = item.path.suffix == ".ipynb"
     if is_notebook:
+        if item.session.stash.get(LAST_NOTEBOOK, None) != item.path:
+            _forget_records()
+            item.session.stash[LAST_NOTEBOOK] = item.path
         _set_strict(True)
         os.environ["QFNB_LANG"] = "zh" if item.path.name.endswith(".zh.ipynb") else "en"
     result = yield
@@ -78,6 +82,12 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         _set_strict(False)
         os.environ["QFNB_LANG"] = "en"
     return result
+
+
+def _forget_records() -> None:
+    from support.user_state import forget_records  # noqa: PLC0415
+
+    forget_records()
 
 
 def _set_strict(is_strict: bool) -> None:

@@ -84,7 +84,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     def start(*answers: Answer) -> ScriptedServer:
         script = ScriptedServer(list(answers))
         opening = asyncio.run_coroutine_threadsafe(asyncio.start_server(script.serve, "127.0.0.1", 0), loop)
-        servers.append(opening.result(60))
+        servers.append(opening.result(180))
         script.url = f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
         now = config.get_config()
         now.base_url = now.console_api_base_url = now.iam_base_url = script.url
@@ -92,9 +92,9 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
         return script
 
     yield start
-    asyncio.run_coroutine_threadsafe(_close_servers(servers), loop).result(60)
+    asyncio.run_coroutine_threadsafe(_close_servers(servers), loop).result(180)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
+    thread.join(180)
     loop.close()
 
 

@@ -62,7 +62,7 @@ def test_the_fixture_serves_other_peoples_tests(tmp_path):
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the plugins of this project load for seconds
     command = [sys.executable, "-m", "pytest", "-q", "-p", "qfnb.pytest_plugin", "-p", "no:cacheprovider", "."]
     run = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
     )
     assert run.returncode == 0, run.stdout
     assert "5 passed" in run.stdout

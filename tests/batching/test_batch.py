@@ -475,7 +475,7 @@ def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
 
     def blocking():
         yield from rows(1001, "堵 {}")
-        unblock.wait(60)
+        unblock.wait(180)
         yield from rows(40, "通 {}")
 
     batch = qfnb.batch(blocking(), workers=50, name="blocking")

@@ -88,7 +88,7 @@ def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thre
     database.close()
     thread = threading.Thread(target=lambda: remaining.extend(answers))
     thread.start()
-    thread.join(10)
+    thread.join(180)
     assert (busy, len(remaining)) == (0, 599)
 
 

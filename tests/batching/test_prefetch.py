@@ -23,7 +23,7 @@ def test_what_is_there_is_taken_while_the_next_item_is_waited_for():
 
     def slow():
         yield "first"
-        unblock.wait(60)
+        unblock.wait(180)
         yield "second"
 
     prefetcher = Prefetcher(slow(), 100)

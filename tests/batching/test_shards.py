@@ -146,7 +146,7 @@ def test_a_killed_worker_costs_its_rows_in_flight_and_the_same_call_again_sends_
 ):
     hold(90)
     job = start(folder)
-    until(lambda: job.progress.ok >= 60, 60)
+    until(lambda: job.progress.ok >= 60)
     os.kill(next(iter(job._engine._processes.values())).pid, signal.SIGKILL)
     hold(release=True)
     job.wait()

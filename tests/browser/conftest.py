@@ -21,7 +21,7 @@ OF_JUPYTERLAB = {
     "Cannot read properties of null (reading 'widgets')",
     "Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this node.",
 }
-expect.set_options(timeout=60_000)  # 5 s are a claim about speed
+expect.set_options(timeout=180_000)  # 5 s are a claim about speed
 FAILED = pytest.StashKey[str]()
 """What a test failed with."""
 

@@ -14,11 +14,11 @@ def test_stop_works_inside_the_running_cell(page, lab, fault):
     notebook = Notebook(page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7"))
     notebook.run_all()
     answer = notebook.output(1)
-    answer.get_by_text("我是 qfnb").first.wait_for(timeout=60_000)
+    answer.get_by_text("我是 qfnb").first.wait_for(timeout=180_000)
     assert notebook.prompt(1) == "[*]:"
     notebook.screenshot("chat-stop-before", at=answer)
     answer.get_by_role("button", name="Stop").click()
-    answer.get_by_text("This is what had arrived.").first.wait_for(timeout=60_000)
+    answer.get_by_text("This is what had arrived.").first.wait_for(timeout=180_000)
     notebook.idle()
     assert notebook.output(2).inner_text().endswith("42")
     assert answer.get_by_role("button").count() == 0
@@ -76,7 +76,7 @@ def test_tab_completes_models_and_sessions(page, lab):
     notebook.cell(1).locator(".cm-content").click()
     page.keyboard.press("End")
     page.keyboard.press("Tab")
-    page.locator(".jp-Completer-item, .jp-Completer-match").first.wait_for(timeout=60_000)
+    page.locator(".jp-Completer-item, .jp-Completer-match").first.wait_for(timeout=180_000)
     items = page.locator(".jp-Completer-list").inner_text()
     assert "ernie-4.5-turbo-128k" in items
     notebook.screenshot("completion", at=notebook.cell(1))
@@ -110,7 +110,7 @@ def test_formulas_are_typeset_alike_in_the_widget_and_in_the_final_output(page, 
     notebook.run_all()
     for number in (1, 2):
         output = notebook.output(number)
-        output.locator("mjx-container").nth(2).wait_for(timeout=60_000)
+        output.locator("mjx-container").nth(2).wait_for(timeout=180_000)
         assert output.locator("mjx-container").count() == 3
         assert "共 $5 和 $6" in output.inner_text()
         assert output.get_by_text("☑ 已证").count() == 1
@@ -159,7 +159,6 @@ EACH = (
 
 
 @pytest.mark.fault("F92")
-@pytest.mark.timeout(180)
 def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     first = SINKS.replace("json.loads(ATTACKS)", f"json.loads({json.dumps(ATTACKS)!r})")
     errors = [f"raise QianfanError(attacks[{number}])" for number in range(len(ATTACKS))]

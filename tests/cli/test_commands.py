@@ -82,7 +82,7 @@ def test_an_interrupted_batch_says_how_it_goes_on_and_goes_on(run, rows, hold, t
         while not any(j.input == str(rows) and j.counts and j.counts.ok == 2 for j in list_journals()):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=240)
     summary = json.loads(out)
     assert (process.returncode, summary["state"]) == (130, "cancelled")
     assert f"to go on: qfnb batch {summary['name']} --resume" in err

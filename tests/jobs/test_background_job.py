@@ -19,7 +19,7 @@ class Job(BackgroundJob):
         self.is_cancelled, self._released = False, threading.Event()
 
         def run():
-            assert self._released.wait(60)
+            assert self._released.wait(180)
             work()
 
         async def run_on_loop():

@@ -312,5 +312,5 @@ def test_help_shows_how_it_is_used(kernel):
 def test_tab_completes_verbs_data_columns_models_and_batches(kernel, start_batch, before, offered):
     kernel.run("talks = ['你好']")
     start_batch(1, START + " --name kept-by-name --update")
-    reply = kernel.client.complete(before, len(before), reply=True, timeout=60)
+    reply = kernel.client.complete(before, len(before), reply=True, timeout=240)
     assert offered <= set(reply["content"]["matches"])

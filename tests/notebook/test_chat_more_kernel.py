@@ -144,9 +144,9 @@ def test_code_goes_into_the_next_cell(kernel, answering):
     answering("这样写：\n```python\nprint(1 + 1)\n```\n好了")
     cell = kernel.start("%%qfchat -f code --next-cell -o reply\n写代码")
     kernel.wait(cell)
-    reply = kernel.client.get_shell_msg(timeout=60)
+    reply = kernel.client.get_shell_msg(timeout=240)
     while reply["parent_header"].get("msg_id") != cell.id:
-        reply = kernel.client.get_shell_msg(timeout=60)
+        reply = kernel.client.get_shell_msg(timeout=240)
     assert [part["text"] for part in reply["content"]["payload"]] == ["print(1 + 1)"]
     assert kernel.value("reply.parsed") == "'print(1 + 1)'"
 
@@ -236,9 +236,9 @@ def test_an_alias_stands_for_a_model(kernel):
 def test_tab_completes(kernel, line, expected):
     kernel.run("%%qfchat --session trip\n你好")
     message = kernel.client.complete(line, len(line))
-    reply = kernel.client.get_shell_msg(timeout=60)
+    reply = kernel.client.get_shell_msg(timeout=240)
     while reply["parent_header"].get("msg_id") != message:
-        reply = kernel.client.get_shell_msg(timeout=60)
+        reply = kernel.client.get_shell_msg(timeout=240)
     content = reply["content"]
     offers = [line[: content["cursor_start"]] + match for match in content["matches"]]
     assert any(full.endswith(expected) for full in offers), content["matches"][:5]

@@ -311,5 +311,5 @@ def test_help_shows_how_it_is_used(kernel):
 )
 def test_tab_completes_verbs_models_data_metrics_and_reports(kernel, start_evaluation, before, offered):
     start_evaluation(1)
-    reply = kernel.client.complete(before, len(before), reply=True, timeout=60)
+    reply = kernel.client.complete(before, len(before), reply=True, timeout=240)
     assert offered <= set(reply["content"]["matches"])

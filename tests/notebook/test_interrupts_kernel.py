@@ -110,4 +110,4 @@ def test_a_restart_with_open_streams_panels_a_batch_and_a_training_ends_by_itsel
     assert kernel.run(f"%qftrain attach {run} -o trainer", live=True).status == "ok"
     kernel.run(CLIENT + BATCH + "result.wait()")
     assert kernel.value("(result.progress.ok, result.progress.cached >= 10, trainer.id)") == f"(60, True, {run!r})"
-    kernel.run("trainer.stop(); trainer.wait(60)")
+    kernel.run("trainer.stop(); trainer.wait(180)")

@@ -20,7 +20,7 @@ def test_a_notebook_runs_in_strict_mode_and_becomes_a_page(tmp_path):
     page = tmp_path / "page.html"
     command = [sys.executable, str(NOTEBOOKS / "run.py"), str(tmp_path / "small.ipynb"), "--html", str(page)]
     environment = os.environ | {"QFNB_SANDBOX_STRICT": "1"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     assert "finished in" in run.stdout
     assert "2 / 2" in page.read_text(encoding="utf-8")

@@ -38,7 +38,7 @@ def write_rows(path, rows):
 def start_training(kernel):
     """Start cells with `%qftrain`, and stop whatever still trains at the end."""
     yield lambda line, **how: kernel.run(f"%qftrain start {line} -o trainer --again", **how)
-    kernel.run("trainer.stop(); trainer.wait(60)")
+    kernel.run("trainer.stop(); trainer.wait(180)")
 
 
 def test_a_live_panel_moves_while_other_cells_run_and_ends_static(kernel, start_training, long):
@@ -80,7 +80,7 @@ def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
     cell = start_training(f"-d {long} --epoch 50", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     assert kernel.run("%qftrain stop").status == "ok"
-    assert kernel.run("trainer.wait(60)").status == "ok"
+    assert kernel.run("trainer.wait(180)").status == "ok"
     kernel.until(lambda: "■ Stopped" in cell.text)
     assert kernel.value("trainer.status") == "'TrainStopped'"
 
@@ -152,7 +152,7 @@ def test_a_stopped_run_is_resumed(kernel, start_training, long):
     start_training(f"-d {long} --epoch 30")
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     kernel.run("%qftrain stop trainer")
-    kernel.run("trainer.wait(60)")
+    kernel.run("trainer.wait(180)")
     assert "%qftrain resume" in kernel.run("%qftrain status trainer").text
     assert kernel.run("%qftrain resume trainer").status == "ok"
     assert kernel.value("trainer.is_running") == "True"
@@ -213,7 +213,7 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, 
     cell = start_training(f"-d {long} --epoch 10", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
-    assert kernel.run("trainer.wait(60)").status == "ok"
+    assert kernel.run("trainer.wait(180)").status == "ok"
     kernel.until(lambda: "✓ Published" in cell.text)
     assert "<summary>Loss over" in cell.html
     assert kernel.run("%%qfchat\n你是谁").status == "ok"

@@ -64,7 +64,7 @@ def send_with_sdk(url, requests, calls, keys, tmp_path):
     env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1", **keys}
     completed = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "\n".join(lines)],
-        env=env, capture_output=True, text=True, timeout=100, check=False,
+        env=env, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert completed.returncode == 0, completed.stderr[-3000:]
     groups = [[]]

@@ -118,7 +118,7 @@ def test_the_official_sdk_runs_the_same_blocks(mode, sandbox, endpoint, tmp_path
     env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
-        env=env, capture_output=True, text=True, timeout=100, check=False,
+        env=env, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert [line for line in done.stdout.splitlines() if line.startswith("BLOCK")] == [f"BLOCK {n}" for n in numbers]

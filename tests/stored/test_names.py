@@ -218,7 +218,7 @@ def written(tmp_path_factory):
     target = tmp_path_factory.mktemp("written")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, str(HERE / "write.py"), str(target)]
-    subprocess.run(command, env=environment, check=True, timeout=100)
+    subprocess.run(command, env=environment, check=True, timeout=240)
     return target
 
 

@@ -47,7 +47,7 @@ def main(target: Path) -> None:
         sandbox.ensure()
         batches = _batches()
         half = [sys.executable, __file__, "--half"]
-        assert subprocess.run(half, env=os.environ, check=False, timeout=60).returncode == 1
+        assert subprocess.run(half, env=os.environ, check=False, timeout=240).returncode == 1
         facts = batches | _trainings() | _others(Path(folder))
         sandbox.stop()
         _copy(Path(folder), target)
@@ -89,7 +89,7 @@ def _trainings() -> dict[str, Any]:
     stopped = LLMFinetune("ERNIE-Speed-8K", _many_rows(), TrainConfig(epoch=50), name="stopped").start()
     while not stopped.progress.points:
         time.sleep(0.02)
-    stopped.stop().wait(60)
+    stopped.stop().wait(180)
     now = deployed.progress
     names = ("run_id", "task_id", "job_id", "model_version_id", "service_id", "service_endpoint")
     facts = {name: getattr(now, name) for name in names}

@@ -38,7 +38,7 @@ def run_under_both(files: Mapping[str, list[Path]], folder: Path, **variables: s
 
 
 def _read_results(process: subprocess.Popen[str]) -> dict[str, Any]:
-    output, errors = process.communicate(timeout=110)
+    output, errors = process.communicate(timeout=240)
     lines = [line for line in output.splitlines() if line.startswith("RESULTS ")]
     assert lines, errors[-3000:]
     return json.loads(lines[-1].removeprefix("RESULTS "))

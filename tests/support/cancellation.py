@@ -78,7 +78,7 @@ def call_on_io_loop(function: Callable[..., Any], *arguments: Any) -> Any:
     async def work() -> Any:
         return function(*arguments)
 
-    return event_loop.submit(work()).result(10)
+    return event_loop.submit(work()).result(180)
 
 
 @dataclass

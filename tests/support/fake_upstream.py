@@ -110,7 +110,7 @@ def serve_upstream(upstream: FakeUpstream) -> Iterator[FakeUpstream]:
         if upstream.release:
             upstream.release.set()
         server.should_exit = True
-        thread.join(10)
+        thread.join(180)
         listener.close()
 
 

@@ -100,7 +100,7 @@ class JupyterLab:
         """Load JupyterLab's page anew."""
         self.loaded_path = path
         page.goto(f"{self.url}/lab{path}?token={self.token}&reset", wait_until="domcontentloaded")
-        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+        page.wait_for_function("() => window.jupyterapp", timeout=180_000)
         page.evaluate("() => window.jupyterapp.restored.then(() => null)")
         page.add_style_tag(content="*{animation:none!important;transition:none!important}")  # drawn at 60 Hz by the CPU
 
@@ -118,9 +118,9 @@ class Notebook:
             lab.load(page, f"/tree/{name}")
         else:
             page.evaluate(OPEN, [name, lab.theme_name])
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        page.wait_for_function(IS_READY, arg=name, timeout=60_000, polling=100)
-        page.wait_for_selector(".jp-SpinnerContent", state="detached", timeout=60_000)
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=180_000)
+        page.wait_for_function(IS_READY, arg=name, timeout=180_000, polling=100)
+        page.wait_for_selector(".jp-SpinnerContent", state="detached", timeout=180_000)
 
     def reload(self) -> None:
         """Load the page anew; its address names the notebook by now."""
@@ -141,7 +141,7 @@ class Notebook:
         """Restart the kernel, and wait for the new one."""
         self.menu("Kernel", "Restart Kernel…")
         self.page.click('.jp-Dialog button:has-text("Restart")')
-        self.page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=60_000)
+        self.page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=180_000)
 
     def cell(self, number: int) -> Locator:
         """Return a code cell."""
@@ -155,7 +155,7 @@ class Notebook:
         """Return the "[1]:" of a code cell."""
         return self.cell(number).locator(".jp-InputPrompt").first.inner_text()
 
-    def idle(self, timeout: float = 120) -> None:
+    def idle(self, timeout: float = 180) -> None:
         """Wait until no cell runs or waits to run."""
         self.page.wait_for_function(IS_IDLE, timeout=timeout * 1000, polling=50)
 

@@ -69,7 +69,7 @@ class Kernel:
         self.manager.start_kernel(env=env)
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=240)
         self.cells: dict[str, Cell] = {}
         self.open_comms: set[str] = set()
         self.widget_texts: list[str] = []
@@ -84,9 +84,9 @@ class Kernel:
         """Restart as a front end does, and load qfnb; return the exit code of the old process, which ends by itself."""
         process = self.manager.provisioner.process
         self.client.shutdown(restart=True)
-        until(lambda: process.poll() is not None, 60)
+        until(lambda: process.poll() is not None)
         self.manager.restart_kernel(now=True)
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=240)
         self.open_comms.clear()
         self.run("%load_ext qfnb")
         return int(process.returncode)
@@ -108,15 +108,15 @@ class Kernel:
         cell = self.cells[message["header"]["msg_id"]] = Cell(message["header"]["msg_id"])
         return cell
 
-    def run(self, code: str, *, live: bool = False, timeout: float = 60) -> Cell:
+    def run(self, code: str, *, live: bool = False, timeout: float = 180) -> Cell:
         """Send a cell and wait for its end."""
         return self.wait(self.start(code, live=live), timeout)
 
-    def wait(self, cell: Cell, timeout: float = 60) -> Cell:
+    def wait(self, cell: Cell, timeout: float = 180) -> Cell:
         self.until(lambda: bool(cell.status), timeout)
         return cell
 
-    def until(self, condition: Any, timeout: float = 60) -> None:
+    def until(self, condition: Any, timeout: float = 180) -> None:
         """Take messages until something holds."""
         deadline = time.monotonic() + timeout
         while not condition():

@@ -107,4 +107,4 @@ def record_requests() -> Iterator[tuple[str, list[SentRequest]]]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(180)

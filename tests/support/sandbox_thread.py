@@ -49,6 +49,6 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
         yield world
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(180)
         world.close()
         listener.close()

@@ -60,7 +60,7 @@ class ScriptedServer:
                 self.client_left.set()
                 break
             if isinstance(part, threading.Event):
-                await asyncio.to_thread(part.wait, 60)
+                await asyncio.to_thread(part.wait, 180)
                 continue
             if part is Act.RESET:
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, part.value)

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], seconds: float = 60) -> T:
+def until(condition: Callable[[], T], seconds: float = 180) -> T:
     """Wait until a condition is true, and return its value; fails after some seconds."""
     return wait_for(condition, bool, seconds)
 
 
-def wait_for(fetch: Callable[[], T], condition: Callable[[T], Any], seconds: float = 60) -> T:
+def wait_for(fetch: Callable[[], T], condition: Callable[[T], Any], seconds: float = 180) -> T:
     """Fetch a value again and again until a condition is true of it, and return it; fails after some seconds."""
     deadline = time.monotonic() + seconds
     while not condition(value := fetch()):

@@ -23,14 +23,14 @@ def train_without_publishing(**options):
 def test_a_finished_run_is_published_and_deployed_on_request(sandbox):
     trainer = train_without_publishing()
     assert trainer.status == "TrainFinished"
-    assert trainer.publish("later_on").wait(60).status == "ModelPublished"
-    assert trainer.deploy(DEPLOY_CONFIG).wait(60).status == "Deployed"
+    assert trainer.publish("later_on").wait(180).status == "ModelPublished"
+    assert trainer.deploy(DEPLOY_CONFIG).wait(180).status == "Deployed"
     assert [stage.state for stage in trainer.progress.stages] == [ActionState.Done] * 4
     assert trainer.output["service"].endpoint.endswith("_later")
 
 
 def test_what_is_deployed_is_published_first(sandbox):
-    trainer = train_without_publishing().deploy(DEPLOY_CONFIG).wait(60)
+    trainer = train_without_publishing().deploy(DEPLOY_CONFIG).wait(180)
     assert [stage.name for stage in trainer.progress.stages] == ["dataset", "train", "publish", "deploy"]
     assert trainer.status == "Deployed"
 
@@ -38,7 +38,7 @@ def test_what_is_deployed_is_published_first(sandbox):
 def test_another_kernel_adds_steps_too_and_they_are_remembered(sandbox):
     trainer = train_without_publishing()
     attached = LLMFinetune.attach(trainer.id)
-    assert attached.deploy(DEPLOY_CONFIG).wait(60).status == "Deployed"
+    assert attached.deploy(DEPLOY_CONFIG).wait(180).status == "Deployed"
     reattached = LLMFinetune.attach(trainer.id)
     assert reattached.progress.service_endpoint == attached.output["service_endpoint"]
     assert reattached.wait().status == "Deployed"
@@ -48,11 +48,11 @@ def test_a_step_that_is_added_while_it_trains_comes_after_it(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=5)).start()
     wait_for(lambda: trainer.progress.points, bool)
     assert trainer.deploy(DEPLOY_CONFIG).is_running
-    assert trainer.wait(60).status == "Deployed"
+    assert trainer.wait(180).status == "Deployed"
 
 
 def test_a_step_is_not_added_twice(sandbox):
-    trainer = train_without_publishing().publish().wait(60)
+    trainer = train_without_publishing().publish().wait(180)
     with pytest.raises(errors.InvalidArgumentError, match="already"):
         trainer.publish()
 
@@ -80,15 +80,15 @@ def trained():
 
 def test_a_chosen_checkpoint_is_published_deployed_and_evaluated_beside_the_last(sandbox, trained):
     first, *_, last = kept_steps(trained)
-    trainer = LLMFinetune.attach(trained.id).publish().wait(60)
+    trainer = LLMFinetune.attach(trained.id).publish().wait(180)
     whole = trainer.output["model"]
-    trainer.publish(step=first).wait(60)
+    trainer.publish(step=first).wait(180)
     assert (published_step(whole), published_step(trainer.output["model"])) == (None, first)
-    assert trainer.deploy(DEPLOY_CONFIG).wait(60).status == "Deployed"
+    assert trainer.deploy(DEPLOY_CONFIG).wait(180).status == "Deployed"
     assert trainer.output["service"].model.id == trainer.output["model"].id != whole.id
     assert trainer.output["service"].exec({"messages": [{"role": "user", "content": "你好"}]})["result"]
     data = Dataset(PAIRS[:3])
-    report = trainer.evaluate(data, [ExactMatchEvaluator()]).wait(60).output["eval_res"]
+    report = trainer.evaluate(data, [ExactMatchEvaluator()]).wait(180).output["eval_res"]
     assert len(report.records) == 3
     assert LLMFinetune.attach(trained.id).progress.model_version_id == trainer.output["model"].id
     with pytest.raises(errors.InvalidArgumentError, match="already"):
@@ -99,17 +99,17 @@ def test_a_chosen_checkpoint_is_published_deployed_and_evaluated_beside_the_last
 def test_deploying_a_checkpoint_publishes_it_first(sandbox):
     trainer = train_three_epochs()
     first = kept_steps(trainer)[0]
-    trainer.deploy(DeployConfig(endpoint_suffix="early"), step=first).wait(60)
+    trainer.deploy(DeployConfig(endpoint_suffix="early"), step=first).wait(180)
     assert published_step(trainer.output["model"]) == first
     assert trainer.output["model"].name.endswith(f"_{first}")
-    again = trainer.deploy(DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step).wait(60)
+    again = trainer.deploy(DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step).wait(180)
     assert again.output["service"].endpoint.endswith("_late")
     assert [stage.name for stage in again.progress.stages] == ["dataset", "train", "publish", "deploy"]
 
 
 def test_a_checkpoint_is_evaluated_without_a_service(sandbox):
     trainer = train_three_epochs()
-    report = trainer.evaluate(Dataset(PAIRS[:3]), [ExactMatchEvaluator()], step="best").wait(60).output["eval_res"]
+    report = trainer.evaluate(Dataset(PAIRS[:3]), [ExactMatchEvaluator()], step="best").wait(180).output["eval_res"]
     assert len(report.records) == 3
     best = trainer.checkpoints[trainer.checkpoints.is_best].step.item()
     assert published_step(trainer.output["model"]) in {best, None}
@@ -147,7 +147,7 @@ def test_a_training_goes_on_from_a_chosen_checkpoint(sandbox, trained):
 def test_a_run_that_was_stopped_is_resumed_first(sandbox):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=50)).start()
     wait_for(lambda: trainer.progress.points, bool)
-    trainer.stop().wait(60)
+    trainer.stop().wait(180)
     with pytest.raises(errors.InvalidArgumentError, match="resume"):
         trainer.deploy(DEPLOY_CONFIG)
 
@@ -164,13 +164,13 @@ def test_a_run_that_could_not_be_stopped_is_reported(sandbox, fault):
     trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=50)).start()
     wait_for(lambda: trainer.progress.points, bool)
     fault("finetune.v2.stop_task", "status", status=400, times=1)
-    trainer.stop().wait(60)
+    trainer.stop().wait(180)
     assert any("could not be stopped" in line.text for line in trainer.progress.log)
-    LLMFinetune.attach(trainer.progress.task_id).start().stop().wait(60)
+    LLMFinetune.attach(trainer.progress.task_id).start().stop().wait(180)
 
 
 def test_a_deployed_service_is_called_by_its_name_on_v2(sandbox, control):
-    service = train_without_publishing().deploy(DEPLOY_CONFIG).wait(60).output["service"]
+    service = train_without_publishing().deploy(DEPLOY_CONFIG).wait(180).output["service"]
     count = lambda: control.get("/_sandbox/health").json()["requests"].get("chat.v2", 0)
     before = count()
     answer = service.exec({"messages": [{"role": "user", "content": PAIRS[0]["prompt"]}]})

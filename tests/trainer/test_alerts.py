@@ -38,7 +38,7 @@ def test_the_end_is_notified_once(state, kind):
     alert(trainer, notices.put)
     for _ in range(3):
         trainer.reach(progress(state=state, ended_at=2.0))
-    assert notices.get(timeout=60).kind == kind
+    assert notices.get(timeout=240).kind == kind
     with pytest.raises(queue.Empty):
         notices.get(timeout=0.1)
 
@@ -48,7 +48,7 @@ def test_a_stalled_training_is_notified_and_may_stall_again():
     alert(trainer, notices.put, stalled_after=0.0)
     for percent in (10, 10, 20, 20):
         trainer.reach(progress(percent=percent, training_at=1.0))
-    assert [notices.get(timeout=60).kind for _ in range(2)] == ["stalled", "stalled"]
+    assert [notices.get(timeout=240).kind for _ in range(2)] == ["stalled", "stalled"]
 
 
 def test_a_queued_run_is_not_stalled():

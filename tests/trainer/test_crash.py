@@ -51,7 +51,7 @@ def run_until_death(when, key, name):
         env=os.environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert process.returncode == 9, process.stderr[-2000:]
@@ -74,7 +74,7 @@ def count_created(name):
 def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, when, key):
     name = f"crash_{uuid.uuid4().hex[:8]}"
     run = run_until_death(when, key, name)
-    trainer = LLMFinetune.attach(run, dataset=Dataset(ROWS)).start().wait(60)
+    trainer = LLMFinetune.attach(run, dataset=Dataset(ROWS)).start().wait(180)
     assert trainer.status == "Deployed"
     assert count_created(name) == (1, 1, 1, 1)
     assert trainer.output["service"].exec({"messages": "请问几点开门"}).text == "早上九点。"
@@ -114,7 +114,7 @@ def test_the_rows_of_a_dead_kernel_are_asked_for(sandbox):
     trainer._run = run
     trainer.save()
     with pytest.raises(Exception, match="load the dataset again"):
-        LLMFinetune.attach(run.id).start().wait(60)
+        LLMFinetune.attach(run.id).start().wait(180)
 
 
 def test_a_training_goes_through_bytes(sandbox):

@@ -56,7 +56,7 @@ def long_run(dataset, sandbox):
     yield trainer
     trainer.stop()
     with contextlib.suppress(errors.TrainingError):
-        trainer.wait(60)
+        trainer.wait(180)
 
 
 def test_the_whole_life(sandbox, dataset):
@@ -105,7 +105,7 @@ def test_models_and_services_are_executable_and_need_something_only_when_they_ar
 
 def test_stop_ends_it_and_keeps_what_was_learned(long_run):
     long_run.stop()
-    long_run.wait(60)
+    long_run.wait(180)
     assert long_run.status == FinetuneStatus.TrainStopped
     assert long_run.progress.stopped
     assert long_run.progress.points
@@ -127,7 +127,7 @@ def test_attach_watches_a_run_that_another_kernel_started(long_run):
     attached = LLMFinetune.attach(long_run.progress.task_id).start()
     until(lambda: attached.progress.points and attached.status == FinetuneStatus.Training)
     long_run.stop()
-    attached.wait(60)
+    attached.wait(180)
     assert attached.status == FinetuneStatus.TrainStopped
 
 
@@ -151,7 +151,7 @@ def test_a_run_goes_on_when_its_server_was_killed(long_run, sandbox):
 
 def test_resuming_a_stopped_run_begins_a_new_one_in_the_same_job(long_run):
     job, first = long_run.progress.job_id, long_run.progress.task_id
-    long_run.stop().wait(60)
+    long_run.stop().wait(180)
     assert long_run.status == FinetuneStatus.TrainStopped
     long_run.start(retry=True)
     until(lambda: long_run.progress.task_id not in {"", first})
@@ -184,7 +184,7 @@ def test_a_run_id_that_cannot_be_one_is_refused():
 def test_event_handlers_may_come_and_go(long_run):
     heard = threading.Event()
     remove = long_run.add_event_handler(Callback(heard.set))
-    assert heard.wait(60)
+    assert heard.wait(180)
     remove()
     remove()
 

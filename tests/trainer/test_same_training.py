@@ -48,7 +48,7 @@ def test_what_failed_or_is_gone_is_not_taken_over(sandbox):
 
 def test_a_step_that_the_run_lacks_is_added(sandbox, trained):
     again = LLMFinetune(MODEL, Dataset(PAIRS), TrainConfig(epoch=1), DeployConfig(endpoint_suffix="again"))
-    assert again.adopt(again.find_same()).wait(60).status == "Deployed"
+    assert again.adopt(again.find_same()).wait(180).status == "Deployed"
     assert (again.id, again.progress.task_id) == (trained.id, trained.progress.task_id)
 
 
@@ -57,7 +57,7 @@ def test_a_run_that_was_stopped_is_not_taken_over_and_one_that_trains_is(sandbox
     first = LLMFinetune(MODEL, *options).start()
     wait_for(lambda: first.progress.points, bool)
     assert LLMFinetune(MODEL, *options).find_same().id == first.id
-    first.stop().wait(60)
+    first.stop().wait(180)
     assert LLMFinetune(MODEL, *options).find_same() is None
 
 

@@ -138,7 +138,7 @@ def test_a_training_that_the_account_may_not_start_yet_waits_in_the_queue(sandbo
 def test_stop_ends_those_that_run_and_starts_no_others(sandbox):
     sweep = qfnb.sweep(MODEL, Dataset.load(LONG), {"epoch": [48, 49, 50]}, parallel=2, again=True).start()
     until(lambda: sum(bool(row.task_id) for row in sweep.progress.trainings.values()) == 2)
-    sweep.stop().wait(60)
+    sweep.stop().wait(180)
     progress = sweep.progress
     assert [row.stopped for row in progress.trainings.values()] == [True, True, False]
     assert (progress.waiting, progress.is_stopped, progress.is_finished) == (("epoch=50",), True, True)

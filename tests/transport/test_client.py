@@ -222,7 +222,7 @@ def test_leaving_a_stream_closes_its_connection(scripted):
     pieces = ask(stream=True)
     assert next(pieces).text == "你"
     pieces.close()
-    assert script.client_left.wait(60)
+    assert script.client_left.wait(180)
 
 
 def test_cancelling_an_awaited_call_closes_its_connection(scripted):
@@ -233,7 +233,7 @@ def test_cancelling_an_awaited_call_closes_its_connection(scripted):
 
     with pytest.raises(TimeoutError):
         asyncio.run(cell())
-    assert script.client_left.wait(60)
+    assert script.client_left.wait(180)
 
 
 @pytest.mark.fault("F27", "F28", "F31")

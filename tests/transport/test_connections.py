@@ -104,7 +104,7 @@ def closing():
         yield server
     server.listening.shutdown(socket.SHUT_RDWR)
     server.listening.close()
-    thread.join(5)
+    thread.join(180)
 
 
 def ask():

@@ -52,7 +52,7 @@ assert len(texts) == 5 and len(set(texts)) == 1, texts
 
 @pytest.mark.fault("F63")
 def test_calls_work_in_a_loop_a_thread_another_loop_and_under_nest_asyncio(sandbox):
-    run = subprocess.run([sys.executable, "-c", EVERYWHERE], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([sys.executable, "-c", EVERYWHERE], capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
 
 
@@ -86,7 +86,7 @@ def test_cancelling_the_caller_cancels_the_work():
 
     with pytest.raises(TimeoutError):
         asyncio.run(cell())
-    assert cancelled.wait(60)
+    assert cancelled.wait(180)
 
 
 async def count(closed: threading.Event):
@@ -219,4 +219,4 @@ def test_an_interrupt_while_a_call_is_handed_over_cancels_it(monkeypatch):
     monkeypatch.setattr(loop, "call_soon_threadsafe", post_and_interrupt)
     with pytest.raises(KeyboardInterrupt):
         event_loop.run(work())
-    assert cancelled.wait(5)
+    assert cancelled.wait(180)

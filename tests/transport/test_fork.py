@@ -17,7 +17,7 @@ qfnb.ChatCompletion().batch_do(["w"]).wait()
 for _ in range(2):
     child = multiprocessing.get_context("fork").Process(target=ask)
     child.start()
-    child.join(60)
+    child.join(180)
     assert child.exitcode == 0, child.exitcode
     assert qfnb.ChatCompletion().do("x").text
 print("both asked")
@@ -30,7 +30,7 @@ def outcome(script: str) -> tuple[str, str]:
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=240,
         check=False,
     )
     return completed.stdout.strip(), completed.stderr.strip()

@@ -40,7 +40,7 @@ def acquired_by_another_thread(lock):
 def test_the_io_loop_answers_after_a_call_was_interrupted_there():
     event_loop.loop()
     interrupt_after_enter(lambda: event_loop.run(asyncio.sleep(0.05)))
-    assert event_loop.submit(asyncio.sleep(0, "alive")).result(10) == "alive"
+    assert event_loop.submit(asyncio.sleep(0, "alive")).result(180) == "alive"
 
 
 @pytest.mark.parametrize("call", [Future.done, Future.cancel, lambda future: future.wait(0.01)])
@@ -54,7 +54,7 @@ def test_an_event_can_be_set_after_an_interrupt_and_wakes_who_waits():
     event = Event()
     interrupt_after_enter(lambda: event.wait(0.01))
     threading.Thread(target=event.set).start()
-    assert event.wait(60)
+    assert event.wait(180)
 
 
 def test_a_condition_wakes_who_waits():
@@ -72,7 +72,7 @@ def test_a_condition_wakes_who_waits():
     with condition:  # which is free only while the other one waits
         values.append("changed")
         condition.notify_all()
-    thread.join(60)
+    thread.join(180)
     assert values == ["waits", "changed", "woken"]
 
 

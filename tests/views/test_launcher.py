@@ -62,7 +62,7 @@ def live(sandbox, monkeypatch):
     yield launcher
     launcher.close()
     for trainer in launched:
-        trainer.stop().wait(60)
+        trainer.stop().wait(180)
 
 
 def parts(widget):

@@ -168,7 +168,7 @@ def test_the_model_stops_when_the_caller_is_gone(engine, monkeypatch):
     monkeypatch.setattr(
         ModelDirectory,
         "generate",
-        lambda self, conversation, adapter, label, on_text, stop: stops.append(stop) or stop.wait(60),
+        lambda self, conversation, adapter, label, on_text, stop: stops.append(stop) or stop.wait(180),
     )
 
     async def leave():
@@ -179,7 +179,7 @@ def test_the_model_stops_when_the_caller_is_gone(engine, monkeypatch):
         waiting.cancel()
 
     asyncio.run(leave())
-    assert stops[0].wait(60)
+    assert stops[0].wait(180)
 
 
 def test_without_a_chat_template_each_message_is_a_line(tmp_path):
