@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .trainer.sweep.api import sweep as sweep
     from .transport.clock import testing as testing
     from .transport.response import Response as Response
+    from .views.evaluation.label_panel import label as label
     from .views.evaluation.sample_browser import browse as browse
 
     Role = QfRole
@@ -104,6 +105,7 @@ _EXPORTS = {
     "trainer": "EventHandler LLMFinetune TrainConfig",
     "trainer.sweep.api": "sweep",
     "transport.clock": "testing",
+    "views.evaluation.label_panel": "label",
     "views.evaluation.sample_browser": "browse",
 }
 

@@ -80,7 +80,7 @@ def evaluate(
     from ..evaluation import EvaluationManager  # noqa: PLC0415 - `qfnb --help` stays fast
     from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
     from ..evaluation.records import validate_report_path  # noqa: PLC0415
-    from ..notebook import evaluate_inputs, evaluate_judges  # noqa: PLC0415
+    from ..notebook import evaluate_inputs, evaluate_plan  # noqa: PLC0415
 
     if fail_on not in {None, *FAIL_ON}:
         raise InvalidArgumentError(tr("--fail-on {value}: it is worse or not-better", value=fail_on))
@@ -89,7 +89,7 @@ def evaluate(
     if out is not None:
         validate_report_path(out)
     named_models = evaluate_inputs.resolve_models(None, models or (), more_models or (), endpoints or ())
-    judges, judging = evaluate_judges.resolve_judges(None, judge, is_pairwise=pairwise, fresh=fresh)
+    judges, judging = evaluate_plan.resolve_judges(None, judge, is_pairwise=pairwise, fresh=fresh)
     evaluators = [*evaluate_inputs.resolve_evaluators(None, metrics, recipe, bool(judges)), *judging]
     rows = evaluate_inputs.prepare_questions(
         evaluate_inputs.resolve_data(None, data),

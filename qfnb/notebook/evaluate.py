@@ -11,7 +11,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop
 from ..errors import InvalidArgumentError
-from . import evaluate_inputs, evaluate_judges, evaluate_plan, tab_completion
+from . import evaluate_inputs, evaluate_plan, tab_completion
 from .await_cell import run_in_cell
 from .evaluate_history import HistoryVerbs
 from .evaluate_parser import MAX_WORDS, PARSER, REPORT_KINDS, VERBS, data_variables, model_names
@@ -190,7 +190,7 @@ class EvalMagics(HistoryVerbs):
         EvaluationPanel(running).show(notice)
 
     def _evaluators(self, options: Namespace) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
-        judges, judging = evaluate_judges.resolve_judges(
+        judges, judging = evaluate_plan.resolve_judges(
             self.shell, options.judge, is_pairwise=options.pairwise, fresh=options.fresh
         )
         metrics = evaluate_inputs.resolve_evaluators(self.shell, options.metrics, options.recipe, bool(judges))

@@ -33,6 +33,7 @@ from qfnb.evaluation.benchmarks import LOADERS, Benchmark
 from qfnb.evaluation.history import HISTORY_COLUMNS
 from qfnb.evaluation.judges import replies
 from qfnb.evaluation.judges.verdicts import PairVerdict
+from qfnb.evaluation.labels import journal as journal_of_labels, labels
 from qfnb.evaluation.report import archive, columns as report_columns, files as report_files
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
@@ -125,6 +126,9 @@ def now():
         "history(): columns": list(HISTORY_COLUMNS),
         "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
         "conversations.db: columns": table_columns(conversation_store._TABLES),
+        "labels.db: columns": [journal_of_labels.FILE_NAME, *table_columns(journal_of_labels.TABLES)],
+        "labels: columns of the table": list(labels.COLUMNS),
+        "labels: words": [*labels.PAIR_WORDS, *labels.RIGHT_WORDS],
         "judges.db: columns": [replies.FILE_NAME, *table_columns(replies.TABLES)],
         "report: fields of a verdict": [field.name for field in fields(PairVerdict)],
         "%qf: options": flags(home.PARSER),

@@ -199,6 +199,11 @@ class JudgePanel(LocalEvaluator):
         """What judging took so far."""
         return sum((judge.usage for judge in self.judges), JudgeUsage())
 
+    def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
+        """Return what judging took so far, of each judge."""
+        parts = [judge.usage.summary(f"{self.metric_name}_{n}") for n, judge in enumerate(self.judges, 1)]
+        return {name: value for part in parts for name, value in part.items()}
+
     def _combine_points(self, points: Sequence[float]) -> dict[str, float]:
         valid_points = [value for value in points if not math.isnan(value)]
         individual = {f"{self.metric_name}_{n}": value for n, value in enumerate(points, 1)}

@@ -10,6 +10,7 @@
 | `card`, `matrix` | two models on one card; prompts times models |
 | `archive` | every evaluation of this user on disk |
 | `exchange` and its `logs` | logs of inspect_ai and lm-eval, written and read |
+| `judging`, `agreement` | how far judges can be trusted; labels of people |
 | `tracking` | the report's numbers for an experiment tracker |
 
 Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's scores.
@@ -31,7 +32,7 @@ from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
-from . import archive, columns, files, sources, text, tracking
+from . import archive, columns, files, judging, sources, text, tracking
 from .averages import average_sentences, averages_frame
 from .card import Card, build_card
 from .data import ReportData as ReportData
@@ -81,6 +82,12 @@ class EvaluationResult(ExchangeableReport):
             InvalidArgumentError: the report has only one model, or not these.
         """
         return build_card(self, base, tuned, metric)
+
+    def judge_quality(
+        self, metric: str | None = None, *, families: Mapping[str, str] | None = None
+    ) -> judging.JudgeQuality:
+        """Return how far a judge can be trusted: agreement with people, bias by position, length and family."""
+        return judging.measure_judge(self, metric, families)
 
     def matrix(self, metric: str | None = None) -> Matrix[Self]:
         """Return prompts times models with their main effects and the best cell, by default on the first metric.

@@ -19,6 +19,7 @@ from ..samples import Sample
 from . import sources, text
 from .averages import averages_frame, report_averages
 from .data import SANDBOX, ReportData
+from .judging import judge_lines
 from .sheets import to_csv, write_workbook
 from .text import redact_text, to_markdown
 
@@ -154,7 +155,7 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     if len(averages := averages_frame(report)):
         parts += [_markdown_table(averages, [*averages.columns])]
     parts += [_markdown_table(report.usage, [*report.usage.columns])]
-    parts += ["\n".join(f"- {to_markdown(line)}" for line in sources.footnote_lines(report))]
+    parts += ["\n".join(f"- {to_markdown(line)}" for line in [*judge_lines(report), *sources.footnote_lines(report)])]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -8,6 +8,7 @@ from ..._text import labelled
 from ..benchmarks.benchmark import describe
 from . import text
 from .data import ReportData
+from .judging import judge_lines
 
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
 
@@ -26,7 +27,8 @@ def footnote_lines(report: ReportData) -> list[str]:
 def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
     """Return lines of a report after the sandbox's mark and before the footnotes, each once, without empty ones."""
     mark = [tr(SANDBOX_MARK)] if report.from_sandbox else []
-    return [line for line in dict.fromkeys([*mark, *lines, *map(text.to_plain, footnote_lines(report))]) if line]
+    footnotes = [*judge_lines(report), *footnote_lines(report)]
+    return [line for line in dict.fromkeys([*mark, *lines, *map(text.to_plain, footnotes)]) if line]
 
 
 def source_sentence(report: ReportData, metrics: Iterable[str]) -> str:

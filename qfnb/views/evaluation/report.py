@@ -20,7 +20,7 @@ from ..text import escape
 from . import charts, matrix as matrix_view
 from .averages import averages_table, subject_folds
 from .questions import changes_html
-from .score_bars import effect_figure, score_table
+from .score_bars import effect_figure, judge_folds, judge_note, score_table
 from .usage import shift_table, usage_table
 
 PARTS: Final[tuple[StylePart, ...]] = ("TABLE", "CHART", "CHAT", "OTHERS")
@@ -70,7 +70,8 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
     of_metric = [pair for pair in report.comparisons if pair.metric == metric]
     pairs = of_metric if report.compared else [pair for pair in of_metric if pair.baseline == base]
     folds = components.folds(*_folds(report), is_open=is_open)
-    return [head, note, *_verdicts(pairs), *_scores(report, report.models), _missing(report, metric), folds]
+    missing, judge = _missing(report, metric), judge_note(report)
+    return [head, note, *_verdicts(pairs), *_scores(report, report.models), missing, judge, folds]
 
 
 def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
@@ -81,8 +82,8 @@ def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
         *([levels] if matrix.prompt_effect and matrix.model_effect else []),
         (tr("All cells"), str(len(matrix.cells)), score_table(report, report.models)),
     ]
-    missing = _missing(report, matrix.metric)
-    return [*matrix_view.blocks(matrix), missing, components.folds(*details, *_folds(report), is_open=is_open)]
+    missing, judge = _missing(report, matrix.metric), judge_note(report)
+    return [*matrix_view.blocks(matrix), missing, judge, components.folds(*details, *_folds(report), is_open=is_open)]
 
 
 def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
@@ -122,12 +123,14 @@ def card_html(card: Card[Any]) -> Html:
         *_verdicts([card.comparison]),
         *_scores(report, models),
         _missing(report, card.metric, models),
+        judge_note(report),
         shift_table(card),
         components.folds(
             _pairs_fold(pairs),
             *subject_folds(report, models),
             *changes,
             *_repeats_fold(report),
+            *judge_folds(report),
             *_usage_fold(report),
             *_method_fold(report),
         ),
@@ -231,7 +234,7 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
     chart_fold = (tr("More charts"), str(len(others_by_kind)), more_charts)
     pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
     folds = [*pairs, *subject_folds(report, report.models), *changes, *_repeats_fold(report), chart_fold]
-    return [*folds, *_usage_fold(report), *_method_fold(report)]
+    return [*folds, *judge_folds(report), *_usage_fold(report), *_method_fold(report)]
 
 
 def _repeats_fold(report: ReportData) -> list[tuple[object, object, object]]:

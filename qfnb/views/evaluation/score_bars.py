@@ -8,9 +8,10 @@ from typing import Final
 
 from ..._language import tr
 from ...evaluation.report.data import ReportData
+from ...evaluation.report.judging import judge_lines
 from ...evaluation.report.text import difference_sentence, format_interval, format_score, metric_title, to_plain
 from ...evaluation.stats.aggregates import Comparison, Score
-from ..components import Html
+from ..components import Html, dim_lines, with_code
 from ..line_chart import with_words
 from ..plot import format_tick, linear_ticks
 from ..text import escape
@@ -124,3 +125,18 @@ def _svg(height: int, words: str, content: str) -> Html:
 
 def _signed_tick(value: float) -> str:
     return f"{value:+,.6g}".replace("-", "−") if value else "0"
+
+
+def judge_note(report: ReportData) -> Html:
+    """Return how far the first judge agrees with people; it asks for labels where there are none."""
+    return dim_lines(*_html_lines(report)[:1])
+
+
+def judge_folds(report: ReportData) -> list[tuple[object, object, object]]:
+    """Return agreement and biases of all judges, as a fold; none without a judge."""
+    lines, judges = _html_lines(report), tr(", ").join(dict.fromkeys(report.judges.values()))
+    return [(tr("Judge"), to_plain(judges), dim_lines(*lines))] if lines else []
+
+
+def _html_lines(report: ReportData) -> list[Html]:
+    return [with_code(to_plain(line)) for line in judge_lines(report)]

@@ -1,0 +1,185 @@
+"""The journal of labels: one SQLite file beside those of batches, for all kernels and people of this account.
+
+Labels are only added, each in a transaction of its own, so panels that are open at once lose none; one that is taken
+back stays with the time at which that was done. They are known by the texts, not by the report: the same answers in
+another report have the same labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from typing import Any, Final, Literal
+
+from ... import config
+from ..._language import tr
+from ...batching.fork_safe_sqlite import open_for_step
+from ...errors import QianfanError
+from ..samples import Sample
+
+FILE_NAME: Final = "labels.db"
+SCHEMA_VERSION: Final = 1
+TABLES: Final = """
+create table if not exists label(
+    id integer primary key, item blob not null, kind text not null, verdict text not null, person text not null,
+    prompt text not null, reference text not null, first text not null, second text not null,
+    first_model text not null, second_model text not null, shown_first text not null, seed integer not null,
+    labelled real not null, withdrawn real);
+create index if not exists label_by_item on label(item)
+"""
+MAX_ITEMS: Final = 500  # items that one query names at most
+
+Kind = Literal["pair", "score"]
+SKIP: Final = "skip"
+TIE: Final = "tie"
+_MIRRORED: Final = {"first": "second", "second": "first"}
+
+
+class LabelsError(QianfanError):
+    """The file of the labels cannot be used."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A person's word on a question; the names of the fields are columns of the journal.
+
+    Attributes:
+        item: the key of question and answers.
+        verdict: "first", "second" or "tie" of a pair, a number for a single answer; "skip" of either.
+        person: who labelled, "" where nobody was named.
+        first, second: the answers; `second` is "" for a single one.
+        shown_first: which of the two was shown as A: "first" or "second".
+        seed: by which sides and order were shuffled.
+        labelled: Unix seconds.
+    """
+
+    item: bytes
+    kind: Kind
+    verdict: str
+    person: str
+    prompt: str
+    reference: str
+    first: str
+    second: str
+    first_model: str
+    second_model: str
+    shown_first: str
+    seed: int
+    labelled: float = 0.0
+
+    def seen_from(self, first: str) -> Label:
+        """Return the label with the answer `first` as the first one."""
+        if first == self.first or self.kind != "pair":
+            return self
+        return replace(
+            self,
+            verdict=_MIRRORED.get(self.verdict, self.verdict),
+            first=self.second,
+            second=self.first,
+            first_model=self.second_model,
+            second_model=self.first_model,
+            shown_first=_MIRRORED[self.shown_first],
+        )
+
+
+COLUMNS: Final = tuple(each.name for each in fields(Label))
+
+
+def pair_item(first: Sample, second: Sample) -> bytes:
+    """Return the key of a question and two answers, whichever is the first."""
+    return _hash("pair", first, sorted((first.output, second.output)))
+
+
+def score_item(sample: Sample, scale: tuple[float, float]) -> bytes:
+    """Return the key of a question and an answer that gets a score on a scale."""
+    return _hash("score", sample, [sample.output, *scale])
+
+
+def add_label(label: Label) -> int:
+    """Store a label at once; return its number.
+
+    Raises:
+        LabelsError: the file cannot be used.
+    """
+    names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+    values = astuple(replace(label, labelled=time.time()))
+    statement = f"insert into label({names}) values ({marks}) returning id"  # noqa: S608 - names of our own
+    return int(_query(statement, values)[0][0])
+
+
+def withdraw_label(number: int) -> None:
+    """Take a label back; the line stays in the journal.
+
+    Raises:
+        LabelsError: the file cannot be used.
+    """
+    _query("update label set withdrawn = ? where id = ?", (time.time(), number))
+
+
+def read_labels(items: Iterable[bytes]) -> list[tuple[int, Label]]:
+    """Return the labels of items with their numbers, the oldest first, without those taken back.
+
+    Raises:
+        LabelsError: the file cannot be used.
+    """
+    if not (config.state_dir() / FILE_NAME).exists():
+        return []
+    keys, rows = list(dict.fromkeys(items)), list[tuple[Any, ...]]()
+    for start in range(0, len(keys), MAX_ITEMS):
+        chunk = keys[start : start + MAX_ITEMS]
+        marks = ", ".join("?" * len(chunk))
+        statement = f"select id, {', '.join(COLUMNS)} from label where withdrawn is null and item in ({marks})"  # noqa: S608
+        rows += _query(statement, chunk)
+    return [(number, Label(*values)) for number, *values in sorted(rows)]
+
+
+def latest_labels(items: Iterable[bytes]) -> dict[bytes, dict[str, Label]]:
+    """Return the last label of each person for each item that has one.
+
+    Raises:
+        LabelsError: the file cannot be used.
+    """
+    latest: dict[bytes, dict[str, Label]] = {}
+    for _, label in read_labels(items):
+        latest.setdefault(label.item, {})[label.person] = label
+    return latest
+
+
+def joint_verdict(verdicts: Mapping[str, Label], first: str) -> str | None:
+    """Return what the people together say of an item: what most of them say; a tie, or no verdict, where that is open.
+
+    Args:
+        verdicts: the label of each person.
+        first: the answer that counts as the first.
+    """
+    words = [label.seen_from(first).verdict for label in verdicts.values() if label.verdict != SKIP]
+    if not words:
+        return None
+    kind = next(iter(verdicts.values())).kind
+    if kind == "score":
+        scores = sorted(map(float, words))
+        return f"{scores[(len(scores) - 1) // 2]:g}"  # the lower median
+    ranked = Counter(words).most_common()
+    return TIE if len(ranked) > 1 and ranked[0][1] == ranked[1][1] else ranked[0][0]
+
+
+def _query(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    path = config.state_dir() / FILE_NAME
+    try:
+        with open_for_step(path, TABLES, SCHEMA_VERSION) as database:
+            return database.execute(statement, tuple(values)).fetchall()
+    except (sqlite3.Error, OSError, ValueError) as error:
+        raise LabelsError(
+            tr("the labels cannot be read or written: {path}: {reason}", path=path, reason=error)
+        ) from None
+
+
+def _hash(kind: Kind, sample: Sample, answers: Sequence[object]) -> bytes:
+    context = [sample.row.get(name) for name in ("system", "history")]
+    content = json.dumps([kind, sample.prompt, context, answers], ensure_ascii=True, sort_keys=True, default=str)
+    return hashlib.blake2b(content.encode(), digest_size=16).digest()

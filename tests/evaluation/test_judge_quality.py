@@ -1,0 +1,143 @@
+"""How far a judge can be trusted: kappa, position, length and its own family; golden values by reference packages."""
+
+import math
+import random
+
+import pytest
+
+from qfnb import errors
+from qfnb.evaluation import EvaluationManager, LocalEvaluator, MetricEvaluator, PairwiseJudge, Report
+from qfnb.evaluation.labels.labels import Labels
+from qfnb.evaluation.report.judging import model_family
+from qfnb.evaluation.stats.raters import clustered_slope, measure_kappa
+from qfnb.views.evaluation.report import card_html
+
+CHANCE = random.Random(7)
+PEOPLE = [CHANCE.randint(0, 5) for _ in range(60)]
+JUDGE = [score if CHANCE.random() < 0.6 else CHANCE.randint(0, 5) for score in PEOPLE]
+X, Z = ([CHANCE.gauss(0, 1) for _ in range(40)] for _ in range(2))
+Y = [0.5 * x + 0.3 * z + CHANCE.gauss(0, 1) + i // 4 % 3 for i, (x, z) in enumerate(zip(X, Z, strict=True))]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+
+
+# Golden values: a scratch environment with scikit-learn and statsmodels 0.15 on the lists above,
+# cohen_kappa_score(PEOPLE, JUDGE[, weights="quadratic"]), cohens_kappa(to_table(...)[0][, wt="quadratic"]) and
+# OLS(Y, [X, Z, 1]).fit(cov_type="cluster", cov_kwds={"groups": i // 4}, use_t=True).
+@pytest.mark.parametrize(
+    ("is_weighted", "value", "low", "high"),
+    [
+        (False, 0.5671590518722088, 0.4243369716158277, 0.70998113212859),
+        (True, 0.6694417238001958, 0.462871416064805, 0.8760120315355867),
+    ],
+)
+def test_kappa_and_its_interval_are_those_of_scikit_learn_and_statsmodels(is_weighted, value, low, high):
+    kappa = measure_kappa(PEOPLE, JUDGE, is_weighted=is_weighted)
+    assert (kappa.value, kappa.interval.low, kappa.interval.high) == pytest.approx((value, low, high), abs=1e-12)
+    assert (kappa.n, kappa.share) == (60, sum(a == b for a, b in zip(PEOPLE, JUDGE, strict=True)) / 60)
+
+
+def test_a_slope_is_that_of_statsmodels_with_clusters():
+    slope, interval = clustered_slope(Y, [X, Z, [1.0] * 40], [i // 4 for i in range(40)])
+    expected = (0.48238973937033075, 0.08349505, 0.88128443)
+    assert (slope, interval.low, interval.high) == pytest.approx(expected, abs=1e-8)
+    assert math.isnan(clustered_slope(X, [X, [1.0] * 40], range(40))[0])
+    assert math.isnan(clustered_slope([1, 2, 3], [[1, 1, 1], [1, 1, 1]], [1, 2, 3])[0])
+
+
+def test_an_interval_of_kappa_has_a_width_where_all_labels_agree():
+    kappa = measure_kappa("aabb" * 3, "aabb" * 3)
+    assert kappa.value == 1
+    assert 0.4 < kappa.interval.low < 0.6  # 12 of 12: the share is above 0.735
+    assert math.isnan(measure_kappa("aaa", "aaa").value)
+    assert measure_kappa([], []).n == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [("ernie-4.5-turbo-128k", "ernie"), ("ERNIE-Speed-8K", "ernie"), ("my_qwen2", "qwen"), ("prefix-glm-4", "glm")],
+)
+def test_a_name_says_the_family(name, family):
+    assert model_family(name) == family
+    assert model_family("tuned") == ""
+
+
+class BiasedJudge:
+    """Prefers its own sort of text, else the longer one, else what stands first."""
+
+    label = "ernie-5.1"
+
+    def __init__(self, own=""):
+        self.own = own
+
+    def batch_do(self, rows, worker_num=None, **options):
+        self.replies = [{"result": f"结论: {self.choose(row)}"} for row in rows]
+        return self
+
+    def choose(self, row):
+        a, b = (row.split(f"<回答{name}>\n")[1].split(f"\n</回答{name}>")[0] for name in "AB")
+        keys = [(self.own in text if self.own else 0, len(text)) for text in (a, b)]
+        return "A" if keys[0] >= keys[1] else "B"
+
+    def results(self):
+        return self.replies
+
+
+class Quality(LocalEvaluator):
+    """What a text says of itself."""
+
+    def evaluate(self, input, reference, output):  # noqa: A002
+        return {"quality": float(output.count("好"))}
+
+
+def judged_report(judge, evaluator=None, n=30):
+    chance = random.Random(3)
+    texts = [[f"{'好' * chance.randint(0, 1)}{mark}{'x' * chance.randint(0, 6)}" for mark in "甲乙"] for _ in range(n)]
+    rows = [{"prompt": f"问{i}", "response": "无", "ernie-a": a, "qwen-b": b} for i, (a, b) in enumerate(texts)]
+    evaluators = [PairwiseJudge(judge), evaluator or Quality()]
+    return EvaluationManager(local_evaluators=evaluators).eval_only(rows, output_column=["ernie-a", "qwen-b"])
+
+
+def test_a_judge_that_takes_what_comes_first_and_what_is_longer_is_measured():
+    quality = judged_report(BiasedJudge()).judge_quality()
+    assert 0 < quality.flips.value < 0.4  # equal lengths
+    assert quality.flips.interval.low < quality.flips.value < quality.flips.interval.high
+    assert quality.first_share.value == 0.5 + quality.flips.value / 2
+    assert quality.length.interval.low > 0.1
+    assert quality.control == "quality"
+    assert "without labels of people" in quality.obstacle
+
+
+def test_a_judge_that_prefers_its_own_family_is_measured_against_people():
+    report = judged_report(BiasedJudge("甲"))
+    labels = Labels(report)
+    while task := labels.next():
+        labels.add("tie" if task.a.count("好") == task.b.count("好") else "a" if "好" in task.a else "b")
+    quality = report.judge_quality()
+    assert quality.self_preference.interval.low > 0.2
+    assert quality.flips.value == 0
+    assert quality.agreement.kappa.interval.high < 0.5
+    assert "judge_wins agrees with people on" in repr(report.card())
+    assert "compared with people" in card_html(report.card())
+
+
+def test_what_cannot_be_measured_is_said(tmp_path):
+    report = judged_report(BiasedJudge(), n=4)
+    loaded = Report.load(report.save(tmp_path / "r.json"))
+    lines = "\n".join(loaded.judge_quality(families={"qwen-b": "ernie"}).lines())
+    assert "4 answers cannot show whether longer ones are preferred" in lines
+    assert "it takes a model of ernie and one of another family" in lines
+    assert "the family of ernie-5.1" not in lines
+    with pytest.raises(errors.InvalidArgumentError, match="judges give judge_wins"):
+        report.judge_quality("quality")
+
+
+def test_a_report_without_a_judge_says_nothing_of_one():
+    rows = [{"prompt": "问", "response": "答", "a": "答", "b": "不"}]
+    report = EvaluationManager(local_evaluators=[MetricEvaluator("exact_match")]).eval_only(
+        rows, output_column=["a", "b"]
+    )
+    assert "people" not in repr(report.card())
