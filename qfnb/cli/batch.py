@@ -69,6 +69,12 @@ def batch(
     offline: Annotated[
         bool, Option("--offline", help=tr_noop("Hand the rows to the platform's batch service."))
     ] = False,
+    shards: Annotated[
+        bool, Option("--shards", help=tr_noop("FILE is a folder or a pattern, --out a folder: several processes."))
+    ] = False,
+    engine: Annotated[
+        str, Option("--engine", metavar="ENGINE", help=tr_noop("With --shards: local, or ray for a Ray cluster."))
+    ] = "local",
     dry_run: Annotated[bool, Option("--dry-run", help=tr_noop("Say what it would take; nothing is sent."))] = False,
     as_json: common.JsonFlag = False,
 ) -> int:
@@ -94,11 +100,47 @@ def batch(
     options |= {**budgets, "workers": workers, "mode": "offline" if offline else "online"}
     options["out"] = out
     options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"
-    rows = _read_stdin() if target == STDIN else target
+    if shards or engine != "local":
+        return _work_on_shards(target, prompt, options | {"engine": engine}, dry_run=dry_run, as_json=as_json)
+    rows = _read_stdin() if target == STDIN else Path(target)
     if dry_run:
         print(api.estimate(rows, prompt, **options))
         return DONE
     return _work(api.batch(rows, prompt, **options), as_json=as_json)
+
+
+def _work_on_shards(
+    target: str, prompt: str | None, options: Mapping[str, Any], *, dry_run: bool, as_json: bool
+) -> int:
+    """Follow a batch of shards to its end, and return the exit code.
+
+    Raises:
+        InvalidArgumentError: an option is not one of shards.
+    """
+    from ..batching.shards.api import batch_shards  # noqa: PLC0415
+    from ..views import batch as view  # noqa: PLC0415
+
+    single = {"--name": options["name"], "--dedupe": options["dedupe"], "--dry-run": dry_run}
+    single |= {"--offline": options["mode"] == "offline", "-o": options["out"] is None}
+    for name, is_wrong in single.items():
+        if is_wrong:
+            message = tr("shards need -o FOLDER") if name == "-o" else tr("{name} is not for shards", name=name)
+            raise InvalidArgumentError(message)
+    ignored = {"name", "dedupe", "mode", "invalid_rows"}
+    job = batch_shards(target, prompt, **{name: value for name, value in options.items() if name not in ignored})
+    try:
+        follow(lambda: job.progress.is_finished, lambda: _describe(job.progress))
+    except KeyboardInterrupt:
+        job.cancel()
+    job.wait()
+    progress, report = job.progress, job.report()
+    common.say(view.summary_text(progress))
+    common.say(str(report))
+    if as_json:
+        common.print_json({**_summary(progress, options["out"]), "complete": report.is_complete})
+    if progress.state == "cancelled":
+        return INTERRUPTED
+    return FAILED if progress.state != "done" else NEGATIVE if progress.failed else DONE
 
 
 def _read_stdin() -> list[Any]:

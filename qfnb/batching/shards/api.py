@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, Unpack
 
+from ... import connect
 from ..._jobs.batch_progress import BatchProgress
 from ..._jobs.worker_pool import validate_worker_count
 from ..._language import tr
@@ -21,6 +22,7 @@ from ..request_spec import RequestSpec
 from .local_engine import LocalEngine
 from .output_store import OutputStore
 from .plan import SHARD_ROWS, SUFFIXES, Shard, plan_shards
+from .ray_engine import RayEngine
 from .sharded_batch import Engine, ShardedBatch
 from .worker import COPY_INTERVAL_S, ShardTask
 
@@ -115,12 +117,11 @@ def batch_shards(
         }
         row = {unit: (row_amounts[unit] or 0) / max(preflight.requests, 1) for unit in budgets}
         tasks = [
-            ShardTask(job, shard, str(store.folder), suffix, arguments, row)
+            ShardTask(job, shard, str(store.folder), suffix, request.platform, arguments, row)
             for shard in shards
             if store.read_report(shard) is None
         ]
-        count = min(processes or _default_processes(engine), max(len(tasks), 1))
-        runner = _open_engine(engine, address, count, request, is_restarted=was_left)
+        runner = _open_engine(engine, address, processes, request, is_restarted=was_left)
         settings = {
             "limits": (rpm, tpm),
             "budget": budgets,
@@ -133,7 +134,7 @@ def batch_shards(
             total=sum(shard.rows for shard in shards),
             budget=budget,
             budget_tokens=budget_tokens,
-            notes=(*preflight.lines(), *_describe_plan(shards, tasks, count, worker_count)),
+            notes=(*preflight.lines(), *_describe_plan(shards, tasks, runner.processes, worker_count)),
             from_sandbox=request.platform == "sandbox",
         )
         return ShardedBatch(runner, store, shards, tasks, settings, progress)
@@ -183,18 +184,16 @@ def _job_id(store: OutputStore, request: RequestSpec) -> str:
     return f"{store.folder.name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
 
 
-def _default_processes(engine: str) -> int:
-    return max(1, min(os.cpu_count() or 1, MAX_LOCAL_PROCESSES)) if engine == "local" else 0
-
-
 def _open_engine(
-    engine: str, address: str | None, processes: int, request: RequestSpec, *, is_restarted: bool
+    engine: str, address: str | None, processes: int | None, request: RequestSpec, *, is_restarted: bool
 ) -> Engine:
     if engine == "local":
         if address is not None:
             raise InvalidArgumentError(tr("address={value!r}: is for engine='ray'", value=address))
-        return LocalEngine(processes, is_restarted=is_restarted)
-    raise InvalidArgumentError(tr("engine='ray' needs Ray: pip install 'qfnb[ray]'"))
+        count = processes or max(1, min(os.cpu_count() or 1, MAX_LOCAL_PROCESSES))
+        return LocalEngine(count, is_restarted=is_restarted)
+    model = request.endpoint or request.model or ""
+    return RayEngine(address, processes, connect.current_platform(), model, is_restarted=is_restarted)
 
 
 def _describe_plan(shards: Sequence[Shard], tasks: Sequence[ShardTask], processes: int, workers: int) -> list[str]:

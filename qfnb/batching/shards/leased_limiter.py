@@ -13,7 +13,6 @@ from typing import Any, Final
 from ...config import Settings
 from ...errors import RateLimitError
 from ...transport import clock
-from ...transport.clock import Deadline
 from ...transport.rate_limiter import RateLimiter
 from ...transport.recent_counts import RecentCounts
 from .slot_limiter import LEASE_S
@@ -57,7 +56,7 @@ class LeasedRateLimiter(RateLimiter):
     def apply_settings(self, settings: Settings) -> None:
         """Change nothing: the limits of the whole job are kept where the leases come from."""
 
-    async def acquire(self, tokens: float = 0, deadline: Deadline | None = None) -> int:
+    async def acquire(self, tokens: float = 0, deadline: clock.Deadline | None = None) -> int:
         """Wait for a time, in order of arrival; return the refusals so far. `release` must follow."""
         self._waiting += 1
         try:

@@ -40,11 +40,14 @@ class LocalEngine:
     Args:
         processes: at once.
         is_restarted: whether workers of an earlier driver may still be sending.
+
+    Attributes:
+        processes: as above.
     """
 
     def __init__(self, processes: int, *, is_restarted: bool) -> None:
         self._service = JobService(is_restarted=is_restarted)
-        self._process_count, self._key = processes, secrets.token_bytes(32)
+        self.processes, self._key = processes, secrets.token_bytes(32)
         self._mutex = threading.Lock()
         self._queue: deque[ShardTask] = deque()
         self._running: dict[str, ShardTask] = {}
@@ -88,7 +91,7 @@ class LocalEngine:
             if len(ended - self._has_begun) >= MAX_LOST:
                 raise ShardError(tr("worker processes end before they begin; their messages are above"))
             wanted = len(self._running) + (0 if self._is_stopping else len(self._queue))
-            missing = min(wanted, self._process_count) - (len(self._processes) - len(ended))
+            missing = min(wanted, self.processes) - (len(self._processes) - len(ended))
         environment = os.environ | _settings_by_hand()
         for _ in range(missing):
             name, command = secrets.token_hex(4), [sys.executable, "-m", f"{__package__}.local_worker"]

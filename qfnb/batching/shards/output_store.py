@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
@@ -23,8 +23,6 @@ from ...errors import InvalidArgumentError, QianfanError
 from ..fork_safe_sqlite import open_database
 from ..request_spec import RequestSpec
 from .plan import Shard
-
-T = TypeVar("T")
 
 FOLDER: Final = "_qfnb"
 """Readers of Parquet folders skip names that begin with an underscore."""

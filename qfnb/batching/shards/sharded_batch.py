@@ -28,7 +28,9 @@ WATCH_S: Final = 0.25
 
 
 class Engine(Protocol):
-    """What runs shards: processes of this computer, or Ray."""
+    """What runs shards: processes of this computer, or Ray; `processes` is how many at once."""
+
+    processes: int
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Call a method of the `JobService` that the workers talk to."""
@@ -181,7 +183,7 @@ class ShardedBatch(BackgroundBatch):
         """Return the rows that failed, of all parts that are done: the input's columns and the results'."""
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        frames = [_read_failures(path) for path in self.parts()]
+        frames = [_read_failures(path, pd) for path in self.parts()]
         return pd.concat([*frames], ignore_index=True) if frames else pd.DataFrame()
 
     async def _run(self) -> None:
@@ -198,6 +200,8 @@ class ShardedBatch(BackgroundBatch):
             others = len(self.problems) - 1
             more = trn(" (and {n} further shard)", " (and {n} further shards)", others) if others else ""
             control.update("stopped", reason=f"{name}: {problem}{more}")
+        elif len(self._reports) < len(self.shards) and not control.is_ending:
+            control.update("stopped", reason=tr("rows are missing"))
 
     def _work(self) -> None:
         self._engine.call("open_job", self._job_id, **self._job)
@@ -268,9 +272,7 @@ def _join(digests: Iterable[str]) -> str:
     return hashlib.blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
 
 
-def _read_failures(path: Path) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415
-
+def _read_failures(path: Path, pd: Any) -> Any:
     if path.suffix == ".parquet":
         frame = pd.read_parquet(path)
     elif path.suffix == ".jsonl":

@@ -18,14 +18,13 @@ from typing import Any, Final
 from ..._jobs.batch_progress import BatchProgress
 from ..._jsonl_csv_parquet import import_pyarrow
 from ..._language import tr
-from ...errors import QianfanError
-from ...transport import shared_rate_limiter
-from ...transport.clock import wait
+from ...errors import CredentialsError, QianfanError
+from ...transport import clock, shared_rate_limiter
 from .. import journal_reader
 from ..api import batch
 from ..batch import Batch
-from ..journal_reader import JournalError, JournalInUse
 from ..journal_store import delete_journal, journal_path
+from ..request_spec import platform_name
 from .leased_limiter import Exchange, LeasedRateLimiter, LeaseThread
 from .metered_chat import Account, MeteredChat
 from .output_store import OutputStore, ShardError
@@ -49,6 +48,7 @@ class ShardTask:
         job: the id of the job.
         shard: the rows.
         out: the output folder; `suffix` is the ending of its parts.
+        platform: whose answers the job has, as in `RequestSpec`.
         arguments: of `qfnb.batch`, as JSON has them.
         row: what a row is expected to use, by unit of the budget; empty without one.
         copy_interval_s: seconds between two copies of the journal.
@@ -58,6 +58,7 @@ class ShardTask:
     shard: Shard
     out: str
     suffix: str
+    platform: str
     arguments: Mapping[str, Any]
     row: Mapping[str, float] = field(default_factory=dict)
     copy_interval_s: float = COPY_INTERVAL_S
@@ -94,6 +95,11 @@ class ShardResult:
     report: dict[str, Any] | None
     used: dict[str, float]
     problem: str = ""
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the shard ended without a fault: the job was stopped, or did not answer any more."""
+        return self.report is None and not self.problem
 
 
 def run_shard(task: ShardTask, attempt: str, exchange: Exchange) -> ShardResult:
@@ -159,17 +165,20 @@ class _ShardRun:
 
     def _start_batch(self) -> Batch:
         """Start the batch, as soon as no process that lost its driver has the journal any more."""
-        deadline = time.monotonic() + LOCK_WAIT_S
+        deadline, chat = time.monotonic() + LOCK_WAIT_S, MeteredChat(self._account)
+        if (platform := platform_name(chat.platform_info())) != self._task.platform:
+            names = {"platform": platform, "expected": self._task.platform}
+            raise CredentialsError(tr("calls go to {platform} now, and this batch is of {expected}", **names))
         while True:
             try:
                 return batch(
                     ShardRows(self._task.shard),
                     name=self._task.journal_name,
-                    client=MeteredChat(self._account),
+                    client=chat,
                     invalid_rows="fail",
                     **self._task.arguments,
                 )
-            except JournalInUse:
+            except journal_reader.JournalInUse:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(STEP_S)
@@ -179,7 +188,7 @@ class _ShardRun:
         ended, state, workers = threading.Event(), "running", None
         running.call_at_end(ended.set)
         copied_at = time.monotonic()
-        while not wait(STEP_S, ended):
+        while not clock.wait(STEP_S, ended):
             answer = self._answer or {"state": "running", "workers": None}
             if self._is_lost:
                 running.cancel()
@@ -276,5 +285,5 @@ def _count_answers(path: Path) -> int:
     """Return the number of answers of a journal, -1 without a readable one."""
     try:
         return journal_reader.read_facts(path)[1].ok if path.is_file() else -1
-    except JournalError:
+    except journal_reader.JournalError:
         return -1
