@@ -1,10 +1,14 @@
 """The input of a batch: a DataFrame, a file, a list or any iterable, and reading it ahead."""
 
+import fnmatch
+import shutil
 import sys
+import tempfile
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -12,7 +16,7 @@ from .. import _jsonl_csv_parquet
 from .._language import tr
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition
-from .file_access import SUFFIXES, describe_file, list_files, open_file
+from .file_access import SUFFIXES, describe_file, list_files, open_file, suffix_of
 from .input_files import FileSummary, InputFiles, Item, summarize_files
 
 STREAM_ABOVE_BYTES = 64 * 1024 * 1024
@@ -66,7 +70,7 @@ def open_source(rows: Any) -> RowSource:
         DatasetError: the file does not exist or is of an unknown kind.
     """
     if isinstance(rows, (str, Path)):
-        return _files_source(str(rows))
+        return _bucket_source(str(rows)) if str(rows).startswith("bos:/") else _files_source(str(rows))
     if (pandas := sys.modules.get("pandas")) is not None:
         if isinstance(rows, pandas.DataFrame):
             return _frame_source(rows)
@@ -172,6 +176,25 @@ def _files_source(name: str) -> RowSource:
         paths=tuple(Path(path) for path in paths if "://" not in path),
         files=files,
     )
+
+
+def _bucket_source(address: str) -> RowSource:
+    """Return the source of `bos:/bucket/...`: an object, a folder or a pattern, which is downloaded."""
+    from ..resources.management.storage import Storage  # noqa: PLC0415 - only this input needs the platform
+
+    address = address.replace("bos://", "bos:/", 1)
+    prefix, folder = address.rstrip("/"), tempfile.mkdtemp(prefix="qfnb-")
+    for number, name in enumerate(Storage.list(prefix.partition("*")[0])):
+        is_named = name == prefix or name.startswith(f"{prefix}/") or fnmatch.fnmatchcase(name, prefix)
+        if is_named and suffix_of(name) in SUFFIXES:
+            Storage.download(name, Path(folder) / f"{number:06}-{name.rpartition('/')[2]}")
+    try:
+        source = _files_source(folder)
+    except DatasetError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise DatasetError(str(error).replace(folder, address)) from None
+    weakref.finalize(source.files, shutil.rmtree, folder, ignore_errors=True)  # `items` keeps them until it is read
+    return replace(source, description=address, paths=(), files=None)
 
 
 def _validate_path(path: Path, name: str) -> None:

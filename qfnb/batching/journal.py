@@ -12,18 +12,16 @@ import operator
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
 from .._language import tr, tr_noop
 from .fork_safe_sqlite import open_database
-from .journal_checksum import checksum
+from .journal_checksum import checksum, pack_text
 from .journal_lock import acquire_lock
 from .journal_reader import DROPPED_USAGE, JournalCounts, JournalError, count_rows, count_usage, explain_error
 from .journal_schema import connect, find_damage
-from .journal_text import pack_text
 from .request_spec import InputRow
 from .stored_inputs import StoredInputs
 
@@ -213,11 +211,10 @@ class Journal:
         """Write results by key (inside `transaction`)."""
         try:
             records = [(key, *map(pack_text, _texts(result)), *_numbers_and_names(result)) for key, result in results]
-            values = chain.from_iterable(
-                (position, self.run_number, *record, checksum(record))
-                for position, record in enumerate(records, self.last_position + 1)
-            )
-            self.database.execute(_insert_statement(len(results)), tuple(values))
+            values: list[Any] = []
+            for position, record in enumerate(records, self.last_position + 1):
+                values += (position, self.run_number, *record, checksum(record))
+            self.database.execute(_insert_statement(len(results)), values)
             self.last_position += len(results)
         except UnicodeEncodeError:
             self.insert_answers([(key, result.encodable()) for key, result in results])

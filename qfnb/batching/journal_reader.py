@@ -14,8 +14,7 @@ from .._language import tr
 from ..errors import QianfanError
 from .fork_safe_sqlite import open_database
 from .input_files import Item
-from .journal_checksum import checksum
-from .journal_text import unpack_text
+from .journal_checksum import checksum, unpack_text
 from .stored_inputs import StoredInputs
 
 PAGE_SIZE = 500

@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields as fields_of
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
@@ -149,7 +148,7 @@ class _ParquetWriter:
         import pandas as pd  # noqa: PLC0415
 
         arrow, layout = self._arrow, self._layout
-        kinds = [str(field.type).split()[0] for field in fields_of(RowResult)]
+        kinds = [str(kind).split()[0] for kind in RowResult.__annotations__.values()]
         results = dict(zip(layout.results[-len(kinds) :], kinds, strict=True))
         types = dict(zip([*layout.inputs, *layout.results], written_types(layout.types).values(), strict=False))
         types |= {name: getattr(arrow, _ARROW_NAMES[kind])() for name, kind in results.items()}

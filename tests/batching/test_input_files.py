@@ -13,6 +13,7 @@ from qfnb.batching.input_source import open_source
 from qfnb.batching.journal import Journal
 from qfnb.batching.journal_store import journal_path
 from qfnb.errors import DatasetError
+from qfnb.resources import Storage
 
 ROWS = 2500
 
@@ -150,3 +151,15 @@ def test_a_file_that_has_changed_is_named_at_resume_and_its_answers_are_still_th
     assert [row.text for row in read if row.ok] == texts[:5] + texts[6:]
     assert {str(row.input) for row in read} == {"{}"}
     assert caplog.text.count("row 0 has changed since the batch began") == 1
+
+
+def test_a_folder_and_a_pattern_of_a_bucket_are_read(sandbox):
+    for number in range(2):
+        Storage.upload(f"bos:/sandbox/batch-in/part-{number}.jsonl", f'{{"q": "问 {number}"}}\n'.encode())
+    Storage.upload("bos:/sandbox/batch-in/notes.txt", b"x")
+    for address in ("bos:/sandbox/batch-in/", "bos:/sandbox/batch-in/part-*.jsonl", "bos://sandbox/batch-in"):
+        source = open_source(address)
+        assert [row["q"] for _ in range(2) for row in source.items()] == ["问 0", "问 1"] * 2
+    assert [row.input["q"] for row in qfnb.batch("bos:/sandbox/batch-in/part-1.jsonl", "{q}").results()] == ["问 1"]
+    with pytest.raises(DatasetError, match=r"bos:/sandbox/nowhere.*no file there ends in"):
+        open_source("bos:/sandbox/nowhere/")

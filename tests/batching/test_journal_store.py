@@ -13,11 +13,11 @@ import qfnb
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal_reader, journal_rows
 from qfnb.batching.journal import Journal
+from qfnb.batching.journal_checksum import pack_text, unpack_text
 from qfnb.batching.journal_lock import acquire_lock, lock_path
 from qfnb.batching.journal_reader import JournalError, JournalInUse
 from qfnb.batching.journal_rows import add_rows
 from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
-from qfnb.batching.journal_text import pack_text, unpack_text
 from qfnb.batching.request_spec import InputRow, RequestSpec
 from qfnb.batching.stored_inputs import StoredInputs
 from qfnb.errors import InvalidArgumentError
