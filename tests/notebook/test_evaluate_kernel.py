@@ -140,6 +140,8 @@ def test_one_model_a_judge_and_a_metric_of_your_own(kernel, start_evaluation):
     assert kernel.run("%qfeval wait").status == "ok"
     assert kernel.value("report.metric_names") == "('polite', 'chrf', 'judge_score')"
     assert kernel.value("report.summaries['ERNIE-Speed-8K']['judge_score_unread']") == "6"
+    assert kernel.run("%qfeval rescore report --judge other -o again").status == "ok"
+    assert kernel.value("again.summaries['ERNIE-Speed-8K']['judge_score_replayed']") == "6"
 
 
 def test_prompts_and_repeats_make_a_matrix_and_a_typing_error_in_a_prompt_sends_nothing(
@@ -229,6 +231,8 @@ def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, sta
         ("%qfeval base --data talks --metrics f1,f1", "f1 is named twice"),
         ("%qfeval base --data talks --recipe qainfan", "did you mean qianfan?"),
         ("%qfeval base --data talks --judge nobody", "'nobody' is neither a variable"),
+        ("%qfeval base --data talks --judge other --pairwise", "two models or more"),
+        ("%qfeval base --data talks --pairwise", "--judge MODEL names one"),
         ("%qfeval base --data talks -w 0", "workers=0"),
         ("%qfeval base --data talks -t nan", "temperature=nan"),
         ("%qfeval base --data talks --budget -1", "budget=-1"),
