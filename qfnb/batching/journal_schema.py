@@ -45,7 +45,7 @@ def connect(path: Path) -> sqlite3.Connection:
         database.execute("pragma page_size = 2048")  # small, as each answer is a commit; but several fit
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = normal")
-        database.execute("pragma cache_size = -16384")  # KiB; the index of a million keys is larger than the usual 2 MB
+        database.execute("pragma cache_size = -4096")  # KiB, of each connection
         database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
         version = database.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
