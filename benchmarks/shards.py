@@ -35,7 +35,8 @@ def main() -> None:
     parser.add_argument("--engine", default="local")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, stub.running(0.0 if options.measure == "speed" else 0.02) as url:
-        os.environ |= {"QFNB_STATE_DIR": home, "QIANFAN_BASE_URL": url, "QIANFAN_API_KEY": KEY, "QFNB_LANG": "en"}
+        os.environ |= {"QFNB_STATE_DIR": home, "QIANFAN_API_KEY": KEY, "QFNB_LANG": "en"}
+        os.environ |= {"QIANFAN_BASE_URL": url, "QIANFAN_CONSOLE_API_BASE_URL": url}
         write_input(Path(home) / "in.jsonl", options.rows)
         if options.measure == "faults":
             run(Path(home), url, 2, options)
