@@ -39,7 +39,12 @@ def register_secret(secret: str) -> None:
     if len(secret) < MIN_SECRET_CHARS or secret in _in_use:
         return
     _in_use |= {secret, quote(secret, safe="")}
-    _by_value = re.compile("|".join(re.escape(value) for value in sorted(_in_use, key=len, reverse=True)))
+    _by_value = re.compile("|".join(_match_value(value) for value in sorted(_in_use, key=len, reverse=True)))
+
+
+def _match_value(secret: str) -> str:
+    """Return a pattern of a secret and of what goes on after it: the key may have been pasted without its end."""
+    return re.escape(secret) + (r"[A-Za-z0-9_\-/%]*" if secret.startswith("bce-v3") else r"[A-Za-z0-9_\-]*")
 
 
 def hide_secrets(text: str) -> str:

@@ -77,6 +77,13 @@ def test_a_key_of_which_a_part_is_in_use_is_hidden_whole():
     assert redact.redact("bce-v3/ALTAK-abcdefgh/0123456789abcdef0123") == "bce-v3/***"
 
 
+@pytest.mark.parametrize("typed", ["bce-v3/ALTAK-cut", "bce-v3/ALTAK-cut/0123456789", "longword-of"])
+def test_what_a_key_in_use_is_the_beginning_of_is_hidden_to_its_end(typed):
+    redact.register_secret(typed)
+    whole = {"l": "longword-of-a-password9"}.get(typed[0], "bce-v3/ALTAK-cut/0123456789abcdef01234567")
+    assert redact.redact(f"sent '{whole}', refused") == "sent '***', refused"
+
+
 def test_short_texts_are_not_secrets():
     redact.register_secret("none")
     redact.register_secret("ollama")
