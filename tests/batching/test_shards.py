@@ -4,6 +4,9 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from support.lease_simulation import Cluster, busiest_minute, simulate
@@ -38,8 +41,12 @@ def write_rows(path, rows):
 
 
 def start(folder, **options):
-    arguments = {"out": folder.parent / "out", "shard_rows": 40, "processes": 2, "workers": WORKERS, **options}
-    return qfnb.batch_shards(folder, arguments.pop("prompt", "Classify: {review}"), **arguments)
+    return qfnb.batch_shards(**arguments_of(folder, **options))
+
+
+def arguments_of(folder, **options):
+    limits = {"shard_rows": 40, "processes": 2, "workers": WORKERS}
+    return {"rows": str(folder), "prompt": "Classify: {review}", "out": str(folder.parent / "out"), **limits, **options}
 
 
 def read_parts(job):
@@ -145,9 +152,13 @@ def test_a_killed_worker_costs_its_rows_in_flight_and_the_same_call_again_sends_
     folder, count_requests, hold, tmp_path
 ):
     hold(90)
+    qfnb.get_config().tpm_limit = 10_000_000
     job = start(folder)
     until(lambda: job.progress.ok >= 60)
-    os.kill(next(iter(job._engine._processes.values())).pid, signal.SIGKILL)
+    worker = next(iter(job._engine._processes.values()))
+    if sys.platform == "linux":  # settings may be keys: they go through a pipe
+        assert b"TPM_LIMIT" not in Path(f"/proc/{worker.pid}/environ").read_bytes()
+    os.kill(worker.pid, signal.SIGKILL)
     hold(release=True)
     job.wait()
     assert job.progress.state == "done", job.progress.reason
@@ -166,6 +177,27 @@ def test_a_killed_worker_costs_its_rows_in_flight_and_the_same_call_again_sends_
     assert "prompt: 'Classify: {review}', now 'Translate: {review}'" in str(error.value)
     with pytest.raises(ShardError, match="parts of rows that the input does not have"):
         start(folder, shard_rows=39)
+
+
+DRIVER = "import json, sys, qfnb; qfnb.batch_shards(**json.loads(sys.argv[1])).wait()"
+
+
+@pytest.mark.fault("F69")
+def test_a_killed_driver_takes_its_workers_along_and_the_next_one_goes_on_from_their_journals(
+    folder, count_requests, hold
+):
+    hold(90)
+    with subprocess.Popen([sys.executable, "-c", DRIVER, json.dumps(arguments_of(folder))]) as driver:
+        until(lambda: count_requests()["answered"] >= 90)
+        driver.kill()
+    job = start(folder)
+    hold(release=True)
+    job.wait()
+    assert job.progress.state == "done", job.progress.reason
+    assert job.report().is_complete
+    ids = sorted(row[ID_COLUMN] for row in read_parts(job))
+    assert ids == sorted(f"{name}.jsonl#{n}" for name in "ab" for n in range(100))
+    assert count_requests()["answered"] <= 200 + 2 * WORKERS
 
 
 def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder):

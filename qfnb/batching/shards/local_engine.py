@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from pydantic import SecretStr
 
 from ... import config
 from ..._language import tr
-from ...credentials import PREFIX
 from .job_service import JobService
 from .output_store import ShardError
 from .worker import ShardResult, ShardTask
@@ -92,13 +90,13 @@ class LocalEngine:
                 raise ShardError(tr("worker processes end before they begin; their messages are above"))
             wanted = len(self._running) + (0 if self._is_stopping else len(self._queue))
             missing = min(wanted, self.processes) - (len(self._processes) - len(ended))
-        environment = os.environ | _settings_by_hand()
         for _ in range(missing):
             name, command = secrets.token_hex(4), [sys.executable, "-m", f"{__package__}.local_worker"]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)  # noqa: S603 - our own module
+            process = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own module
             assert process.stdin is not None, "it is a pipe"
+            start = {"address": address, "key": self._key.hex(), "worker": name}
             with process.stdin as stdin:
-                stdin.write(json.dumps({"address": address, "key": self._key.hex(), "worker": name}).encode() + b"\n")
+                stdin.write(json.dumps(start | {"settings": _settings_by_hand()}).encode() + b"\n")
             self._processes[name] = process
 
     def _accept(self, listener: Listener, on_result: OnResult) -> None:
@@ -167,8 +165,8 @@ class LocalEngine:
             process.wait()
 
 
-def _settings_by_hand() -> dict[str, str]:
-    """Return what `get_config()` was told as environment variables, keys in clear text: for the user's processes."""
+def _settings_by_hand() -> dict[str, str | float]:
+    """Return what `get_config()` was told, keys in clear text: for the pipe to a process of the user."""
     overrides = config.get_config()._overrides.items()  # noqa: SLF001 - they are of no further use to anybody
     values = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in overrides}
-    return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+    return {name: value if isinstance(value, (str, int, float)) else str(value) for name, value in values.items()}

@@ -1,6 +1,7 @@
 """A process of `engine="local"`: `python -m qfnb.batching.shards.local_worker`; asks its parent for shards.
 
-The parent's address and key come on standard input: neither arguments nor the environment show them.
+The parent's address and key, and what `get_config()` was told there, come on standard input: neither arguments nor the
+environment show them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Client, Connection
 from typing import Any
 
+from ... import config
 from .worker import run_shard
 
 
@@ -40,6 +42,8 @@ class ParentConnection:
 def main() -> int:
     """Work on shards until the parent has none, or is gone; return the exit code."""
     start = json.loads(sys.stdin.readline())
+    for name, value in start["settings"].items():
+        setattr(config.get_config(), name, value)
     parent = ParentConnection(Client(start["address"], authkey=bytes.fromhex(start["key"])))
     try:
         shard = parent.ask("begin", start["worker"])
