@@ -51,7 +51,7 @@ class BatchProgress:
         rate_limits: the rate limits in force and where they come from; "" without any.
         reason: why the batch waits or stopped.
         latest_failures: the last failures, oldest first.
-        mode: `online` or `offline`.
+        mode: `online`, `offline`, or `shards` of several processes.
     """
 
     name: str = ""

@@ -280,12 +280,16 @@ def _failures(progress: BatchProgress) -> Html:
 
 def _next_steps(progress: BatchProgress) -> list[str]:
     """Return how to get answers to the rows that have none."""
+    is_sharded = progress.mode == "shards"
     how = tr("run the cell again, or `qfnb.resume('{name}')`", name=progress.name)
+    how = tr("run the cell again") if is_sharded else how
     if not progress.is_finished:
         follow = tr("to follow it: `%qfbatch show`")
         return [follow, tr("after a restart of the kernel: {how}", how=how)] if progress.name else [follow]
     if not progress.name or (progress.state == "done" and not progress.failed):
         return []
+    if progress.state == "done" and is_sharded:
+        return [tr("the failed rows: `failures()`")]
     if progress.state == "done":
         return [tr("to ask only the failed rows again: {how}", how=how)]
     return [tr("to go on: {how}", how=how)]

@@ -165,6 +165,8 @@ def test_an_end_shows_the_speed_on_the_whole_and_nothing_that_was_passing():
     [
         (replace(OVER, state="cancelled"), "to go on: run the cell again"),
         (replace(OVER, state="stopped"), "qfnb.resume('reviews')"),
+        (replace(OVER, state="stopped", mode="shards"), "to go on: run the cell again"),
+        (replace(OVER, state="done", mode="shards"), "the failed rows: "),
         (replace(OVER, state="done"), "ask only the failed rows again"),
         (RUNNING, "%qfbatch show"),
         (replace(RUNNING, name=""), "%qfbatch show"),
@@ -173,6 +175,12 @@ def test_an_end_shows_the_speed_on_the_whole_and_nothing_that_was_passing():
 def test_rows_without_an_answer_come_with_the_way_to_get_it(progress, words):
     assert words in batch.text(progress)
     assert words.replace("'", "&#x27;") in batch.html(progress)
+
+
+def test_shards_go_on_by_the_cell_and_not_by_resume():
+    assert not [
+        state for state in ("done", "stopped") if "resume" in batch.text(replace(OVER, state=state, mode="shards"))
+    ]
 
 
 @pytest.mark.parametrize("progress", [replace(OVER, state="done", failed=0), replace(OVER, name="")])

@@ -136,6 +136,7 @@ def batch_shards(
             budget_tokens=budget_tokens,
             notes=(*preflight.lines(), *_describe_plan(shards, tasks, runner.processes, worker_count)),
             from_sandbox=request.platform == "sandbox",
+            mode="shards",
         )
         return ShardedBatch(runner, store, shards, tasks, settings, progress)
     except BaseException:
