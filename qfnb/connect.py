@@ -6,6 +6,7 @@ It is selected for each call from the present settings, so that a key set in one
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -31,7 +32,8 @@ SANDBOX_POLLING_S = 0.3
 
 _lock = threading.Lock()
 _clients: dict[Platform, Client] = {}
-_last_sandbox: tuple[Platform, float] | None = None
+_last_sandbox: tuple[Platform, float, str] | None = None
+"""The sandbox that was reached last, when, and for which value of QFNB_STATE_DIR."""
 
 
 PROFILES = {
@@ -244,14 +246,16 @@ def _start_sandbox(settings: Settings) -> Platform:
     from .sandbox import ensure  # noqa: PLC0415 - the sandbox is needed only without keys
 
     platform = sandbox_platform(ensure(idle_minutes=settings.sandbox_idle_minutes))
-    _last_sandbox = platform, time.monotonic()
+    _last_sandbox = platform, time.monotonic(), os.environ.get("QFNB_STATE_DIR", "")
     return platform
 
 
 def _recent_sandbox() -> Platform | None:
-    if _last_sandbox is None or time.monotonic() - _last_sandbox[1] > SANDBOX_TTL_S:
+    if _last_sandbox is None:
         return None
-    platform = _last_sandbox[0]
+    platform, reached_at, state_folder = _last_sandbox
+    if time.monotonic() - reached_at > SANDBOX_TTL_S or state_folder != os.environ.get("QFNB_STATE_DIR", ""):
+        return None
     client = _clients.get(platform)
     return None if client and client.is_connection_lost else platform
 

@@ -88,7 +88,7 @@ def _qianfan_sandbox_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def qianfan_sandbox(_qianfan_sandbox_state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QianfanSandbox]:
     """Qianfan on this computer for one test; see the module `qfnb.pytest_plugin`."""
-    from . import config, connect  # noqa: PLC0415
+    from . import config  # noqa: PLC0415
     from .sandbox import process  # noqa: PLC0415
 
     for name in [name for name in os.environ if name.startswith("QIANFAN_")]:  # a real key has no business here
@@ -97,7 +97,6 @@ def qianfan_sandbox(_qianfan_sandbox_state: Path, monkeypatch: pytest.MonkeyPatc
     settings = {"QFNB_STATE_DIR": str(_qianfan_sandbox_state), "QIANFAN_PLATFORM": "sandbox"}
     for name, value in {**sandbox.environment, **settings}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(connect, "_last_sandbox", None)
     with config.get_config().unset():
         yield sandbox
     sandbox.clear_faults()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.waiting import until
 
-from qfnb import ChatCompletion, cli, errors
+from qfnb import ChatCompletion, cli, connect, errors
 from qfnb.sandbox import ensure, find, reset, stop
 
 
@@ -30,6 +30,14 @@ def test_it_is_found_again_and_stopped(home):
     assert ensure(home) == ensure(home)
     assert stop(home)
     assert find(home) is None
+
+
+def test_another_state_folder_has_another_sandbox_at_once(sandbox, home, monkeypatch):
+    platforms = [connect.current_platform()]
+    monkeypatch.setenv("QFNB_STATE_DIR", str(home.parent))
+    platforms.append(connect.current_platform())
+    monkeypatch.undo()
+    assert connect.current_platform() == platforms[0] != platforms[1]
 
 
 def test_a_call_right_after_a_broken_one_starts_it_again(sandbox, fault):

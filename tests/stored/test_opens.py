@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from stored.write import MODEL, PAIRS, QUESTIONS
 
-from qfnb import ChatCompletion, LLMFinetune, batch, batches, connect, resume
+from qfnb import ChatCompletion, LLMFinetune, batch, batches, resume
 from qfnb.errors import SandboxError
 from qfnb.evaluation.report import EvaluationResult, files
 from qfnb.notebook import aliases
@@ -29,7 +29,6 @@ def state(tmp_path, monkeypatch):
     """A copy of the state folder, which is this user's now; its sandbox ends with the test."""
     shutil.copytree(STORED, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    monkeypatch.setattr(connect, "_last_sandbox", None)  # the sandbox of the tests before this one
     yield tmp_path
     stop()
 
