@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -21,6 +22,10 @@ os.environ.pop("QFNB_DISPLAY", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; kernels and commands would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
+hypothesis.settings.register_profile(  # none of its judgements of speed: a loaded machine fails them
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 LAST_NOTEBOOK = pytest.StashKey[Path]()
 EVIDENCE = Path(os.environ["QFNB_STATE_DIR"]) / "evidence"
 """Where the sandboxes of a session write what was seen of them."""
