@@ -20,6 +20,8 @@ IDLE_TIMEOUT_S: Final = 30.0
 
 _NOT_SENT_MESSAGE: Final = tr_noop("the connection was closed before the whole request was sent")
 
+_CLOSED_MESSAGE: Final = tr_noop("Python is ending: its connections are closed already")
+
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
     (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
@@ -115,7 +117,8 @@ class Connections(httpx.AsyncBaseTransport):
         except (aiohttp.ClientError, PrivateAddressError) as error:
             failure = _translate_error(error)
         except Exception as error:  # noqa: BLE001 - raised again, without the frames that have the keys
-            failure = hide_secrets_in(error)
+            is_closed = isinstance(error, RuntimeError) and self._session.closed
+            failure = httpx.ConnectError(tr(_CLOSED_MESSAGE)) if is_closed else hide_secrets_in(error)
         if failure is not None:  # raised here, where aiohttp's frames with the keys are not its context
             is_cut = isinstance(content, _UploadStream) and content.is_cut
             raise httpx.WriteError(tr(_NOT_SENT_MESSAGE)) if type(failure) is httpx.ReadError and is_cut else failure

@@ -1,5 +1,6 @@
 """Connections that a server closes while a request goes out on them: what is sent again, and what is not."""
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -180,6 +181,17 @@ def test_an_upload_that_breaks_off_shows_no_address(closing):
         Files.upload(b"{}\n" * 8_000_000)
     assert not caught.value.sent
     assert "/v2/files" not in str(caught.value)
+
+
+@pytest.mark.fault("F67")
+def test_connections_that_are_closed_as_python_ends_are_no_failure_of_the_job_that_is_watched():
+    async def send():
+        closed = connections.create_connections(proxy=Secret(""), verify=False)
+        await closed.aclose()
+        await closed.handle_async_request(httpx.Request("GET", "http://127.0.0.1:9/"))
+
+    with pytest.raises(httpx.ConnectError, match="Python is ending"):  # the watcher tries again; it recorded a failure
+        asyncio.run(send())
 
 
 def test_the_client_drops_idle_connections_before_the_sandbox_closes_them():
