@@ -31,6 +31,14 @@ def write_private(path: Path, content: str | bytes, *, durable: bool = False) ->
         temporary.unlink(missing_ok=True)
 
 
+def modified_at(path: Path) -> float:
+    """Return when a file was changed last, 0 where another process has just deleted it."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes the path's place when all of it has been written, and vanishes otherwise."""

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from .. import config
 from .._language import tr
+from .._private_files import modified_at
 from ..errors import InvalidArgumentError
 from . import journal_reader
 from .journal_lock import acquire_lock, lock_path
@@ -58,7 +59,7 @@ def batches() -> pd.DataFrame:
 
 def list_journals() -> list[JournalSummary]:
     """Return all journals of this user, the latest first."""
-    return [_summary(path) for path in sorted(_journals_dir().glob("*.db"), key=_modified_at, reverse=True)]
+    return [_summary(path) for path in sorted(_journals_dir().glob("*.db"), key=modified_at, reverse=True)]
 
 
 def delete_journal(name: str) -> None:
@@ -101,13 +102,6 @@ def load_request_spec(path: Path, text: str) -> RequestSpec:
                 error=error,
             )
         ) from None
-
-
-def _modified_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # deleted a moment ago
-        return 0.0
 
 
 def _journals_dir() -> Path:
@@ -161,7 +155,7 @@ def _summary(path: Path) -> JournalSummary:
         updated = float(facts.get("updated", 0))
         time.localtime(updated)
     except (JournalError, ValueError, OverflowError, OSError) as error:
-        return JournalSummary(path.stem, "broken", _modified_at(path), problem=str(error))
+        return JournalSummary(path.stem, "broken", modified_at(path), problem=str(error))
     state = facts.get("state", "")
     if state == "running" and not is_in_use(path):
         state = "interrupted"

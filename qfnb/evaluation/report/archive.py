@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ... import config
 from ..._language import tr
-from ..._private_files import write_private
+from ..._private_files import modified_at, write_private
 from ..._text import clip, did_you_mean
 from ...errors import InvalidArgumentError
 from ..samples import Sample
@@ -205,7 +205,7 @@ def _read_entry(path: Path) -> Entry:
             facts = json.loads(lines.readline(MAX_LINE))
         if facts["qfnb_history"] > VERSION:
             problem = tr("{path} was written by a later version of qfnb: update this one", path=path)
-            return Entry(path.name.removesuffix(SUFFIX), _modified_at(path), problem=problem)
+            return Entry(path.name.removesuffix(SUFFIX), modified_at(path), problem=problem)
         return Entry(
             id=path.name.removesuffix(SUFFIX),
             created=float(facts["created"]),
@@ -223,7 +223,7 @@ def _read_entry(path: Path) -> Entry:
             lower_is_better=frozenset(facts["lower"]),
         )
     except UNREADABLE as error:
-        return Entry(path.name.removesuffix(SUFFIX), _modified_at(path), problem=_damage(path, error))
+        return Entry(path.name.removesuffix(SUFFIX), modified_at(path), problem=_damage(path, error))
 
 
 def _read_mean(values: Iterable[Any]) -> Mean:
@@ -245,13 +245,6 @@ def _damage(path: Path, error: BaseException) -> str:
     )
 
 
-def _modified_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # deleted a moment ago
-        return 0.0
-
-
 def _folder() -> Path:
     folder = config.state_dir() / FOLDER
     folder.mkdir(exist_ok=True, mode=0o700)
@@ -260,7 +253,7 @@ def _folder() -> Path:
 
 def _prune(newest: Path) -> None:
     """Delete the oldest evaluations beyond the limits, never the newest."""
-    paths = sorted(newest.parent.glob(f"*{SUFFIX}"), key=_modified_at, reverse=True)
+    paths = sorted(newest.parent.glob(f"*{SUFFIX}"), key=modified_at, reverse=True)
     paths.sort(key=lambda path: path != newest)
     size = 0
     for number, path in enumerate(paths):

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ... import config
 from ..._language import tr
-from ..._private_files import write_private
+from ..._private_files import modified_at, write_private
 from ..._text import did_you_mean
 from ...errors import InvalidArgumentError
 
@@ -62,7 +62,7 @@ def save(id_: str, labels: list[str], arguments: Arguments) -> None:
     with contextlib.suppress(OSError):
         path = _folder() / f"{id_}{SUFFIX}"
         write_private(path, gzip.compress(_to_json(facts) + b"\n" + _to_json(arguments) + b"\n", mtime=0))
-        for old in sorted(_folder().glob(f"*{SUFFIX}"), key=_modified_at, reverse=True)[MAX_SWEEPS:]:
+        for old in sorted(_folder().glob(f"*{SUFFIX}"), key=modified_at, reverse=True)[MAX_SWEEPS:]:
             old.unlink(missing_ok=True)
 
 
@@ -108,13 +108,6 @@ def read(id_: str) -> dict[str, Any]:
 
 def _to_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
-
-
-def _modified_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # deleted a moment ago
-        return 0.0
 
 
 def _folder() -> Path:

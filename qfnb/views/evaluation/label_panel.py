@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ..._language import tr, tr_noop
-from ...evaluation import Card, EvaluationResult
+from ...evaluation import Card, EvaluationResult, Matrix
 from ...evaluation.labels.labels import Labels, LabelTask
 from ...evaluation.report.text import redact_text, to_markdown, to_plain
 from .. import components
@@ -17,6 +17,7 @@ from ..controls import PanelWidgets
 from ..display import Bundle, LiveOutput, accept_clicks
 from ..text import without_formulas
 from .questions import Answer, Question
+from .sample_browser import report_of
 
 MAX_CHARS: Final = 4000  # characters of an answer that are shown
 WORDS: Final = {
@@ -27,21 +28,21 @@ KEYS: Final = {"tie": "t", "skip": "s", "right": "r", "wrong": "w", "10": "x"}
 """Keys of the words that are longer than a letter; `z` takes the last label back, `p` goes to the previous question."""
 
 
-def label(report: EvaluationResult | Card[Any], **options: Any) -> LabelPanel:
+def label(report: EvaluationResult | Card[Any] | Matrix[Any], **options: Any) -> LabelPanel:
     """Put a report's answers before a person, blind; as the last value of a cell it shows itself.
 
     Labels are stored at once, and the same call goes on where it was, in a new kernel too. Without a front end:
     `labels.next()`, `labels.add("a")`. Then `labels.to_dpo()`, `labels.agreement()`, `labels.to_frame()`.
 
     Args:
-        report: a report, or the card of one.
+        report: a report, the card or the matrix of one.
         **options: of `Labels`: `base`, `tuned`, `rows`, `person`, `seed`.
 
     Raises:
         InvalidArgumentError: an option is wrong, or nothing can be labelled.
     """
     models = {"base": report.base, "tuned": report.tuned} if isinstance(report, Card) else {}
-    return LabelPanel(report.report if isinstance(report, Card) else report, **{**models, **options})
+    return LabelPanel(report_of(report), **{**models, **options})
 
 
 @dataclass(frozen=True)

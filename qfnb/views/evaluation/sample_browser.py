@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from ..._language import tr
+from ...errors import InvalidArgumentError
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import metric_title, redact_text, to_plain
@@ -25,7 +26,21 @@ def browse(report: ReportData | Card[Any]) -> SampleBrowser:
     `.rows` are the indexes of the picked questions, or of all shown ones when none is picked:
     `report.to_dpo(view.rows)`.
     """
-    return SampleBrowser(report.report if isinstance(report, Card) else report)
+    return SampleBrowser(report_of(report))
+
+
+def report_of(value: object) -> Any:
+    """Return the report of a card, of a matrix or of a running evaluation, whose end is waited for; a report as it is.
+
+    Raises:
+        InvalidArgumentError: it is none of these.
+    """
+    report = getattr(value, "report", value)
+    report = report() if callable(report) else report
+    if not isinstance(report, ReportData):
+        kind = type(value).__name__
+        raise InvalidArgumentError(tr("this needs a report, as qfnb.compare returns it, and got a {kind}", kind=kind))
+    return report
 
 
 class SampleBrowser:
