@@ -9,7 +9,7 @@ from .text import inert
 _FORMATTERS = (
     ("qfnb.resources.inference.reply", "ChatResponse", "chat", "reply_bundle"),
     ("qfnb.resources.inference.responses", "ResponseReply", "responses", "bundle"),
-    ("qfnb.batching.batch", "Batch", "batch", "bundle"),
+    ("qfnb._jobs.background_batch", "BackgroundBatch", "batch", "bundle"),
     ("qfnb.resources.inference.batch_task", "BatchTask", "batch", "bundle"),
     ("qfnb.resources.inference.image_reply", "ImageResponse", "image", "bundle"),
     ("qfnb.dataset.typed_dataset", "Dataset", "dataset", "bundle"),
@@ -25,7 +25,7 @@ _FORMATTERS = (
     ("qfnb._frames", "UsageTable", "tables", "usage_bundle"),
     ("qfnb.trainer.sweep.background", "Sweep", "training.sweep", "bundle"),
 )
-"""Module and class of a value; module below `qfnb.views` and function that return its MIME bundle."""
+"""Module and class of a value, subclasses too; module below `qfnb.views` and function that return its MIME bundle."""
 
 
 def register(formatter: Any) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from support.lease_simulation import Cluster, busiest_minute, simulate
 from support.rate_simulation import Server
 from support.waiting import until
@@ -19,6 +20,7 @@ from qfnb.batching.shards.output_store import OutputStore, ShardError
 from qfnb.batching.shards.plan import ID_COLUMN, plan_shards
 from qfnb.batching.shards.slot_limiter import SlotLimiter
 from qfnb.errors import DatasetError, InvalidArgumentError
+from qfnb.views import formatters
 
 FULL = bool(os.environ.get("QFNB_FULL"))
 """`make bench` runs the long forms."""
@@ -162,6 +164,9 @@ def test_a_killed_worker_costs_its_rows_in_flight_and_the_same_call_again_sends_
     hold(release=True)
     job.wait()
     assert job.progress.state == "done", job.progress.reason
+    formatter = DisplayFormatter()
+    formatters.register(formatter)
+    assert "200 / 200 rows" in formatter.format(job)[0]["text/plain"]
     report = job.report()
     assert report.is_complete
     assert sorted(row[ID_COLUMN] for row in read_parts(job)) == sorted(
