@@ -232,11 +232,11 @@ def validate_rate_limits(current: Settings) -> None:
         raise InvalidArgumentError(tr("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one"))
 
 
-def state_dir() -> Path:
-    """Return the folder of the user's qfnb state, or `QFNB_STATE_DIR`; created if missing, with mode 0700."""
-    path = _state_path()
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
+def state_dir(subfolder: str = "") -> Path:
+    """Return the folder of the user's state (QFNB_STATE_DIR), or one in it; created if missing, with mode 0700."""
+    for path in (root := _state_path(), root / subfolder):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return root / subfolder
 
 
 def _state_path() -> Path:

@@ -72,7 +72,7 @@ class RunningEvaluation:
         self.record = EvaluationRecord(id_, "running", tuple(models), questions, tuple(batches), time.time())
         self._lock: FileLock | None = None
         with contextlib.suppress(OSError, Timeout):
-            folder = _folder("evaluations")
+            folder = config.state_dir("evaluations")
             _prune(folder)
             self._lock = FileLock(folder / f"{id_}.lock", thread_local=False, mode=0o600)
             self._lock.acquire(timeout=0)
@@ -87,7 +87,7 @@ class RunningEvaluation:
             self._lock.release()
 
     def _write(self) -> None:
-        write_private(_folder("evaluations") / f"{self.record.id}.json", json.dumps(asdict(self.record)))
+        write_private(config.state_dir("evaluations") / f"{self.record.id}.json", json.dumps(asdict(self.record)))
 
 
 def list_evaluations() -> list[EvaluationRecord]:
@@ -122,7 +122,7 @@ def record_report(path: Path, models: Sequence[str]) -> None:
     absolute = str(path.absolute())
     name = hashlib.blake2b(absolute.encode("utf-8", "replace"), digest_size=8).hexdigest()
     with contextlib.suppress(OSError):
-        folder = _folder("reports")
+        folder = config.state_dir("reports")
         _prune(folder)
         content = json.dumps(asdict(ReportRecord(absolute, tuple(models), time.time())))
         write_private(folder / f"{name}.json", content)
@@ -136,12 +136,6 @@ def list_reports() -> list[ReportRecord]:
             record = ReportRecord(**{**facts, "models": tuple(facts["models"])})
             records += [record] if Path(record.path).is_file() else []
     return sorted(records, key=lambda record: record.saved, reverse=True)
-
-
-def _folder(name: str) -> Path:
-    folder = config.state_dir() / name
-    folder.mkdir(exist_ok=True, mode=0o700)
-    return folder
 
 
 def _read_all(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:

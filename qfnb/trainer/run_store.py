@@ -120,7 +120,9 @@ def find_run(key: str) -> RunRecord | None:
 
 def list_runs() -> list[RunRecord]:
     """Return all stored trainings, the newest first."""
-    records = [RunRecord(path.stem, facts) for path in _folder().glob("*.json") if (facts := _read(path)) is not None]
+    records = [
+        RunRecord(path.stem, facts) for path in state_dir("runs").glob("*.json") if (facts := _read(path)) is not None
+    ]
     return sorted(records, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
 
 
@@ -147,10 +149,4 @@ def _path(key: str) -> Path:
         raise InvalidArgumentError(
             tr("{key} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56", key=repr(key))
         )
-    return _folder() / f"{key}.json"
-
-
-def _folder() -> Path:
-    folder = state_dir() / "runs"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    return folder
+    return state_dir("runs") / f"{key}.json"

@@ -271,16 +271,15 @@ def _create_limiter(platform: Platform, model: str) -> RateLimiter:
     secret = "\n".join(platform.credentials).encode("utf-8", "replace")
     name = hmac.new(secret, f"qfnb\n{platform.host}\n{model}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()
     try:
-        return SharedRateLimiter(LockedFile(_prepare_folder(state_dir() / FOLDER) / f"{name[:32]}{SUFFIX}"))
+        return SharedRateLimiter(LockedFile(_prune(state_dir(FOLDER)) / f"{name[:32]}{SUFFIX}"))
     except OSError as error:
         log_once(FOLDER, error.strerror or type(error).__name__)
         return RateLimiter()
 
 
 @functools.lru_cache(maxsize=1)
-def _prepare_folder(folder: Path) -> Path:
-    """Create the folder, and remove files that nobody has used for a day."""
-    folder.mkdir(exist_ok=True, mode=0o700)
+def _prune(folder: Path) -> Path:
+    """Remove files that nobody has used for a day; return the folder."""
     for path in folder.glob("*.json"):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < clock.wall_time() - MAX_FILE_AGE_S:

@@ -178,7 +178,7 @@ def test_a_clock_that_is_set_back_stops_nothing(tmp_path):
 
 def test_neither_name_nor_content_has_a_key(tmp_path, monkeypatch):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    shared_rate_limiter._prepare_folder.cache_clear()
+    shared_rate_limiter._prune.cache_clear()
     config.get_config().api_key = "bce-v3/ALTAK-test/canary0123456789"
     limiter = shared_rate_limiter.get_limiter(current_platform(), "a-model-of-this-test")
     run_virtually(send(limiter))

@@ -114,7 +114,7 @@ def digest_questions(report: ReportData) -> str:
 def keep(report: ReportData) -> None:
     """Write a report to the history, unless it is there; a full disk or a folder that is read-only is no error."""
     with contextlib.suppress(OSError):
-        path = _folder() / f"{report_id(report)}{SUFFIX}"
+        path = config.state_dir(FOLDER) / f"{report_id(report)}{SUFFIX}"
         if not path.exists():
             facts = {"qfnb_history": VERSION, "id": report_id(report), "created": time.time(), **_facts_of(report)}
             lines = f"{files.dump_json(facts)}\n{files.dump_json(files.to_document(report))}\n"
@@ -124,7 +124,7 @@ def keep(report: ReportData) -> None:
 
 def list_entries() -> list[Entry]:
     """Return the evaluations of this user, the newest first; those that cannot be read last."""
-    entries = [_read_entry(path) for path in _folder().glob(f"*{SUFFIX}")]
+    entries = [_read_entry(path) for path in config.state_dir(FOLDER).glob(f"*{SUFFIX}")]
     return sorted(entries, key=lambda entry: (not entry.problem, entry.created, entry.id), reverse=True)
 
 
@@ -162,7 +162,7 @@ def read_fields(entry: Entry) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: its file is damaged, or another version's.
     """
-    path = _folder() / f"{entry.id}{SUFFIX}"
+    path = config.state_dir(FOLDER) / f"{entry.id}{SUFFIX}"
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             next(lines)
@@ -243,12 +243,6 @@ def _damage(path: Path, error: BaseException) -> str:
         reason=clip(reason, 80),
         path=path,
     )
-
-
-def _folder() -> Path:
-    folder = config.state_dir() / FOLDER
-    folder.mkdir(exist_ok=True, mode=0o700)
-    return folder
 
 
 def _prune(newest: Path) -> None:

@@ -60,7 +60,7 @@ def _unknown_settings(name: str) -> str:
 
 def list_names() -> list[str]:
     """Return the names of the saved drafts."""
-    return sorted(path.stem for path in _folder().glob("*.json"))
+    return sorted(path.stem for path in state_dir("launches").glob("*.json"))
 
 
 def list_configurations() -> tuple[str, ...]:
@@ -115,10 +115,4 @@ def _path(name: str) -> Path:
                 name=name,
             )
         )
-    return _folder() / f"{name.strip()}.json"
-
-
-def _folder() -> Path:
-    folder = state_dir() / "launches"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    return folder
+    return state_dir("launches") / f"{name.strip()}.json"

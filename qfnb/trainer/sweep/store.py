@@ -12,7 +12,6 @@ import json
 import time
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ... import config
@@ -60,16 +59,16 @@ def save(id_: str, labels: list[str], arguments: Arguments) -> None:
     facts = {"qfnb_sweep": VERSION, "created": time.time(), "labels": labels}
     facts |= {name: arguments[name] for name in ("train_type", "platform")}
     with contextlib.suppress(OSError):
-        path = _folder() / f"{id_}{SUFFIX}"
+        path = config.state_dir(FOLDER) / f"{id_}{SUFFIX}"
         write_private(path, gzip.compress(_to_json(facts) + b"\n" + _to_json(arguments) + b"\n", mtime=0))
-        for old in sorted(_folder().glob(f"*{SUFFIX}"), key=modified_at, reverse=True)[MAX_SWEEPS:]:
+        for old in sorted(config.state_dir(FOLDER).glob(f"*{SUFFIX}"), key=modified_at, reverse=True)[MAX_SWEEPS:]:
             old.unlink(missing_ok=True)
 
 
 def list_sweeps() -> list[StoredSweep]:
     """Return the sweeps of this user that can be read, the newest first."""
     sweeps = []
-    for path in _folder().glob(f"*{SUFFIX}"):
+    for path in config.state_dir(FOLDER).glob(f"*{SUFFIX}"):
         with contextlib.suppress(OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
             with gzip.open(path, "rb") as lines:
                 facts = json.loads(next(lines))
@@ -85,7 +84,7 @@ def read(id_: str) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: there is no such sweep, its file is damaged, or a later version's.
     """
-    ids, path = [row.id for row in list_sweeps()], _folder() / f"{id_}{SUFFIX}"
+    ids, path = [row.id for row in list_sweeps()], config.state_dir(FOLDER) / f"{id_}{SUFFIX}"
     if id_ not in ids and not (id_.startswith("sweep-") and "/" not in id_ and path.is_file()):
         hint = did_you_mean(id_, ids) or tr("; `%qftrain list` shows stored ones")
         raise InvalidArgumentError(tr("no sweep {id!r} is on this computer", id=id_) + hint)
@@ -108,9 +107,3 @@ def read(id_: str) -> dict[str, Any]:
 
 def _to_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
-
-
-def _folder() -> Path:
-    folder = config.state_dir() / FOLDER
-    folder.mkdir(exist_ok=True, mode=0o700)
-    return folder
