@@ -105,7 +105,11 @@ def test_a_wrong_id_is_answered_with_the_nearest(word, message):
     assert open_report(ids[0][5:11]).id == ids[0]
 
 
-@pytest.mark.parametrize("content", [b"nonsense", gzip.compress(b"[]"), gzip.compress(b'{"qfnb_history": 1}'), None])
+@pytest.mark.parametrize(
+    "content",
+    [b"nonsense", *(gzip.compress(text, mtime=0) for text in (b"[]", b'{"qfnb_history": 1}')), None],
+    ids=["no archive", "no facts", "no report", "cut"],
+)
 def test_a_damaged_file_is_named_and_harms_no_other(folder, content):
     fine = evaluate(1).id
     path = folder / f"{evaluate(2).id}.jsonl.gz"
