@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -30,9 +31,22 @@ def evaluate(
     ] = None,
     *,
     data: Annotated[
-        str,
+        str | None,
         Option("-d", "--data", metavar="FILE", help=tr_noop("Questions with answers: .jsonl, .csv, .parquet, ds-...")),
-    ],
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        Option(metavar="NAME:PATH", help=tr_noop("Instead of --data: ceval:, cmmlu:, gsm8k:, ifeval: and a folder.")),
+    ] = None,
+    shots: Annotated[
+        int | None, Option(metavar="N", help=tr_noop("Examples before each question of a benchmark."))
+    ] = None,
+    split: Annotated[
+        str | None, Option(metavar="NAME", help=tr_noop("Which questions of a benchmark: val, test, ..."))
+    ] = None,
+    subjects: Annotated[
+        str | None, Option(metavar="NAME,…", help=tr_noop("Subjects of a benchmark; default all."))
+    ] = None,
     more_models: Annotated[
         list[str] | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A model that is not in the table."))
     ] = None,
@@ -89,10 +103,13 @@ def evaluate(
     if out is not None:
         validate_report_path(out)
     named_models = evaluate_inputs.resolve_models(None, models or (), more_models or (), endpoints or ())
+    questions = Namespace(data=data, benchmark=benchmark, shots=shots, split=split, subjects=subjects, metrics=metrics)
+    questions.input, questions.reference = question_column, reference
+    evaluate_plan.read_benchmark(questions)
     judges, judging = evaluate_plan.resolve_judges(None, judge, is_pairwise=pairwise, fresh=fresh)
-    evaluators = [*evaluate_inputs.resolve_evaluators(None, metrics, recipe, bool(judges)), *judging]
+    evaluators = [*evaluate_inputs.resolve_evaluators(None, questions.metrics, recipe, bool(judges)), *judging]
     rows = evaluate_inputs.prepare_questions(
-        evaluate_inputs.resolve_data(None, data),
+        evaluate_inputs.resolve_data(None, questions.data),
         question_column,
         reference,
         is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),

@@ -107,7 +107,10 @@ def resolve_data(shell: Any, name: Any) -> Any:
     if name and not isinstance(name, str):
         return name
     if not name:
-        raise InvalidArgumentError(tr("which questions? --data DATA: a variable or a path"))
+        where = tr_noop("which questions? --data DATA, a variable or a path, or --benchmark NAME:PATH")
+        if shell is None:
+            where = tr_noop("which questions? --data FILE, or --benchmark NAME:PATH")
+        raise InvalidArgumentError(tr(where))
     values = user_variables(shell)
     if name in values:
         return values[name]

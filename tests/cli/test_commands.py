@@ -129,6 +129,9 @@ def test_a_model_that_is_not_better_fails_only_on_request(run, rows):
         (["tuned", "-d", "FILE"], "'tuned' is not a known model\nothers: -m tuned"),
         (["ernie-5.1", "-d", "heldout"], "--data 'heldout': must be a file that ends in .jsonl"),
         (["-d", "FILE"], "which models? qfnb eval MODEL ... --data FILE"),
+        (["ernie-5.1"], "which questions? --data FILE, or --benchmark NAME:PATH"),
+        (["ernie-5.1", "-d", "FILE", "--benchmark", "gsm8k:x"], "no --data"),
+        (["ernie-5.1", "-d", "FILE", "--shots", "5"], "--shots belongs to --benchmark NAME:PATH"),
         (["ernie-5.1", "-d", "FILE", "-o", "report.doc"], "'report.doc' ends in none of .html"),
     ],
 )
@@ -142,6 +145,13 @@ def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
     assert (result.code, "exact_match" in result.out) == (0, True)
     assert result.out.splitlines()[1] == "Local sandbox"
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["models"] == ["ernie-5.1"]
+
+
+def test_a_benchmark_is_asked_with_its_metric(run, tmp_path):
+    path = tmp_path / "test.jsonl"
+    path.write_text(json.dumps({"question": "1 + 1 = ?", "answer": "<<1+1=2>>\n#### 2"}), encoding="utf-8")
+    result = run("eval", "ernie-5.1", "--benchmark", f"gsm8k:{path}", "--json")
+    assert (result.code, [row["metric"] for row in json.loads(result.out)["scores"]]) == (0, ["number"])
 
 
 def test_a_training_is_started_and_waited_for(run, rows):
