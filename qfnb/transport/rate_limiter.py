@@ -291,6 +291,8 @@ class RateLimiter:
             if is_first and pacer is self.requests:
                 sent = pacer.sends.total(now := self._now(), SECOND_S)
                 pacer.next_at = now + min(sent * 60 / limit, MAX_START_S)
+            if is_first and pacer is self.tokens:
+                pacer.spend(self._used_tokens.total(now := self._now()), now)
             if parse_number(headers.get(f"x-ratelimit-remaining-{unit}", "")) == 0:
                 reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
                 pause_s = min(max(60 / limit, 1.0) if reset_s is None else reset_s, MAX_PAUSE_S)

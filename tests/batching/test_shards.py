@@ -79,11 +79,20 @@ def test_workers_fall_to_half_and_stop_without_their_limiter_and_the_next_one_ex
     assert len([time for time in cluster.answered if time > 60]) >= 0.95 * 400, "the limit was remembered"
 
 
-def test_a_token_limit_is_shared_by_the_tokens_that_calls_use():
-    server = Server(60_000, unit="tokens", has_headers=True)
-    cluster = simulate(server, seconds=120, tpm=60_000)
+@pytest.mark.parametrize("tpm", [60_000, None], ids=["set", "learned from headers"])
+def test_a_token_limit_is_shared_by_the_tokens_that_calls_use(tpm):
+    server = Server(60_000, unit="tokens", has_headers=True, latency_s=(0.5, 2.0))
+    cluster = simulate(server, seconds=120, rows_in_flight=50, tpm=tpm)
     assert len(cluster.answered) * server.units_per_call >= 0.95 * 120_000
     assert server.refused == 0
+
+
+def test_a_single_refusal_leaves_no_limit_behind():
+    server = Server(fault_share=0.004, rng=random.Random(0))
+    cluster = simulate(server, seconds=30, rows_in_flight=4)
+    assert server.refused > 3
+    assert len(cluster.answered) > 60 * server.refused, "none costs more than seconds"
+    assert cluster.limiter.requests.ceiling is None
 
 
 def test_allowances_never_exceed_the_budget_and_a_lost_one_counts_as_used(tmp_path):

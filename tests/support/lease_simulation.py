@@ -39,8 +39,7 @@ class Cluster:
         if self.limiter is None:
             worker.fall_back()
             return
-        if report["limits"]:
-            self.limiter.adopt(report["limits"])
+        self.limiter.adopt(report)
         self.limiter.count(report)
         is_current = report["generation"] == self.limiter.generation
         lease = self.limiter.grant(

@@ -77,8 +77,7 @@ class JobService:
         """Take a worker's report; return its lease, its allowance, and what it is to do."""
         with self._mutex:
             limiter, job = self._limiter, self._jobs.get(report["job"])
-            if report["limits"]:
-                limiter.adopt(report["limits"])
+            limiter.adopt(report)
             limiter.count(report)
             is_current = report["generation"] == limiter.generation
             wanted = report["wanted"] if job is not None and job.state == "running" else 0

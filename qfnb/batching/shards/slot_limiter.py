@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,9 @@ LEASE_S: Final = 2.0
 
 CAUTIOUS_LEASE_S: Final = 0.5
 """The same while the rate comes from refusals: the next refusal must stop all workers soon."""
+
+START_CALLS: Final = 4
+"""Calls of all workers before the first answer, which may name a limit; as many again after `LEASE_S` without one."""
 
 FORGET_S: Final = 60.0
 """Seconds after which a silent worker is forgotten."""
@@ -66,6 +69,7 @@ class SlotLimiter(RateLimiter):
         self._slots: list[float] = []
         self._workers: dict[str, _Worker] = {}
         self._tokens_per_call, self._has_counted_tokens, self._last_due = ASSUMED_TOKENS, False, -math.inf
+        self._has_answer, self._start_calls, self._start_at = False, 0, -math.inf
 
     def _now(self) -> float:
         return self._clock()
@@ -80,12 +84,22 @@ class SlotLimiter(RateLimiter):
         self.requests.set_ceiling("settings", requests)
         self.tokens.set_ceiling("settings", tokens)
 
-    def adopt(self, limits: Mapping[str, Sequence[Any]]) -> None:
-        """Take limits that a worker remembers from an earlier limiter, where this one has none yet."""
+    def adopt(self, report: Mapping[str, Any]) -> None:
+        """Take the limits that a worker remembers from an earlier limiter, where this one has none yet.
+
+        Args:
+            report: `generation`, and `limits` as a lease has them.
+        """
+        if report["generation"].startswith(self._epoch):
+            return
         for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens")):
-            rate, source = limits.get(unit) or (None, "")
-            if rate and pacer.rate is None and source != "settings":
+            rate, source = report["limits"].get(unit) or (None, "")
+            if not rate or pacer.rate is not None:
+                continue
+            if source == "headers":
                 pacer.set_ceiling("headers", float(rate))
+            elif source == "refusals":  # it may rise again
+                pacer.rate, pacer.source = float(rate), "refusals"
 
     def count(self, report: Mapping[str, Any]) -> None:
         """Count what a worker's calls have come to since its last report.
@@ -94,7 +108,7 @@ class SlotLimiter(RateLimiter):
             report: `sends` (those that had no time), `successes` as [refusals before it, number, tokens or None,
                 seconds], `headers`, and `refusals` as [refusals before it, code, seconds to wait or None].
         """
-        limits = self.requests.rate, self.tokens.rate
+        limits, was_unlimited = (self.requests.rate, self.tokens.rate), self.tokens.ceiling is None
         if report["sends"]:
             self.requests.sends.add(report["sends"], self._now())
         self.in_flight = max(sum(worker.in_flight for worker in self._workers.values()), 1)
@@ -102,6 +116,8 @@ class SlotLimiter(RateLimiter):
             self._count_successes(min(refusals, self.refusals), number, tokens, seconds, report["headers"])
         for refusals, code, retry_after in report["refusals"]:
             self.record_refusal(min(refusals, self.refusals), RateLimitError(code, "", retry_after=retry_after))
+        if was_unlimited and self.tokens.ceiling is not None:  # what is in flight was sent before it was known
+            self.tokens.spend(self._tokens_per_call * max(report["in_flight"], self.in_flight), self._now())
         known = [(old, new) for old, new in zip(limits, (self.requests.rate, self.tokens.rate), strict=True) if new]
         if report["refusals"] or any(old is None or new < old for old, new in known):
             self._changes += 1
@@ -122,8 +138,10 @@ class SlotLimiter(RateLimiter):
         worker.seen_at, worker.demand, worker.in_flight, worker.is_charged = now, wanted, in_flight, False
         if now < self._quiet_until:
             slots, is_free = list[float](), False
-        elif not self._is_paced:
+        elif not self._is_paced and self._has_answer:
             slots, is_free = list[float](), self._paused_until <= now
+        elif not self._is_paced:
+            slots, is_free = [now] * self._take_start_calls(wanted, now), False
         else:
             self._fill_slots(now)
             slots, is_free = self._take(wanted, held), False
@@ -144,10 +162,18 @@ class SlotLimiter(RateLimiter):
         """Forget a worker that has ended and uses none of its times any more."""
         self._workers.pop(name, None)
 
+    def _take_start_calls(self, wanted: int, now: float) -> int:
+        """Return how many of the first calls a worker may send."""
+        if now >= self._start_at + LEASE_S:
+            self._start_calls, self._start_at = START_CALLS, now
+        count = min(wanted, self._start_calls) if self._paused_until <= now else 0
+        self._start_calls -= count
+        return count
+
     def _count_successes(
         self, refusals: int, number: int, tokens: float | None, seconds: float, headers: Mapping[str, str]
     ) -> None:
-        estimate = self._tokens_per_call
+        estimate, self._has_answer = self._tokens_per_call, True
         for index in range(number):
             self.record_success(
                 refusals,
