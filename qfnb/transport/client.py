@@ -275,7 +275,7 @@ class Client:
             )
         return response, result
 
-    async def _wait_or_raise(self, error: Exception, call: Call) -> None:
+    async def _wait_or_raise(self, error: errors.QianfanError, call: Call) -> None:
         current, is_console = call.settings, call.endpoint is None or call.endpoint.plane == "console"
         default_attempts = current.console_api_retry_count if is_console else current.llm_api_retry_count
         policy = call.options.retry if is_console else call.options.retry.or_configured(current)
@@ -284,6 +284,8 @@ class Client:
         if delay_s is None or not self._retry_budget.spend(error):
             raise error from None
         await clock.sleep(delay_s)
+        if call.options.before_retry:
+            await call.options.before_retry(error)
 
     def _host(self, endpoint: Endpoint[Any, Any] | None) -> str:
         url = self.platform.base_url_of(endpoint.plane) if endpoint else self.platform.bos_url

@@ -83,11 +83,12 @@ class CallOptions:
     Attributes:
         timeout: seconds in all; None for the endpoint's default.
         attempts: in all, the first included; None for the settings'.
-        rate_limit_wait_s: seconds for which the call is tried again while the platform answers "too fast"; it
-            then counts neither as an attempt nor as time spent. None: a rate limit is an error like any other.
+        rate_limit_wait_s: seconds for which the call is tried again while the platform answers "too fast", which
+            is no attempt and no time spent. None: a rate limit is an error like any other.
         retry: when the call is tried again; the attempts are those above.
         headers: of every attempt, beside or in place of the usual ones.
         verifies: False does not check the server's certificate.
+        before_retry: is awaited with an attempt's error before the next one.
     """
 
     timeout: float | None = None
@@ -96,6 +97,7 @@ class CallOptions:
     retry: RetryPolicy = DEFAULT_RETRY
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a user may put a secret there
     verifies: bool = True
+    before_retry: Callable[[errors.QianfanError], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         """Validate the options under the names that users give them.
@@ -103,14 +105,13 @@ class CallOptions:
         Raises:
             InvalidArgumentError: names the argument, its value and what is allowed.
         """
+        reason = ""
         if self.timeout is not None and not _is_positive(self.timeout, Real):
-            raise errors.InvalidArgumentError(
-                tr("request_timeout={value!r}: must be a number of seconds above 0", value=self.timeout)
-            )
-        if self.attempts is not None and not _is_positive(self.attempts, Integral):
-            raise errors.InvalidArgumentError(
-                tr("retry_count={value!r}: must be an integer from 1 (attempts in all)", value=self.attempts)
-            )
+            reason = tr("request_timeout={value!r}: must be a number of seconds above 0", value=self.timeout)
+        elif self.attempts is not None and not _is_positive(self.attempts, Integral):
+            reason = tr("retry_count={value!r}: must be an integer from 1 (attempts in all)", value=self.attempts)
+        if reason:
+            raise errors.InvalidArgumentError(reason)
 
     def with_defaults(self, defaults: "CallOptions") -> "CallOptions":
         """Return these options with the headers and the check of certificates of others, where they set none."""
@@ -123,9 +124,8 @@ class CallOptions:
         return current if self.verifies else current.model_copy(update={"ssl_verification_enabled": False})
 
 
-def _is_positive(value: Any, kind: type) -> bool:
-    is_number = isinstance(value, kind) and not isinstance(value, bool)
-    return is_number and 0 < value < math.inf
+def _is_positive(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 @dataclass

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from support import chat_script
 from support.lease_simulation import Cluster, busiest_minute, simulate
 from support.rate_simulation import Server
+from support.scripted_server import http_answer
 from support.waiting import until
 
 import qfnb
 from qfnb.batching.shards.budget_ledger import BudgetLedger
+from qfnb.batching.shards.metered_chat import Account, MeteredChat
 from qfnb.batching.shards.output_store import OutputStore, ShardError
 from qfnb.batching.shards.plan import ID_COLUMN, plan_shards
 from qfnb.batching.shards.slot_limiter import SlotLimiter
-from qfnb.errors import DatasetError, InvalidArgumentError
+from qfnb.errors import ConnectionFailed, DatasetError, InvalidArgumentError
 from qfnb.views import formatters
 
 FULL = bool(os.environ.get("QFNB_FULL"))
@@ -229,3 +232,19 @@ def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder):
     report = job.report()
     assert (report.done, report.shards, report.is_complete) == (5, 6, False)
     assert job.failures().empty
+
+
+def test_an_answer_that_is_lost_on_the_way_is_paid_for_again(scripted):
+    answer = chat_script.whole("yes", usage={"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})
+    refusal = [http_answer(b'{"error": {"code": "server_busy"}}', status="503 x")]
+    server = scripted([answer[0][:-5]], refusal, answer, [answer[0][:-5]])
+    account = Account({"tokens": 10.0})
+    account.apply({"tokens": 1000.0})
+    chat = MeteredChat(account)
+    chat.do("x", model="metered", retry_count=3)
+    assert account.used == {"tokens": 10.0 + 7}, "the 503 costs nothing"
+    with pytest.raises(ConnectionFailed):
+        chat.do("x", model="metered", retry_count=1)
+    assert account.used == {"tokens": 10.0 + 7 + 7}
+    assert len(server.requests) == 4
+    assert account.take_report(0)["in_flight"] == 0

@@ -44,8 +44,8 @@ def main() -> int:
     start = json.loads(sys.stdin.readline())
     for name, value in start["settings"].items():
         setattr(config.get_config(), name, value)
-    parent = ParentConnection(Client(start["address"], authkey=bytes.fromhex(start["key"])))
     try:
+        parent = ParentConnection(Client(start["address"], authkey=bytes.fromhex(start["key"])))
         shard = parent.ask("begin", start["worker"])
         while shard is not None:
             attempt, task = shard

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+from ...errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
 from ...resources.inference.call_sender import InferenceRequest
 from ...resources.inference.chat import ChatCompletion
 from ...resources.inference.reply import ChatResponse
@@ -95,13 +97,34 @@ class MeteredChat(ChatCompletion):
 
     async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ChatResponse:
         """Send a request when the budget allows it, and return the whole reply; on the I/O loop only."""
-        await self._account.reserve()
+        account, unknown = self._account, dict.fromkeys(self._account.used)
+        await account.reserve()
         amounts: dict[str, float | None] = {}
+        is_reserved = True
+
+        async def pay_again(error: QianfanError) -> None:
+            nonlocal is_reserved
+            account.settle(unknown if _may_be_charged(error) else {})
+            is_reserved = False
+            await account.reserve()
+            is_reserved = True
+
         try:
-            reply = await super().send_request(request, client, options)
+            reply = await super().send_request(request, client, replace(options, before_retry=pay_again))
             result = row_result_of(reply)
             counts = (result.prompt_tokens, result.completion_tokens)
             amounts = {"CNY": result.cost, "tokens": None if None in counts else sum(filter(None, counts))}
+        except BaseException as error:
+            amounts = unknown if _may_be_charged(error) else {}
+            raise
         finally:
-            self._account.settle(amounts)
+            if is_reserved:
+                account.settle(amounts)
         return reply
+
+
+def _may_be_charged(error: BaseException) -> bool:
+    """Return whether the platform may have answered, and nobody knows what that cost."""
+    if isinstance(error, ConnectionFailed):
+        return error.sent
+    return not isinstance(error, (APIError, InvalidArgumentError))
