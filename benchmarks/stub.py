@@ -87,7 +87,7 @@ class Stub(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
-        while (size := _request_size(self._unread)) is not None and size <= len(self._unread):
+        while (size := request_size(self._unread)) is not None and size <= len(self._unread):
             request, self._unread = self._unread[:size], self._unread[size:]
             self._handle(request)
 
@@ -120,7 +120,7 @@ class Stub(asyncio.Protocol):
         self._transport.close()
 
 
-def _request_size(unread: bytes) -> int | None:
+def request_size(unread: bytes) -> int | None:
     """Return where the first request ends; None while its head is incomplete."""
     head = unread.find(b"\r\n\r\n")
     if head < 0:
