@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from IPython.core.formatters import DisplayFormatter
 from support import chat_script
 from support.lease_simulation import Cluster, busiest_minute, simulate
@@ -17,6 +18,7 @@ from support.scripted_server import http_answer
 from support.waiting import until
 
 import qfnb
+from qfnb.batching.journal_store import journal_path
 from qfnb.batching.shards.budget_ledger import BudgetLedger
 from qfnb.batching.shards.metered_chat import Account, MeteredChat
 from qfnb.batching.shards.output_store import OutputStore, ShardError
@@ -215,6 +217,21 @@ def test_a_killed_driver_takes_its_workers_along_and_the_next_one_goes_on_from_t
     ids = sorted(row[ID_COLUMN] for row in read_parts(job))
     assert ids == sorted(f"{name}.jsonl#{n}" for name in "ab" for n in range(100))
     assert count_requests()["answered"] <= 200 + 2 * WORKERS
+
+
+def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked_again(folder, count_requests):
+    (folder / "b.jsonl").unlink()
+    first = start(folder, shard_rows=100)
+    first.wait()
+    ((task,), (part,)) = (first._tasks, first.parts())
+    answered = count_requests()["answered"]
+    with FileLock(journal_path(task.journal_name).with_suffix(".shard")):
+        part.rename(folder / "part")
+        again = start(folder, shard_rows=100)
+        (folder / "part").rename(part)
+    again.wait()
+    assert (again.progress.state, again.report().is_complete) == ("done", True)
+    assert count_requests()["answered"] == answered
 
 
 def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder):

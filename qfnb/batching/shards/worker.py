@@ -5,25 +5,26 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import math
 import shutil
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from filelock import FileLock, Timeout
 
 from ..._jobs.batch_progress import BatchProgress
 from ..._jsonl_csv_parquet import import_pyarrow
 from ..._language import tr
 from ...errors import CredentialsError, QianfanError
 from ...transport import clock, shared_rate_limiter
-from .. import journal_reader
+from .. import journal_reader, journal_store
 from ..api import batch
 from ..batch import Batch
-from ..journal_store import delete_journal, journal_path
 from ..request_spec import platform_name
 from .leased_limiter import Exchange, LeasedRateLimiter, LeaseThread
 from .metered_chat import Account, MeteredChat
@@ -34,7 +35,7 @@ COPY_INTERVAL_S: Final = 60.0
 """Seconds between two copies of a journal: a lost computer costs what was answered since the last."""
 
 LOCK_WAIT_S: Final = 30.0
-"""Seconds that a process waits for the journal of one that has lost its driver and is about to end."""
+"""Seconds that a process waits for one that works on the shard, has lost its driver and is about to end."""
 
 STEP_S: Final = 0.1
 """Seconds between two looks at a batch."""
@@ -112,9 +113,7 @@ def run_shard(task: ShardTask, attempt: str, exchange: Exchange) -> ShardResult:
     """
     account = Account(task.row)
     try:
-        report = task.store.read_report(task.shard)
-        if report is None:
-            report = _ShardRun(task, attempt, exchange, account).run()
+        report = _ShardRun(task, attempt, exchange, account).run()
     except ShardStopped as stopped:
         return ShardResult(None, account.used, "" if stopped.is_wanted else str(stopped))
     except QianfanError as error:
@@ -129,11 +128,29 @@ class _ShardRun:
         self._task, self._attempt, self._exchange, self._account = task, attempt, exchange, account
         self._store = task.store
         self._answer: Mapping[str, Any] | None = None
-        self._answered_at, self._is_lost = time.monotonic(), False
+        self._answered_at, self._is_lost = -math.inf, False
         self._batch: Batch | None = None
 
     def run(self) -> dict[str, Any]:
-        """Return the report of the part."""
+        """Return the report of the part.
+
+        Raises:
+            JournalInUse: a process that has lost its driver works on the shard, and does not end.
+        """
+        path = journal_store.journal_path(self._task.journal_name).with_suffix(".shard")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            with FileLock(path, timeout=LOCK_WAIT_S, mode=0o600):
+                report = self._store.read_report(self._task.shard)  # another may have published it meanwhile
+                report = self._answer_rows() if report is None else report
+                path.unlink(missing_ok=True)  # who waits for it reads the report
+        except Timeout:
+            raise journal_reader.JournalInUse(path.stem, tr("another process")) from None
+        return report
+
+    def _answer_rows(self) -> dict[str, Any]:
+        """Answer the rows without an answer, and publish the part; return its report."""
+        self._answered_at = time.monotonic()
         self._restore_journal()
         leases = LeaseThread(_process_limiter(), self._exchange, self._add_facts, self._on_answer)
         try:
@@ -148,40 +165,28 @@ class _ShardRun:
         finally:
             leases.close()
         self._store.delete_journal_copy(self._task.shard)
-        delete_journal(self._task.journal_name)
+        journal_store.delete_journal(self._task.journal_name)
         return report
 
     def _restore_journal(self) -> None:
         """Begin with the copy of a journal that another computer left, where it has more answers than the one here."""
-        path, copy = journal_path(self._task.journal_name), self._store.journal_copy(self._task.shard)
+        path, copy = journal_store.journal_path(self._task.journal_name), self._store.journal_copy(self._task.shard)
         if copy is None or _count_answers(path) >= _count_answers(copy):
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         for ending in (".db-wal", ".db-shm"):
             path.with_suffix(ending).unlink(missing_ok=True)
-        temporary = path.with_suffix(f".{uuid.uuid4().hex[:8]}")
+        temporary = path.with_suffix(".copy")
         shutil.copyfile(copy, temporary)
         temporary.replace(path)
 
     def _start_batch(self) -> Batch:
-        """Start the batch, as soon as no process that lost its driver has the journal any more."""
-        deadline, chat = time.monotonic() + LOCK_WAIT_S, MeteredChat(self._account)
+        chat = MeteredChat(self._account)
         if (platform := platform_name(chat.platform_info())) != self._task.platform:
             names = {"platform": platform, "expected": self._task.platform}
             raise CredentialsError(tr("calls go to {platform} now, and this batch is of {expected}", **names))
-        while True:
-            try:
-                return batch(
-                    ShardRows(self._task.shard),
-                    name=self._task.journal_name,
-                    client=chat,
-                    invalid_rows="fail",
-                    **self._task.arguments,
-                )
-            except journal_reader.JournalInUse:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(STEP_S)
+        name, arguments = self._task.journal_name, self._task.arguments
+        return batch(ShardRows(self._task.shard), name=name, client=chat, invalid_rows="fail", **arguments)
 
     def _follow(self, running: Batch) -> None:
         """Return when the batch has ended; do meanwhile what the job says, and copy the journal."""
