@@ -2,7 +2,8 @@
 
 The tests have a short form of each. An error is printed, and the exit code is 1, where a promise fails:
 intervals of means cover at least 0.93 from six rows on; no interval contradicts its verdict; `needed` and
-`detectable` have a power of 0.8, give or take 0.03 beyond the error of the simulation.
+`detectable` have a power of 0.8, give or take 0.03 beyond the error of the simulation; intervals of kappa cover at
+least 0.87 from six rows on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from qfnb.evaluation.stats import holm, intervals, power, significance
+from qfnb.evaluation.stats import holm, intervals, power, raters, significance
 
 TRIALS = 2000
 POWER_TRIALS = 300
@@ -40,6 +41,17 @@ DIFFERENCES: dict[str, Draw] = {
     "skewed": lambda rng, n: np.minimum(rng.exponential(0.3, n), 1) - 0.2,
     "hardly any": lambda rng, n: rng.choice([0, 0.4, -0.5], n, p=[0.97, 0.02, 0.01]),
 }
+RATERS = {
+    "as often": [[0.40, 0.10], [0.10, 0.40]],
+    "rare": [[0.85, 0.05], [0.04, 0.06]],
+    "rarer": [[0.95, 0.01], [0.01, 0.03]],
+    "hardly ever differ": [[0.48, 0.02], [0.01, 0.49]],
+    "by chance": [[0.36, 0.24], [0.24, 0.16]],
+    "three labels": [[0.30, 0.05, 0.02], [0.05, 0.25, 0.05], [0.01, 0.07, 0.20]],
+}
+"""How often two raters give each pair of labels."""
+
+MIN_KAPPA_COVERAGE = 0.87
 FAMILIES = (1, 2, 15)
 """Comparisons in a report."""
 
@@ -175,9 +187,31 @@ def report_power(sizes: Sequence[int] = (12, 30, 60, 144, 500)) -> list[str]:
     return failures
 
 
+def kappa_coverage(shares: np.ndarray, n: int, trials: int = TRIALS // 2) -> float:
+    """Return in which share of the samples that have two labels the interval of kappa has the true one in it."""
+    rng, labels, hits, intervals_ = np.random.default_rng(n), len(shares), 0, 0
+    truth = 1 - (1 - np.trace(shares)) / (1 - shares.sum(0) @ shares.sum(1))
+    for drawn in rng.choice(labels**2, (trials, n), p=shares.ravel()):
+        kappa = raters.measure_kappa(*(part.tolist() for part in divmod(drawn, labels)))
+        intervals_ += not math.isnan(kappa.value)
+        hits += kappa.interval.low <= truth <= kappa.interval.high
+    return hits / intervals_
+
+
+def report_kappa() -> list[str]:
+    """Print the coverage of kappa; return what fails."""
+    sizes, failures = (6, 10, 20, 50, 200), []
+    print(f"{'coverage of kappa, n =':32}" + "".join(f"{n:>8}" for n in sizes))
+    for name, table in RATERS.items():
+        shares = [kappa_coverage(np.array(table), n) for n in sizes]
+        print(f"{name:32}" + "".join(f"{share:8.3f}" for share in shares), flush=True)
+        failures += [f"coverage of kappa, {name}"] if min(shares) < MIN_KAPPA_COVERAGE else []
+    return failures
+
+
 def main() -> None:
     """Print everything; exit with an error where a promise fails."""
-    failures = [*report_coverage(), *report_verdicts()]
+    failures = [*report_coverage(), *report_kappa(), *report_verdicts()]
     print("power with the questions `needed`, and at the `detectable` difference, from 12, 30, 60, 144 and 500 rows")
     failures += report_power()
     sys.exit("\n".join(failures) if failures else 0)

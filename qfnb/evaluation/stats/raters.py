@@ -1,17 +1,22 @@
 """Statistics of raters: Cohen's kappa, weighted where labels are scores, and the slope of scores in the length.
 
-The standard error is the asymptotic one of Fleiss, Cohen and Everitt (1969). Where two raters always agree it is 0; the
-lower bound is then the exact one of the share of agreement (Clopper and Pearson) put in its place.
+The interval is that of the posterior distribution with one row more, spread over all pairs of labels (Perks 1947). The
+asymptotic one of Fleiss, Cohen and Everitt (1969) is the same for hundreds of rows, has no width where raters always
+agree, and covers 0.57 of ten rows where a label is rare: `benchmarks/intervals.py`.
 """
 
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from .distributions import binomial_bounds, t_quantile
-from .intervals import LEVEL, NO_INTERVAL, Interval, normal_quantile
+from .distributions import t_quantile
+from .intervals import LEVEL, NO_INTERVAL, Interval
+
+SEED: Final = 20240521
+DRAWS: Final = 4000
+"""Tables drawn from the posterior distribution, so the bounds are true to about 0.01."""
 
 
 @dataclass(frozen=True)
@@ -38,45 +43,28 @@ def measure_kappa(first: Sequence[Any], second: Sequence[Any], *, is_weighted: b
         second: those of the other one, of the same length.
         is_weighted: count disagreements by their square; labels are numbers then.
     """
-    n, nothing = len(first), Interval(math.nan, math.nan, "none", LEVEL, len(first))
-    if not n:
-        return Kappa(math.nan, math.nan, nothing, 0)
-    share = sum(a == b for a, b in zip(first, second, strict=True)) / n
-    labels = sorted({*first, *second})
-    value, error, chance = _kappa_and_error(first, second, labels, is_weighted=is_weighted)
-    if math.isnan(value):
-        return Kappa(value, share, nothing, n)
-    if error < 1e-9:
-        low, _ = binomial_bounds(round(share * n), n, 1 - LEVEL)
-        return Kappa(value, share, Interval((low - chance) / (1 - chance), value, "Clopper-Pearson", LEVEL, n), n)
-    half = normal_quantile(LEVEL) * error
-    return Kappa(value, share, Interval(max(-1.0, value - half), min(1.0, value + half), "asymptotic", LEVEL, n), n)
+    import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
+
+    n, labels = len(first), sorted({*first, *second})
+    nothing = Interval(math.nan, math.nan, "none", LEVEL, n)
+    pairs = Counter(zip(first, second, strict=True))
+    share = sum(pairs[label, label] for label in labels) / max(n, 1) if n else math.nan
+    if len(labels) < 2:
+        return Kappa(math.nan, share, nothing, n)
+    distances = [[(float(a != b) if not is_weighted else (a - b) ** 2) for b in labels] for a in labels]
+    counts = np.array([[pairs[a, b] for b in labels] for a in labels], float)
+    generator, prior = np.random.default_rng(SEED), 1 / counts.size
+    drawn = generator.dirichlet(counts.ravel() + prior, DRAWS).reshape(-1, *counts.shape)
+    low, high = np.quantile(_kappa(drawn, np.array(distances)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(_kappa(counts / n, np.array(distances)))
+    return Kappa(value, share, Interval(min(float(low), value), max(float(high), value), "posterior", LEVEL, n), n)
 
 
-def _kappa_and_error(
-    first: Sequence[Any], second: Sequence[Any], labels: Sequence[Any], *, is_weighted: bool
-) -> tuple[float, float, float]:
-    """Return kappa, its standard error and the agreement by chance; NaN where only one label occurs."""
-    n, width = len(first), float(labels[-1] - labels[0]) if is_weighted else 1.0
-
-    def weight(a: Any, b: Any) -> float:
-        return 1 - ((a - b) / width) ** 2 if is_weighted and width else float(a == b)
-
-    joint = {pair: count / n for pair, count in Counter(zip(first, second, strict=True)).items()}
-    rows = {label: count / n for label, count in Counter(first).items()}
-    columns = {label: count / n for label, count in Counter(second).items()}
-    observed = sum(share * weight(a, b) for (a, b), share in joint.items())
-    chance = sum(rows[a] * columns[b] * weight(a, b) for a in rows for b in columns)
-    if chance >= 1:
-        return math.nan, math.nan, chance
-    value = (observed - chance) / (1 - chance)
-    row_means = {a: sum(columns[b] * weight(a, b) for b in columns) for a in rows}
-    column_means = {b: sum(rows[a] * weight(a, b) for a in rows) for b in columns}
-    squares = sum(
-        share * (weight(a, b) - (row_means[a] + column_means[b]) * (1 - value)) ** 2 for (a, b), share in joint.items()
-    )
-    variance = (squares - (value - chance * (1 - value)) ** 2) / (n * (1 - chance) ** 2)
-    return value, math.sqrt(max(variance, 0.0)), chance
+def _kappa(joint: Any, distances: Any) -> Any:
+    """Return kappa of tables of shares, (..., labels, labels): 1 less the distance over that of independent raters."""
+    observed = (joint * distances).sum(axis=(-1, -2))
+    chance = ((joint.sum(-1) @ distances) * joint.sum(-2)).sum(-1)
+    return 1 - observed / chance
 
 
 def clustered_slope(
