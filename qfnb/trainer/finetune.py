@@ -16,15 +16,7 @@ from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.validation import validate_choice
 from ..wire import finetune_v2 as wire
-from . import run_store
-from .actions import (
-    DeployAction,
-    EvaluateAction,
-    LoadDataSetAction,
-    ModelPublishAction,
-    TrainAction,
-    publishing_actions,
-)
+from . import actions, run_store
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
@@ -104,7 +96,7 @@ class LLMFinetune(StoredTrainer):
         previous_id = previous_task(previous_task_id, previous_trainer, previous_model, previous_step)
         train_type = train_type or model_of_task(previous_id)
         validate_against_offer(train_type, config, self.train_mode)
-        train = TrainAction(
+        train = actions.TrainAction(
             train_type,
             config,
             base_model,
@@ -113,17 +105,17 @@ class LLMFinetune(StoredTrainer):
             increment_task_id=previous_id,
             increment_checkpoint_step=previous_step,
         )
-        load = LoadDataSetAction()
+        load = actions.LoadDataSetAction()
         load.use(sources)
-        actions: builtins.list[BaseAction] = [load, train]
+        steps: builtins.list[BaseAction] = [load, train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(
                 tr("model_not_publish=True: a model that is not published can be neither deployed nor evaluated")
             )
-        actions += [] if model_not_publish else [ModelPublishAction(model_name=model_name)]
-        actions += [DeployAction(deploy_config)] if deploy_config else []
-        actions += [EvaluateAction(eval_dataset, evaluators)] if evaluators else []
-        super().__init__(run_store.RunRecord.begin(), actions, event_handler)
+        steps += [] if model_not_publish else [actions.ModelPublishAction(model_name=model_name)]
+        steps += [actions.DeployAction(deploy_config)] if deploy_config else []
+        steps += [actions.EvaluateAction(eval_dataset, evaluators)] if evaluators else []
+        super().__init__(run_store.RunRecord.begin(), steps, event_handler)
 
     @classmethod
     def validate_schema(cls, dataset: Dataset) -> None:
@@ -167,7 +159,7 @@ class LLMFinetune(StoredTrainer):
             run = run_store.RunRecord.begin(task_id=key)
         self = cls._from_record(run, event_handler, deploy_config)
         load = self.ppls[0].actions[0]
-        if dataset is not None and isinstance(load, LoadDataSetAction):
+        if dataset is not None and isinstance(load, actions.LoadDataSetAction):
             load.use(load_sources(dataset))
         self.refresh()
         return self
@@ -193,7 +185,7 @@ class LLMFinetune(StoredTrainer):
             InvalidArgumentError: it is published already, has no such checkpoint, or an earlier step failed.
         """
         return self._append_actions(
-            [ModelPublishAction(model_name=model_name, step=resolve_step(step, self.progress.points))]
+            [actions.ModelPublishAction(model_name=model_name, step=resolve_step(step, self.progress.points))]
         )
 
     def deploy(self, deploy_config: DeployConfig | None = None, *, step: CheckpointStep = None) -> Self:
@@ -206,8 +198,8 @@ class LLMFinetune(StoredTrainer):
         Raises:
             InvalidArgumentError: it is deployed already, has no such checkpoint, or an earlier step failed.
         """
-        publishing = publishing_actions(self.ppls[0].actions, step, self.progress.points)
-        return self._append_actions([*publishing, DeployAction(deploy_config or DeployConfig())])
+        publishing = actions.publishing_actions(self.ppls[0].actions, step, self.progress.points)
+        return self._append_actions([*publishing, actions.DeployAction(deploy_config or DeployConfig())])
 
     def evaluate(self, eval_dataset: Dataset, evaluators: Sequence[Any], *, step: CheckpointStep = None) -> Self:
         """Score the model, published first if necessary; `output["eval_res"]` is the report.
@@ -220,8 +212,8 @@ class LLMFinetune(StoredTrainer):
         Raises:
             InvalidArgumentError: it is evaluated already, has no such checkpoint, or an earlier step failed.
         """
-        publishing = publishing_actions(self.ppls[0].actions, step, self.progress.points)
-        return self._append_actions([*publishing, EvaluateAction(eval_dataset, evaluators)])
+        publishing = actions.publishing_actions(self.ppls[0].actions, step, self.progress.points)
+        return self._append_actions([*publishing, actions.EvaluateAction(eval_dataset, evaluators)])
 
     @staticmethod
     def list_runs() -> builtins.list[dict[str, Any]]:

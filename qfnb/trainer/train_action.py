@@ -5,18 +5,9 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
+from .. import errors
 from .._language import tr
 from ..config import settings
-from ..errors import (
-    APIError,
-    AuthError,
-    InvalidArgumentError,
-    NotActivatedError,
-    RateLimitError,
-    RequestError,
-    ServerError,
-    TrainingError,
-)
 from ..model.polling import Poller
 from ..resources.management.finetune import FineTune
 from ..resources.management.listings import newest_rows
@@ -125,7 +116,7 @@ class TrainAction(BaseAction):
             try:
                 FineTune.V2.stop_task(str(self.task_id))
                 self._end_state = wire.STOPPED
-            except (RequestError, APIError) as error:
+            except (errors.RequestError, errors.APIError) as error:
                 reason = str(error).split("\n")[0]
                 text = tr("run {run} could not be stopped: {reason}", run=self.task_id, reason=reason)
                 self.action_event(ActionState.Stopped, text, {"stop_error": reason})
@@ -146,7 +137,7 @@ class TrainAction(BaseAction):
     def _start(self, facts: Facts) -> None:
         datasets = [*to_training_sets(facts.get("datasets") or ())]
         if not datasets:
-            raise InvalidArgumentError(tr("TrainAction needs datasets: run LoadDataSetAction before it"))
+            raise errors.InvalidArgumentError(tr("TrainAction needs datasets: run LoadDataSetAction before it"))
         run = self.record = self.record or RunRecord.begin()
         self.job_name = self.job_name or default_job_name(run)
         find = partial(find_job, run.id)
@@ -212,7 +203,7 @@ class TrainAction(BaseAction):
             raise StoppedError
         if task.run_status == wire.FAILED:
             reason = task.message or tr("the platform gives no reason")
-            raise TrainingError(tr("run {run} failed: {reason}", run=self.task_id, reason=reason))
+            raise errors.TrainingError(tr("run {run} failed: {reason}", run=self.task_id, reason=reason))
         return None
 
 
@@ -238,7 +229,7 @@ def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
     """
     source_types = {row.get("type", PLATFORM) for row in datasets}
     if len(source_types) > 1:
-        raise InvalidArgumentError(
+        raise errors.InvalidArgumentError(
             tr("the datasets are of two types: put all of them on the platform, or all into a bucket")
         )
     in_bucket = source_types == {BOS}
@@ -272,7 +263,7 @@ def read_task(task_id: str) -> wire.Task | None:
     """
     try:
         return FineTune.V2.task_detail(task_id).data
-    except (AuthError, NotActivatedError, RateLimitError, ServerError):
+    except (errors.AuthError, errors.NotActivatedError, errors.RateLimitError, errors.ServerError):
         raise
-    except APIError:  # it does not accept the id
+    except errors.APIError:  # it does not accept the id
         return None
