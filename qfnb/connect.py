@@ -146,6 +146,11 @@ def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
     return PlatformInfo("sandbox", running.url.removeprefix("http://") if running else "", (), {})
 
 
+def keys_in_use(keys: Mapping[str, str | None] | None = None) -> Credentials:
+    """Return the keys that a call would send now; `keys` take precedence over settings."""
+    return _select_server(config.settings(), keys)[1]
+
+
 def _select_server(settings: Settings, keys: Mapping[str, str | None] | None) -> tuple[Platform | None, Credentials]:
     """Return the platform, None for the sandbox, and the keys in use."""
     explicit_keys = dict(keys or {})

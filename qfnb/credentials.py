@@ -29,6 +29,9 @@ class Secret(SecretStr):
 
 NO_SECRET: Final = Secret("")
 
+MIN_TAILED_CHARS: Final = 24
+"""Characters of a key without an id from which its last four are shown."""
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -95,6 +98,21 @@ class Credentials:
             "access_token": tr_noop("access token"),
         }
         return tuple(tr(text) for name, text in names.items() if self.get(name))
+
+    @property
+    def tail(self) -> str:
+        """The end of the key's public id as `***abcdef`, by which users tell keys apart; "" without one.
+
+        An API key's secret is behind the id, that of a pair is the second key: neither is shown. Of a key without
+        an id it is the last four characters.
+        """
+        key = self.get("api_key")
+        if key.startswith("bce-v3/"):
+            return f"***{key.split('/')[1][-6:]}"
+        if key:
+            return f"***{key[-4:] if len(key) >= MIN_TAILED_CHARS else ''}"
+        public_id = self.get("access_key") or self.get("ak")
+        return f"***{public_id[-6:]}" if public_id else "***" if self else ""
 
     def __bool__(self) -> bool:
         return bool(self.kinds())

@@ -74,6 +74,22 @@ def test_keys_show_in_no_repr():
     assert "canary" not in repr(keys) + str(keys) + repr(config.get_config())
 
 
+@pytest.mark.parametrize(
+    ("keys", "tail"),
+    [
+        ({"api_key": "bce-v3/ALTAK-testAbCdEf012345/secret0123456789"}, "***012345"),
+        ({"access_key": "ALTAKtest0123456789", "secret_key": "secret"}, "***456789"),
+        ({"ak": "test0123456789abcdefabcd", "sk": "secret"}, "***efabcd"),
+        ({"api_key": "sk-test0123456789abcdefghij"}, "***ghij"),
+        ({"api_key": "sk-short"}, "***"),
+        ({"access_token": "24.test.0123456789"}, "***"),
+        ({}, ""),
+    ],
+)
+def test_of_a_key_only_the_end_of_its_public_id_is_shown(keys, tail):
+    assert Credentials.of(keys).tail == tail
+
+
 def test_without_a_key_the_sandbox_is_used(sandbox):
     assert connect.current_platform().name == "sandbox"
     assert connect.platform_info().name == "sandbox"

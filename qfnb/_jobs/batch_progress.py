@@ -52,6 +52,7 @@ class BatchProgress:
         reason: why the batch waits or stopped.
         latest_failures: the last failures, oldest first.
         mode: `online`, `offline`, or `shards` of several processes.
+        notes, remarks: what was noticed before the start, and while it worked.
     """
 
     name: str = ""
@@ -80,6 +81,7 @@ class BatchProgress:
     uncounted: int = 0
     budget_tokens: int | None = None
     cost_low: float | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def cost_range(self) -> PriceRange | None:

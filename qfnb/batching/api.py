@@ -1,31 +1,27 @@
-"""`qfnb.batch`, `abatch`, `estimate` and `resume`: check everything that can be checked, then start."""
+"""`qfnb.batch`, `abatch` and `estimate`: check everything that can be checked, then start."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr, tr_noop
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
-from . import journal_reader, journal_store, validation
+from . import journal_store, validation
 from .batch import Batch
-from .export import validate_output_path
-from .input_files import InputFiles
 from .input_scan import scan_input
 from .input_source import open_source
 from .journal import Journal
-from .journal_reader import JournalError
 from .offline.pictures import validate_pictures
+from .pool_arguments import build_pool
 from .preflight import JobSpec, Preflight, build_batch_preflight, build_preflight
-from .request_spec import OfflineVia, platform_name
+from .request_spec import OfflineVia
 from .row_pages import load_input
 
 Rows = Any
 """A DataFrame or Series, an Arrow table or what has its stream (polars), .jsonl, .csv or .parquet files (a path, a
 folder, a pattern or an address), or an iterable of prompts, conversations or dictionaries."""
-
-INPUT_NOT_READ = tr_noop("the input was not read to its end: run its cell again for the remaining rows")
 
 
 def batch(
@@ -45,6 +41,7 @@ def batch(
     allow_changed_input: bool | Literal["keep"] = False,
     allow_same_prompt: bool = False,
     client: ChatCompletion | None = None,
+    clients: Sequence[ChatCompletion] | None = None,
     mode: Literal["online", "offline"] = "online",
     offline_via: OfflineVia | None = None,
     request_timeout: float | None = None,
@@ -77,6 +74,12 @@ def batch(
             drop the others; "keep" leaves those for an input that has their rows again.
         allow_same_prompt: the template names no column, and its one text is meant to be sent for every row.
         client: a `ChatCompletion` with keys or a base_url of its own.
+        clients: several of them in its place, with keys or endpoints of their own, on one platform: each row goes to
+            the one whose limits let it go soonest. One whose key is refused, or without money or quota, or whose
+            endpoint does not exist, gets no more rows, and its rows go to the others; the last one stops the batch as a
+            single one does. One that is overloaded (5xx, no connection) answers fewer: its rows are tried again at
+            another, and after two faults in a row it rests for 1 to 60 s and then gets one row at a time until it
+            answers. `model` is what the endpoints serve; journals do not depend on who answers.
         mode: `offline` hands the rows to the platform's batch service, at 40 % of the price where the model has a
             batch price; answers come when its jobs have ended, and rows without one are sent online.
         offline_via: `files` (/v2/batches, an API key) or `bos` (your own bucket, an IAM pair); by default
@@ -90,6 +93,8 @@ def batch(
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
     source, check = open_source(rows), validation.validate_arguments
+    if clients is not None:
+        client = build_pool(clients, client=client, model=model, endpoint=endpoint, mode=mode)
     check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
     check(budget_tokens=budget_tokens)
     check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input, allow_same_prompt=allow_same_prompt)
@@ -102,7 +107,7 @@ def batch(
     chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, sent)
     requested_format = options.get("response_format")
     response_format = None if requested_format is None else validation.choose_format(request, requested_format)
-    budget = None if budget is None else validation.validate_budget(budget, request)
+    budget = None if budget is None else validation.validate_budget(budget, request, client)
     if request.draws:
         validate_pictures(request, via, budget_tokens)
     scan, stream = scan_input(request, source)
@@ -117,7 +122,9 @@ def batch(
         if output_path is not None or journal.get_fact("out"):
             journal.set_facts(out="" if output_path is None else output_path.absolute())
         counts = (journal.count_missing(), journal.counts()) if source.is_rereadable else None
-        preflight = build_batch_preflight(request, source, scan, counts, budget, budget_tokens, is_offline=bool(via))
+        preflight = build_batch_preflight(
+            request, source, scan, counts, budget, budget_tokens, is_offline=bool(via), clients=clients
+        )
         job = JobSpec(
             path=journal.path,
             request=request,
@@ -172,6 +179,7 @@ def estimate(
     budget_tokens: int | None = None,
     dedupe: bool = False,
     client: ChatCompletion | None = None,
+    clients: Sequence[ChatCompletion] | None = None,
     **other_options: Unpack[validation.EstimateOptions],
 ) -> Preflight:
     """Return what `batch` would do with the same arguments: rows, duplicates, tokens, cost; nothing is sent.
@@ -185,19 +193,23 @@ def estimate(
         budget_tokens: as in `batch`; likewise.
         dedupe: as in `batch`.
         client: as in `batch`.
+        clients: as in `batch`.
         **other_options: the other arguments of `batch`.
 
     Raises:
         InvalidArgumentError: an argument, the template or a row is wrong.
     """
-    source = open_source(rows)
+    source, is_offline = open_source(rows), other_options.get("mode") == "offline"
+    if clients is not None:
+        mode = other_options.get("mode", "online")
+        client = build_pool(clients, client=client, model=model, endpoint=endpoint, mode=mode)
     validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
     validation.validate_arguments(budget_tokens=budget_tokens)
     _, options = split_client_options(validation.validate_estimate_options(other_options), MESSAGE_OPTIONS)
     _, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
     if request.draws:
         validate_pictures(request, "files", budget_tokens)  # an estimate needs no mode
-    budget = None if budget is None else validation.validate_budget(budget, request)
+    budget = None if budget is None else validation.validate_budget(budget, request, client)
     scan, _ = scan_input(request, source)
     requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
     row_count = source.total if source.total is not None else scan.rows if scan.is_complete else None
@@ -208,87 +220,6 @@ def estimate(
         requests=requests,
         budget=budget,
         budget_tokens=budget_tokens,
-        is_offline=other_options.get("mode") == "offline",
+        is_offline=is_offline,
+        clients=clients,
     )
-
-
-def resume(
-    name: str,
-    *,
-    workers: int | None = None,
-    budget: float | None = None,
-    budget_tokens: int | None = None,
-    out: str | Path | None = None,
-) -> Batch:
-    """Continue a batch by its name, without its input: the rows that were read from it are in the journal.
-
-    Args:
-        name: as in `batches()`.
-        workers: rows in flight at once, 1 to 1000, default 8.
-        budget: CNY that the batch may cost in all, the earlier runs included.
-        budget_tokens: tokens that it may use in all, likewise.
-        out: the file that inputs and results are written to at the end; default: that of the earlier run, if any.
-
-    Raises:
-        InvalidArgumentError: no batch has this name, or `out` cannot be written.
-        JournalError: it is running elsewhere, or belongs to another platform.
-    """
-    validation.validate_arguments(budget_tokens=budget_tokens)
-    path = journal_store.existing_journal_path(name)
-    request = journal_store.load_request_spec(path, journal_reader.read_facts(path)[0].get("plan", "{}"))
-    chat = ChatCompletion()
-    platform = platform_name(chat.platform_info())
-    if request.platform != platform:
-        raise JournalError(
-            tr(
-                "the answers of batch {name!r} are from {earlier}, and calls go to {platform} now: answers "
-                "of the two are not mixed",
-                name=name,
-                earlier=request.platform,
-                platform=platform,
-            )
-        )
-    worker_count = validate_worker_count("workers", workers)
-    budget = None if budget is None else validation.validate_budget(budget, request)
-    output_path = None if out is None else validate_output_path(out)
-    journal = Journal(path)
-    try:
-        counts, missing = journal.counts(), journal.count_missing()
-        if missing and (files := journal.get_fact("files")):
-            InputFiles.from_json(files).verify()
-        invalid = journal_reader.count_invalid_rows(path)
-        offline_via: Any = journal.get_fact("offline") or None
-        if output_path is not None:
-            journal.set_facts(out=output_path.absolute())
-        elif stored_path := journal.get_fact("out"):
-            output_path = Path(stored_path)
-        job = JobSpec(
-            path=path,
-            request=request,
-            chat=chat,
-            preflight=Preflight(
-                rows=counts.rows,
-                requests=missing,
-                cached=counts.rows - missing - invalid,
-                invalid=invalid,
-                prompt_tokens=missing * counts.prompt_tokens // max(counts.ok, 1),
-                completion_tokens=missing * counts.completion_tokens // max(counts.ok, 1),
-                model=request.endpoint or request.model or "",
-                budget=budget,
-                budget_tokens=budget_tokens,
-            ),
-            worker_count=worker_count,
-            budget=budget,
-            budget_tokens=budget_tokens,
-            output_path=output_path,
-            notes=(
-                *filter(None, [journal.damage]),
-                *(() if journal.get_fact("complete") == "1" else (tr(INPUT_NOT_READ),)),
-            ),
-            offline_via=offline_via,
-            response_format=request.response_format,
-        )
-        return Batch(job, journal)
-    except BaseException:
-        journal.close()
-        raise

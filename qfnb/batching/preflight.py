@@ -1,6 +1,6 @@
 """What a batch is about to do: rows, tokens and cost, and the job as a value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -119,6 +119,7 @@ def build_preflight(
     budget: float | None = None,
     budget_tokens: int | None = None,
     is_offline: bool = False,
+    clients: Sequence[ChatCompletion] | None = None,
 ) -> Preflight:
     """Return what a batch is about to do.
 
@@ -132,6 +133,7 @@ def build_preflight(
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers, at the model's batch price.
+        clients: those that send the rows together, each with the limits of the settings; None for one.
     """
     share = requests / max(scan.rows, 1)
     prompt_tokens = int(scan.prompt_tokens * share)
@@ -152,7 +154,7 @@ def build_preflight(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cost_range=None if cost is None else cost * share,
-        seconds=_min_seconds(requests, prompt_tokens + completion_tokens),
+        seconds=_min_seconds(requests, prompt_tokens + completion_tokens, len(clients or "1")),
         model=request.endpoint or request.model or "",
         budget=budget,
         budget_tokens=budget_tokens,
@@ -169,6 +171,7 @@ def build_batch_preflight(
     budget_tokens: int | None,
     *,
     is_offline: bool,
+    clients: Sequence[ChatCompletion] | None = None,
 ) -> Preflight:
     """Return what a batch with a journal is about to do.
 
@@ -180,8 +183,10 @@ def build_batch_preflight(
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers.
+        clients: as in `build_preflight`.
     """
-    build = partial(build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, is_offline=is_offline)
+    build = partial(build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, clients=clients)
+    build = partial(build, is_offline=is_offline)
     if counts is None:
         return build(rows=source.total, requests=scan.rows)
     missing, stored = counts
@@ -193,12 +198,12 @@ def build_batch_preflight(
     )
 
 
-def _min_seconds(requests: int, tokens: int) -> float | None:
+def _min_seconds(requests: int, tokens: int, clients: int) -> float | None:
     """Return the seconds that the rate limits of the settings allow at least, None without limits."""
     settings = config.settings()
     rpm = settings.qps_limit * 60 or settings.rpm_limit
     limited = ((requests, rpm), (tokens, settings.tpm_limit))
-    return max((amount * 60 / limit for amount, limit in limited if limit), default=None)
+    return max((amount * 60 / limit / clients for amount, limit in limited if limit), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

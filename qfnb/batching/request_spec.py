@@ -14,7 +14,7 @@ from .. import config
 from .._jobs.row_result import RowResult
 from .._language import tr
 from ..connect import PlatformInfo
-from ..errors import InvalidArgumentError
+from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
@@ -244,6 +244,17 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
 def platform_name(platform: Platform | PlatformInfo) -> str:
     """Return the platform's name in a `RequestSpec`: `sandbox` on any port, or the host."""
     return "sandbox" if platform.name == "sandbox" else platform.host
+
+
+def validate_platform(platform: Platform, expected: str) -> None:
+    """Check that calls go where a journal's answers are from.
+
+    Raises:
+        CredentialsError: they go elsewhere.
+    """
+    if (name := platform_name(platform)) != expected:
+        names = {"platform": name, "expected": expected}
+        raise CredentialsError(tr("calls go to {platform} now, and this batch is of {expected}", **names))
 
 
 def _hash(content: bytes) -> bytes:

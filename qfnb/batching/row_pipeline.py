@@ -19,7 +19,7 @@ from .._jobs.batch_progress import RowFailure
 from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from .._language import tr
-from ..errors import CredentialsError, QianfanError
+from ..errors import QianfanError
 from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse
 from ..resources.inference.reply_row import failed_result, row_result_of
@@ -32,7 +32,7 @@ from .circuit_breaker import CircuitBreaker
 from .journal import Journal
 from .journal_reader import JournalError
 from .preflight import JobSpec
-from .request_spec import Conversation, InputRow, platform_name
+from .request_spec import Conversation, InputRow, validate_platform
 from .row_pages import InputPages, PageReader
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class RowPipeline:
         breaker: decides how many rows may be in flight.
 
     Attributes:
-        limiter: the rate limiter that the rows wait for, None before the first row.
+        limiter: the rate limiter that the rows wait for, of a pool one of them; None before the first row.
         writer: puts results into the journal.
         unwritten: results that the journal could not hold, by row number.
         input_error: why the input could not be read to its end, "" if it could.
@@ -152,9 +152,7 @@ class RowPipeline:
         if self._route is None or time.monotonic() >= self._route_expires_at:
             chat, spec = self._job.chat, self._job.request
             client = await chat.resolve_client()
-            if (platform := platform_name(client.platform)) != spec.platform:
-                names = {"platform": platform, "expected": spec.platform}
-                raise CredentialsError(tr("calls go to {platform} now, and this batch is of {expected}", **names))
+            validate_platform(client.platform, spec.platform)
             options = dict(spec.options) | ({} if self._format is None else {"response_format": self._format})
             requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, options)
             self.limiter = get_limiter(client.platform, requests.model)

@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from ..resources.inference.model_choice import refuse_other_kind
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..wire import catalog
 from . import export
+from .client_pool import ClientPool
 from .input_scan import row_cost
 from .input_source import RowSource
 from .journal_store import journal_path
@@ -46,7 +48,7 @@ class EstimateOptions(ChatOptions, total=False):
 
 
 _BATCH_ARGUMENTS = (
-    *("rows", "prompt", "model", "endpoint", "budget", "budget_tokens", "dedupe", "client"),
+    *("rows", "prompt", "model", "endpoint", "budget", "budget_tokens", "dedupe", "client", "clients"),
     *sorted(EstimateOptions.__optional_keys__),
 )
 
@@ -250,21 +252,27 @@ def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatComp
     return requested or ("bos" if has_only_iam else "files")
 
 
-def validate_budget(budget: float, request: RequestSpec) -> float:
-    """Return the budget, if it can be kept.
+def validate_budget(budget: float, request: RequestSpec, client: ChatCompletion | None = None) -> float:
+    """Return the budget, if it can be kept: the price of a service of one's own is not known.
+
+    Args:
+        budget: CNY.
+        request: what is sent for each row.
+        client: who sends it; a pool may have services that `request` does not name.
 
     Raises:
         InvalidArgumentError: it is not a number above 0, or the price of the model is not known.
     """
     if not _is_positive_number(budget):
         raise InvalidArgumentError(tr("budget={budget!r}: must be a number of CNY above 0", budget=budget))
-    if row_cost(request, 1, 1) is None:
+    service = request.endpoint or (client.service if isinstance(client, ClientPool) else None)
+    if row_cost(replace(request, endpoint=service), 1, 1) is None:
         raise InvalidArgumentError(
             tr(
                 "budget={budget:g}: the price of {model} is not known, so a budget in CNY cannot be kept: "
                 "set budget_tokens= (--budget-tokens), or name a file of your own prices in QIANFAN_PRICES",
                 budget=budget,
-                model=request.endpoint or request.model,
+                model=service or request.model,
             )
         )
     return float(budget)

@@ -84,6 +84,7 @@ def batch(
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
     """
     from ..batching import api  # noqa: PLC0415
+    from ..batching.resume import resume as continue_batch  # noqa: PLC0415
     from ..notebook.aliases import resolve  # noqa: PLC0415
 
     if target == CHECK and checked is not None:
@@ -92,7 +93,7 @@ def batch(
         raise InvalidArgumentError(tr("{word}: only `qfnb batch check NAME` has a second word", word=checked))
     budgets: dict[str, Any] = {"budget": budget, "budget_tokens": budget_tokens}
     if resume:
-        return _work(api.resume(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json)
+        return _work(continue_batch(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json)
     options = common.chat_options(
         system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
     )
@@ -253,4 +254,5 @@ def _summary(progress: BatchProgress, out: Path | None) -> Mapping[str, Any]:
         "cost_cny": progress.cost,
         "sandbox": progress.from_sandbox,
         "out": None if out is None else str(out),
+        "remarks": list(progress.remarks),
     }

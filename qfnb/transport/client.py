@@ -21,6 +21,7 @@ from .auth import AuthByPlane, TokenAuth
 from .clock import Deadline
 from .platform import Platform
 from .request import (
+    BuildRequest,
     BytesStream,
     Call as Call,
     CallOptions as CallOptions,
@@ -90,7 +91,7 @@ class Client:
         options = options or CallOptions()
         current = options.effective(settings())
         stopwatch = Stopwatch()
-        build_request = partial(self._routes.build_request, endpoint, body, model, options.headers)
+        build_request = self.request_builder(endpoint, body, model, options)
         call = Call(endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None)
         is_console = endpoint.plane == "console"
         default_s = current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
@@ -128,7 +129,7 @@ class Client:
         stopwatch, n_events, used_tokens = Stopwatch(), 0, 0
         failure: errors.QianfanError | None = None
         ends_at = stopwatch.started_at + options.timeout if options.timeout else None
-        build_request = partial(self._routes.build_request, endpoint, body, model, options.headers)
+        build_request = self.request_builder(endpoint, body, model, options)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
         call = Call(endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s)
         response, _ = await self._send_with_retries(call, require_stream)
@@ -202,6 +203,12 @@ class Client:
 
         return (await self._send_within(call, read_and_close, options.timeout))[1]
 
+    def request_builder(
+        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, options: CallOptions
+    ) -> BuildRequest:
+        """Return what builds the request of each attempt of a call; the arguments are those of `send`."""
+        return partial(self._routes.build_request, endpoint, body, model, options.headers)
+
     async def _send_within(
         self, call: Call, read: ReadResponse[T], timeout_s: float | None
     ) -> tuple[httpx.Response, T]:
@@ -221,7 +228,7 @@ class Client:
         while True:
             call.attempts += 1
             try:
-                response, result = await self._send_once(call, read)
+                response, result = await self.send_once(call, read)
             except errors.QianfanError as error:
                 if call.has_expired_token and not is_token_renewed:
                     is_token_renewed, call.attempts = True, call.attempts - 1
@@ -233,7 +240,7 @@ class Client:
                 self._retry_budget.earn()
                 return response, result
 
-    async def _send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
+    async def send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         request, limiter = call.build_request()
         call.request = describe_request(request, call.body)

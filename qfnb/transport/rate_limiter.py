@@ -65,7 +65,7 @@ class RateLimiter:
     def __init__(self, *, random_: Callable[[], float] = random.random) -> None:
         self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS, SLOW_TOKENS)
         self.max_in_flight, self.in_flight, self.refusals = math.inf, 0, 0
-        self._paused_until, self._consecutive_refusals = -math.inf, 0
+        self._paused_until, self._consecutive_refusals, self._is_claimed = -math.inf, 0, False
         self._refused_share, self._refused_at, self._free_at = 0.0, -math.inf, math.inf
         self._peak_rate, self._minute_count, self._earlier_max_in_flight = 0.0, 0.0, math.inf
         self._answers, self._used_tokens = RecentCounts(0.25, 61.0), RecentCounts(0.25, 61.0)
@@ -93,15 +93,21 @@ class RateLimiter:
             tokens: that the call may use.
             deadline: is paused during the wait.
         """
-        if self._queue_lock.locked() or self.in_flight >= self.max_in_flight or self._reserve() > 0:
+        if not self._is_claimed and (self._queue_lock.locked() or not self.claim()):
             remaining_s = deadline.pause() if deadline else 0.0
             async with self._queue_lock:
                 await self._wait_until_available()
             if deadline:
                 deadline.resume(remaining_s)
+        self._is_claimed = False
         self.in_flight += 1
         self._count_send(tokens)
         return self.refusals
+
+    def claim(self) -> bool:
+        """Return whether a call may go now, before those that wait; the next `acquire` is then at once."""
+        self._is_claimed = self.in_flight < self.max_in_flight and self._reserve() <= 0
+        return self._is_claimed
 
     def release(self) -> None:
         """Count the end of a call, whatever its outcome."""
@@ -201,8 +207,7 @@ class RateLimiter:
         pause_s = error.retry_after
         if pause_s is None or pause_s > MAX_RETRY_AFTER:
             pause_s = min(2.0**self._consecutive_refusals, MAX_PROBE_PAUSE_S) * (0.5 + self._random() / 2)
-            if self._consecutive_refusals == 1 and self._limited[0].was_derived:
-                pause_s /= 4
+            pause_s /= 4 if self._consecutive_refusals == 1 and self._limited[0].was_derived else 1
             free_s = self._answers.seconds_until_free(now)
             if free_s > 1.0 or self._consecutive_refusals <= 2:
                 pause_s = min(pause_s, max(free_s, 1.0))
@@ -222,9 +227,8 @@ class RateLimiter:
 
     def describe(self) -> str:
         """Return the present limits with their sources, and the present wait; "" without limits."""
-        parts = [self.requests.describe(tr("requests")), self.tokens.describe("tokens")]
-        if self.max_in_flight < math.inf:
-            parts.append(tr("{n} at once", n=int(self.max_in_flight)))
+        at_once = tr("{n} at once", n=int(self.max_in_flight)) if self.max_in_flight < math.inf else ""
+        parts = [self.requests.describe(tr("requests")), self.tokens.describe("tokens"), at_once]
         return " · ".join(filter(None, parts + self._describe_wait()))
 
     def _describe_wait(self) -> list[str]:
@@ -237,14 +241,12 @@ class RateLimiter:
         return [trn("refused once, waiting {s:.0f} s", "refused {n} times, waiting {s:.0f} s", refusals, s=seconds)]
 
     async def _wait_until_available(self) -> None:
-        while True:
-            if self.in_flight >= self.max_in_flight:
+        while (is_full := self.in_flight >= self.max_in_flight) or (seconds := self._reserve()) > 0:
+            if is_full:
                 self._slot_released.clear()
                 await self._slot_released.wait()
-            elif (seconds := self._reserve()) > 0:
-                await clock.sleep(min(seconds, 1.0))  # limits may change meanwhile
             else:
-                return
+                await clock.sleep(min(seconds, 1.0))  # limits may change meanwhile
 
     @property
     def _limited(self) -> tuple[Pacer, RecentCounts]:
@@ -277,9 +279,8 @@ class RateLimiter:
             return
         self.max_in_flight = self._earlier_max_in_flight
         pacer.undo_slow_down(now, peak_rate if is_limit else None, peak_rate)
-        if not is_limit:
-            self.requests.undo_slow_down(now)
-            self.tokens.undo_slow_down(now)
+        for each in () if is_limit else (self.requests, self.tokens):
+            each.undo_slow_down(now)
 
     def _apply_headers(self, headers: Mapping[str, str], sent_at: float) -> None:
         for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens")):

@@ -56,8 +56,9 @@ def summary_text(progress: BatchProgress) -> str:
     numbers = [labelled(label, value, remark) for label, value, remark in _numbers(progress)]
     mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
     head = labelled(f"{_title(progress)}{mark}", f"{sign} {words}")
-    facts = [progress.reason, describe_rows(progress), describe_times(progress, now), " · ".join(numbers)]
-    return "\n".join(one_line(line, 300) for line in (head, _subtitle(progress), *facts) if line)
+    facts = [describe_rows(progress), describe_times(progress, now), " · ".join(numbers)]
+    lines = (head, _subtitle(progress), progress.reason, *progress.remarks, *facts)
+    return "\n".join(one_line(line, 300) for line in lines if line)
 
 
 def html(progress: BatchProgress) -> Html:
@@ -85,7 +86,7 @@ def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html
     pill = components.pill(kind, words, sign)
     mark = progress.from_sandbox
     head = components.header(_title(progress), pill=pill, subtitle=_subtitle(progress), is_sandbox=mark)
-    reason = components.note("warn", progress.reason) if progress.reason else ""
+    notes = [components.note("warn", text) for text in (progress.reason, *progress.remarks) if text]
     is_unknown = progress.total is None and not progress.is_finished
     bar = components.progress_bar(
         None if is_unknown else progress.finished_rows if progress.total else float(progress.is_finished),
@@ -95,7 +96,7 @@ def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html
         kind=kind,
     )
     remarks = components.dim_lines(*_remarks(progress))
-    return [block for block in (head, reason, bar, components.key_numbers(*_numbers(progress)), remarks) if block]
+    return [block for block in (head, *notes, bar, components.key_numbers(*_numbers(progress)), remarks) if block]
 
 
 class BatchPanel(Panel):

@@ -84,6 +84,7 @@ def batch_shards(
         DatasetError: a file of the input cannot be read.
         ShardError: the output folder is in use, has another job's answers, or cannot be written.
     """
+    _refuse_clients(options)
     limits = {"request_timeout": request_timeout, "retry_count": retry_count}
     validation.validate_arguments(model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits)
     numbers = {"rpm": rpm, "tpm": tpm, "processes": processes}
@@ -142,6 +143,16 @@ def batch_shards(
     except BaseException:
         store.release_claim()
         raise
+
+
+def _refuse_clients(options: Mapping[str, object]) -> None:
+    for name in options.keys() & {"client", "clients"}:
+        raise InvalidArgumentError(
+            tr(
+                "{name}=: the processes of shards send with the keys of the settings; {name}= is of qfnb.batch",
+                name=name,
+            )
+        )
 
 
 def _validate_numbers(numbers: Mapping[str, float | None]) -> None:

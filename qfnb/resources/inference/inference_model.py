@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack
 from ... import config, connect
 from ..._jobs import worker_pool
 from ..._language import tr
-from ...config import Secret
+from ...config import Credentials, Secret
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from . import batch_task
@@ -166,6 +166,10 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
     def has_own_keys(self) -> bool:
         """Whether it was created with keys or a base_url of its own."""
         return bool(self._keys)
+
+    def keys_in_use(self) -> Credentials:
+        """Return the keys that a call would send now."""
+        return connect.keys_in_use(self._keys)
 
     def platform_info(self) -> connect.PlatformInfo:
         """Return which platform a call would use, without starting anything."""

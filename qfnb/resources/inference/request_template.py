@@ -25,11 +25,12 @@ class BatchRequests:
         build: builds the request of a conversation.
 
     Attributes:
+        build: as above.
         model: the model's id, or its segment of the path; rate limits are kept by it.
     """
 
     def __init__(self, build: Callable[[list[wire.Message]], InferenceRequest]) -> None:
-        self._build = build
+        self.build = build
         request = build([wire.Message(role="user", content=PLACEHOLDER)])
         self.endpoint, self.model, self.record = request.endpoint, request.model, request.record
         self._around = [self._encode_around(text) for text in (PLACEHOLDER, CHINESE_PLACEHOLDER)]
@@ -37,7 +38,7 @@ class BatchRequests:
 
     def _encode_around(self, placeholder: str) -> tuple[bytes, bytes]:
         """Return the JSON before and behind a text."""
-        record = self._build([wire.Message(role="user", content=placeholder)]).record
+        record = self.build([wire.Message(role="user", content=placeholder)]).record
         before, _, behind = record.to_json().partition(to_json(placeholder))
         return before, behind
 
@@ -54,7 +55,7 @@ class BatchRequests:
         """
         if isinstance(conversation, str):
             return InferenceRequest(self.endpoint, RenderedRequest(self, conversation), self.model)
-        return self._build(validate_messages(conversation))
+        return self.build(validate_messages(conversation))
 
 
 class RenderedRequest:
