@@ -1,10 +1,8 @@
-"""Measure the sandbox's small model: what training costs as the data grow, and when it refuses.
+"""Measure what training the sandbox's small model costs as the data grow.
 
 Each training has a process of its own, so that its peak memory is its own; times are CPU time. The demo is the
 quickstart's tea house with its 25 passes; the larger data mix questions whose answers repeat, bookings by rule and
-facts that are asked once, and have as many passes. Its answers to the tea house's held-out questions, and to
-questions from elsewhere that its limit was not measured on, stand beside those of the nearest neighbour by tf-idf of
-character n-grams, whose limit is measured in the same way.
+facts that are asked once, and have as many passes.
 """
 
 from __future__ import annotations
@@ -16,10 +14,7 @@ import random
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 DATA = Path(__file__).parents[1] / "notebooks/data"
@@ -32,17 +27,7 @@ MAX_EXPONENT = 1.2
 MAX_SILENCE = 2.0
 """CPU seconds between two reports."""
 
-ELSEWHERE = (
-    "今天股市涨了吗", "地球到月亮有多远", "谁写了红楼梦", "水的沸点是多少", "给我讲个历史故事", "如何减肥",
-    "光合作用是什么", "怎么学吉他", "火星上有水吗", "怎样提高记忆力", "what should I cook tonight",
-    "who invented the telephone", "how do I fix a bicycle", "why do cats purr", "summarize the news",
-    "when did world war two end", "which stock should I buy", "name a famous painter", "6号", "慕容雪", "我叫什么",
-    "下一班车几点", "写一份合同", "9点见", "圆周率前10位", "A4纸多大",
-)  # fmt: skip
-
 Pair = tuple[str, str]
-Answer = Callable[[str], tuple[str, float]]
-"""Returns the answer to a question, and how sure it is."""
 
 
 def tea_house(part: str = "train") -> list[Pair]:
@@ -109,59 +94,6 @@ def exponent(small: dict[str, float], large: dict[str, float]) -> float:
     return math.log(large["seconds"] / small["seconds"]) / math.log(large["pairs"] / small["pairs"])
 
 
-def neighbour(pairs: list[Pair]) -> Answer:
-    """Return what answers with the answer of the most similar question, by tf-idf of character n-grams."""
-    import numpy as np
-
-    grams = lambda text: {text[i : i + n] for n in (1, 2, 3) for i in range(len(text) - n + 1)}  # noqa: E731
-    counts = Counter(gram for prompt, _ in pairs for gram in grams(prompt))
-    columns = {gram: column for column, gram in enumerate(counts)}
-
-    def vector(prompt: str) -> np.ndarray[Any, Any]:
-        row = np.zeros(len(columns))
-        for gram in grams(prompt) & columns.keys():
-            row[columns[gram]] = math.log((1 + len(pairs)) / (1 + counts[gram])) + 1
-        return row / (np.linalg.norm(row) + 1e-9)
-
-    table = np.stack([vector(prompt) for prompt, _ in pairs])
-
-    def answer(prompt: str) -> tuple[str, float]:
-        similarity = table @ vector(prompt)
-        return pairs[int(similarity.argmax())][1], float(similarity.max())
-
-    return answer
-
-
-def measure_refusals() -> list[str]:
-    """Print how the model and the nearest neighbour answer held-out questions and others; return the problems."""
-    from qfnb.sandbox.engines.builtin.refusal import measure_limit
-    from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
-    from qfnb.sandbox.engines.protocol import Reply
-
-    pairs = tea_house()
-    training, validation = [pair for i, pair in enumerate(pairs) if i % 5], pairs[::5]
-    model = train(training, hyperparameters=Hyperparameters(epochs=PASSES), validation=validation)
-    nearest, rates = neighbour(training), {}
-
-    def draft(prompt: str) -> Reply:
-        text, similarity = nearest(prompt)
-        return Reply("memory", similarity, text)
-
-    print(f"{'':20}{'held out, right':>17}{'without limit':>15}{'others answered':>17}")
-    for name, answer in (("the sandbox's model", model.draft), ("nearest neighbour", draft)):
-        limit = measure_limit(answer, validation).confidence
-        replies = [(answer(prompt), reference) for prompt, reference in tea_house("heldout")]
-        drafted = [reply.confidence for reply, reference in replies if reply.text == reference]
-        right = sum(confidence >= limit for confidence in drafted) / len(replies)
-        answered = sum(answer(question).confidence >= limit for question in ELSEWHERE) / len(ELSEWHERE)
-        rates[name] = right
-        print(f"{name:20}{right:>17.3f}{len(drafted) / len(replies):>15.3f}{answered:>17.3f}")
-    own, other = rates.values()
-    return [f"the nearest neighbour is right on {other:.3f} of the held-out rows, the model on {own:.3f}"] * (
-        own <= other
-    )
-
-
 def main() -> None:
     """Print one line per size, and the exponent; end with an error where a limit is passed."""
     measured, problems = [], []
@@ -176,7 +108,6 @@ def main() -> None:
     power = exponent(measured[1], measured[-1])
     print(f"cost grows with the number of pairs to the power of {power:.2f}")
     problems += [f"the exponent is {power:.2f}, not {MAX_EXPONENT:g}"] * (power > MAX_EXPONENT)
-    problems += measure_refusals()
     if problems:
         sys.exit("; ".join(problems))
 

@@ -18,7 +18,7 @@ from ..protocol import Reply
 from .features import F, Features, Pair
 from .generator_training import answer_losses
 from .pointer_generator import PointerGenerator
-from .refusal import MIN_ROWS, evidence, measure_limit
+from .refusal import MIN_ROWS, Wording, evidence, measure_limit
 from .router import COMPOSE, MemoryRouter
 
 MIN_CONFIDENCE = 0.2
@@ -48,6 +48,7 @@ class LanguageModel:
         meta: facts about the training.
         min_confidence: below it the model says that it does not know.
         base: the model that answers small talk.
+        wording: that of the training questions, None in a file that has none.
     """
 
     features: Features
@@ -56,6 +57,7 @@ class LanguageModel:
     meta: dict[str, Any] = field(default_factory=dict)
     min_confidence: float = MIN_CONFIDENCE
     base: LanguageModel | None = None
+    wording: Wording | None = None
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Answer one prompt.
@@ -89,20 +91,22 @@ class LanguageModel:
         """
         probabilities = self.router.probabilities(prompt)
         choice = int(probabilities.argmax())
-        probability, coverage = float(probabilities[choice]), self.features.coverage(prompt)
-        if not self.is_calibrated and (
-            (choice == COMPOSE and self.lm is None) or probability * coverage**0.5 < self.min_confidence
-        ):
-            return Reply("compose", probability * coverage**0.5, "")
-        kind, text, steps = "memory", self.router.answers[choice - 1] if choice else "", list[float]()
-        if choice == COMPOSE and self.lm is not None:
-            random = np.random.default_rng(seed)
-            written = list(self.lm.stream(prompt, temperature=temperature, random=random))
-            kind, text, steps = "compose", "".join(char for char, _ in written), [p for _, p in written]
-        if self.is_calibrated:
-            return Reply(kind, evidence(probability, coverage, steps, len(prompt)), text)
+        probability = float(probabilities[choice])
+        confidence = self._confidence(prompt, probability)
+        if not self.is_calibrated and ((choice == COMPOSE and self.lm is None) or confidence < self.min_confidence):
+            return Reply("compose", confidence, "")
+        if choice != COMPOSE or self.lm is None:
+            return Reply("memory", confidence, self.router.answers[choice - 1] if choice else "")
+        steps = list(self.lm.stream(prompt, temperature=temperature, random=np.random.default_rng(seed)))
+        confidence = self._confidence(prompt, probability, [p for _, p in steps])
+        return Reply("compose", confidence, "".join(char for char, _ in steps))
+
+    def _confidence(self, prompt: str, probability: float, steps: Sequence[float] = ()) -> float:
+        """Return how sure the model is of an answer; composing it, with those probabilities, can only lower it."""
+        if self.is_calibrated and self.wording is not None:
+            return evidence(probability, self.wording.familiarity(prompt), steps, len(prompt))
         mean = math.exp(sum(math.log(p + 1e-9) for p in steps) / len(steps)) if steps else 1.0
-        return Reply(kind, probability * coverage**0.5 * mean, text)
+        return probability * math.sqrt(self.features.coverage(prompt)) * mean
 
     @property
     def is_calibrated(self) -> bool:
@@ -113,9 +117,13 @@ class LanguageModel:
         """Measure the limit below which the model does not answer, if enough rows are held out."""
         if self.meta.pop("limit", None) is not None:
             self.min_confidence = MIN_CONFIDENCE
-        if len(held_out) >= MIN_ROWS:
+        if self.wording is not None and len(held_out) >= MIN_ROWS:
             self.meta["limit"] = {}
-            limit = measure_limit(self.draft, held_out)
+            limit = measure_limit(
+                self.draft,
+                held_out,
+                lambda prompt: self._confidence(prompt, float(self.router.probabilities(prompt).max())),
+            )
             self.meta["limit"], self.min_confidence = limit._asdict(), limit.confidence
 
     def loss(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> float:
@@ -145,20 +153,27 @@ class LanguageModel:
             total = float(np.logaddexp(total, log_p[COMPOSE] + composed))
         return total
 
-    def extended(self, pairs: Sequence[Pair], memories: Sequence[str]) -> LanguageModel:
+    def extended(
+        self, pairs: Sequence[Pair], memories: Sequence[str], tick: Callable[[], None] = lambda: None
+    ) -> LanguageModel:
         """Return a copy that can give more answers; what it can give keeps its likelihood, or almost.
 
         Args:
             pairs: prompts and answers, whose n-grams and characters it knows then.
             memories: answers that it remembers in addition, not likely ones yet.
+            tick: called for each pair; it may raise.
         """
-        features = self.features.extended(pairs)
+        features = self.features.extended(pairs, tick)
         router = self.router.extended(features, memories)
         composed = [pair for pair in pairs if pair[1] not in router.index]
         lm = self.lm.extended(features, composed) if self.lm else None
         if lm is None and composed:
             lm = PointerGenerator(features, "".join(answer for _, answer in composed))
-        return LanguageModel(features, router, lm, dict(self.meta), self.min_confidence)
+        wording = self.wording
+        if pairs:
+            added = Wording.of((prompt for prompt, _ in pairs), tick)
+            wording = wording.extended(added) if wording else added
+        return LanguageModel(features, router, lm, dict(self.meta), self.min_confidence, wording=wording)
 
     def perplexity(self, pairs: Sequence[Pair]) -> float:
         """Return exp(loss)."""
@@ -189,6 +204,9 @@ class LanguageModel:
             "meta": self.meta,
             "refuses_below": self.min_confidence,
         }
+        if self.wording is not None:
+            arrays |= {"wording_units": self.wording.units.astype(np.uint32), "wording_counts": self.wording.counts}
+            head["questions"] = self.wording.questions
         arrays["head"] = np.frombuffer(json.dumps(head).encode("ascii"), np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -222,4 +240,9 @@ class LanguageModel:
             rows = lm.used_rows()
             for name in lm.weights:
                 lm.weights[name][rows.get(name, slice(None))] = stored[f"lm_{name}"].astype(F)
-        return cls(features, router, lm, head["meta"], head["refuses_below"])
+        if "questions" not in head:  # its limit is one of another measure
+            limit = head["meta"].pop("limit", None)
+            return cls(features, router, lm, head["meta"], MIN_CONFIDENCE if limit else head["refuses_below"])
+        units, counts = (stored[f"wording_{name}"].astype(np.int64) for name in ("units", "counts"))
+        wording = Wording(units, counts, head["questions"])
+        return cls(features, router, lm, head["meta"], head["refuses_below"], wording=wording)

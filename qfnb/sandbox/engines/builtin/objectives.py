@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import Preference
-from .examples import bags
-from .features import F, Pair
+from .examples import Example, bags
+from .features import F, Floats, Ints, Pair
 from .model import LanguageModel
 from .optimizer import Gradients, RowGradient
 from .router import COMPOSE
@@ -22,6 +22,7 @@ from .router import COMPOSE
 Loss = Literal["DPO", "KTO"]
 Values = NDArray[np.float64]
 Indexes = NDArray[np.int64]
+Tick = Callable[[], None]
 BothGradients = tuple[Gradients, Gradients]  # of the router's weights and of the generator's
 
 NLL_WEIGHT = 0.2  # of the chosen answers' own loss in DPO, as in Llama 3 (arXiv 2407.21783, section 4.1.4)
@@ -47,16 +48,22 @@ class Policy:
     Args:
         model: its weights are read at each call.
         pairs: the pairs; a batch is an array of indexes into them.
+        tick: called now and then, also later; it may raise.
     """
 
-    def __init__(self, model: LanguageModel, pairs: Sequence[Pair]) -> None:
-        self._router, self._lm = model.router, model.lm
-        self._grams = [model.features(prompt) for prompt, _ in pairs]
-        self._classes = np.array([self._router.index.get(answer, COMPOSE) for _, answer in pairs])
-        self._examples = [model.lm.example(*pair) for pair in pairs] if model.lm else []
+    def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = lambda: None) -> None:
+        self._router, self._lm, self._tick = model.router, model.lm, tick
+        self._classes = np.array([self._router.index.get(answer, COMPOSE) for _, answer in pairs], np.int64)
+        self._grams: list[tuple[Ints, Floats]] = []
+        self._examples: list[Example] = []
+        for pair in pairs:
+            self._grams.append(model.features(pair[0]))
+            self._examples += [model.lm.example(*pair)] if model.lm else []
+            tick()
 
     def log_likelihoods(self, indexes: Indexes) -> tuple[Values, Callable[[Values], BothGradients]]:
         """Return log p of some pairs, and a function from a loss's derivatives by them to its gradients."""
+        self._tick()
         classes, rows = self._classes[indexes], np.arange(len(indexes))
         buckets, data = bags([self._grams[index] for index in indexes])
         weights = self._router.weights
@@ -84,7 +91,7 @@ class Policy:
         """Return log p of all pairs."""
         starts = range(0, len(self._classes), CHUNK)
         chunks = [np.arange(start, min(start + CHUNK, len(self._classes))) for start in starts]
-        return np.concatenate([self.log_likelihoods(chunk)[0] for chunk in chunks])
+        return np.concatenate([np.empty(0), *(self.log_likelihoods(chunk)[0] for chunk in chunks)])
 
 
 def dpo_loss(chosen: Values, rejected: Values) -> tuple[Values, Values]:
@@ -122,7 +129,9 @@ class Objective(Protocol):
     policy: Policy
     size: int
 
-    def __init__(self, model: LanguageModel, rows: Sequence[Preference], beta: float) -> None: ...
+    def __init__(
+        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = lambda: None
+    ) -> None: ...
 
     def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
         """Return the mean loss of a batch, and its gradients."""
@@ -138,8 +147,10 @@ class DpoObjective:
     Without it both answers become less likely, and the end of an answer, which both have, is unlearned first.
     """
 
-    def __init__(self, model: LanguageModel, rows: Sequence[Preference], beta: float) -> None:
-        self.policy, self.size, self._beta = Policy(model, judged_pairs(rows)), len(rows), beta
+    def __init__(
+        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = lambda: None
+    ) -> None:
+        self.policy, self.size, self._beta = Policy(model, judged_pairs(rows), tick), len(rows), beta
         self._reference = self.policy.all_log_likelihoods()
         self._nll_weights = np.array([NLL_WEIGHT / (len(row.chosen) + 1) for row in rows])
 
@@ -165,12 +176,14 @@ class KtoObjective:
     The rarer kind of answer counts as much in all as the other one (section 4.2 of the paper).
     """
 
-    def __init__(self, model: LanguageModel, rows: Sequence[Preference], beta: float) -> None:
+    def __init__(
+        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = lambda: None
+    ) -> None:
         pairs = judged_pairs(rows)
         self.size, self._beta = len(pairs), beta
         others = np.roll(np.arange(self.size), max(1, self.size // 3))
         mismatched = [(prompt, pairs[other][1]) for (prompt, _), other in zip(pairs, others, strict=True)]
-        self.policy = Policy(model, [*pairs, *mismatched])
+        self.policy = Policy(model, [*pairs, *mismatched], tick)
         self._reference = self.policy.all_log_likelihoods()
         desirable = sum(bool(row.chosen) for row in rows)
         self._is_desirable = np.arange(self.size) < desirable

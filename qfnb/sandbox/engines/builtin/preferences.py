@@ -8,7 +8,7 @@ preferences.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,9 +18,18 @@ from ..protocol import Observer, Preference, Step
 from .features import Pair
 from .generator_training import learning_rate_factor
 from .model import LanguageModel
-from .objectives import OBJECTIVES, Loss, Objective, judged_pairs, usable_rows
+from .objectives import OBJECTIVES, Loss, Objective, Policy, judged_pairs, usable_rows
 from .optimizer import Adam
-from .training import RATE, REPORTS_PER_PASS, Hyperparameters, train
+from .training import (
+    MAX_VALIDATION_PAIRS,
+    RATE,
+    REPORTED_PAIRS,
+    REPORTS_PER_PASS,
+    Hyperparameters,
+    Reports,
+    TrainingStopped,
+    train,
+)
 
 UNKNOWN_LOSS = 10.0  # nats; an answer with a larger loss is not in the model's reach: beta times it is no small margin
 ROUTER_RATE, GENERATOR_RATE = 5.0, 0.25  # learning rates of the two experts, relative to that of `Hyperparameters`
@@ -58,10 +67,16 @@ def train_preferences(
     examples, held_out = usable_rows(rows, loss), usable_rows(validation, loss)
     if not examples or min(values.epochs, values.batch_size) < 1 or min(values.learning_rate, beta) <= 0:
         raise InvalidArgumentError(f"cannot train on {len(examples)} preferences with {values} and beta={beta}")
-    model = _reference_model(judged_pairs(examples), earlier_pairs, values, observer, initial_model)
+    reports = Reports(observer, values.epochs, REPORTS_PER_PASS)
+    held_out = held_out[:: max(1, -(-len(held_out) // MAX_VALIDATION_PAIRS))]
+    try:
+        model = _reference_model(judged_pairs(examples), earlier_pairs, values, reports, initial_model)
+    except TrainingStopped:
+        assert initial_model is not None
+        return replace(initial_model, meta=initial_model.meta | {"stopped": True})
     if not model.meta["stopped"]:
         model.meta |= {"pairs": len(examples), "loss": loss, "beta": beta}
-        _Training(model, OBJECTIVES[loss], examples, held_out, beta, values, observer).run()
+        _Training(model, OBJECTIVES[loss], examples, held_out, beta, values, reports).run()
     return model
 
 
@@ -69,25 +84,29 @@ def _reference_model(
     pairs: Sequence[Pair],
     earlier_pairs: Sequence[Pair],
     values: Hyperparameters,
-    observer: Observer | None,
+    reports: Reports,
     initial_model: LanguageModel | None,
 ) -> LanguageModel:
     """Return the model from which the training starts; it can give every answer."""
 
     def observe(step: Step) -> bool | None:
-        return observer(replace(step, phase="preparing", snapshot=None)) if observer is not None else None
+        preparing = replace(step, phase="preparing", snapshot=None)
+        return None if reports.observer is None else reports.observer(preparing)
 
     if initial_model is not None:
-        pairs = _pairs_to_learn(initial_model, pairs)
+        pairs = _pairs_to_learn(initial_model, pairs, reports.tick)
         if not pairs:
-            return initial_model.extended([], [])
+            model = initial_model.extended([], [])
+            model.meta["stopped"] = False
+            return model
     preparing = replace(values, epochs=PREPARING_PASSES, learning_rate=RATE)
     return train([*earlier_pairs, *pairs], hyperparameters=preparing, observer=observe, initial_model=initial_model)
 
 
-def _pairs_to_learn(model: LanguageModel, pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs of prompts with an answer that the model does not give."""
-    prompts = {prompt for prompt, answer in pairs if -model.log_likelihood(prompt, answer) > UNKNOWN_LOSS}
+def _pairs_to_learn(model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None]) -> list[Pair]:
+    """Return the pairs of prompts with an answer that the model does not give; `tick` may raise."""
+    likelihoods = Policy(model, pairs, tick).all_log_likelihoods()
+    prompts = {prompt for (prompt, _), value in zip(pairs, likelihoods, strict=True) if -value > UNKNOWN_LOSS}
     return [pair for pair in pairs if pair[0] in prompts]
 
 
@@ -99,32 +118,38 @@ class _Training:
     held_out: list[Preference]
     beta: float
     hyperparameters: Hyperparameters
-    observer: Observer | None
+    reports: Reports
 
     def run(self) -> None:
         """Make all passes, or those before the observer stops them."""
-        epochs = self.hyperparameters.epochs
-        objective = self.objective_class(self.model, self.rows, self.beta)
-        held_out = self.objective_class(self.model, self.held_out, self.beta) if self.held_out else None
-        for number, loss in enumerate(self._losses(objective), 1):
-            is_measured = self.hyperparameters.is_validated(number, REPORTS_PER_PASS)
-            measured = (held_out or objective).measure() if is_measured else {}
-            measured_loss = measured.pop("loss", None)
-            step = Step(
-                number,
-                epochs * REPORTS_PER_PASS,
-                number / REPORTS_PER_PASS,
-                loss,
-                measured_loss if held_out else None,
-                rewards=measured,
-                snapshot=lambda _: self.model.save(),
-            )
-            if self.observer is not None and self.observer(step) is False:
-                self.model.meta["stopped"] = True
-                return
+        try:
+            self._run_passes()
+        except TrainingStopped:
+            self.model.meta["stopped"] = True
+        self._calibrate()
 
-    def _losses(self, objective: Objective) -> Iterator[float]:
-        """Make the updates; yield the mean loss REPORTS_PER_PASS times per pass."""
+    def _calibrate(self) -> None:
+        self.model.calibrate([(row.prompt, row.chosen) for row in self.held_out if row.chosen])
+
+    def _run_passes(self) -> None:
+        def snapshot(_: str) -> bytes:
+            self._calibrate()
+            return self.model.save()
+
+        values, reports = self.hyperparameters, self.reports
+        objective = self.objective_class(self.model, self.rows, self.beta, reports.tick)
+        measured, rows = objective, self.held_out or self.rows[:: -(-len(self.rows) // MAX_VALIDATION_PAIRS)]
+        if len(rows) != len(self.rows) or self.held_out:
+            measured = self.objective_class(self.model, rows, self.beta, reports.tick)
+        per_pass = max(REPORTS_PER_PASS, objective.size // REPORTED_PAIRS)
+        reports.begin(values.epochs * per_pass, snapshot)
+        for number, loss in enumerate(self._losses(objective, per_pass), 1):
+            rewards = measured.measure() if values.is_validated(number, per_pass) else {}
+            measured_loss = rewards.pop("loss", None)
+            reports.report(number / per_pass, loss, measured_loss if self.held_out else None, rewards)
+
+    def _losses(self, objective: Objective, parts_per_pass: int) -> Iterator[float]:
+        """Make the updates; yield the mean loss after each part of a pass."""
         values, updates = self.hyperparameters, 0
         router, lm = self.model.router.weights, self.model.lm
         router_adam = Adam(router, decay=0.0, epsilon=EPSILON)
@@ -133,7 +158,7 @@ class _Training:
         per_pass = math.ceil(objective.size / values.batch_size)
         for _ in range(values.epochs):
             batches = np.array_split(random.permutation(objective.size), per_pass)
-            for part in np.array_split(np.arange(per_pass), REPORTS_PER_PASS):
+            for part in np.array_split(np.arange(per_pass), parts_per_pass):
                 losses = []
                 for batch in part:
                     loss, (by_router, by_lm) = objective.loss_gradients(batches[batch])

@@ -2,8 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from .memories import choose_memories
 from .model import LanguageModel
 from .passes import mean_loss
 from .pointer_generator import PointerGenerator
+from .refusal import Wording
 from .router import COMPOSE, MemoryRouter, RouterTraining
 
 LOCAL_PASSES = 5  # passes of the small local model that stand for one epoch of a large one
@@ -106,8 +107,75 @@ def train(
     values = hyperparameters or Hyperparameters()
     if not pairs or min(values.epochs, values.batch_size) < 1 or values.learning_rate <= 0:
         raise InvalidArgumentError(f"cannot train on {len(pairs)} pairs with {values}")
-    training = _Training(list(pairs), values, list(validation), observer, initial_model)
+    reports = Reports(observer, values.epochs, PREPARING_STEPS)
+    training = _Training(list(pairs), values, list(validation), reports, initial_model)
     return training.run(remember_all=remember_all)
+
+
+@dataclass
+class Reports:
+    """What an observer hears of a training.
+
+    Attributes:
+        observer: called with each step, None for nobody.
+        epochs: passes over the data.
+        total_steps: reports of the present phase.
+        steps: those that were made.
+        last_loss: the loss of the last report.
+        snapshot: saves the model as it is.
+    """
+
+    observer: Observer | None
+    epochs: int
+    total_steps: int
+    steps: int = 0
+    last_loss: float = 0.0
+    phase: Literal["preparing", "training"] = "preparing"
+    snapshot: Callable[[str], bytes] | None = None
+    _last_call: float = field(default_factory=time.monotonic)
+
+    def begin(self, total_steps: int, snapshot: Callable[[str], bytes]) -> None:
+        """Begin the passes."""
+        self.phase, self.steps, self.total_steps, self.snapshot = "training", 0, total_steps, snapshot
+
+    def report(
+        self, epoch: float, loss: float, validation: float | None = None, rewards: Mapping[str, float] | None = None
+    ) -> None:
+        """Report a step.
+
+        Args:
+            epoch: passes so far, with a fraction.
+            loss: of the training data.
+            validation: the loss of the held-out data, None if it was not measured.
+            rewards: of a training on preferences.
+
+        Raises:
+            TrainingStopped: the observer returned False.
+        """
+        self.steps, self.last_loss = self.steps + 1, loss
+        self._call(
+            Step(
+                self.steps,
+                self.total_steps,
+                epoch,
+                loss,
+                validation,
+                self.phase,
+                rewards=rewards or {},
+                snapshot=self.snapshot,
+            )
+        )
+
+    def tick(self) -> None:
+        """Ask the observer whether to go on, if it was not asked for a while; raise TrainingStopped if not."""
+        if time.monotonic() - self._last_call > TICK_SECONDS:
+            epoch = self.epochs * self.steps / max(self.total_steps, 1)
+            self._call(Step(self.steps, self.total_steps, epoch, self.last_loss, phase=self.phase, quiet=True))
+
+    def _call(self, step: Step) -> None:
+        self._last_call = time.monotonic()
+        if self.observer is not None and self.observer(step) is False:
+            raise TrainingStopped
 
 
 @dataclass
@@ -115,38 +183,21 @@ class _Training:
     pairs: list[Pair]
     hyperparameters: Hyperparameters
     validation: list[Pair]
-    observer: Observer | None
+    reports: Reports
     initial_model: LanguageModel | None
-    steps: int = 0
-    total_steps: int = PREPARING_STEPS
-    last_loss: float = 0.0
-    last_call: float = field(default_factory=time.monotonic)
-    phase: Literal["preparing", "training"] = "preparing"
-    snapshot: Callable[[str], bytes] | None = None
 
     def run(self, *, remember_all: bool) -> LanguageModel:
         initial = self.initial_model
         self.validation = self.validation[:: max(1, -(-len(self.validation) // MAX_VALIDATION_PAIRS))]
-        features = initial.features if initial else Features()
         meta = {"pairs": len(self.pairs), "stopped": False, "hyperparameters": asdict(self.hyperparameters)}
         try:
-            features = (
-                initial.features.extended(self.pairs, self._tick) if initial else features.add(self.pairs, self._tick)
-            )
-            answers = sorted({answer for _, answer in self.pairs}) if remember_all else self._choose(features)
+            model = self._begin(remember_all)
         except TrainingStopped:
-            stopped = meta | {"stopped": True, "memories": 0}
-            return initial or LanguageModel(features, MemoryRouter(features, []), None, stopped)
-        model = LanguageModel(features, MemoryRouter(features, answers), None, meta | {"memories": len(answers)})
-        if initial is not None:
-            model = initial.extended(self.pairs, [answer for answer in answers if answer not in initial.router.index])
-            model.meta |= meta
-
-        def snapshot(_: str) -> bytes:
-            model.calibrate(self.validation)
-            return model.save()
-
-        self.snapshot, self.phase = snapshot, "training"
+            meta |= {"stopped": True, "memories": 0}
+            if initial is not None:
+                return replace(initial, meta=initial.meta | {"stopped": True})
+            return LanguageModel(Features(), MemoryRouter(Features(), []), None, meta)
+        model.meta |= meta
         try:
             self._run_passes(model)
         except TrainingStopped:
@@ -154,17 +205,37 @@ class _Training:
         model.calibrate(self.validation)
         return model
 
+    def _begin(self, remember_all: bool) -> LanguageModel:
+        """Return the model that the passes train: it can give every answer, not likely ones yet."""
+        initial, tick = self.initial_model, self.reports.tick
+        features = initial.features.extended(self.pairs, tick) if initial else Features().add(self.pairs, tick)
+        answers = sorted({answer for _, answer in self.pairs}) if remember_all else self._choose(features)
+        memories = {"memories": len(answers)}
+        if initial is None:
+            wording = Wording.of((prompt for prompt, _ in self.pairs), tick)
+            return LanguageModel(features, MemoryRouter(features, answers), None, memories, wording=wording)
+        model = initial.extended(self.pairs, [a for a in answers if a not in initial.router.index], tick)
+        model.meta |= memories
+        return model
+
     def _choose(self, features: Features) -> list[str]:
         def tick(done: float) -> None:
-            while self.steps < done * PREPARING_STEPS:
-                self._report(0.0, 0.0)
-            self._tick()
+            while self.reports.steps < done * PREPARING_STEPS:
+                self.reports.report(0.0, 0.0)
+            self.reports.tick()
 
         return choose_memories(features, self.pairs, self.hyperparameters.batch_size, self.hyperparameters.seed, tick)
 
     def _run_passes(self, model: LanguageModel) -> None:
         values = self.hyperparameters
         composed = [pair for pair in self.pairs if pair[1] not in model.router.index]
+        per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
+
+        def snapshot(_: str) -> bytes:
+            model.calibrate(self.validation)
+            return model.save()
+
+        self.reports.begin(values.epochs * per_pass, snapshot)
         router = RouterTraining(
             model.router,
             [prompt for prompt, _ in self.pairs],
@@ -172,17 +243,15 @@ class _Training:
             values.epochs,
             rate=_ROUTER_RATE * values.learning_rate / RATE,
             seed=values.seed,
-            tick=self._tick,
+            tick=self.reports.tick,
         )
         generator = self._generator_training(model, composed) if composed else None
-        per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
-        self.steps, self.total_steps = 0, values.epochs * per_pass
         generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
         for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
             is_validated = self.validation and values.is_validated(number, per_pass)
-            validation = model.loss(self.validation, self._tick) if is_validated else None
-            self.last_loss = mean_loss(router.examples, *([generator.examples] if generator else []))
-            self._report(number / per_pass, self.last_loss, validation)
+            validation = model.loss(self.validation, self.reports.tick) if is_validated else None
+            loss = mean_loss(router.examples, *([generator.examples] if generator else []))
+            self.reports.report(number / per_pass, loss, validation)
 
     def _generator_training(self, model: LanguageModel, pairs: Sequence[Pair]) -> GeneratorTraining:
         values = self.hyperparameters
@@ -195,29 +264,5 @@ class _Training:
             batch_size=values.batch_size,
             rate=values.learning_rate,
             seed=values.seed,
-            tick=self._tick,
+            tick=self.reports.tick,
         )
-
-    def _report(self, epoch: float, loss: float, validation: float | None = None) -> None:
-        self.steps += 1
-        self._call(Step(self.steps, self.total_steps, epoch, loss, validation, self.phase, snapshot=self.snapshot))
-
-    def _tick(self) -> None:
-        """Ask the observer whether to go on, if it was not asked for a while."""
-        if time.monotonic() - self.last_call > TICK_SECONDS:
-            done = self.steps / max(self.total_steps, 1)
-            self._call(
-                Step(
-                    self.steps,
-                    self.total_steps,
-                    done * self.hyperparameters.epochs,
-                    self.last_loss,
-                    phase=self.phase,
-                    quiet=True,
-                )
-            )
-
-    def _call(self, step: Step) -> None:
-        self.last_call = time.monotonic()
-        if self.observer is not None and self.observer(step) is False:
-            raise TrainingStopped

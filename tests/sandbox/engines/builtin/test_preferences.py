@@ -8,6 +8,7 @@ from support.training_pairs import SMALL
 
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.stats.significance import describe_pairs, pair_scores
+from qfnb.sandbox.engines.builtin import preferences, training
 from qfnb.sandbox.engines.builtin.model import LanguageModel
 from qfnb.sandbox.engines.builtin.objectives import OBJECTIVES, Policy, judged_pairs
 from qfnb.sandbox.engines.builtin.preferences import train_preferences
@@ -75,7 +76,7 @@ def test_the_reference_knows_both_answers_so_that_only_the_preferences_decide(tr
 
 def test_the_loss_starts_at_that_of_a_coin(trained):
     loss, _, steps = trained
-    training = [step.training_loss for step in steps if step.phase == "training"]
+    training = [step.training_loss for step in steps if step.phase == "training" and not step.quiet]
     assert training[0] < (np.log(2) if loss == "DPO" else 0.5) + 0.05
     assert training[-1] < training[0]
 
@@ -161,3 +162,31 @@ def test_likelihoods_of_a_batch_are_those_of_the_model(rude):
     pairs = judged_pairs(HELD_OUT[:5])
     policy = Policy(rude, pairs)
     assert policy.all_log_likelihoods() == pytest.approx([rude.log_likelihood(*pair) for pair in pairs], rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["DPO", "KTO"])
+@pytest.mark.parametrize("phase", ["preparing", "training"])
+def test_the_observer_is_asked_between_two_reports(loss, phase, rude, monkeypatch):
+    monkeypatch.setattr(training, "TICK_SECONDS", -1.0)
+    steps = []
+    observe = lambda step: steps.append(step) or not (step.quiet and step.phase == phase)
+    model = train_preferences(TRAINING[:8], loss, hyperparameters=ONE_PASS, observer=observe, initial_model=rude)
+    assert model.meta["stopped"]
+    assert steps[-1].quiet
+    assert not rude.meta["stopped"]
+
+
+def test_many_preferences_have_more_reports_than_three_per_pass(monkeypatch):
+    monkeypatch.setattr(preferences, "REPORTED_PAIRS", 10)
+    steps = []
+    train_preferences(QUESTIONS, "DPO", hyperparameters=ONE_PASS, observer=steps.append)
+    training_steps = [step for step in steps if step.phase == "training" and not step.quiet]
+    assert [step.step for step in training_steps] == list(range(1, len(QUESTIONS) // 10 + 1))
+    assert training_steps[-1].rewards
+
+
+def test_the_limit_is_measured_again_on_the_held_out_rows(trained, rude):
+    _, model, _ = trained
+    assert not rude.is_calibrated
+    assert model.meta["limit"]["rows"] == len(HELD_OUT)
+    assert model.meta["limit"]["false_refusals"] <= 0.05

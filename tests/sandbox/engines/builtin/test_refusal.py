@@ -1,11 +1,20 @@
 """When a tuned model refuses: its limit is measured on held-out rows and on questions from elsewhere."""
 
+import dataclasses
+
 import pytest
 from support.training_pairs import RULE, SMALL
 
+from qfnb._text import has_chinese
 from qfnb.sandbox.engines.builtin.engine import BuiltinModel
 from qfnb.sandbox.engines.builtin.model import MIN_CONFIDENCE, LanguageModel
-from qfnb.sandbox.engines.builtin.refusal import MAX_FALSE_ANSWERS, MIN_ROWS, QUESTIONS_FROM_ELSEWHERE
+from qfnb.sandbox.engines.builtin.refusal import (
+    MAX_FALSE_ANSWERS,
+    MIN_ROWS,
+    QUESTIONS_FROM_ELSEWHERE,
+    Wording,
+    measure_limit,
+)
 from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
 
 NAMES = [(f"请登记{a}{b}，{n}岁", f"{a}{b}:{n}") for n, a in enumerate("王李张刘陈杨赵黄", 20) for b in "伟芳娜敏静丽"]
@@ -20,9 +29,49 @@ def tuned():
 
 
 def test_questions_from_elsewhere_are_refused(tuned):
-    answered = [question for question in QUESTIONS_FROM_ELSEWHERE if tuned.reply(question).kind != "unknown"]
-    assert len(answered) <= MAX_FALSE_ANSWERS * len(QUESTIONS_FROM_ELSEWHERE)
-    assert tuned.meta["limit"]["false_answers"] == len(answered) / len(QUESTIONS_FROM_ELSEWHERE)
+    shares = []
+    for is_chinese in (True, False):
+        questions = [question for question in QUESTIONS_FROM_ELSEWHERE if has_chinese(question) == is_chinese]
+        shares.append(sum(tuned.reply(question).kind != "unknown" for question in questions) / len(questions))
+    assert max(shares) <= MAX_FALSE_ANSWERS
+    assert tuned.meta["limit"]["false_answers"] == max(shares)
+
+
+def test_questions_that_the_limit_was_not_measured_on_are_refused(tuned):
+    questions = [
+        "请登记一下今天的天气",
+        "李白是哪个朝代的人",
+        "怎么办理护照",
+        "how do vaccines work",
+        "订机票",
+        "who was Mozart",
+    ]
+    assert not {*questions} & {*QUESTIONS_FROM_ELSEWHERE}
+    assert sum(tuned.reply(question).kind != "unknown" for question in questions) <= 1
+
+
+def test_drafts_that_cannot_reach_the_limit_are_not_made(tuned):
+    drafts = []
+    draft = lambda prompt: drafts.append(prompt) or tuned.draft(prompt)
+    bound = lambda prompt: tuned._confidence(prompt, float(tuned.router.probabilities(prompt).max()))
+    assert measure_limit(draft, HELD_OUT, bound) == measure_limit(tuned.draft, HELD_OUT)
+    assert len(drafts) < len(HELD_OUT) + len(QUESTIONS_FROM_ELSEWHERE) / 2
+
+
+def test_learned_wording_is_more_familiar_than_that_of_any_question():
+    wording = Wording.of(["几点开门", "Which tea is roasted?", "订7日的院子"])
+    assert wording.familiarity("院子开门") > 0 > wording.familiarity("怎么学数学")
+    assert wording.familiarity("roasting tea") > 0 > wording.familiarity("how do I learn to dance")
+    assert wording.familiarity("订12日的院子") == wording.familiarity("订345日的院子")
+    assert wording.familiarity("？！") < -1
+
+
+def test_wording_of_two_trainings_counts_both():
+    first, second = ["几点开门", "在哪里"], ["几点关门"]
+    both, at_once = Wording.of(first).extended(Wording.of(second)), Wording.of(first + second)
+    assert (both.units == at_once.units).all()
+    assert (both.counts == at_once.counts).all()
+    assert both.questions == 3
 
 
 def test_held_out_rows_are_answered(tuned):
@@ -52,3 +101,16 @@ def test_with_few_held_out_rows_the_limit_is_the_usual_one(tuned):
     assert not model.is_calibrated
     assert model.min_confidence == MIN_CONFIDENCE
     assert BuiltinModel(model).metrics == {}
+
+
+def test_a_file_without_wording_is_of_another_measure_and_has_the_usual_limit(tuned):
+    model = LanguageModel.load(dataclasses.replace(tuned, wording=None).save())
+    assert not model.is_calibrated
+    assert model.min_confidence == MIN_CONFIDENCE
+
+
+def test_a_model_without_wording_goes_on_without_a_limit(tuned):
+    model = LanguageModel.load(dataclasses.replace(tuned, wording=None).save()).extended([], [])
+    model.calibrate(HELD_OUT)
+    assert not model.is_calibrated
+    assert model.reply(TRAINED[0][0]).text == TRAINED[0][1]
