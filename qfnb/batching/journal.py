@@ -33,6 +33,9 @@ HEADER_BYTES = 100
 MAX_NAMED_ROWS = 10
 """Damaged rows that a message names."""
 
+MAX_LOG_PAGES = 8192
+"""Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than one."""
+
 MAX_ROWS_PER_STATEMENT = 64
 """Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them prepared."""
 
@@ -62,6 +65,7 @@ class Journal:
         path: the SQLite file.
         database: its connection.
         last_position: of the answer that was written last, 0 before the first.
+        had_answers: whether there were any when it was opened.
         run_number: how often it has been opened for writing, from 1.
         damage: what had changed on the disk and is dropped, so that it is asked again; "" for nothing.
 
@@ -81,6 +85,7 @@ class Journal:
             self.damage = tr(EMPTIED) if is_emptied else self._drop_damaged()
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
+            self.had_answers = self.last_position > 0
             with self.transaction():
                 self._set_fact("run", self.run_number)
         except BaseException:
@@ -179,10 +184,17 @@ class Journal:
                 raise JournalError(explain_error(error, self.path)) from None
 
     def checkpoint(self) -> None:
-        """Write everything into the main file and onto the disk; called from a thread of its own."""
+        """Write everything into the main file and onto the disk; called from a thread of its own.
+
+        The log begins anew only after a checkpoint of all of it. Where answers come all the time the first leaves some,
+        so of a long log the second, which is short, lets none in; otherwise it would grow to ten times the answers.
+        """
         address = f"{self.path.as_uri()}?mode=rw"  # does not create the file again once it was deleted
         with contextlib.suppress(sqlite3.Error), contextlib.closing(open_database(address, uri=True)) as database:
-            database.execute("pragma wal_checkpoint(passive)")
+            _, log_pages, _ = database.execute("pragma wal_checkpoint(passive)").fetchone()
+            if log_pages > MAX_LOG_PAGES:
+                with self._mutex:
+                    database.execute("pragma wal_checkpoint(passive)")
 
     def _set_fact(self, name: str, value: object) -> None:
         values = (name, str(value))

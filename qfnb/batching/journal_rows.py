@@ -1,5 +1,6 @@
 """Writing the rows of an input into a journal: their keys, which of them repeat others, where their files have them."""
 
+import bisect
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,50 +11,47 @@ from .journal_checksum import checksum
 from .request_spec import InputRow
 
 KEY_TYPE = "S16"
-"""A key in numpy's words: 16 bytes."""
+"""A key in numpy's words: 16 bytes, of which it shows no zeros at the end."""
 
 MAX_RECENT_KEYS = 100_000
-"""Keys in a set of Python, which takes six times the memory of a sorted run."""
+"""Keys in a set of Python, which takes six times the memory of a sorted array."""
 
 
 class KeyCounter:
     """Counts how often each key came, in 16 bytes for each of millions."""
 
     def __init__(self) -> None:
-        self._recent, self._runs, self._repeats = set[bytes](), list[Any](), dict[bytes, int]()
+        self._recent, self._repeats = set[bytes](), dict[bytes, int]()
+        self._former: list[Any] = [()] * 256  # sorted arrays, by the first byte of their keys
 
     def count(self, keys: Sequence[bytes]) -> list[int]:
         """Return for each of the next keys how many times it came before."""
-        former, counts = self._find_in_runs(keys), []
+        counts = []
         for key in keys:
-            if key in self._recent or key in former:
+            if key in self._recent or self._is_former(key):
                 self._repeats[key] = self._repeats.get(key, 0) + 1
             else:
                 self._recent.add(key)
             counts.append(self._repeats.get(key, 0))
         if len(self._recent) >= MAX_RECENT_KEYS:
-            self._add_run()
+            self._sort_away()
         return counts
 
-    def _find_in_runs(self, keys: Sequence[bytes]) -> set[bytes]:
-        if not self._runs:
-            return set()
+    def _is_former(self, key: bytes) -> bool:
+        former, shown = self._former[key[0]], key.rstrip(b"\0")
+        index = bisect.bisect_left(former, shown)
+        return index < len(former) and bool(former[index] == shown)
+
+    def _sort_away(self) -> None:
+        """Put the recent keys into the arrays one by one: a copy of all would be the peak of a long batch's memory."""
         import numpy as np  # noqa: PLC0415 - only long inputs need it
 
-        former, array = np.zeros(len(keys), bool), np.array(keys, KEY_TYPE)
-        for run in self._runs:
-            former |= run[np.minimum(np.searchsorted(run, array), len(run) - 1)] == array
-        return {keys[int(index)] for index in np.flatnonzero(former)}
-
-    def _add_run(self) -> None:
-        """Sort the recent keys into a run; of runs of similar size one is made."""
-        import numpy as np  # noqa: PLC0415
-
-        self._runs.append(np.sort(np.array(list(self._recent), KEY_TYPE)))
-        self._recent = set()
-        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
-            later, earlier = self._runs.pop(), self._runs.pop()
-            self._runs.append(np.sort(np.concatenate([earlier, later]), kind="stable"))
+        recent, self._recent = np.sort(np.array(list(self._recent), KEY_TYPE)), set()
+        first_bytes = recent.view(np.uint8).reshape(len(recent), -1)[:, 0]
+        ends = np.searchsorted(first_bytes, np.arange(256), side="right")
+        for first_byte, keys in enumerate(np.split(recent, ends[:-1])):
+            both = np.concatenate([np.array(self._former[first_byte], KEY_TYPE), keys])
+            self._former[first_byte] = np.sort(both, kind="stable")
 
 
 def save_marks(journal: Journal, files: InputFiles | None, start: int) -> int:
@@ -105,7 +103,7 @@ def add_rows(
 
 
 def _answered_keys(journal: Journal, keys: Sequence[bytes]) -> frozenset[bytes]:
-    if not journal.last_position:
+    if not journal.had_answers:  # those of this run are to rows further up, which have other keys
         return frozenset()
     marks = placeholders(keys)
     query = f"select key from answer where key in ({marks}) and (error = '' or run = ?)"  # noqa: S608

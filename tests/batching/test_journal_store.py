@@ -1,17 +1,19 @@
 """Journals on the disk: read in pages, listed, locked, deleted."""
 
 import contextlib
+import itertools
 import os
 import random
 import sqlite3
 import threading
+import tracemalloc
 
 import pytest
 from filelock import FileLock
 
 import qfnb
 from qfnb._jobs.row_result import RowResult
-from qfnb.batching import journal_reader, journal_rows
+from qfnb.batching import journal as journal_module, journal_reader, journal_rows
 from qfnb.batching.journal import Journal
 from qfnb.batching.journal_checksum import pack_text, unpack_text
 from qfnb.batching.journal_lock import acquire_lock, lock_path
@@ -90,6 +92,40 @@ def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thre
     thread.start()
     thread.join(180)
     assert (busy, len(remaining)) == (0, 599)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_answers_to_new_rows_are_looked_for_only_where_an_earlier_run_left_some(is_new):
+    path, statements = journal_path("looked-for") if is_new else write_journal("looked-for", ["a"]), []
+    journal = Journal(path)
+    journal.write([(key("b"), RowResult(text="answer"))])
+    journal.database.set_trace_callback(statements.append)
+    with journal.transaction():
+        add_rows(journal, [InputRow(1, key("c"), "c")], dedupe=False)
+    journal.close()
+    assert any("from answer" in statement for statement in statements) == (not is_new)
+
+
+def test_the_log_of_a_journal_begins_anew_while_answers_are_written(monkeypatch):
+    monkeypatch.setattr(journal_module, "MAX_LOG_PAGES", 50)
+    journal, has_long_log, is_enough = Journal(journal_path("busy")), threading.Event(), threading.Event()
+
+    def write():
+        for number in itertools.takewhile(lambda _: not is_enough.is_set(), itertools.count()):
+            journal.write([(key(str(number)), RowResult(text="answer"))])
+            if number > 50:
+                has_long_log.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert has_long_log.wait(60)
+    journal.checkpoint()
+    is_enough.set()
+    writer.join()
+    journal.write([(key("last"), RowResult(text="answer"))])
+    beginnings = int.from_bytes(journal.path.with_suffix(".db-wal").read_bytes()[12:16], "big")
+    journal.close()
+    assert beginnings == 1
 
 
 def test_repeated_rows_are_completed_together():
@@ -199,10 +235,22 @@ def test_long_answers_take_less_room():
     assert isinstance(pack_text("为什么天空是蓝色的？"), str)
 
 
+def test_counting_keys_never_takes_the_memory_of_two_copies(monkeypatch):
+    monkeypatch.setattr(journal_rows, "MAX_RECENT_KEYS", 2000)
+    counter, generator = journal_rows.KeyCounter(), random.Random(0)
+    counter.count([generator.randbytes(16) for _ in range(2000)])
+    tracemalloc.start()
+    for _ in range(100):
+        counter.count([generator.randbytes(16) for _ in range(500)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000 * 16 * 2
+
+
 @pytest.mark.parametrize("recent", [1, 7, 1000])
 def test_keys_are_counted_however_many_are_sorted_away(monkeypatch, recent):
     monkeypatch.setattr(journal_rows, "MAX_RECENT_KEYS", recent)
-    keys = [random.Random(seed).randbytes(1) * 16 for seed in range(900)]
+    keys = [random.Random(seed).randbytes(1) * 15 + bytes([seed % 2]) for seed in range(900)]
     counter = journal_rows.KeyCounter()
     counts = [count for start in range(0, 900, 30) for count in counter.count(keys[start : start + 30])]
     assert counts == [keys[:index].count(key) for index, key in enumerate(keys)]
