@@ -15,7 +15,7 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.chat_request import validate_chat_options
-from ..resources.inference.model_choice import refuse_other_kind
+from ..resources.inference.model_choice import find_living_model, refuse_other_kind
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..wire import catalog
 from . import export
@@ -167,8 +167,11 @@ def build_request(
     model = model or (None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat")))
     info = chat.platform_info()
     request = RequestSpec(platform_name(info), model, endpoint, prompt, chat_options, dedupe)
-    if model and not endpoint and not request.draws and info.name != "custom" and not catalog.find_model("chat", model):
-        refuse_other_kind("chat", model)
+    if model and not endpoint and not request.draws and info.name != "custom":
+        if int(chat.version or 2) == 2:
+            find_living_model("chat", model, is_strict=config.settings().strict_models)
+        elif not catalog.find_model("chat", model):
+            refuse_other_kind("chat", model)
     return chat, request
 
 

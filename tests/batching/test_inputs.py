@@ -204,6 +204,13 @@ def test_a_wrong_argument_is_named_before_anything_is_sent(arguments, message, c
     assert count_requests()["came"] == 0
 
 
+def test_a_retired_model_is_refused_before_anything_is_sent_where_models_are_strict(count_requests):
+    qfnb.get_config().strict_models = True
+    with pytest.raises(InvalidArgumentError, match=r"ernie-speed-8k ended .*; ask ernie-4\.5-turbo-128k"):
+        qfnb.batch(["你好"], model="ernie-speed-8k")
+    assert count_requests()["came"] == 0
+
+
 def test_a_budget_needs_a_price(monkeypatch):
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
     with pytest.raises(InvalidArgumentError, match=r"the price of my-own is not known.*set budget_tokens="):
