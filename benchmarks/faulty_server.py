@@ -41,10 +41,10 @@ SPENT: Final = {*OUTCOMES} - {"refused", "429", "429 with Retry-After", "500", "
 FAULT_WEIGHTS: Final = {
     "429": 1,
     "429 with Retry-After": 1,
-    **dict.fromkeys(("500", "503", "reset", "reset in the answer", "cut answer", "slow answer"), 16),
-    "answer that is no JSON": 2,
+    **dict.fromkeys(("500", "503", "reset", "reset in the answer", "cut answer", "slow answer"), 32),
+    "answer that is no JSON": 6,
 }
-"""Each 429 stops all workers for about a second, as a platform's would: 2 % of the faults, so that a run ends."""
+"""Each 429 stops all workers for about a second, as a platform's would: 1 % of the faults, so that a run ends."""
 
 SLOW_S: Final = 2.0
 _ROW = re.compile(rb"row (\d+)\.")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -99,11 +100,12 @@ def _drive(
                     outcome.killed[kind] += 1
                     plan.pop()
         assert driver.stdout is not None
-        said = driver.stdout.read().strip()
-    if said:
-        end: dict[str, Any] = json.loads(said.splitlines()[-1])
-        return end
-    return None if driver.returncode < 0 else {"state": "failed", "reason": f"exit code {driver.returncode}"}
+        said = [line for line in driver.stdout.read().splitlines() if line.startswith("{")]  # Ray writes there too
+    if driver.returncode < 0:
+        return None
+    failure = json.dumps({"state": "failed", "reason": f"exit code {driver.returncode}"})
+    end: dict[str, Any] = json.loads([failure, *said][-1])
+    return end
 
 
 def processes_of(parent: Any, *names: str) -> list[Any]:
@@ -130,6 +132,7 @@ def _count_answers(url: str) -> int:
 @contextmanager
 def _cluster() -> Iterator[tuple[str, Any]]:
     """Keep a Ray cluster for the time of the block; the values are its address and the process that keeps it."""
+    os.environ["RAY_AUTH_MODE"] = "token"  # an address alone would not have the driver send the computer's token
     command = [sys.executable, __file__, "cluster"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
         assert keeper.stdout is not None
@@ -138,10 +141,10 @@ def _cluster() -> Iterator[tuple[str, Any]]:
 
 
 def _keep_cluster() -> None:
-    import ray
+    from qfnb.batching.shards.ray_engine import _connect
 
-    context = ray.init(num_cpus=PROCESSES, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.2")
-    print("address", context.address_info["gcs_address"], flush=True)
+    context = _connect("local", PROCESSES).get_runtime_context()
+    print("address", context.gcs_address, flush=True)
     sys.stdin.read()
 
 

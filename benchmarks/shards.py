@@ -4,9 +4,10 @@
     python benchmarks/shards.py faults --rows 200000 --engine local --kills 20 --faults 0.1
     python benchmarks/shards.py faults --rows 36000 --rpm 12000 --headers
 
-`speed` sends to a server that answers at once, so that the client is the limit. `faults` sends to one with faults and
-limits, kills workers, the driver (which has the limiter, with `--engine local`) and Ray's actor at random, and exits
-with 1 when the server's log and the parts do not prove what the documentation promises; see `shard_proofs.py`.
+`speed` sends to a server that answers at once, so that the computer is the limit, or after `--delay` seconds, so that
+the rows in flight are. `faults` sends to one with faults and limits, kills workers, the driver (which has the limiter,
+with `--engine local`) and Ray's actor at random, and exits with 1 when the server's log and the parts do not prove what
+the documentation promises; see `shard_proofs.py`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> int:
     parser.add_argument("--shard-rows", type=int, default=50_000)
     parser.add_argument("--workers", type=int, default=50, metavar="N", help="rows in flight in each process")
     parser.add_argument("--engine", default="local", choices=("local", "ray"))
+    parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="before the server of `speed` answers")
     faults = parser.add_argument_group("faults")
     faults.add_argument("--kills", type=int, default=0, metavar="N", help="processes that are killed")
     faults.add_argument("--faults", type=float, default=0.0, metavar="SHARE", help="of the requests that go wrong")
@@ -66,7 +68,7 @@ def write_input(path: Path, rows: int) -> Path:
 
 def measure_speed(home: Path, options: Any) -> int:
     """Compare one process with two."""
-    with stub.running(0.0) as url:
+    with stub.running(options.delay) as url:
         set_environment(home, url)
         rows = write_input(home / "in.jsonl", options.rows)
         rates = [run(rows, home / f"out-{processes}", processes, options) for processes in (1, 2)]

@@ -1,15 +1,25 @@
 """Files here and behind addresses: which ones a name means, opening them, and telling a changed one."""
 
+import contextlib
 import glob
 import hashlib
+import io
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
 from .._language import tr
-from ..errors import DatasetError, InvalidArgumentError
+from ..errors import DatasetError, InvalidArgumentError, QianfanError
+from ..redact import redact
 
 SUFFIXES: Final = (".jsonl", ".csv", ".parquet")
+
+BOS_PREFIX: Final = "bos:/"
+
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+"""Bytes that are read at once from behind an address."""
 
 DIGESTED_BYTES: Final = 64 * 1024
 """Bytes at either end of a file by which a changed one is told; each of its rows has a checksum besides."""
@@ -60,12 +70,86 @@ def open_file(path: str) -> IO[bytes]:
         DatasetError: it cannot be opened.
     """
     try:
-        if "://" not in path:
+        if not is_address(path):
             return Path(path).open("rb")
-        file: IO[bytes] = import_fsspec(path).open(path, "rb").open()
-    except (OSError, ImportError, ValueError) as error:  # an unknown protocol, or one whose package is not there
-        raise DatasetError(tr("it cannot be read: {reason}", reason=_reason(error)), path=path) from None
-    return file
+        filesystem, name = open_filesystem(path)
+        return io.BufferedReader(filesystem.open(name, "rb", block_size=BLOCK_BYTES), 1024 * 1024)
+    except QianfanError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each storage has its own
+        raise unreadable(path, error) from None
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[IO[bytes]]:
+    """Open a file for reading; what its storage raises meanwhile becomes a `DatasetError`."""
+    with open_file(path) as file:
+        try:
+            yield file
+        except QianfanError:
+            raise
+        except Exception as error:
+            if not is_address(path) and not isinstance(error, OSError):
+                raise
+            raise unreadable(path, error) from None
+
+
+def is_address(path: str) -> bool:
+    """Return whether a text is the address of something in a storage, and not a path."""
+    return "://" in path
+
+
+def validate_address(name: str, value: str) -> None:
+    """Check the form of an address; every path is right.
+
+    Raises:
+        InvalidArgumentError: it has one slash, no bucket, or keys.
+    """
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/(?!/)", value) and not value.startswith(BOS_PREFIX):
+        raise InvalidArgumentError(
+            tr("{name}={value!r}: an address has two slashes, as in s3://bucket/folder", name=name, value=value)
+        )
+    scheme, separator, rest = value.partition("://")
+    if not separator and not value.startswith(BOS_PREFIX):
+        return
+    host = (rest if separator else value[len(BOS_PREFIX) :]).partition("/")[0]
+    if ":" in host.rpartition("@")[0]:
+        raise InvalidArgumentError(
+            tr("{name}: an address must not have keys in it; they belong into the environment", name=name)
+        )
+    if not host and scheme not in {"file", "memory"}:
+        raise InvalidArgumentError(tr("{name}={value!r}: names no bucket", name=name, value=value))
+
+
+def open_filesystem(address: str) -> tuple[Any, str]:
+    """Return the file system of fsspec behind an address, and the name of the address there.
+
+    Raises:
+        InvalidArgumentError: the package of its storage is missing, or nobody knows its protocol.
+    """
+    try:
+        filesystem, name = import_fsspec(address).core.url_to_fs(address)
+    except QianfanError:
+        raise
+    except ImportError as error:
+        package = getattr(error.__cause__ or error, "name", None)  # fsspec's sentence is in English
+        hint = f"pip install {package}" if package else str(error)
+        raise InvalidArgumentError(tr("{address}: a package is missing: {hint}", address=address, hint=hint)) from None
+    except Exception as error:  # noqa: BLE001 - each storage has its own
+        raise InvalidArgumentError(f"{address}: {describe_storage_error(error)}") from None
+    return filesystem, name
+
+
+def describe_storage_error(error: Exception) -> str:
+    """Return what a storage raised in words, without keys."""
+    reason = redact((str(error).splitlines() or [""])[0]) or type(error).__name__
+    if isinstance(error, PermissionError):
+        return tr("permission denied ({reason}): the storage takes its keys from the environment", reason=reason)
+    if isinstance(error, FileNotFoundError):
+        return tr("there is no such bucket or folder ({reason})", reason=reason)
+    if type(error).__name__ in {"NoCredentialsError", "DefaultCredentialsError"}:
+        return tr("no keys: the storage takes them from the environment ({reason})", reason=reason)
+    return reason
 
 
 def describe_file(path: str) -> InputFile:
@@ -74,12 +158,12 @@ def describe_file(path: str) -> InputFile:
     Raises:
         DatasetError: it cannot be read.
     """
-    if "://" in path:
-        filesystem, name = _filesystem(path)
+    if is_address(path):
+        filesystem, name = open_filesystem(path)
         try:
             return InputFile(path, int(filesystem.info(name)["size"] or 0), filesystem.ukey(name))
-        except (OSError, ValueError) as error:
-            raise DatasetError(tr("it cannot be read: {reason}", reason=_reason(error)), path=path) from None
+        except Exception as error:  # noqa: BLE001 - each storage has its own
+            raise unreadable(path, error) from None
     with open_file(path) as file:
         size = file.seek(0, 2)
         digest = hashlib.blake2b(str(size).encode(), digest_size=16)
@@ -115,24 +199,19 @@ def _list_local(path: Path) -> list[str]:
 
 
 def _list_address(address: str) -> list[str]:
-    filesystem, name = _filesystem(address)
+    filesystem, name = open_filesystem(address)
     try:
         if glob.has_magic(name):
             names = filesystem.glob(name)
         else:
             names = filesystem.find(name, maxdepth=1) if filesystem.isdir(name) else [name]
-    except (OSError, ValueError) as error:
-        raise DatasetError(tr("it cannot be read: {reason}", reason=_reason(error)), path=address) from None
+    except Exception as error:  # noqa: BLE001 - each storage has its own
+        raise unreadable(address, error) from None
     return [filesystem.unstrip_protocol(name) for name in names]
 
 
-def _filesystem(address: str) -> tuple[Any, str]:
-    try:
-        filesystem, name = import_fsspec(address).core.url_to_fs(address)
-    except (ImportError, ValueError, OSError) as error:
-        raise DatasetError(tr("it cannot be read: {reason}", reason=_reason(error)), path=address) from None
-    return filesystem, name
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+def unreadable(path: str, error: Exception) -> DatasetError:
+    """Return the error of a file that cannot be read, for what the disk or the storage raised."""
+    local = error.strerror if isinstance(error, OSError) and not is_address(path) else None
+    reason = local or describe_storage_error(error)
+    return DatasetError(tr("it cannot be read: {reason}", reason=reason), path=path)

@@ -44,7 +44,7 @@ def batch(
     model: common.Model = None,
     endpoint: common.Endpoint = None,
     out: Annotated[
-        Path | None,
+        str | None,
         Option("-o", "--out", metavar="FILE", help=tr_noop(".jsonl, .csv or .parquet; without it, JSONL on stdout.")),
     ] = None,
     resume: Annotated[
@@ -70,7 +70,11 @@ def batch(
         bool, Option("--offline", help=tr_noop("Hand the rows to the platform's batch service."))
     ] = False,
     shards: Annotated[
-        bool, Option("--shards", help=tr_noop("FILE is a folder or a pattern, --out a folder: several processes."))
+        bool,
+        Option(
+            "--shards",
+            help=tr_noop("FILE is a folder, pattern or address, --out a folder or s3://...: several processes."),
+        ),
     ] = False,
     engine: Annotated[
         str, Option("--engine", metavar="ENGINE", help=tr_noop("With --shards: local, or ray for a Ray cluster."))
@@ -240,7 +244,7 @@ def _print_results(job: Batch) -> None:
     sys.stdout.flush()
 
 
-def _summary(progress: BatchProgress, out: Path | None) -> Mapping[str, Any]:
+def _summary(progress: BatchProgress, out: str | Path | None) -> Mapping[str, Any]:
     return {
         "name": progress.name,
         "state": progress.state,

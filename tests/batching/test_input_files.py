@@ -105,7 +105,7 @@ def test_what_names_no_files_of_one_kind_is_refused(tmp_path, names, asked, mess
 
 
 def test_addresses_without_their_package_or_protocol_are_refused():
-    with pytest.raises(qfnb.QianfanError, match=r"fsspec|it cannot be read"):
+    with pytest.raises(qfnb.QianfanError, match=r"fsspec|Protocol not known"):
         qfnb.estimate("nowhere://bucket/rows.jsonl")
 
 

@@ -1,8 +1,10 @@
 """Batches as shards: cut, answered by several processes under one limit and one budget, and lost on the way."""
 
+import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -18,13 +20,17 @@ from support.scripted_server import http_answer
 from support.waiting import until
 
 import qfnb
-from qfnb.batching.journal_store import journal_path
+from qfnb.batching.journal_store import delete_journal, journal_path
 from qfnb.batching.shards.budget_ledger import BudgetLedger
+from qfnb.batching.shards.job_service import JobService
+from qfnb.batching.shards.leased_limiter import LeasedRateLimiter
 from qfnb.batching.shards.metered_chat import Account, MeteredChat
-from qfnb.batching.shards.output_store import OutputStore, ShardError
+from qfnb.batching.shards.output_files import ShardError
+from qfnb.batching.shards.output_store import OutputStore
 from qfnb.batching.shards.plan import ID_COLUMN, plan_shards
 from qfnb.batching.shards.slot_limiter import SlotLimiter
-from qfnb.errors import ConnectionFailed, DatasetError, InvalidArgumentError
+from qfnb.errors import ConnectionFailed, DatasetError, InvalidArgumentError, QianfanError
+from qfnb.resources.management.storage import Storage
 from qfnb.views import formatters
 
 FULL = bool(os.environ.get("QFNB_FULL"))
@@ -151,16 +157,86 @@ def test_files_that_do_not_fit_are_named_before_anything_is_sent(tmp_path):
         plan_shards(tmp_path / "empty")
 
 
-def test_an_output_folder_has_one_run_at_a_time(tmp_path):
+def test_a_parquet_file_that_is_damaged_inside_is_named_when_it_is_read(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "in.parquet"
+    parquet.write_table(pyarrow.table({"n": [f"text {n}" for n in range(3000)]}), path, row_group_size=1000)
+    content = bytearray(path.read_bytes())
+    middle = parquet.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
+    content[middle : middle + 200] = bytes(200)
+    path.write_bytes(content)
+    first, damaged, last = plan_shards(path, 1000)
+    with pytest.raises(DatasetError, match=r"in\.parquet"):
+        list(damaged.items())
+    assert [len(list(shard.items())) for shard in (first, last)] == [1000, 1000]
+
+
+def test_an_output_folder_has_one_run_at_a_time(tmp_path, monkeypatch):
     stores = [OutputStore(tmp_path, ".jsonl") for _ in range(2)]
     stores[0].create()
-    assert stores[0].claim() is False
+    assert stores[0].claim.take() is False
     with pytest.raises(ShardError, match="in use by another process"):
-        stores[1].claim()
-    stores[0].release_claim()
-    (tmp_path / "_qfnb" / "owner.json").write_text('{"host": "elsewhere", "pid": 7, "seen": 9e12}', encoding="utf-8")
+        stores[1].claim.take()
+    stores[0].claim.release()
+    owner = tmp_path / "_qfnb" / "owner.json"
+    elsewhere = '{"host": "elsewhere", "pid": 7, "seen": 9e12}'
+    owner.write_text(elsewhere, encoding="utf-8")
     with pytest.raises(ShardError, match="process 7 on elsewhere"):
-        stores[1].claim()
+        stores[1].claim.take()
+    owner.unlink()
+    stores[1].claim.take()
+    owner.write_text(elsewhere, encoding="utf-8")  # it took the folder while this computer slept
+    monkeypatch.setattr("qfnb.batching.shards.folder_claim.HEARTBEAT_S", 0)
+    with pytest.raises(ShardError, match="process 7 on elsewhere"):
+        stores[1].claim.keep()
+    stores[1].claim.release()
+    assert owner.exists()
+
+
+@contextlib.contextmanager
+def file_size_limit(size):
+    """A disk that is full: no file of this process may be larger."""
+    earlier = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, earlier[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, earlier)
+
+
+def test_a_full_output_disk_is_named_and_leaves_no_part(folder):
+    shard = plan_shards(folder)[0]
+    store = OutputStore(folder.parent / "out", ".jsonl")
+    store.create()
+
+    def write(path):
+        path.write_bytes(bytes(10_000))
+        return {"bytes": 10_000}
+
+    with file_size_limit(5000), pytest.raises(ShardError, match="out cannot be written: File too large"):
+        store.publish_part(shard, write)
+    assert [path.name for path in store.folder.iterdir()] == ["_qfnb"]
+    store.publish_part(shard, write)
+    assert store.read_report(shard) == {"bytes": 10_000}
+    store.part_path(shard).write_bytes(bytes(9_999))
+    with pytest.raises(ShardError, match="it has 9,999 bytes instead of 10,000; delete it"):
+        store.read_report(shard)
+
+
+def test_a_budget_that_cannot_be_stored_stops_the_job_and_promises_nothing(tmp_path):
+    service = JobService()
+    service.open_job("job", limits=(None, None), budget={"tokens": 100.0}, ledger_path=str(tmp_path / "b"), workers=1)
+    account, limiter = Account({"tokens": 10.0}), LeasedRateLimiter()
+    report = limiter.take_report() | {"job": "job", "shard": "s", "attempt": "a", "progress": {}}
+    with file_size_limit(0):
+        answer = service.exchange(report | {"money": account.take_report(5)})
+    assert (answer["state"], answer["allowance"]) == ("stopped", {"tokens": 0.0})
+    assert "cannot be written to the output folder: File too large" in service.status("job")["reason"]
+    (tmp_path / "b").write_text("{", encoding="utf-8")
+    with pytest.raises(QianfanError, match="the use of the budget so far cannot be read"):
+        BudgetLedger({"tokens": 100.0}, tmp_path / "b")
 
 
 @pytest.mark.fault("F69")
@@ -194,7 +270,7 @@ def test_a_killed_worker_costs_its_rows_in_flight_and_the_same_call_again_sends_
     with pytest.raises(ShardError, match="the answers of another job") as error:
         start(folder, prompt="Translate: {review}")
     assert "prompt: 'Classify: {review}', now 'Translate: {review}'" in str(error.value)
-    with pytest.raises(ShardError, match="parts of rows that the input does not have"):
+    with pytest.raises(ShardError, match="parts and journals of rows that the input does not have"):
         start(folder, shard_rows=39)
 
 
@@ -219,6 +295,31 @@ def test_a_killed_driver_takes_its_workers_along_and_the_next_one_goes_on_from_t
     assert count_requests()["answered"] <= 200 + 2 * WORKERS
 
 
+@pytest.mark.fault("F69")
+def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(folder, count_requests, hold):
+    hold(90)
+    bucket = f"bos:/sandbox/{folder.parent.name}"
+    job = start(folder, out=bucket, budget_tokens=100_000)
+    until(lambda: job.progress.ok >= 90)
+    job.cancel()
+    job.wait()
+    hold(release=True)
+    copies = Storage.list(f"{bucket}/_qfnb/journals/")
+    assert copies
+    for copy in copies:
+        delete_journal(f"shard-{job.progress.name}-{Path(copy).stem}")
+    with pytest.raises(ShardError, match=r"journals of rows .* have any more"):
+        start(folder, out=bucket, shard_rows=39)
+    with pytest.raises(ShardError, match="the answers of another job"):
+        start(folder, out=bucket, prompt="Translate: {review}")
+    again = start(folder, out=bucket, budget_tokens=100_000)
+    again.wait()
+    assert (again.progress.state, again.report().is_complete) == ("done", True)
+    assert again.failures().empty
+    assert {str(part).rpartition("/")[0] for part in again.parts()} == {bucket}
+    assert count_requests()["answered"] <= 200 + 2 * WORKERS
+
+
 def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked_again(folder, count_requests):
     (folder / "b.jsonl").unlink()
     first = start(folder, shard_rows=100)
@@ -234,15 +335,25 @@ def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked
     assert count_requests()["answered"] == answered
 
 
-def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder):
+def test_a_job_that_is_cancelled_shows_all_rows_that_were_answered(folder, hold):
+    hold(90)
+    job = start(folder)
+    until(lambda: job.progress.ok == 90)
+    job.cancel()
+    job.wait()
+    assert (job.progress.state, job.progress.ok, job.progress.in_flight) == ("cancelled", 90, 0)
+
+
+def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder, capfd):
     with (folder / "b.jsonl").open("a", encoding="utf-8") as file:
         file.write("{broken\n")
-    job = start(folder, budget_tokens=2600, processes=1)
+    job = start(folder, budget_tokens=2600, processes=1, model="ernie-speed-8k")
     job.wait()
+    assert "ernie-speed-8k ended" not in capfd.readouterr().err, "the parent warns, not each process again"
     assert job.progress.state == "stopped"
     assert "the budget of 2,600 tokens allows no more" in job.progress.reason
     assert 2000 < job.progress.prompt_tokens + job.progress.completion_tokens <= 2600
-    job = start(folder, processes=1)
+    job = start(folder, processes=1, model="ernie-speed-8k")
     job.wait()
     assert job.progress.state == "stopped"
     assert "not JSON" in job.progress.reason

@@ -15,13 +15,15 @@ from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from .. import validation
+from ..file_access import BOS_PREFIX, is_address, validate_address
 from ..input_scan import scan_input
 from ..input_source import open_source
 from ..preflight import Preflight, build_preflight
 from ..request_spec import RequestSpec
+from .input_listing import SUFFIXES, Rows, refuse_output_inside
 from .local_engine import LocalEngine
 from .output_store import OutputStore
-from .plan import SHARD_ROWS, SUFFIXES, Shard, plan_shards
+from .plan import SHARD_ROWS, Shard, plan_shards
 from .ray_engine import RayEngine
 from .sharded_batch import Engine, ShardedBatch
 from .worker import COPY_INTERVAL_S, ShardTask
@@ -60,9 +62,11 @@ def batch_shards(
     only what is missing. More machines do not raise the platform's limits: see the guide on when not to use this.
 
     Args:
-        rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv.
+        rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv. Addresses
+            (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and `s3fs` for S3).
         prompt: a template over the columns, as in `batch`.
-        out: the output folder, which all machines can write; it is created.
+        out: the output folder, which all machines can write: a path (it is created), an address of an object store
+            (`s3://bucket/out`, with its keys in the environment), or `bos:/bucket/out` with an IAM pair.
         model: name of a preset model, as in `batch`.
         endpoint: a service of your own instead.
         engine: `local` for processes of this computer, `ray` for tasks of a Ray cluster (pip install 'qfnb[ray]').
@@ -100,12 +104,11 @@ def batch_shards(
     shards = plan_shards(rows, shard_rows)
     suffix = _choose_suffix(format, shards)
     preflight = _look_ahead(request, shards, budget, budget_tokens)
-    store = OutputStore(Path(out).expanduser().absolute(), suffix)
-    store.create()
-    was_left = store.claim()
+    store = _open_store(rows, out, suffix)
+    was_left = store.claim.take()
     try:
         store.validate_manifest(request, shards)
-        job = _job_id(store, request)
+        job, reports = _job_id(store, request), store.read_reports(shards)
         row_amounts = {"CNY": preflight.cost, "tokens": preflight.tokens}
         budgets = {unit: float(limit) for unit, limit in (("CNY", budget), ("tokens", budget_tokens)) if limit}
         arguments = {
@@ -120,15 +123,10 @@ def batch_shards(
         tasks = [
             ShardTask(job, shard, str(store.folder), suffix, request.platform, arguments, row)
             for shard in shards
-            if store.read_report(shard) is None
+            if shard.digest not in reports
         ]
         runner = _open_engine(engine, address, processes, request, is_restarted=was_left)
-        settings = {
-            "limits": (rpm, tpm),
-            "budget": budgets,
-            "ledger_path": str(store.ledger_path),
-            "workers": worker_count,
-        }
+        settings = {"limits": (rpm, tpm), "budget": budgets, "ledger_path": store.ledger_path, "workers": worker_count}
         progress = BatchProgress(
             name=job,
             model=request.endpoint or request.model or "",
@@ -139,10 +137,26 @@ def batch_shards(
             from_sandbox=request.platform == "sandbox",
             mode="shards",
         )
-        return ShardedBatch(runner, store, shards, tasks, settings, progress)
+        return ShardedBatch(runner, store, shards, tasks, reports, settings, progress)
     except BaseException:
-        store.release_claim()
+        store.claim.release()
         raise
+
+
+def _open_store(rows: Rows, out: str | Path, suffix: str) -> OutputStore:
+    """Return the output folder, created.
+
+    Raises:
+        InvalidArgumentError: it is no address of a storage that can be reached here, or it is inside the input.
+        ShardError: it cannot be written.
+    """
+    validate_address("out", folder := str(out).removeprefix("file://"))
+    is_path = not is_address(folder) and not folder.startswith(BOS_PREFIX)
+    folder = str(Path(folder).expanduser().absolute()) if is_path else folder.rstrip("/")
+    refuse_output_inside(rows, folder, suffix)
+    store = OutputStore(folder, suffix)
+    store.create()
+    return store
 
 
 def _refuse_clients(options: Mapping[str, object]) -> None:
@@ -193,7 +207,8 @@ def _look_ahead(
 def _job_id(store: OutputStore, request: RequestSpec) -> str:
     """Return the job's name: the same for every run of it on one output folder."""
     text = f"{store.folder}\n".encode("utf-8", "surrogateescape") + request.digest
-    return f"{store.folder.name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
+    name = os.path.basename(store.folder)  # noqa: PTH119 - or an address
+    return f"{name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
 
 
 def _open_engine(

@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
+from ..._language import tr
 from .budget_ledger import Amounts, BudgetLedger
 from .slot_limiter import SlotLimiter
 
@@ -54,13 +54,13 @@ class JobService:
             job: its id.
             limits: requests and tokens a minute, None for what the platform says.
             budget: by unit, what the job may use in all.
-            ledger_path: where the budget's use is stored.
+            ledger_path: where the budget's use is stored, a path or an address.
             workers: rows in flight in each process.
             state: of the job.
         """
         with self._mutex:
             self._limiter.set_limits(*limits)
-            self._jobs[job] = _Job(BudgetLedger(budget, Path(ledger_path)), state=state, workers=workers)
+            self._jobs[job] = _Job(BudgetLedger(budget, ledger_path), state=state, workers=workers)
 
     def close_job(self, job: str) -> None:
         """Forget a job."""
@@ -101,8 +101,11 @@ class JobService:
                 return
             if used is None:
                 current.ledger.forget(attempt)
-            else:
+                return
+            try:
                 current.ledger.settle(attempt, used)
+            except OSError as error:
+                current.state, current.reason = "stopped", _describe(error)
 
     def status(self, job: str) -> dict[str, Any] | None:
         """Return a job's state, the progress of its shards and the limits in words; None for an unknown job."""
@@ -121,7 +124,11 @@ class JobService:
         money = report["money"]
         if not job.ledger.limits or job.state == "stopped":
             return dict(money["committed"])
-        allowance = job.ledger.renew(report["attempt"], money["committed"], money["row"], money["rows"])
+        try:
+            allowance = job.ledger.renew(report["attempt"], money["committed"], money["row"], money["rows"])
+        except OSError as error:
+            job.state, job.reason = "stopped", _describe(error)
+            return dict(money["committed"])
         is_short = any(
             allowance[unit] < money["committed"].get(unit, 0.0) + money["row"].get(unit, 0.0) - 1e-9
             for unit in job.ledger.limits
@@ -132,3 +139,7 @@ class JobService:
         if job.ledger.is_exhausted():
             job.state, job.reason = "stopped", job.ledger.problem()
         return allowance
+
+
+def _describe(error: OSError) -> str:
+    return tr("the use of the budget cannot be written to the output folder: {reason}", reason=error.strerror or error)

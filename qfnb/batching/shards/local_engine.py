@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from ... import config
 from ..._language import tr
 from .job_service import JobService
-from .output_store import ShardError
+from .output_files import ShardError
 from .worker import ShardResult, ShardTask
 
 MAX_LOST: Final = 5

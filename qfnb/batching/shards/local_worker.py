@@ -7,6 +7,7 @@ environment show them.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ class ParentConnection:
 def main() -> int:
     """Work on shards until the parent has none, or is gone; return the exit code."""
     start = json.loads(sys.stdin.readline())
+    logging.getLogger("qfnb").setLevel(logging.ERROR)  # the parent has warned its user, once
     for name, value in start["settings"].items():
         setattr(config.get_config(), name, value)
     try:

@@ -4,54 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-import socket
 import sqlite3
 import tempfile
-import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
-
 from ..._language import tr
-from ...errors import InvalidArgumentError, QianfanError
 from ..fork_safe_sqlite import open_database
 from ..request_spec import RequestSpec
+from .folder_claim import FolderClaim
+from .output_files import FOLDER, ShardError, open_output, reading_from, write_json, writing_to
 from .plan import Shard
-
-FOLDER: Final = "_qfnb"
-"""Readers of Parquet folders skip names that begin with an underscore."""
 
 MANIFEST_VERSION: Final = 1
 
-HEARTBEAT_S: Final = 10.0
-"""Seconds between two signs of life of a driver."""
-
-LOST_AFTER_S: Final = 60.0
-"""Seconds after which a driver on another machine counts as gone."""
-
-
-class ShardError(QianfanError):
-    """A job of shards cannot begin or go on: its output belongs to another job, is in use, or cannot be written."""
+MAX_REQUESTS: Final = 16
+"""Reports that are read at once: each is a request or two to an object store."""
 
 
 class OutputStore:
-    """A folder that all workers and the driver can write.
+    """A folder that all workers and the driver can write, on a disk or in an object store.
 
     Args:
-        folder: of the output.
+        folder: of the output, a path or an address.
         suffix: of the parts, `.parquet`, `.jsonl` or `.csv`.
+
+    Attributes:
+        folder: as above.
+        suffix: as above.
+        claim: of this driver.
+
+    Raises:
+        InvalidArgumentError: the address is none, or the package of its storage is missing.
     """
 
     def __init__(self, folder: str | Path, suffix: str) -> None:
-        self.folder, self.suffix = Path(folder), suffix
-        self._lock = FileLock(self._file("lock"), thread_local=False)
-        self._heartbeat_at = 0.0
+        self._files, self.suffix = open_output(folder), suffix
+        self.folder, self.claim = self._files.folder, FolderClaim(self._files)
 
     def create(self) -> None:
         """Create the folders.
@@ -59,43 +52,79 @@ class OutputStore:
         Raises:
             ShardError: that is not possible.
         """
-        with self._writing():
+        with writing_to(self.folder):
             for name in ("journals", "reports"):
-                self._file(name).mkdir(parents=True, exist_ok=True)
+                self._files.create(_file(name))
 
-    def part_path(self, shard: Shard) -> Path:
+    def part_path(self, shard: Shard) -> Path | str:
         """Return where the answers of a shard are when it is done; it exists only then."""
-        return self.folder / f"{shard.name}{self.suffix}"
+        return self._files.path(self.part_name(shard))
+
+    @contextlib.contextmanager
+    def part_here(self, shard: Shard) -> Iterator[Path]:
+        """Yield the part of a shard that is done as a file of this computer.
+
+        Raises:
+            ShardError: it cannot be read.
+        """
+        if isinstance(path := self.part_path(shard), Path):
+            yield path
+            return
+        with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
+            copy = Path(folder, self.part_name(shard))
+            with reading_from(self.folder):
+                self._files.fetch(copy.name, copy)
+            yield copy
 
     @property
-    def ledger_path(self) -> Path:
+    def ledger_path(self) -> str:
         """Where the use of the budget is stored."""
-        return self._file("budget.json")
+        return str(self._files.path(_file("budget.json")))
 
-    def parts(self) -> list[Path]:
-        """Return the parts, in the order of their names."""
-        return sorted(path for path in self.folder.glob(f"part-*{self.suffix}") if path.is_file())
+    def parts(self) -> set[str]:
+        """Return the names of the parts.
+
+        Raises:
+            ShardError: the folder cannot be read.
+        """
+        with reading_from(self.folder):
+            names = self._files.names()
+        return {name for name in names if name.startswith("part-") and name.endswith(self.suffix)}
+
+    def read_reports(self, shards: Sequence[Shard]) -> dict[str, dict[str, Any]]:
+        """Return the counts of those shards that are done, by digest.
+
+        Raises:
+            ShardError: as in `read_report`.
+        """
+        parts = self.parts()
+        done = [shard for shard in shards if self.part_name(shard) in parts]
+        with ThreadPoolExecutor(MAX_REQUESTS) as pool:
+            reports = zip(done, pool.map(self.read_report, done), strict=True)
+            return {shard.digest: report for shard, report in reports if report is not None}
 
     def read_report(self, shard: Shard) -> dict[str, Any] | None:
-        """Return the counts of a shard that is done, None of another."""
-        if not self.part_path(shard).is_file():
-            return None
+        """Return the counts of a shard that is done, None of another.
+
+        Raises:
+            ShardError: there is a part without a report, or of another size than its report says.
+        """
+        with reading_from(self.folder):
+            size, content = self._files.size(self.part_name(shard)), b""
+            if size is None:
+                return None
+            content = self._files.read(_file("reports", f"{shard.digest}.json")) or b""
         try:
-            report: dict[str, Any] = json.loads(
-                self._file("reports", f"{shard.digest}.json").read_text(encoding="utf-8")
-            )
-        except (OSError, ValueError) as error:
-            raise ShardError(
-                tr(
-                    "{part} has no readable report ({reason}): delete the part, and its rows are sent again",
-                    part=self.part_path(shard).name,
-                    reason=str(error),
-                )
-            ) from None
+            report: dict[str, Any] = json.loads(content)
+        except ValueError as error:
+            reason = tr("its report cannot be read ({reason})", reason=str(error))
+            raise self._damaged_part(shard, reason) from None
+        if size != (expected := report["bytes"]):
+            raise self._damaged_part(shard, tr("it has {n:,} bytes instead of {expected:,}", n=size, expected=expected))
         return report
 
     def publish_part(self, shard: Shard, write: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """Write a part beside its name, its report, and rename it when both are complete; return the report.
+        """Write a part, and its report, and have it appear when both are complete; return the report.
 
         Args:
             shard: that is done.
@@ -104,15 +133,9 @@ class OutputStore:
         Raises:
             ShardError: the folder cannot be written.
         """
-        temporary = self.folder / f".{shard.name}.{uuid.uuid4().hex[:8]}{self.suffix}"
-        with self._writing():
-            try:
-                report = write(temporary)
-                _flush(temporary)
-                self._write_json(self._file("reports", f"{shard.digest}.json"), report)
-                temporary.replace(self.part_path(shard))
-            finally:
-                temporary.unlink(missing_ok=True)
+        with writing_to(self.folder), self._files.writing(self.part_name(shard)) as path:
+            report = write(path)
+            write_json(self._files, _file("reports", f"{shard.digest}.json"), report)
         return report
 
     def copy_journal(self, shard: Shard, journal: Path) -> None:
@@ -121,7 +144,7 @@ class OutputStore:
         Raises:
             ShardError: the folder cannot be written.
         """
-        with self._writing(), tempfile.TemporaryDirectory(dir=journal.parent) as folder:
+        with writing_to(self.folder), tempfile.TemporaryDirectory(dir=journal.parent) as folder:
             snapshot = Path(folder) / "journal.db"
             with (
                 contextlib.closing(open_database(journal)) as source,
@@ -129,69 +152,22 @@ class OutputStore:
             ):
                 source.backup(target)
                 target.execute("pragma journal_mode = delete")
-            temporary = self._file("journals", f".{shard.digest}.{uuid.uuid4().hex[:8]}")
-            try:
-                shutil.copyfile(snapshot, temporary)
-                _flush(temporary)
-                temporary.replace(self._file("journals", f"{shard.digest}.db"))
-            finally:
-                temporary.unlink(missing_ok=True)
+            with self._files.writing(_file("journals", f"{shard.digest}.db")) as path:
+                shutil.copyfile(snapshot, path)
 
-    def journal_copy(self, shard: Shard) -> Path | None:
-        """Return the copy of a shard's journal, if there is one."""
-        path = self._file("journals", f"{shard.digest}.db")
-        return path if path.is_file() else None
-
-    def delete_journal_copy(self, shard: Shard) -> None:
-        """Delete the copy of a journal: its answers are in a part."""
-        self._file("journals", f"{shard.digest}.db").unlink(missing_ok=True)
-
-    def claim(self) -> bool:
-        """Take the folder for this driver; return whether an earlier one ended without leaving it.
+    def fetch_journal(self, shard: Shard, path: Path) -> bool:
+        """Write the copy of a shard's journal to a path; return whether there is one.
 
         Raises:
-            ShardError: another driver works on it.
+            ShardError: it cannot be read, or not be written there.
         """
-        owner_path, owner = self._file("owner.json"), dict[str, Any]()
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise ShardError(
-                tr("{folder} is in use by another process: one run at a time", folder=self.folder)
-            ) from None
-        except OSError as error:
-            raise ShardError(_describe(self.folder, error)) from None
-        with contextlib.suppress(OSError, ValueError):
-            owner = json.loads(owner_path.read_text(encoding="utf-8"))
-        age_s = time.time() - float(owner.get("seen", 0))
-        if owner and owner["host"] != socket.gethostname() and age_s < LOST_AFTER_S:
-            self._lock.release()
-            raise ShardError(
-                tr(
-                    "{folder} is in use by process {pid} on {host}, seen {age:.0f} s ago: one run at a time",
-                    folder=self.folder,
-                    age=age_s,
-                    pid=owner["pid"],
-                    host=owner["host"],
-                )
-            )
-        self.keep_claim()
-        return bool(owner)
+        with reading_from(self.folder):
+            return self._files.fetch(_file("journals", f"{shard.digest}.db"), path)
 
-    def keep_claim(self) -> None:
-        """Show from time to time that this driver is alive."""
-        if time.time() - self._heartbeat_at < HEARTBEAT_S:
-            return
-        self._heartbeat_at = time.time()
-        owner = {"host": socket.gethostname(), "pid": os.getpid(), "seen": self._heartbeat_at}
-        with self._writing():
-            self._write_json(self._file("owner.json"), owner)
-
-    def release_claim(self) -> None:
-        """Leave the folder to others."""
+    def delete_journal_copy(self, shard: Shard) -> None:
+        """Delete the copy of a journal, its answers are in a part; one that may not be deleted does no harm."""
         with contextlib.suppress(OSError):
-            self._file("owner.json").unlink(missing_ok=True)
-        self._lock.release()
+            self._files.delete(_file("journals", f"{shard.digest}.db"))
 
     def validate_manifest(self, request: RequestSpec, shards: Sequence[Shard]) -> None:
         """Check that the folder's answers are those of this job, and store what the job is.
@@ -199,15 +175,17 @@ class OutputStore:
         Raises:
             ShardError: another prompt, model, option or input; or another folder's files.
         """
-        path = self._file("manifest.json")
-        if path.exists():
-            self._refuse_changes(json.loads(path.read_text(encoding="utf-8")), request)
-        expected = {self.part_path(shard).name for shard in shards}
-        if foreign := [part.name for part in self.parts() if part.name not in expected]:
+        with reading_from(self.folder):
+            stored = self._files.read(_file("manifest.json"))
+            journals = [name for name in self._files.names(_file("journals")) if name.endswith(".db")]
+        if stored is not None:
+            self._refuse_changes(json.loads(stored), request)
+        expected = {self.part_name(shard) for shard in shards} | {f"{shard.digest}.db" for shard in shards}
+        if foreign := [name for name in [*sorted(self.parts()), *journals] if name not in expected]:
             raise ShardError(
                 tr(
-                    "{folder} has {n} parts of rows that the input does not have any more, {name} among them: the "
-                    "input, or shard_rows, has changed; give the earlier ones, or another out=",
+                    "{folder} has {n} parts and journals of rows that the input does not have any more, {name} among "
+                    "them: the input, or shard_rows, has changed; give the earlier ones, or another out=",
                     folder=self.folder,
                     n=len(foreign),
                     name=foreign[0],
@@ -219,8 +197,8 @@ class OutputStore:
             "request": request.to_json(),
             "shards": [{"file": s.file, "start": s.start, "stop": s.stop, "digest": s.digest} for s in shards],
         }
-        with self._writing():
-            self._write_json(path, manifest)
+        with writing_to(self.folder):
+            write_json(self._files, _file("manifest.json"), manifest)
 
     def _refuse_changes(self, manifest: dict[str, Any], request: RequestSpec) -> None:
         if manifest["version"] > MANIFEST_VERSION:
@@ -236,34 +214,14 @@ class OutputStore:
                 )
             )
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, sqlite3.Error) as error:
-            raise ShardError(_describe(self.folder, error)) from None
-        except InvalidArgumentError as error:  # of an export
-            raise ShardError(tr("the output cannot be written: {reason}", reason=str(error))) from None
+    def _damaged_part(self, shard: Shard, reason: str) -> ShardError:
+        part = self.part_name(shard)
+        return ShardError(tr("{part}: {reason}; delete it, and its rows are sent again", part=part, reason=reason))
 
-    def _write_json(self, path: Path, value: object) -> None:
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        try:
-            temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
-            _flush(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _file(self, *names: str) -> Path:
-        return self.folder.joinpath(FOLDER, *names)
+    def part_name(self, shard: Shard) -> str:
+        """Return the name of the part of a shard."""
+        return f"{shard.name}{self.suffix}"
 
 
-def _describe(folder: Path, error: OSError | sqlite3.Error) -> str:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return tr("the output folder {folder} cannot be written: {reason}", folder=folder, reason=reason)
-
-
-def _flush(path: Path) -> None:
-    """Have a file on the disk before it is renamed."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+def _file(*names: str) -> str:
+    return "/".join((FOLDER, *names))

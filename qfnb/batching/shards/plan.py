@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +12,12 @@ from typing import Any, Final
 from ..._jsonl_csv_parquet import import_pyarrow
 from ..._language import tr
 from ...errors import DatasetError, InvalidArgumentError
+from ..file_access import reading, suffix_of
+from .input_listing import list_inputs
 from .text_ranges import cut_csv, cut_jsonl, read_text_range
 
 SHARD_ROWS: Final = 50_000
 """Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a file not too small."""
-
-SUFFIXES: Final = (".parquet", ".jsonl", ".csv")
 
 ID_COLUMN: Final = "input_row"
 """The column of an output part that says which row of which file it answers: `reviews.parquet#17`."""
@@ -30,7 +29,7 @@ class Shard:
 
     Attributes:
         file: its name below the input folder, with slashes.
-        path: the file.
+        path: the file, or its address.
         start, stop: numbers of the first row, and of the row after the last, from 0.
         begin, end: the bytes of a text that hold these rows; 0 for Parquet.
         digest: 16 hex digits of the file's name and content, and of the range.
@@ -80,7 +79,7 @@ class Shard:
             )
 
     def _read(self) -> Iterator[Any]:
-        if self.path.endswith(".parquet"):
+        if suffix_of(self.path) == ".parquet":
             return _read_parquet_range(self.path, self.start, self.stop)
         return read_text_range(self.path, self.begin, self.end)
 
@@ -101,8 +100,11 @@ class ShardRows:
 def plan_shards(rows: str | Path | Sequence[str | Path], shard_rows: int = SHARD_ROWS) -> list[Shard]:
     """Return the shards of all files, in the order of their names.
 
+    Behind an address, of a Parquet file the footer is read, and a JSONL or CSV file once from end to end: what stands
+    between two rows is in no metadata. The digest is of the content, so that it is the same wherever the file is.
+
     Args:
-        rows: a folder, a file, a pattern such as `in/*.parquet`, or several of these.
+        rows: a folder, a file, a pattern such as `in/*.parquet`, addresses as fsspec has them, or several of these.
         shard_rows: rows of a shard, 1 or more; the last one of a file may be shorter.
 
     Raises:
@@ -113,21 +115,21 @@ def plan_shards(rows: str | Path | Sequence[str | Path], shard_rows: int = SHARD
         raise InvalidArgumentError(
             tr("{name}={value!r}: must be a number of rows, 1 or more", name="shard_rows", value=shard_rows)
         )
-    files = _list_files([rows] if isinstance(rows, (str, Path)) else list(rows))
-    suffixes = {path.suffix.lower() for _, path in files}
+    files = list_inputs(rows)
+    suffixes = {suffix_of(path) for _, path in files}
     if len(suffixes) > 1:
         raise InvalidArgumentError(
             tr("the input has files of several kinds ({kinds}): name one", kinds=tr(", ").join(sorted(suffixes)))
         )
     shards, first = list[Shard](), None
     for name, path in files:
-        schema, content, ranges = _CUTTERS[path.suffix.lower()](path, shard_rows)
+        schema, content, ranges = _CUTTERS[suffix_of(path)](path, shard_rows)
         first = first or (name, schema)
         _validate_schema(name, schema, *first)
         for start, stop, begin, end in ranges:
             text = f"{name}\n{content}\n{start}\n{stop}"
             digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-            shards.append(Shard(name, str(path), start, stop, begin, end, digest))
+            shards.append(Shard(name, path, start, stop, begin, end, digest))
     if not shards:
         raise InvalidArgumentError(tr("the input has no rows ({description})", description=str(rows)))
     return shards
@@ -139,45 +141,6 @@ def digest_ids(ids: Iterable[str]) -> str:
     for id_ in ids:
         digest.update(id_.encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()
-
-
-def _list_files(sources: Sequence[str | Path]) -> list[tuple[str, Path]]:
-    """Return all files with their names below what names them."""
-    files: dict[str, Path] = {}
-    for source in sources:
-        if not isinstance(source, (str, Path)):
-            raise InvalidArgumentError(tr("rows={rows!r}: must be a folder, a file, or a pattern", rows=source))
-        root = Path(source).expanduser().absolute()
-        if root.is_dir():
-            paths = [path for path in root.rglob("*") if _is_input(path.relative_to(root)) and path.is_file()]
-        elif root.is_file():
-            root, paths = root.parent, [root]
-        else:
-            paths = [
-                Path(name)
-                for name in glob.glob(str(root), recursive=True)  # noqa: PTH207 - the pattern may be absolute
-                if _is_input(Path(name).name)
-            ]
-            root = Path(os.path.commonpath(path.parent for path in paths)) if paths else root
-        if not paths:
-            allowed = tr(", ").join(SUFFIXES)
-            raise InvalidArgumentError(
-                tr("{source}: there is no file whose name ends in {allowed}", source=str(source), allowed=allowed)
-            )
-        for path in paths:
-            name = path.relative_to(root).as_posix()
-            if files.setdefault(name, path) != path:
-                raise InvalidArgumentError(tr("two files are called {name!r}: name their common folder", name=name))
-    unsuited = next((name for name in files if Path(name).suffix.lower() not in SUFFIXES), None)
-    if unsuited:
-        raise DatasetError(tr("the file name must end in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=unsuited)
-    return sorted(files.items())
-
-
-def _is_input(name: str | Path) -> bool:
-    """Return whether a name below a folder is an input's: Spark and Hadoop hide `_SUCCESS` and `.part` the same way."""
-    path = Path(name)
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith(("_", ".")) for part in path.parts)
 
 
 def _validate_schema(name: str, schema: tuple[str, ...], first_name: str, first_schema: tuple[str, ...]) -> None:
@@ -202,7 +165,7 @@ Cut = tuple[tuple[str, ...], str, list[tuple[int, int, int, int]]]
 """The columns, a digest of the content, and for each shard its first row, the row after its last, and its bytes."""
 
 
-def _cut_parquet(path: Path, shard_rows: int) -> Cut:
+def _cut_parquet(path: str, shard_rows: int) -> Cut:
     """Cut between row groups where they are small, and inside those that are large; the footer stands for the content.
 
     Raises:
@@ -212,16 +175,16 @@ def _cut_parquet(path: Path, shard_rows: int) -> Cut:
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
     try:
-        with parquet.ParquetFile(path) as file:
+        with reading(path) as raw:
+            file = parquet.ParquetFile(raw)
             metadata, schema = file.metadata, file.schema_arrow
             sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-        with path.open("rb") as raw:
             raw.seek(-8, os.SEEK_END)
             raw.seek(-8 - int.from_bytes(raw.read(4), "little"), os.SEEK_END)
             digest = hashlib.blake2b(raw.read(), digest_size=16).hexdigest()
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DatasetError(f"not Parquet: {reason}", path=str(path)) from None
+        raise DatasetError(f"not Parquet: {reason}", path=path) from None
     columns = tuple(f"{field.name}: {field.type}" for field in schema)
     return columns, digest, [(start, stop, 0, 0) for start, stop in _join_groups(sizes, shard_rows)]
 
@@ -245,7 +208,8 @@ def _read_parquet_range(path: str, start: int, stop: int) -> Iterator[dict[str, 
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
     try:
-        with parquet.ParquetFile(path) as file:
+        with reading(path) as raw:
+            file = parquet.ParquetFile(raw)
             groups, first, skipped = list[int](), 0, 0
             for number in range(file.metadata.num_row_groups):
                 size = file.metadata.row_group(number).num_rows

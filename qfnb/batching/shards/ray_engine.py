@@ -14,7 +14,7 @@ from ...errors import InvalidArgumentError
 from ...transport.platform import Platform
 from .job_service import JobService
 from .local_engine import MAX_LOST, OnResult
-from .output_store import ShardError
+from .output_files import ShardError
 from .worker import ShardResult, ShardTask, run_shard
 
 NAMESPACE: Final = "qfnb"
@@ -173,6 +173,8 @@ def _connect(address: str | None, processes: int | None) -> Any:
             )
     except Exception as error:  # noqa: BLE001 - Ray raises plain ones when a process of its does not start
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if cluster and os.environ.get("RAY_AUTH_MODE") != "token":
+            reason += tr("; a cluster behind a token needs RAY_AUTH_MODE=token and its token here")
         raise ShardError(tr("Ray at {address}: {reason}", address=cluster or "local", reason=reason)) from None
     return ray
 

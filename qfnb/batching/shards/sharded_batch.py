@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,8 @@ from ..._jobs.row_result import summarize_error
 from ..._jobs.worker_pool import validate_worker_count
 from ..._language import tr, trn
 from ..row_pipeline import run_in_thread
-from .output_store import OutputStore, ShardError
+from .output_files import ShardError
+from .output_store import OutputStore
 from .plan import Shard
 from .worker import ShardResult, ShardTask
 
@@ -93,6 +95,7 @@ class ShardedBatch(BackgroundBatch):
         store: the output folder, which this job has claimed.
         shards: of the input.
         tasks: the shards that have no part yet.
+        reports: of the others, by digest.
         job: arguments of `JobService.open_job`.
         progress: before the start, with the name, the model and the budgets.
 
@@ -107,13 +110,14 @@ class ShardedBatch(BackgroundBatch):
         store: OutputStore,
         shards: Sequence[Shard],
         tasks: Sequence[ShardTask],
+        reports: Mapping[str, dict[str, Any]],
         job: Mapping[str, Any],
         progress: BatchProgress,
     ) -> None:
         self.shards, self.problems = tuple(shards), dict[str, str]()
         self._engine, self._store, self._tasks, self._job = engine, store, tuple(tasks), dict(job)
         self._waiting = {task.shard.digest for task in tasks}
-        self._reports = {s.digest: store.read_report(s) or {} for s in shards if s.digest not in self._waiting}
+        self._reports = dict(reports)
         self._live: dict[str, dict[str, Any]] = {}
         self._first_cached = sum(report["rows"] for report in self._reports.values())
         self._workers = int(job["workers"])
@@ -159,13 +163,18 @@ class ShardedBatch(BackgroundBatch):
         self._workers = validate_worker_count("workers", workers)
         self._steer(workers=self._workers)
 
-    def parts(self) -> list[Path]:
-        """Return the files of the shards that are done."""
-        return [path for shard in self.shards if (path := self._store.part_path(shard)).is_file()]
+    def parts(self) -> list[Path | str]:
+        """Return the files of the shards that are done: paths, or addresses where the output folder is one."""
+        return [self._store.part_path(shard) for shard in self._done()]
+
+    def _done(self) -> list[Shard]:
+        names = self._store.parts()
+        return [shard for shard in self.shards if self._store.part_name(shard) in names]
 
     def report(self) -> ShardReport:
         """Return what became of the rows, by the parts that are in the output folder now."""
-        reports = [(shard, self._store.read_report(shard)) for shard in self.shards]
+        done_reports = self._store.read_reports(self.shards)
+        reports = [(shard, done_reports.get(shard.digest)) for shard in self.shards]
         done = [(shard, report) for shard, report in reports if report is not None]
         return ShardReport(
             shards=len(reports),
@@ -183,7 +192,10 @@ class ShardedBatch(BackgroundBatch):
         """Return the rows that failed, of all parts that are done: the input's columns and the results'."""
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        frames = [_read_failures(path, pd) for path in self.parts()]
+        frames = []
+        for shard in self._done():
+            with self._store.part_here(shard) as path:
+                frames.append(_read_failures(path, pd))
         return pd.concat([*frames], ignore_index=True) if frames else pd.DataFrame()
 
     async def _run(self) -> None:
@@ -192,8 +204,8 @@ class ShardedBatch(BackgroundBatch):
             await run_in_thread(self._work)
         finally:
             watching.cancel()
-            self._live = {name: count | {"in_flight": 0, "rate": None} for name, count in self._live.items()}
             await asyncio.to_thread(self._close)
+            self._live = {name: count | {"in_flight": 0, "rate": None} for name, count in self._live.items()}
         control = self._control
         if self.problems and not control.is_ending:
             name, problem = next(iter(self.problems.items()))
@@ -210,9 +222,12 @@ class ShardedBatch(BackgroundBatch):
 
     def _close(self) -> None:
         try:
+            with contextlib.suppress(ConnectionError):  # what the workers told when they ended
+                if status := self._engine.call("status", self._job_id):
+                    self._take_counts(status)
             self._engine.call("close_job", self._job_id)
         finally:
-            self._store.release_claim()
+            self._store.claim.release()
 
     @property
     def _job_id(self) -> str:
@@ -220,10 +235,9 @@ class ShardedBatch(BackgroundBatch):
 
     def _on_result(self, task: ShardTask, result: ShardResult) -> None:
         """Take the result of a shard; one that no other shard could escape stops the job."""
-        digest = task.shard.digest
-        self._live.pop(digest, None)
         if result.report is not None:
-            self._reports[digest] = result.report
+            self._live.pop(task.shard.digest, None)
+            self._reports[task.shard.digest] = result.report
         elif result.problem:
             self.problems[task.shard.name] = result.problem
             if not result.problem.startswith("DatasetError"):  # the file's fault, and not the job's
@@ -243,7 +257,7 @@ class ShardedBatch(BackgroundBatch):
     def _look(self) -> None:
         """Take the progress of the shards; begin the job again where the service has lost it."""
         try:
-            self._store.keep_claim()
+            self._store.claim.keep()
             status = self._engine.call("status", self._job_id)
             if status is None:
                 state = "paused" if self._control.is_paused else "stopped" if self._control.is_ending else "running"
@@ -254,11 +268,14 @@ class ShardedBatch(BackgroundBatch):
             return
         except ConnectionError:
             return
-        self._live = {name: counts for name, counts in status["shards"].items() if name not in self._reports}
+        self._take_counts(status)
         self._control.call_on_loop(lambda: self._control.update(rate_limits=status["rate_limits"]))
         if status["state"] == "stopped" and not self._control.is_ending:
             self._stop(status["reason"])
         self._control.notify_waiters()
+
+    def _take_counts(self, status: Mapping[str, Any]) -> None:
+        self._live = {name: counts for name, counts in status["shards"].items() if name not in self._reports}
 
     def _steer(self, **change: Any) -> None:
         """Tell the workers, through the service."""

@@ -1,17 +1,15 @@
 """JSONL and CSV files cut between rows, and a range of their bytes read as rows."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import RowError, read_csv, read_jsonl
 from ..._language import tr
 from ...errors import DatasetError
+from ..file_access import reading, suffix_of
 
 MAX_RANGE_BYTES: Final = 64 * 1024 * 1024
 """Bytes of text of a shard: a range is in memory while it is read."""
@@ -20,7 +18,7 @@ Ranges = list[tuple[int, int, int, int]]
 """For each shard its first row, the row after its last, and its first byte and the byte after its last."""
 
 
-def cut_jsonl(path: Path, shard_rows: int) -> tuple[tuple[str, ...], str, Ranges]:
+def cut_jsonl(path: str, shard_rows: int) -> tuple[tuple[str, ...], str, Ranges]:
     """Return no columns (each row has its own), a digest of the content, and ranges of rows and bytes.
 
     Raises:
@@ -30,15 +28,15 @@ def cut_jsonl(path: Path, shard_rows: int) -> tuple[tuple[str, ...], str, Ranges
     return (), digest, ranges
 
 
-def cut_csv(path: Path, shard_rows: int) -> tuple[tuple[str, ...], str, Ranges]:
+def cut_csv(path: str, shard_rows: int) -> tuple[tuple[str, ...], str, Ranges]:
     """Return the columns, a digest of the content, and ranges of rows and bytes; a quoted cell may have line breaks.
 
     Raises:
         DatasetError: the file cannot be read, or its heading is none.
     """
     heading_end = _heading_end(path)
-    with path.open("rb") as file:
-        columns = next(read_csv(io.BytesIO(file.read(heading_end)), str(path)), (1, []))[1]
+    with reading(path) as file:
+        columns = next(read_csv(io.BytesIO(file.read(heading_end)), path), (1, []))[1]
 
     def judge(line: bytes, is_quoted: bool) -> tuple[bool, bool]:
         is_closed = not is_quoted ^ bool(line.count(b'"') % 2)
@@ -54,15 +52,11 @@ def read_text_range(name: str, begin: int, end: int) -> Iterator[Any]:
     Raises:
         DatasetError: it cannot be read, or a row is no JSON object, prompt or conversation.
     """
-    path = Path(name)
-    try:
-        heading_end = _heading_end(path) if path.suffix.lower() == ".csv" else 0
-        with path.open("rb") as file:
-            heading = file.read(heading_end)
-            file.seek(begin)
-            content = file.read(end - begin)
-    except OSError as error:
-        raise DatasetError(tr("it cannot be read: {reason}", reason=error.strerror), path=name) from None
+    heading_end = _heading_end(name) if suffix_of(name) == ".csv" else 0
+    with reading(name) as file:
+        heading = file.read(heading_end)
+        file.seek(begin)
+        content = file.read(end - begin)
     if heading_end:
         yield from _read_csv_rows(io.BytesIO(heading + content), name)
         return
@@ -84,10 +78,10 @@ def _read_csv_rows(file: io.BytesIO, name: str) -> Iterator[dict[str, Any]]:
         yield dict(zip_longest(heading, cells))
 
 
-def _heading_end(path: Path) -> int:
+def _heading_end(path: str) -> int:
     """Return the number of bytes of a CSV file's heading, whose cells may have line breaks."""
     size = quotes = 0
-    with path.open("rb") as file:
+    with reading(path) as file:
         for line in file:
             size += len(line)
             quotes += line.count(b'"')
@@ -100,12 +94,12 @@ JudgeLine = Callable[[bytes, bool], tuple[bool, bool]]
 """Says of a line, and of whether it begins inside quotes, whether it has text, and whether a row ends with it."""
 
 
-def _cut(path: Path, shard_rows: int, judge: JudgeLine, begin: int = 0) -> tuple[str, Ranges]:
+def _cut(path: str, shard_rows: int, judge: JudgeLine, begin: int = 0) -> tuple[str, Ranges]:
     """Return a digest of the content, and ranges of rows and bytes from `begin` on."""
     digest, ranges = hashlib.blake2b(digest_size=16), Ranges()
     row = first_row = 0
     position, is_quoted, is_row = begin, False, False
-    with path.open("rb") as file:
+    with reading(path) as file:
         digest.update(file.read(begin))
         for line in file:
             digest.update(line)

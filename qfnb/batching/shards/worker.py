@@ -6,7 +6,6 @@ import csv
 import functools
 import json
 import math
-import shutil
 import sys
 import threading
 import time
@@ -28,7 +27,8 @@ from ..batch import Batch
 from ..request_spec import platform_name
 from .leased_limiter import Exchange, LeasedRateLimiter, LeaseThread
 from .metered_chat import Account, MeteredChat
-from .output_store import OutputStore, ShardError
+from .output_files import ShardError
+from .output_store import OutputStore
 from .plan import ID_COLUMN, Shard, ShardRows, digest_ids
 
 COPY_INTERVAL_S: Final = 60.0
@@ -48,7 +48,7 @@ class ShardTask:
     Attributes:
         job: the id of the job.
         shard: the rows.
-        out: the output folder; `suffix` is the ending of its parts.
+        out: the output folder, a path or an address; `suffix` is the ending of its parts.
         platform: whose answers the job has, as in `RequestSpec`.
         arguments: of `qfnb.batch`, as JSON has them.
         row: what a row is expected to use, by unit of the budget; empty without one.
@@ -155,7 +155,12 @@ class _ShardRun:
         leases = LeaseThread(_process_limiter(), self._exchange, self._add_facts, self._on_answer)
         try:
             self._batch = running = self._start_batch()
-            self._follow(running)
+            try:
+                self._follow(running)
+            except ShardError:  # no further row without a copy
+                running.cancel()
+                running.wait()
+                raise
             progress = running.progress
             if progress.state != "done":
                 self._store.copy_journal(self._task.shard, running.job.path)
@@ -170,15 +175,16 @@ class _ShardRun:
 
     def _restore_journal(self) -> None:
         """Begin with the copy of a journal that another computer left, where it has more answers than the one here."""
-        path, copy = journal_store.journal_path(self._task.journal_name), self._store.journal_copy(self._task.shard)
-        if copy is None or _count_answers(path) >= _count_answers(copy):
-            return
+        path = journal_store.journal_path(self._task.journal_name)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for ending in (".db-wal", ".db-shm"):
-            path.with_suffix(ending).unlink(missing_ok=True)
-        temporary = path.with_suffix(".copy")
-        shutil.copyfile(copy, temporary)
-        temporary.replace(path)
+        copy = path.with_suffix(".copy")
+        try:
+            if self._store.fetch_journal(self._task.shard, copy) and _count_answers(path) < _count_answers(copy):
+                for ending in (".db-wal", ".db-shm"):
+                    path.with_suffix(ending).unlink(missing_ok=True)
+                copy.replace(path)
+        finally:
+            copy.unlink(missing_ok=True)
 
     def _start_batch(self) -> Batch:
         chat = MeteredChat(self._account)
