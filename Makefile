@@ -18,7 +18,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-JOBS ?= 4
+JOBS ?= 6
 RUNS ?= 3
 LINTED := qfnb tests docs benchmarks notebooks/*.py notebooks/data conftest.py hatch_build.py
 KERNELS ?= 6.31.0 7.4.0
@@ -36,10 +36,15 @@ lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
 test: lint
-	$(MAKE) --no-print-directory --jobs 2 types docs suite
+	$(MAKE) --no-print-directory --jobs 2 suite types docs
 
-suite: $(READY)
+suite: $(VENV)/.collected
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# pytest compiles the tests of a fresh clone when it collects them: once here, not in each of the processes
+$(VENV)/.collected: $(READY)
+	$(BIN)/python -m pytest --collect-only --quiet --quiet >$@.log || (cat $@.log; exit 1)
+	touch $@
 
 test-loaded: $(READY)
 	$(BIN)/python tests/support/loaded.py --runs $(RUNS) $(if $(SEED),--seed $(SEED)) \
@@ -91,6 +96,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/batch.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/learning.py
+	$(BIN)/python benchmarks/refusals.py
 	$(BIN)/python benchmarks/intervals.py
 	QFNB_FULL=1 $(BIN)/python -m pytest --timeout 900 --durations 3 tests/batching/test_crash.py tests/batching/test_memory.py \
 	  tests/batching/test_batch.py::test_every_row_is_asked_exactly_once

@@ -109,22 +109,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the longest files first, unless files are shuffled; a browser that was late gets a second try."""
+    """Order the files so that processors stay busy, or `--shuffle` them; give a late browser a second try."""
     if (seed := config.getoption("--shuffle")) is not None:
-        files = sorted({str(item.path) for item in items})
+        files = sorted({item.path for item in items})
         random.Random(seed).shuffle(files)  # noqa: S311 - a seed repeats it
-        position = {file: number for number, file in enumerate(files)}
-        items.sort(key=lambda item: position[str(item.path)])
+        position = {file: float(number) for number, file in enumerate(files)}
     else:
-        items.sort(key=_rank_by_duration)
+        position = _mix_files(items)
+    items.sort(key=lambda item: position[item.path])
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-def _rank_by_duration(item: pytest.Item) -> int:
-    kinds = (item.get_closest_marker("browser"), item.path.suffix == ".ipynb", item.get_closest_marker("kernel"))
-    return next((rank for rank, is_kind in enumerate(kinds) if is_kind), len(kinds))
+def _mix_files(items: list[pytest.Item]) -> dict[Path, float]:
+    """Return where in the run each file comes, from 0 to 1.
+
+    The browser's tests come first, one after the other. Files with kernels, which wait for them most of the time, are
+    spread over the first four fifths of the others.
+    """
+    with_kernels = {item.path for item in items if item.get_closest_marker("kernel") or item.path.suffix == ".ipynb"}
+    files = list(dict.fromkeys(item.path for item in items))
+    waiting = [file for file in files if file in with_kernels]
+    computing = [file for file in files if file not in with_kernels]
+    position = {file: 0.8 * number / len(waiting) for number, file in enumerate(waiting)}
+    position |= {file: number / len(computing) for number, file in enumerate(computing)}
+    return position | {item.path: -1.0 for item in items if item.get_closest_marker("browser")}
 
 
 class ByFile(LoadFileScheduling):

@@ -262,20 +262,20 @@ LINE = b'{"prompt": "p", "response": "r"}\n'
 
 @pytest.mark.fault("F82")
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("make_zip", "message"),
     [
-        (zip_bytes(("../x.jsonl", LINE, 0o600)), "leads out of it"),
-        (zip_bytes(("/etc/x.jsonl", LINE, 0o600)), "leads out of it"),
-        (zip_bytes(("a\\..\\x.jsonl", LINE, 0o600)), "leads out of it"),
-        (zip_bytes(("C:x.jsonl", LINE, 0o600)), "leads out of it"),
-        (zip_bytes(("x.jsonl", b"/etc/passwd", 0o120777)), "is a link"),
-        (zip_bytes(("x.jsonl", bytes(100 << 20), 0o600)), "more than 200 times smaller"),
-        (zip_bytes(("x.jsonl", LINE, 0o600), method=zipfile.ZIP_BZIP2), "unusual method"),
-        (zip_bytes(("x.md", LINE, 0o600)), "holds no"),
+        (lambda: zip_bytes(("../x.jsonl", LINE, 0o600)), "leads out of it"),
+        (lambda: zip_bytes(("/etc/x.jsonl", LINE, 0o600)), "leads out of it"),
+        (lambda: zip_bytes(("a\\..\\x.jsonl", LINE, 0o600)), "leads out of it"),
+        (lambda: zip_bytes(("C:x.jsonl", LINE, 0o600)), "leads out of it"),
+        (lambda: zip_bytes(("x.jsonl", b"/etc/passwd", 0o120777)), "is a link"),
+        (lambda: zip_bytes(("x.jsonl", bytes(100 << 20), 0o600)), "more than 200 times smaller"),
+        (lambda: zip_bytes(("x.jsonl", LINE, 0o600), method=zipfile.ZIP_BZIP2), "unusual method"),
+        (lambda: zip_bytes(("x.md", LINE, 0o600)), "holds no"),
     ],
 )
-def test_a_zip_that_is_not_safe_is_not_opened(tmp_path, content, message):
-    (tmp_path / "x.zip").write_bytes(content)
+def test_a_zip_that_is_not_safe_is_not_opened(tmp_path, make_zip, message):
+    (tmp_path / "x.zip").write_bytes(make_zip())
     with pytest.raises(errors.DatasetError, match=message):
         Dataset.load(tmp_path / "x.zip")
 

@@ -113,20 +113,20 @@ def zipped(content, name="data.jsonl"):
 
 @pytest.mark.fault("F82")
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("make_zip", "message"),
     [
-        (b"no zip", "not a zip that can be read"),
-        (zipped(b"[" * 100_000), "data.jsonl:1: not JSON"),
-        (zipped(bytes(100 << 20)), "more than 200 times smaller"),
-        (zipped(b"{}", "../data.jsonl"), "leads out of it"),
-        (zipped(b""), "holds no"),
+        (lambda: b"no zip", "not a zip that can be read"),
+        (lambda: zipped(b"[" * 100_000), "data.jsonl:1: not JSON"),
+        (lambda: zipped(bytes(100 << 20)), "more than 200 times smaller"),
+        (lambda: zipped(b"{}", "../data.jsonl"), "leads out of it"),
+        (lambda: zipped(b""), "holds no"),
     ],
 )
-def test_results_that_are_no_rows_are_refused_in_words(lab, scripted, content, message):
+def test_results_that_are_no_rows_are_refused_in_words(lab, scripted, make_zip, message):
     here = scripted([b""])
     done = json.dumps({"result": {"state": "Done", "downloadUrl": f"{here.url}/results.zip"}}).encode()
     export = json.dumps({"result": {"exportID": 1, "exportIDStr": "x"}}).encode()
-    here.answers[:] = [[http_answer(export)], [http_answer(done)], [http_answer(content, kind="application/zip")]]
+    here.answers[:] = [[http_answer(export)], [http_answer(done)], [http_answer(make_zip(), kind="application/zip")]]
     with pytest.raises(DatasetError, match=message):
         list(platform._export_rows("ame-x"))
 

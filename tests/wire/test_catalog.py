@@ -22,13 +22,13 @@ def test_a_name_has_a_path_on_v1_and_an_id_on_v2_and_an_unknown_one_is_passed_th
     assert catalog.v2_id("chat", name) == model_id
 
 
-@pytest.mark.parametrize("row", RETIRED, ids=[row.id for row in RETIRED])
-def test_a_retired_model_leads_to_a_living_one(row):
-    heir = catalog.living_replacement(row.kind, row.name)
-    assert heir is not None
-    assert heir.is_living
-    assert heir.kind == ("chat" if row.kind in {"completion", "image2text"} else row.kind)
-    assert row.ended <= "2026-09-29"
+def test_a_retired_model_leads_to_a_living_one():
+    for row in RETIRED:
+        heir = catalog.living_replacement(row.kind, row.name)
+        assert heir is not None, row
+        assert heir.is_living, row
+        assert heir.kind == ("chat" if row.kind in {"completion", "image2text"} else row.kind), row
+        assert row.ended <= "2026-09-29", row
 
 
 def test_a_chain_of_replacements_is_followed_to_its_end():

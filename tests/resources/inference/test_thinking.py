@@ -48,12 +48,12 @@ def test_each_model_gets_its_own_spelling(model, think, fields):
     assert fields_for(model, think) == fields
 
 
-@pytest.mark.parametrize("row", SWITCHES, ids=lambda row: row.id)
 @pytest.mark.parametrize("think", [True, False, "high", 2000])
-def test_no_living_model_gets_two_spellings(row, think):
-    sent = set(fields_for(row.id, think)) - {"thinking_budget"}
-    assert len(sent) <= 1
-    assert not sent or row.thinking not in {"no", "always"} or row.efforts
+def test_no_living_model_gets_two_spellings(think):
+    for row in SWITCHES:
+        sent = set(fields_for(row.id, think)) - {"thinking_budget"}
+        assert len(sent) <= 1, row
+        assert not sent or row.thinking not in {"no", "always"} or row.efforts, row
 
 
 @pytest.mark.parametrize(

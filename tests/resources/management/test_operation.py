@@ -31,9 +31,9 @@ def test_there_are_many():
     assert len(DECLARED) > 60
 
 
-@pytest.mark.parametrize("call", DECLARED, ids=lambda call: call.__qualname__)
-def test_each_argument_is_a_field_of_the_record(call):
-    assert set(inspect.signature(call).parameters) <= set(call.endpoint.body.model_fields)
+def test_each_argument_is_a_field_of_the_record():
+    for call in DECLARED:
+        assert set(inspect.signature(call).parameters) <= set(call.endpoint.body.model_fields), call
 
 
 def test_the_arguments_and_defaults_are_sent():
