@@ -1,57 +1,53 @@
 """Writing the rows of an input into a journal: their keys, which of them repeat others, where their files have them."""
 
-import bisect
 import hashlib
+import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
+from .._language import tr
+from .fork_safe_sqlite import open_database
 from .input_files import InputFiles, item_to_json
 from .journal import Journal, placeholders
 from .journal_checksum import checksum
+from .journal_reader import JournalError
 from .request_spec import InputRow
 
-KEY_TYPE = "S16"
-"""A key in numpy's words: 16 bytes, of which it shows no zeros at the end."""
-
-MAX_RECENT_KEYS = 100_000
-"""Keys in a set of Python, which takes six times the memory of a sorted array."""
+COUNTER_CACHE_KB = 8192
+"""Memory for the keys of some 200,000 rows, and the most that any number of rows takes."""
 
 
 class KeyCounter:
-    """Counts how often each key came, in 16 bytes for each of millions."""
+    """Counts how often each key came; what does not fit into 8 MB is in a temporary file, which SQLite deletes."""
 
     def __init__(self) -> None:
-        self._recent, self._repeats = set[bytes](), dict[bytes, int]()
-        self._former: list[Any] = [()] * 256  # sorted arrays, by the first byte of their keys
+        self._database = open_database("", isolation_level=None)
+        for setting in ("journal_mode = off", "synchronous = off", f"cache_size = -{COUNTER_CACHE_KB}"):
+            self._database.execute(f"pragma {setting}")
+        self._database.execute("create table seen (key blob primary key, repeats integer) without rowid")
 
     def count(self, keys: Sequence[bytes]) -> list[int]:
-        """Return for each of the next keys how many times it came before."""
-        counts = []
-        for key in keys:
-            if key in self._recent or self._is_former(key):
-                self._repeats[key] = self._repeats.get(key, 0) + 1
-            else:
-                self._recent.add(key)
-            counts.append(self._repeats.get(key, 0))
-        if len(self._recent) >= MAX_RECENT_KEYS:
-            self._sort_away()
+        """Return for each of the next keys how many times it came before.
+
+        Raises:
+            JournalError: there is no room for temporary files.
+        """
+        try:
+            self._database.execute("begin")
+            counts = [self._count_one(key) for key in keys]
+            self._database.execute("commit")
+        except sqlite3.Error as error:
+            text = tr(
+                "the temporary file for the keys of rows cannot be written (TMPDIR names its folder): {error}",
+                error=error,
+            )
+            raise JournalError(text) from None
         return counts
 
-    def _is_former(self, key: bytes) -> bool:
-        former, shown = self._former[key[0]], key.rstrip(b"\0")
-        index = bisect.bisect_left(former, shown)
-        return index < len(former) and bool(former[index] == shown)
-
-    def _sort_away(self) -> None:
-        """Put the recent keys into the arrays one by one: a copy of all would be the peak of a long batch's memory."""
-        import numpy as np  # noqa: PLC0415 - only long inputs need it
-
-        recent, self._recent = np.sort(np.array(list(self._recent), KEY_TYPE)), set()
-        first_bytes = recent.view(np.uint8).reshape(len(recent), -1)[:, 0]
-        ends = np.searchsorted(first_bytes, np.arange(256), side="right")
-        for first_byte, keys in enumerate(np.split(recent, ends[:-1])):
-            both = np.concatenate([np.array(self._former[first_byte], KEY_TYPE), keys])
-            self._former[first_byte] = np.sort(both, kind="stable")
+    def _count_one(self, key: bytes) -> int:
+        if self._database.execute("insert or ignore into seen values (?, 0)", (key,)).rowcount:
+            return 0
+        self._database.execute("update seen set repeats = repeats + 1 where key = ?", (key,))
+        return int(self._database.execute("select repeats from seen where key = ?", (key,)).fetchone()[0])
 
 
 def save_marks(journal: Journal, files: InputFiles | None, start: int) -> int:

@@ -6,7 +6,6 @@ import os
 import random
 import sqlite3
 import threading
-import tracemalloc
 
 import pytest
 from filelock import FileLock
@@ -235,22 +234,17 @@ def test_long_answers_take_less_room():
     assert isinstance(pack_text("为什么天空是蓝色的？"), str)
 
 
-def test_counting_keys_never_takes_the_memory_of_two_copies(monkeypatch):
-    monkeypatch.setattr(journal_rows, "MAX_RECENT_KEYS", 2000)
-    counter, generator = journal_rows.KeyCounter(), random.Random(0)
-    counter.count([generator.randbytes(16) for _ in range(2000)])
-    tracemalloc.start()
-    for _ in range(100):
-        counter.count([generator.randbytes(16) for _ in range(500)])
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 50_000 * 16 * 2
-
-
-@pytest.mark.parametrize("recent", [1, 7, 1000])
-def test_keys_are_counted_however_many_are_sorted_away(monkeypatch, recent):
-    monkeypatch.setattr(journal_rows, "MAX_RECENT_KEYS", recent)
-    keys = [random.Random(seed).randbytes(1) * 15 + bytes([seed % 2]) for seed in range(900)]
+@pytest.mark.parametrize("cache_kb", [8, journal_rows.COUNTER_CACHE_KB])
+def test_keys_are_counted_in_memory_and_on_the_disk(monkeypatch, cache_kb):
+    monkeypatch.setattr(journal_rows, "COUNTER_CACHE_KB", cache_kb)
+    keys = [random.Random(seed % 700).randbytes(16) for seed in range(900)]
     counter = journal_rows.KeyCounter()
     counts = [count for start in range(0, 900, 30) for count in counter.count(keys[start : start + 30])]
     assert counts == [keys[:index].count(key) for index, key in enumerate(keys)]
+
+
+def test_no_room_for_the_keys_is_said():
+    counter = journal_rows.KeyCounter()
+    counter._database.execute("pragma max_page_count = 3")
+    with pytest.raises(JournalError, match="TMPDIR"):
+        counter.count([n.to_bytes(16, "big") for n in range(9000)])
