@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import enum
+import faulthandler
 import inspect
 import json
 import logging
@@ -94,6 +95,7 @@ def shorten_waits():
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(180, exit=True)  # a hang shows where
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     shorten_waits()

@@ -62,3 +62,17 @@ print("reasoning_content" in pieces[0]["choices"][0]["delta"])
 print(pieces[-1]["usage"]["completion_tokens_details"]["reasoning_tokens"] > 0)
 """
     assert sdk(code, "QIANFAN_BEARER_TOKEN")[-2:] == ["True", "True"]
+
+
+def test_its_rate_limiter_waits_for_no_notification_that_has_been(sdk):
+    code = """
+import time
+from qianfan.resources.rate_limiter.rate_limiter import _RateLimiter
+limiter = _RateLimiter(1e6, 1)._sync_limiter
+time.sleep(1e-3)
+put = limiter._condition_queue.put
+limiter._condition_queue.put = lambda task: (put(task), time.sleep(0.2))  # the worker is quicker
+limiter.acquire(1)
+print("granted")
+"""
+    assert sdk(code) == ["granted"]

@@ -1,4 +1,4 @@
-"""Scripts written for the SDK, run under it and under qfnb at the same time, each in one process, on one sandbox."""
+"""Scripts written for the SDK, run under it and then under qfnb, each in one process, on one sandbox."""
 
 from __future__ import annotations
 
@@ -24,21 +24,12 @@ def run_under_both(files: Mapping[str, list[Path]], folder: Path, **variables: s
         **variables: of the environment.
     """
     env = sdk_environment(ensure(), folder) | variables
-    processes = {
-        package: subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(RUNNER), *map(str, paths)],
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for package, paths in files.items()
-    }
-    return {package: _read_results(process) for package, process in processes.items()}
+    return {package: _run(paths, env) for package, paths in files.items()}  # a list's newest entry is its own
 
 
-def _read_results(process: subprocess.Popen[str]) -> dict[str, Any]:
-    output, errors = process.communicate(timeout=240)
-    lines = [line for line in output.splitlines() if line.startswith("RESULTS ")]
-    assert lines, errors[-3000:]
+def _run(paths: list[Path], env: Mapping[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-W", "ignore", str(RUNNER), *map(str, paths)]
+    completed = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+    lines = [line for line in completed.stdout.splitlines() if line.startswith("RESULTS ")]
+    assert lines, completed.stderr[-3000:]
     return json.loads(lines[-1].removeprefix("RESULTS "))

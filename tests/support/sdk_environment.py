@@ -8,6 +8,7 @@ from pathlib import Path
 from qfnb.sandbox import Address
 from qfnb.sandbox.command import environment
 
+SITE = Path(__file__).parent / "sdk_site"  # its sitecustomize keeps the SDK from hanging
 IAM = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
 
 
@@ -15,4 +16,5 @@ def sdk_environment(sandbox: Address, folder: Path, keys: tuple[str, ...] = IAM)
     """Return the variables: the sandbox's URLs, the named keys, and a folder for what the SDK caches."""
     variables = {name: value for name, value in environment(sandbox).items() if name.endswith("_URL") or name in keys}
     env = {name: value for name, value in os.environ.items() if not name.startswith("QIANFAN_")} | variables
-    return env | {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(folder), "NO_PROXY": "127.0.0.1"}
+    env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(folder), "NO_PROXY": "127.0.0.1"}
+    return env | {"PYTHONPATH": os.pathsep.join(filter(None, [str(SITE), env.get("PYTHONPATH", "")]))}
