@@ -116,6 +116,8 @@ class BatchControls:
     grows must not move them away from the pointer.
     """
 
+    is_asking = False
+
     def __init__(self, job: BackgroundBatch) -> None:
         self._job = job
         self._workers = job.progress.workers

@@ -13,6 +13,10 @@ from .display import Bundle, LiveOutput, display_mode, publish
 class PanelControls(Protocol):
     """The widgets of a panel; they also have a method `draw` that shows a state."""
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a question is open, whose buttons keep the keyboard's focus."""
+
     def build(self) -> Any:
         """Return the widget."""
 
@@ -62,7 +66,7 @@ class Panel(ABC):
         draw = lambda _, progress: self._draw(controls, progress)  # noqa: E731 - one expression
         self._live = live = LiveOutput(self.job.progress, widget=controls.build, draw=draw, final=self._bundle)
         if live.mode == "live":
-            contextvars.copy_context().run(event_loop.submit, self._follow(live))
+            contextvars.copy_context().run(event_loop.submit, self._follow(live, controls))
         else:
             live.finish(self.job.progress)
 
@@ -74,10 +78,11 @@ class Panel(ABC):
             self._live.finish(self.job.progress)
             self._live.republish()
 
-    async def _follow(self, live: LiveOutput) -> None:
+    async def _follow(self, live: LiveOutput, controls: PanelControls) -> None:
         while self._is_open():
             live.update(self.job.progress)
-            await asyncio.to_thread(live.renew_when_due)
+            if not controls.is_asking:
+                await asyncio.to_thread(live.renew_when_due)
             await asyncio.sleep(self.poll_s)
         await asyncio.to_thread(live.finish, self.job.progress)  # drawing may take a second
 

@@ -88,6 +88,8 @@ class EvaluationPanel(Panel):
 class EvaluationControls:
     """The widgets: the state, a Cancel button, and the scoring. The handler may run in any thread."""
 
+    is_asking = False
+
     def __init__(self, task: BackgroundEvaluation) -> None:
         self._task = task
 

@@ -58,6 +58,11 @@ class Controls:
         self._cell = Html("")
         self._has_details = False
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether an action waits for its confirmation."""
+        return bool(self._asked_key)
+
     def build(self) -> Any:
         """Return the widget; its parts share their layouts and styles."""
         self._widgets = PanelWidgets()

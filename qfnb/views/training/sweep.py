@@ -263,7 +263,7 @@ class SweepControls:
     """The widgets of a running sweep: its state, and a button that stops all trainings once it was confirmed."""
 
     def __init__(self, sweep: Sweep) -> None:
-        self._sweep, self._is_asked = sweep, False
+        self._sweep, self.is_asking = sweep, False
 
     def build(self) -> Any:
         """Return the widget: the state, the buttons, then the curves."""
@@ -280,17 +280,17 @@ class SweepControls:
         self._head.value = without_formulas(components.stack(*_summary(progress)))
         self._body.value = without_formulas(components.stack(_details(progress)))
         is_ending = progress.is_stopped or progress.is_finished
-        self._is_asked = self._is_asked and not is_ending
-        self._first.description = tr("Keep training") if self._is_asked else tr("Stop all")
+        self.is_asking = self.is_asking and not is_ending
+        self._first.description = tr("Keep training") if self.is_asking else tr("Stop all")
         self._first.disabled = is_ending
-        buttons = (self._first, self._confirm) if self._is_asked else (self._first,)
+        buttons = (self._first, self._confirm) if self.is_asking else (self._first,)
         if self._row.children != buttons:
             self._row.children = buttons
         for button in buttons:
             accept_clicks(button)
 
     def _toggle(self, _button: Any) -> None:
-        self._is_asked = not self._is_asked
+        self.is_asking = not self.is_asking
         self.draw(self._sweep.progress)
 
     def _stop(self, _button: Any) -> None:

@@ -1,0 +1,38 @@
+"""What all panels do while they follow a job."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from qfnb.views.panel import Panel
+
+
+class ThreeLooks(Panel):
+    poll_s = 0.0
+    looks = 0
+
+    def _create_controls(self):
+        raise NotImplementedError
+
+    def _bundle(self, progress):
+        raise NotImplementedError
+
+    def _is_open(self):
+        self.looks += 1
+        return self.looks < 4
+
+
+@pytest.mark.parametrize(("is_asking", "renewals"), [(False, 3), (True, 0)])
+def test_a_panel_that_waits_for_an_answer_keeps_the_focus_on_its_buttons(is_asking, renewals):
+    calls = []
+    live = SimpleNamespace(
+        update=lambda progress: calls.append("update"),
+        renew_when_due=lambda: calls.append("renew"),
+        finish=lambda progress: calls.append("finish"),
+    )
+    panel = ThreeLooks(SimpleNamespace(progress=None))
+    asyncio.run(panel._follow(live, SimpleNamespace(is_asking=is_asking)))
+    assert calls.count("update") == 3
+    assert calls.count("renew") == renewals
+    assert calls[-1] == "finish"
