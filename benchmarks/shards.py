@@ -1,6 +1,6 @@
 """Measure shards: rows a second of one process against two, and what faults and killed processes cost.
 
-    python benchmarks/shards.py speed --rows 2000000 --engine ray
+    python benchmarks/shards.py speed --rows 80000 --shard-rows 10000 --engine ray
     python benchmarks/shards.py faults --rows 200000 --engine local --kills 20 --faults 0.1
     python benchmarks/shards.py faults --rows 36000 --rpm 12000 --headers
 
@@ -35,7 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("measure", choices=("speed", "faults"))
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--shard-rows", type=int, default=50_000)
+    parser.add_argument("--shard-rows", type=int, default=2_500)
     parser.add_argument("--workers", type=int, default=50, metavar="N", help="rows in flight in each process")
     parser.add_argument("--engine", default="local", choices=("local", "ray"))
     parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="before the server of `speed` answers")
@@ -49,6 +49,8 @@ def main() -> int:
     faults.add_argument("--seed", type=int, default=1, help="of faults and kills")
     parser.add_argument("--keep", metavar="FOLDER", help="an empty folder for log and parts, which stay")
     options = parser.parse_args()
+    if options.measure == "speed" and options.rows < 4 * options.shard_rows:
+        parser.error("--rows must be four times --shard-rows or more: the last shard of two processes has only one")
     with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory(prefix="qfnb-shards-") as home:
         return measure_speed(Path(home), options) if options.measure == "speed" else prove(Path(home), options)
 

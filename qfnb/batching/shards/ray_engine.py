@@ -31,6 +31,9 @@ WAIT_S: Final = 0.5
 SLOW_START_S: Final = 120
 """Seconds that Ray's own processes have to start: 15 by default, too few on a busy computer."""
 
+OWN_CLUSTER: Final = "qfnb_own"
+"""A resource that marks the cluster this module starts: there, tasks wait for no processor."""
+
 _ANSWERED = frozenset({"open_job", "status"})
 """Calls whose answer is waited for; the others may be lost with the actor, and are made good by the next status."""
 
@@ -66,8 +69,10 @@ class RayEngine:
     def __init__(
         self, address: str | None, processes: int | None, platform: Platform, model: str, *, is_restarted: bool
     ) -> None:
-        self._ray = _connect(address, processes)
-        self.processes = processes or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        self._ray = _connect(address)
+        resources = self._ray.cluster_resources()
+        self.processes = processes or max(1, int(resources.get("CPU", 1)))
+        self._processors_of_task = 0 if OWN_CLUSTER in resources else 1  # each job names its own number
         self._actor_name, self._is_stopping = _actor_name(platform, model), False
         actor = self._ray.remote(num_cpus=0, max_restarts=-1)(ServiceActor)
         self._actor = actor.options(name=self._actor_name, namespace=NAMESPACE, get_if_exists=True).remote(
@@ -87,7 +92,8 @@ class RayEngine:
 
     def run(self, tasks: Sequence[ShardTask], on_result: OnResult) -> None:
         """Run shards until all have a result, or `stop` was called and the running ones have ended."""
-        remote_run = self._ray.remote(max_retries=0, scheduling_strategy="SPREAD")(_run_shard)
+        options = {"max_retries": 0, "scheduling_strategy": "SPREAD", "num_cpus": self._processors_of_task}
+        remote_run = self._ray.remote(**options)(_run_shard)
         queue, lost = deque(tasks), dict[str, int]()
         running: dict[Any, tuple[str, ShardTask]] = {}
         while running or (queue and not self._is_stopping):
@@ -147,7 +153,7 @@ def _get(ray: Any, reference: Any, timeout_s: float) -> Any:
         raise ConnectionError(str(error).splitlines()[0]) from None
 
 
-def _connect(address: str | None, processes: int | None) -> Any:
+def _connect(address: str | None) -> Any:
     """Return Ray, connected: to a cluster, or to a new one that only this computer reaches."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", str(SLOW_START_S))
@@ -165,7 +171,7 @@ def _connect(address: str | None, processes: int | None) -> Any:
         else:
             ray.init(
                 address="local",
-                num_cpus=processes,
+                resources={OWN_CLUSTER: 1},
                 include_dashboard=False,
                 _node_ip_address="127.0.0.2",  # Ray replaces 127.0.0.1 by an address that others reach
                 _system_config={"agent_register_timeout_ms": SLOW_START_S * 1000},
