@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+import weakref
 from collections.abc import Sequence
 
 from .._language import tr
@@ -21,6 +22,7 @@ class KeyCounter:
 
     def __init__(self) -> None:
         self._database = open_database("", isolation_level=None)
+        weakref.finalize(self, self._database.close)
         for setting in ("journal_mode = off", "synchronous = off", f"cache_size = -{COUNTER_CACHE_KB}"):
             self._database.execute(f"pragma {setting}")
         self._database.execute("create table seen (key blob primary key, repeats integer) without rowid")
