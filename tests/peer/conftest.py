@@ -17,13 +17,13 @@ from qfnb.sandbox import Address
 def sdk(sandbox: Address, tmp_path: Path) -> Callable[..., list[str]]:
     """Run code that imports `qianfan`, with the named keys (the IAM pair by default); return the printed lines."""
 
-    def run(code: str, *keys: str, seconds: float = 60) -> list[str]:
+    def run(code: str, *keys: str) -> list[str]:
         completed = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code],
             env=sdk_environment(sandbox, tmp_path, keys or IAM),
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=180,
             check=False,
         )
         assert completed.returncode == 0, completed.stderr[-3000:]

@@ -107,7 +107,7 @@ def test_v2_models(sdk):
 
 
 def test_its_trainer_learns_every_parameter_and_publishes(sdk, dataset):
-    output = sdk(TRAINER.format(dataset=dataset), seconds=110)
+    output = sdk(TRAINER.format(dataset=dataset))
     assert output[-1].endswith("True")
 
 

@@ -164,7 +164,7 @@ def test_it_deploys_calls_meters_and_changes_services_of_both_versions(sdk, vers
 
 
 def test_its_model_deploys_with_its_default_names(sdk, version):
-    assert sdk(DEPLOY.format(**of(version)), seconds=100)[-2:] == [finetune_runs.ANSWERS["几点开门"], "1"]
+    assert sdk(DEPLOY.format(**of(version)))[-2:] == [finetune_runs.ANSWERS["几点开门"], "1"]
 
 
 def test_it_stores_renders_optimizes_and_scores_prompts(sdk):

@@ -88,7 +88,7 @@ def test_from_the_rows_to_the_report(sdk, sandbox, version):
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     address = Storage.upload(f"bos:/sandbox/{name}/rows.jsonl", content)
     keys = ["QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"]
-    lines = sdk(LIFE.format(version=version, address=address, name=name), *keys, seconds=110)
+    lines = sdk(LIFE.format(version=version, address=address, name=name), *keys)
     facts = {}
     for line in lines:
         facts |= json.loads(line.removeprefix("said ")) if line.startswith("said ") else {}

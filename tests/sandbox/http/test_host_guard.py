@@ -29,7 +29,7 @@ def announce(sandbox, path, length):
     """Return the answer to a request with that content length, of which only the head is sent."""
     host, _, port = sandbox.url.removeprefix("http://").partition(":")
     head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-length: {length}\r\n\r\n"
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=180) as connection:
         connection.sendall(head.encode())
         answer = HTTPResponse(connection)
         answer.begin()
