@@ -100,11 +100,11 @@ def _drive(
                     outcome.killed[kind] += 1
                     plan.pop()
         assert driver.stdout is not None
-        said = [line for line in driver.stdout.read().splitlines() if line.startswith("{")]  # Ray writes there too
+        lines = [line for line in driver.stdout.read().splitlines() if line.startswith("{")]  # Ray writes there too
     if driver.returncode < 0:
         return None
     failure = json.dumps({"state": "failed", "reason": f"exit code {driver.returncode}"})
-    end: dict[str, Any] = json.loads([failure, *said][-1])
+    end: dict[str, Any] = json.loads([failure, *lines][-1])
     return end
 
 
@@ -143,7 +143,7 @@ def _cluster() -> Iterator[tuple[str, Any]]:
 def _keep_cluster() -> None:
     from qfnb.batching.shards.ray_engine import _connect
 
-    context = _connect("local", PROCESSES).get_runtime_context()
+    context = _connect("local").get_runtime_context()
     print("address", context.gcs_address, flush=True)
     sys.stdin.read()
 

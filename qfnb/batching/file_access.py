@@ -115,7 +115,7 @@ def validate_address(name: str, value: str) -> None:
     host = (rest if separator else value[len(BOS_PREFIX) :]).partition("/")[0]
     if ":" in host.rpartition("@")[0]:
         raise InvalidArgumentError(
-            tr("{name}: an address must not have keys in it; they belong into the environment", name=name)
+            tr("{name}: an address must not have keys in it; they belong in the environment", name=name)
         )
     if not host and scheme not in {"file", "memory"}:
         raise InvalidArgumentError(tr("{name}={value!r}: names no bucket", name=name, value=value))

@@ -69,9 +69,8 @@ def test_its_rate_limiter_waits_for_no_notification_that_has_been(sdk):
 import time
 from qianfan.resources.rate_limiter.rate_limiter import _RateLimiter
 limiter = _RateLimiter(1e6, 1)._sync_limiter
-time.sleep(1e-3)
 put = limiter._condition_queue.put
-limiter._condition_queue.put = lambda task: (put(task), time.sleep(0.2))  # the worker is quicker
+limiter._condition_queue.put = lambda task: (put(task), time.sleep(0.2))  # the worker would notify before the caller waits
 limiter.acquire(1)
 print("granted")
 """

@@ -15,12 +15,12 @@ from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from .. import validation
-from ..file_access import BOS_PREFIX, is_address, validate_address
+from ..file_access import BOS_PREFIX, SUFFIXES, is_address, validate_address
 from ..input_scan import scan_input
 from ..input_source import open_source
 from ..preflight import Preflight, build_preflight
 from ..request_spec import RequestSpec
-from .input_listing import SUFFIXES, Rows, refuse_output_inside
+from .input_listing import Rows, refuse_output_inside
 from .local_engine import LocalEngine
 from .output_store import OutputStore
 from .plan import SHARD_ROWS, Shard, plan_shards

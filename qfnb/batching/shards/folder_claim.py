@@ -65,21 +65,21 @@ class FolderClaim:
         Raises:
             ShardError: another driver has taken the folder meanwhile, or it cannot be written.
         """
-        seen = time.time()
-        if seen - self._heartbeat_at < HEARTBEAT_S:
+        now = time.time()
+        if now - self._heartbeat_at < HEARTBEAT_S:
             return
-        owner = {"host": socket.gethostname(), "pid": os.getpid(), "claim": self._id, "seen": seen}
+        owner = {"host": socket.gethostname(), "pid": os.getpid(), "claim": self._id, "seen": now}
         try:
             if self._heartbeat_at:
                 self._refuse_owner(self._read_owner())
             write_json(self._files, OWNER, owner)
         except OSError:
-            if seen - self._heartbeat_at < LOST_AFTER_S / 2:  # a storage may fail for a moment
+            if now - self._heartbeat_at < LOST_AFTER_S / 2:  # a storage may fail for a moment
                 return
             with writing_to(self._files.folder):
                 raise
         _claims.add(self._id)
-        self._heartbeat_at = seen
+        self._heartbeat_at = now
 
     def release(self) -> None:
         """Leave the folder to others."""

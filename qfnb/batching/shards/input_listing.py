@@ -4,13 +4,10 @@ import glob
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Final
 
 from ..._language import tr
 from ...errors import DatasetError, InvalidArgumentError
-from ..file_access import BOS_PREFIX, is_address, open_filesystem, suffix_of, unreadable, validate_address
-
-SUFFIXES: Final = (".parquet", ".jsonl", ".csv")
+from ..file_access import BOS_PREFIX, SUFFIXES, is_address, open_filesystem, suffix_of, unreadable, validate_address
 
 Rows = str | Path | Sequence[str | Path]
 """A folder, a file, a pattern or an address, or several of these."""

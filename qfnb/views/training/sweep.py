@@ -260,7 +260,7 @@ class SweepPanel(Panel):
 
 
 class SweepControls:
-    """The widgets of a running sweep: its state, and a button that stops all trainings once it was confirmed."""
+    """The widgets of a running sweep; `is_asking` while the button that stops all trainings is to be confirmed."""
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep, self.is_asking = sweep, False

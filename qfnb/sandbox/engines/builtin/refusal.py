@@ -170,10 +170,10 @@ class Wording:
         units, elsewhere = _units(prompt), _elsewhere()
         if not len(units):
             return WORDLESS
-        here = self.count(units)
-        here = np.where(here > 0, np.maximum(here * min(1.0, elsewhere.questions / self.questions), 1.0), 0.0)
-        there = elsewhere.count(units) - (prompt in QUESTIONS_FROM_ELSEWHERE)  # a question is no evidence of itself
-        return float(np.log((here + UNSEEN) / (there + UNSEEN)).sum() / (len(units) + NEUTRAL_UNITS))
+        counts = self.count(units)
+        counts = np.where(counts > 0, np.maximum(counts * min(1.0, elsewhere.questions / self.questions), 1.0), 0.0)
+        others = elsewhere.count(units) - (prompt in QUESTIONS_FROM_ELSEWHERE)  # a question is no evidence of itself
+        return float(np.log((counts + UNSEEN) / (others + UNSEEN)).sum() / (len(units) + NEUTRAL_UNITS))
 
 
 @functools.cache
@@ -221,11 +221,11 @@ def measure_limit(
     """
     rows = held_out[:: -(-len(held_out) // MAX_ROWS)]
     drafts = [(draft(prompt), answer) for prompt, answer in rows]
-    right = sorted(reply.confidence for reply, answer in drafts if reply.text == answer)
-    learned = {prompt for prompt, _ in held_out}
-    asked = [question for question in QUESTIONS_FROM_ELSEWHERE if question not in learned]
+    right_confidences = sorted(reply.confidence for reply, answer in drafts if reply.text == answer)
+    prompts = {prompt for prompt, _ in held_out}
+    questions = [question for question in QUESTIONS_FROM_ELSEWHERE if question not in prompts]
     groups = [
-        {question: bound(question) if bound else 1.0 for question in asked if has_chinese(question) == is_chinese}
+        {question: bound(question) if bound else 1.0 for question in questions if has_chinese(question) == is_chinese}
         for is_chinese in (True, False)
     ]
 
@@ -233,16 +233,16 @@ def measure_limit(
     def confidence(question: str) -> float:
         return draft(question).confidence
 
-    strictest = max(_largest(confidence, group, int(MAX_FALSE_ANSWERS * len(group))) for group in groups)
-    limit, lost = max(LOWEST_LIMIT, strictest + 1e-6), int(MAX_LOST * len(rows))
-    if lost < len(right):
-        limit = min(limit, right[lost])
+    lowest = max(_largest(confidence, group, int(MAX_FALSE_ANSWERS * len(group))) for group in groups)
+    limit, max_lost = max(LOWEST_LIMIT, lowest + 1e-6), int(MAX_LOST * len(rows))
+    if max_lost < len(right_confidences):
+        limit = min(limit, right_confidences[max_lost])
     false_answers = max(
         sum(highest >= limit and confidence(question) >= limit for question, highest in group.items()) / len(group)
         for group in groups
     )
-    false_refusals = sum(confidence < limit for confidence in right) / len(rows)
-    return Limit(limit, false_answers, false_refusals, len(rows), len(asked))
+    false_refusals = sum(confidence < limit for confidence in right_confidences) / len(rows)
+    return Limit(limit, false_answers, false_refusals, len(rows), len(questions))
 
 
 def _largest(value: Callable[[str], float], bounds: dict[str, float], rank: int) -> float:
