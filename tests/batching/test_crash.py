@@ -19,6 +19,8 @@ from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.journal_store import journal_path
 from qfnb.sandbox import ensure, stop
 
+pytestmark = pytest.mark.long
+
 WORKERS = 8
 
 FULL = bool(os.environ.get("QFNB_FULL"))

@@ -22,6 +22,8 @@ from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.batches import Batches
 from qfnb.wire.batches import UNFINISHED_CODE
 
+pytestmark = pytest.mark.long
+
 
 class Greeting(BaseModel):
     """What the model says."""

@@ -33,6 +33,8 @@ from qfnb.errors import ConnectionFailed, DatasetError, InvalidArgumentError, Qi
 from qfnb.resources.management.storage import Storage
 from qfnb.views import formatters
 
+pytestmark = pytest.mark.long
+
 FULL = bool(os.environ.get("QFNB_FULL"))
 """`make bench` runs the long forms."""
 

@@ -8,7 +8,7 @@ import json
 import pytest
 from support.datasets import PAIR, create_dataset, exported_rows, import_rows, jsonl
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.long]
 
 START = """
 import json, os

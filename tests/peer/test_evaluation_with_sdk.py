@@ -5,7 +5,7 @@ import json
 import pytest
 from support.evaluation_sandbox import ANSWERS, PEOPLE, RULES, preset_model, upload_dataset
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.long]
 
 HEAD = """
 import json, os, time

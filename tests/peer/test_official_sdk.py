@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.long]
 
 ASK = """
 import asyncio, qianfan

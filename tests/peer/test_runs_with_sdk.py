@@ -3,7 +3,7 @@
 import pytest
 from support import finetune_runs
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.long]
 
 V1 = """
 import time

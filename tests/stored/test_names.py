@@ -61,6 +61,8 @@ from qfnb.trainer import actions, configs, consts, progress, stored_trainer, tra
 from qfnb.trainer.form import launch_form as launch
 from qfnb.trainer.sweep import store as sweep_store
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 STORED, SANDBOX = HERE / "v0.1.0", Path(inspect.getfile(process)).parent
 NAMES: dict[str, Any] = json.loads((HERE / "names.json").read_text(encoding="utf-8"))

@@ -12,6 +12,8 @@ from qfnb.resources.management.model import Model as Repository
 from qfnb.resources.management.service import Service as Services
 from qfnb.trainer.consts import ActionState
 
+pytestmark = pytest.mark.long
+
 DEPLOY_CONFIG = DeployConfig(endpoint_suffix="later")
 
 

@@ -13,6 +13,8 @@ from qfnb.resources.management.model import Model
 from qfnb.resources.management.service import Service
 from qfnb.trainer import run_store
 
+pytestmark = pytest.mark.long
+
 ROWS = [
     {"prompt": f"{before}{ask}", "response": answer}
     for ask, answer in {"几点开门": "早上九点。", "在哪里": "河边路三号。"}.items()
@@ -42,6 +44,12 @@ trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(rows), TrainConfig(epoch=1), con
 print(trainer.id, flush=True)
 trainer.run()
 """
+
+
+@pytest.fixture(autouse=True)
+def _quick_lookups(monkeypatch):
+    """The sandbox shows at once what it has made; the platform may take seconds."""
+    monkeypatch.setattr("qfnb.model.idempotent.LOOKUP_INTERVAL_S", 0.05)
 
 
 def run_until_death(when, key, name):

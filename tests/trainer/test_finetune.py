@@ -17,6 +17,8 @@ from qfnb.trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from qfnb.trainer.event import Event
 from qfnb.trainer.progress import Stage, TrainingProgress
 
+pytestmark = pytest.mark.long
+
 ANSWERS = {"几点开门": "早上九点开门。", "在哪里": "在河边路三号。", "多少钱": "每人二十元。"}
 PAIRS = [
     {"prompt": f"{before}{ask}{after}", "response": answer}

@@ -20,6 +20,8 @@ from qfnb.resources import FineTune, Responses, Storage
 from qfnb.resources.management.batches import Files
 from qfnb.transport import object_storage
 
+pytestmark = pytest.mark.long
+
 CHOICE = {"index": 0, "message": {"role": "assistant", "content": "好"}, "finish_reason": "stop"}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 REPLY = {"id": "as-1", "object": "chat.completion", "created": 1, "model": "m", "usage": USAGE}

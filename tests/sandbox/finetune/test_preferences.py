@@ -10,6 +10,8 @@ from qfnb import Dataset, errors
 from qfnb.resources import FineTune, Model
 from qfnb.wire.finetune_v2 import DPO, KTO
 
+pytestmark = pytest.mark.long
+
 MODEL = "ERNIE-Speed-8K"
 
 

@@ -18,6 +18,8 @@ from qfnb.sandbox.http import openapi
 from qfnb.wire import signature
 from qfnb.wire.endpoints import ENDPOINTS
 
+pytestmark = pytest.mark.long
+
 FULL = bool(os.environ.get("QFNB_FULL"))
 EXAMPLES = 100 if FULL else 3
 MODES = {"allowed": schemathesis.GenerationMode.POSITIVE, "forbidden": schemathesis.GenerationMode.NEGATIVE}

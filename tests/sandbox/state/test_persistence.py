@@ -8,6 +8,8 @@ from support.model_life import STEPS, Life
 
 from qfnb.sandbox import app, ensure, stop  # noqa: F401 - loads every row of the endpoint table
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def home(tmp_path):
