@@ -18,6 +18,8 @@ from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.journal_store import delete_journal, journal_path
 from qfnb.errors import InvalidArgumentError
 
+pytestmark = pytest.mark.long
+
 
 def rows(count, template="第 {} 个问题"):
     return [template.format(number) for number in range(count)]
@@ -334,6 +336,8 @@ def test_more_and_fewer_at_once_while_it_works(hold, count_requests):
     with pytest.raises(InvalidArgumentError, match="workers=0"):
         batch.resize(0)
     batch.cancel()
+    hold(release=True)
+    batch.wait()
 
 
 def test_a_second_batch_on_the_journal_is_refused_while_the_first_works(hold, sandbox):
@@ -595,3 +599,4 @@ def test_a_resumed_batch_estimates_from_the_answers_that_it_has(sandbox):
     mean = ended.progress.prompt_tokens / ended.progress.ok
     assert resumed.preflight.prompt_tokens == int(mean * resumed.preflight.requests)
     assert resumed.preflight.tokens > 0
+    resumed.wait()

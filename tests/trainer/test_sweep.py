@@ -11,7 +11,7 @@ import qfnb
 from qfnb import Dataset, TrainConfig, errors
 from qfnb.notebook.train import TrainMagics
 from qfnb.resources import FineTune
-from qfnb.sandbox import ensure
+from qfnb.sandbox import ensure, stop
 from qfnb.trainer.sweep import store
 from qfnb.trainer.sweep.api import attach_sweep
 from qfnb.trainer.sweep.plan import expand_grid
@@ -110,6 +110,7 @@ def test_what_cannot_be_attached_says_why(tmp_path, monkeypatch):
         attach_sweep("sweep-0000000001")
     with pytest.raises(errors.InvalidArgumentError, match="no sweep"):
         attach_sweep("../sweep")
+    stop()
 
 
 def test_rows_that_are_trained_on_and_evaluated_are_named_before_anything_starts():

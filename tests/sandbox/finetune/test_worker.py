@@ -5,12 +5,14 @@ import signal
 
 import pytest
 from support import finetune_runs
-from support.waiting import until, wait_for
+from support.waiting import wait_for
 
 from qfnb.resources import FineTune
 from qfnb.sandbox import Address, ensure
 from qfnb.sandbox.finetune.worker import KILLED_MESSAGE
 from qfnb.sandbox.state.world import World
+
+pytestmark = pytest.mark.long
 
 ADDRESS = Address("http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "sk", "app", "secret")
 
@@ -24,13 +26,23 @@ def long_run(sandbox):
     finetune_runs.wait_for_end(task)
 
 
-def test_a_run_is_accepted_then_waits_then_runs_then_is_done(sandbox, control):
+@pytest.fixture
+def dataset(sandbox):
+    """A data set that is imported and released."""
+    return finetune_runs.create_dataset()
+
+
+def test_a_run_is_accepted_then_waits_then_runs_then_is_done(dataset, control, clock):
     durations = control.post("/_sandbox/durations", json={}).json()
-    control.post("/_sandbox/durations", json={"accept": 0.2, "queue": 0.2})
-    task, statuses = finetune_runs.start_run(finetune_runs.create_dataset()), []
-    until(lambda: statuses.append(finetune_runs.describe_run(task)["runStatus"]) or statuses[-1] in {"Done", "Failed"})
+    control.post("/_sandbox/durations", json={"accept": 1, "queue": 1})
+    task, statuses = finetune_runs.start_run(dataset), []
     control.post("/_sandbox/durations", json={name: durations[name] for name in ("accept", "queue")})
-    assert list(dict.fromkeys(statuses)) in (["", "Waiting", "Running", "Done"], ["", "Waiting", "Done"])
+    for _ in range(2):
+        statuses.append(finetune_runs.describe_run(task)["runStatus"])
+        clock(advance=1)
+    assert statuses == ["", "Waiting"]
+    wait_for(lambda: finetune_runs.describe_run(task)["runStatus"], lambda status: status in {"Running", "Done"})
+    assert finetune_runs.wait_for_end(task)["runStatus"] == "Done"
 
 
 def test_two_runs_queue(long_run):
