@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from support.jupyterlab import Notebook
+from support.jupyterlab import Notebook, cut_focus_rings
 from support.waiting import until
 
 pytestmark = pytest.mark.browser
@@ -48,6 +48,7 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     assert notebook.prompt(2) == "[*]:"
     notebook.screenshot("batch-running-light", at=panel)
 
+    assert cut_focus_rings(panel) == []
     panel.get_by_role("button", name="Pause").click()
     panel.get_by_text("Paused").first.wait_for(timeout=180_000)
     time.sleep(0.5)

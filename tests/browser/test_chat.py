@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support.attacks import ATTACKS
-from support.jupyterlab import Notebook
+from support.jupyterlab import Notebook, cut_focus_rings
 
 pytestmark = pytest.mark.browser
 
@@ -17,6 +17,7 @@ def test_stop_works_inside_the_running_cell(page, lab, fault):
     answer.get_by_text("我是 qfnb").first.wait_for(timeout=180_000)
     assert notebook.prompt(1) == "[*]:"
     notebook.screenshot("chat-stop-before", at=answer)
+    assert cut_focus_rings(answer) == []
     answer.get_by_role("button", name="Stop").click()
     answer.get_by_text("This is what had arrived.").first.wait_for(timeout=180_000)
     notebook.idle()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from support.jupyterlab import Notebook
+from support.jupyterlab import Notebook, cut_focus_rings
 from support.waiting import until
 
 pytestmark = pytest.mark.browser
@@ -59,6 +59,7 @@ def test_a_training_is_launched_by_keyboard_alone_drop_downs_included(page, lab)
     page.keyboard.press("Enter")
     type_into(page, "Epochs", "99")
     expect(form.get_by_text("99 is too large: 1 to 50 is allowed.")).to_be_visible()
+    assert cut_focus_rings(form) == []
     notebook.screenshot("launcher-wrong-light", at=form)
     tab_to(page, "Use 3")
     page.keyboard.press("Enter")

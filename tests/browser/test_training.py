@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from support.jupyterlab import Notebook
+from support.jupyterlab import Notebook, cut_focus_rings
 from support.waiting import until
 
 pytestmark = pytest.mark.browser
@@ -45,6 +45,7 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
     panel.get_by_role("button", name="Keep training").click()
     panel.get_by_role("button", name="Stop training…").press("Enter")
     expect(panel.get_by_role("button", name="Keep training")).to_be_focused()
+    assert cut_focus_rings(panel) == []
     panel.get_by_text("Stop this training?").first.wait_for(timeout=180_000)
     notebook.screenshot("training-stopping-light", at=panel)
     panel.get_by_role("button", name="Stop it").press("Enter")

@@ -66,6 +66,18 @@ OPEN = """async ([path, theme]) => {
   await window.jupyterapp.commands.execute("docmanager:open", {path})
 }"""
 
+# A focus ring is drawn up to 4 px outside of its control; what hides that is a parent that scrolls or cuts off.
+CUT_RINGS = """output => [...output.querySelectorAll("button, input, select, summary")].flatMap(control => {
+  const ring = control.getBoundingClientRect(), parents = []
+  for (let parent = control.parentElement; ring.width && parent && parent !== output; parent = parent.parentElement) {
+    const box = parent.getBoundingClientRect()
+    const isWithin = ring.left - 4 >= box.left && ring.right + 4 <= box.right
+      && ring.top - 4 >= box.top && ring.bottom + 4 <= box.bottom
+    if (getComputedStyle(parent).overflow !== "visible" && !isWithin) parents.push(parent.className)
+  }
+  return parents.length ? [`${control.textContent || control.tagName}: ${parents.join(" | ")}`] : []
+})"""
+
 
 @dataclass
 class JupyterLab:
@@ -184,6 +196,11 @@ class Notebook:
         else:
             at.scroll_into_view_if_needed()
         self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"))
+
+
+def cut_focus_rings(output: Locator) -> list[str]:
+    """Return the controls within an output whose ring is cut off when they are focused, and the parents that do it."""
+    return list(output.evaluate(CUT_RINGS))
 
 
 @contextlib.contextmanager
