@@ -12,8 +12,9 @@ from qfnb.transport import event_loop
 
 
 @pytest.fixture
-def interrupts():
+def interrupts(monkeypatch):
     """SIGINT interrupts, as in a kernel; a job in the background ignores it by default."""
+    monkeypatch.setattr("qfnb.notebook.await_cell.INTERRUPT_GRACE_S", 180)  # a later one would interrupt pytest
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield lambda: os.kill(os.getpid(), signal.SIGINT)
     signal.signal(signal.SIGINT, before)
