@@ -141,6 +141,18 @@ def test_the_time_between_the_end_and_a_later_step_is_not_work():
     assert summary.elapsed(replace(DEPLOYED, stages=later, ended_at=None), 90_010.0) == 20
 
 
+@pytest.mark.parametrize(
+    ("state", "detail", "below"),
+    [
+        (ActionState.Preceding, "LoadDataSetAction starts", ""),
+        (ActionState.Running, "bringing 800 rows onto the platform", "bringing 800 rows onto the platform"),
+    ],
+)
+def test_below_the_bar_is_what_a_step_does_and_no_name_of_a_class(state, detail, below):
+    beginning = replace(RUNNING, training_at=None, stages=(Stage("dataset", state, detail, 118.0), *STAGES[2:]))
+    assert summary.progress_line(beginning, now=NOW) == (None, "2 s", below)
+
+
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", [*ATTACKS, "evil\n!rm -rf /"])
 def test_hostile_text_is_inert_in_every_field(attack):

@@ -151,7 +151,8 @@ def progress_line(progress: TrainingProgress, *, now: float) -> tuple[float | No
         words = tr("The platform has not started it yet. You may close the notebook: nothing is lost.")
         return None, tr("waiting for {time}", time=duration(progress.queued(now))), words
     if stage.name != "train":
-        return None, duration(now - (stage.since or now)), one_line(stage.detail, 240)
+        is_beginning = stage.state is ActionState.Preceding  # its event names a class; the steps say the same in words
+        return None, duration(now - (stage.since or now)), "" if is_beginning else one_line(stage.detail, 240)
     percent = "…" if progress.percent is None else f"{progress.percent}%"
     trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
     return progress.percent, percent, _joined(_epoch(progress), trained, _time_left(progress, now))
