@@ -5,7 +5,6 @@ import itertools
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from support.sandbox_thread import run_world
 from support.virtual_time import run_virtually
 
 from qfnb import config
@@ -331,15 +330,3 @@ def test_persistent_refusals_lower_the_rate_to_the_measured_one():
     for second in (0.0, 2.0, 6.0, 14.0):
         pacer.slow_down(10, second)
     assert pacer.rate == 10
-
-
-@pytest.mark.parametrize("rpm", [10, 60])
-def test_a_low_unannounced_limit_causes_few_refusals(tmp_path, rpm):
-    import qfnb
-
-    with qfnb.testing(1 / 100), run_world(tmp_path, clock.now) as world:
-        world.quota.set_limits(rpm, silent=True)
-        batch = qfnb.batch([f"问 {n}" for n in range(rpm * 8)], workers=16, canary=0, name=f"low-{rpm}")
-        batch.wait()
-    assert batch.progress.ok == rpm * 8
-    assert world.quota.refused <= 50, "most of them are the burst at the start"

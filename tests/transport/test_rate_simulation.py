@@ -61,6 +61,14 @@ def test_a_limit_of_a_minute_that_no_header_tells_is_found_in_its_first_minute(s
     assert server.refused <= 24, "sixteen are in flight at the first refusal"
 
 
+@pytest.mark.parametrize("rpm", [10, 60])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_low_limit_that_no_header_tells_refuses_hardly_more_than_the_burst_at_the_start(rpm, seed):
+    server = Server(limit=rpm, rng=random.Random(seed))
+    assert run_virtually(send_all(server, 8 * rpm, workers=16)) < 510, "480 at the limit"
+    assert server.refused <= 20
+
+
 gaps = st.one_of(st.just(0.0), st.floats(0, 0.01), st.floats(0, 90))
 
 
