@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-gc.disable()  # what is collected lives as long as the session: looking through it is a fifth of the time it takes
+gc.disable()  # tests and modules live as long as the session: looking through them is half the time of collecting
 for _name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENAI_", "QFNB_STATE"))]:
     del os.environ[_name]
 os.environ.pop("QFNB_DISPLAY", None)
@@ -139,9 +139,9 @@ def _mix_files(items: list[pytest.Item]) -> dict[Path, float]:
     """
     files = list(dict.fromkeys(item.path for item in items))
     with_kernels = {item.path for item in items if item.get_closest_marker("kernel") or item.path.suffix == ".ipynb"}
-    are_long = {item.path for item in items if item.get_closest_marker("long")} - with_kernels
+    long_files = {item.path for item in items if item.get_closest_marker("long")} - with_kernels
     position = {}
-    for group, part in ((with_kernels, 0.8), (are_long, 0.6), (set(files) - with_kernels - are_long, 1.0)):
+    for group, part in ((with_kernels, 0.8), (long_files, 0.6), (set(files) - with_kernels - long_files, 1.0)):
         members = [file for file in files if file in group]
         position |= {file: part * number / len(members) for number, file in enumerate(members)}
     return position | {item.path: -1.0 for item in items if item.get_closest_marker("browser")}
