@@ -88,10 +88,6 @@ def test_no_two_modules_import_each_other_in_a_circle():
     TopologicalSorter(imports).prepare()  # raises CycleError with the circle; imports for type checkers count
 
 
-def test_a_file_has_at_most_300_lines():
-    assert {file: lines for file, lines in LINES.items() if lines > 300} == {}
-
-
 def test_a_function_has_at_most_60_lines_without_its_docstring():
     long = [f"{file} {node.name}" for file, node in nodes(*FUNCTIONS) if length(node) > 60]
     assert long == []
