@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from .credentials import NO_SECRET, Secret
+from .credentials import NO_SECRET, Secret, secret_in_address
 
 SETTINGS_WITHOUT_EFFECT: dict[str, object] = {
     "access_code": None,
@@ -206,6 +206,13 @@ class Settings(BaseModel):
         if not isinstance(value, str):
             return value
         return [int(code) if code.strip().isdigit() else code.strip() for code in value.split(",") if code.strip()]
+
+    @field_validator("base_url", "console_api_base_url", "iam_base_url", "bos_base_url", "openai_base_url")
+    @classmethod
+    def _refuse_secrets(cls, address: str) -> str:
+        if problem := secret_in_address(address):
+            raise ValueError(problem)
+        return address
 
     prices: str = ""
     """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices (`wire.own_prices`)."""

@@ -122,6 +122,15 @@ class Credentials:
         return (value for f in fields(self) if (value := self.get(f.name)))
 
 
+def secret_in_address(address: str) -> str:
+    """Return why a base URL is refused, without quoting it: a secret may be in it; "" where none can be."""
+    if "@" in address:
+        return tr("a user name or password in an address is not used; pass the key as api_key")
+    if "?" in address or "#" in address:
+        return tr("what stands behind ? or # in an address is not used; pass the key as api_key")
+    return ""
+
+
 def _parse_key(name: str, value: str | SecretStr) -> Secret:
     if not isinstance(value, str | SecretStr):
         raise CredentialsError(tr("{name} is a {kind}: it must be a string", name=name, kind=type(value).__name__))

@@ -22,6 +22,7 @@ from support.waiting import until
 
 import qfnb
 from qfnb import ChatCompletion, config, errors
+from qfnb.compat.client import Qianfan
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.resources import Service
 from qfnb.sandbox import process
@@ -252,6 +253,36 @@ def test_the_repr_of_applications_hides_their_keys():
     response = Response(body, service_v1.Apps, unwrap="result")
     assert "mine" in repr(response)
     assert search(repr(response) + str(response) + repr(response.data)) == []
+
+
+ADDRESSES = (
+    f"http://u:{MARK}@127.0.0.1:9/v1",
+    f"u:{MARK}@h",
+    f"https://127.0.0.1:9/v1?access_token={MARK}",
+    f"h#{MARK}",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_with_a_secret_is_refused_without_showing_it(address):
+    doors = {name: lambda name=name: set_and_ask(name, address) for name in ("base_url", "openai_base_url")}
+    doors["constructor"] = lambda: ChatCompletion(base_url=address, api_key=SECRETS["api_key"])
+    doors["client"] = lambda: Qianfan(console_api_base_url=address, api_key=SECRETS["api_key"])
+    for name, door in doors.items():
+        with pytest.raises(errors.InvalidArgumentError, match="pass the key as api_key") as caught:
+            door()
+        frames = caught.value.__traceback__
+        while "/tests/" in frames.tb_frame.f_code.co_filename:  # the user's own, who wrote the address
+            frames = frames.tb_next
+        assert search(texts_of(caught.value) + VerboseTB().text(type(caught.value), caught.value, frames)) == [], name
+
+
+def set_and_ask(name, address):
+    setattr(config.get_config(), name, address)
+    try:
+        ChatCompletion(model="m").do("x")
+    finally:
+        delattr(config.get_config(), name)
 
 
 def objects():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..credentials import Secret
 from ..resources.inference.chat import ChatCompletion
 
 
@@ -75,12 +76,14 @@ class Qianfan:
         retry_count: int | None = None,
         **keys: Any,
     ) -> None:
-        values = {"access_key": access_key, "secret_key": secret_key, "api_key": api_key or bearer_token}
-        values |= {"app_id": app_id, **keys}
+        values = {"access_key": access_key, "secret_key": secret_key, "api_key": api_key or bearer_token, **keys}
         if console_api_base_url:
             values["base_url"] = f"{console_api_base_url.rstrip('/')}/v2"
+        secrets = {name: Secret(value) if isinstance(value, str) else value for name, value in values.items() if value}
+        values = keys = {}  # IPython prints the variables of a frame that raises
+        access_key = secret_key = api_key = bearer_token = console_api_base_url = None
         self._limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-        self._model = self._completions(self._limits, {name: value for name, value in values.items() if value})
+        self._model = self._completions(self._limits, secrets | ({"app_id": app_id} if app_id else {}))
 
     @property
     def chat(self) -> Chat:

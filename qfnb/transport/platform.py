@@ -114,14 +114,6 @@ def is_loopback_host(host: str) -> bool:
 
 def _validate_url(field: str, url: str) -> None:
     parts = urlsplit(url)
-    if parts.username is not None or parts.password is not None:
-        raise InvalidArgumentError(
-            tr(
-                "{field} at {hostname}: a user name or password in an address is not used; pass the key as api_key",
-                field=field,
-                hostname=parts.hostname,
-            )
-        )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidArgumentError(
             tr("{field}={url!r} is not an address: it must start with https://", field=field, url=url)

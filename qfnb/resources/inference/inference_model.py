@@ -10,7 +10,9 @@ from typing import Any, Literal, Unpack
 from ... import config, connect
 from ..._jobs import worker_pool
 from ..._language import tr
+from ..._text import labelled
 from ...config import Credentials, Secret
+from ...credentials import secret_in_address
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from . import batch_task
@@ -49,10 +51,12 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         **keys: Unpack[AccountKeys],
     ) -> None:
         self._keys: dict[str, Any] = {  # no repr or pickle shows a `Secret`
-            name: Secret(value) if isinstance(value, str) and name not in {"base_url", "app_id"} else value
+            name: Secret(value) if isinstance(value, str) and name != "app_id" else value
             for name, value in keys.items()
         }
         keys = {}  # IPython prints the variables of a frame that raises
+        if address := self._keys.pop("base_url", None):
+            self._keys["base_url"] = _validate_address(address)
         if version not in {None, 1, 2, "1", "2"}:
             raise InvalidArgumentError(tr("version={version!r}: must be 1 or 2", version=version))
         for name in sorted(_WITHOUT_EFFECT & self._keys.keys()):
@@ -174,3 +178,13 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
     def platform_info(self) -> connect.PlatformInfo:
         """Return which platform a call would use, without starting anything."""
         return connect.platform_info(self._keys)
+
+
+def _validate_address(address: object) -> str:
+    """Return a base URL in clear text: it holds no secret."""
+    if not isinstance(address, Secret):
+        kind = type(address).__name__
+        raise InvalidArgumentError(tr("{name} is a {kind}: it must be a string", name="base_url", kind=kind))
+    if problem := secret_in_address(address.get_secret_value()):
+        raise InvalidArgumentError(labelled("base_url", problem))
+    return address.get_secret_value()
