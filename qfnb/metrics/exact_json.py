@@ -17,7 +17,8 @@ def comparable(text: str) -> str:
     Numbers keep their values: ".5" is not "5", "10⁵" is "10^5" and not "105". A text of marks only stays one.
     """
     # A full-width mark at the end is no operator; "5!" is 120.
-    folded = fold_values(text.strip().rstrip("！")).casefold()
+    stripped = text.strip()
+    folded = fold_values(stripped.rstrip("！") or stripped).casefold()
     line = " ".join(to_ascii_marks(folded).split())
     return _END_MARKS.sub("", line) or line
 

@@ -133,6 +133,12 @@ def test_holm():
     assert holm.correct([]) == []
 
 
+def test_a_p_value_of_exactly_five_percent_is_not_significant():
+    assert [d.is_significant for d in holm.decide([0.05])] == [False]
+    assert [d.is_significant for d in holm.decide([0.05, 0.025])] == [False, False]
+    assert holm.decide([0.0499])[0].is_significant
+
+
 def test_questions_without_scores_are_no_comparison():
     corrected = holm.correct([0.02, math.nan, 0.03])
     assert (corrected[0], corrected[2], math.isnan(corrected[1])) == (0.04, 0.04, True)
@@ -312,6 +318,23 @@ def coverage(interval_of, truth, seed):
 )
 def test_intervals_cover_what_they_promise(quick, interval_of, truth):
     assert coverage(interval_of, truth, 15) == pytest.approx(0.95, abs=0.04)
+
+
+def swapped_verdicts(lot, pairs=50, consistent=0.7, first=0.9):
+    rows = []
+    for pair in range(pairs):
+        sides = lot.sample([0.0, 1.0], 2) if lot.random() < consistent else [float(lot.random() < first)] * 2
+        rows += [(side, pair) for side in sides]
+    return [side for side, _ in rows], [pair for _, pair in rows]
+
+
+def test_the_first_sides_share_of_swapped_verdicts_is_covered_by_a_narrow_interval():
+    assert (
+        0.94 <= coverage(lambda lot: intervals.mean_interval(*swapped_verdicts(lot)), 0.7 * 0.5 + 0.3 * 0.9, 15) < 0.985
+    )
+    values, pairs = swapped_verdicts(random.Random(3), consistent=0.9)
+    assert width(intervals.mean_interval(values, pairs)) < 0.6 * width(intervals.mean_interval(values))
+    assert 0 < width(intervals.mean_interval([0.0, 1.0] * 50, pairs)) < 0.11  # no verdict changed with the side
 
 
 def test_six_skewed_scores_are_covered():

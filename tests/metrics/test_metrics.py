@@ -9,7 +9,7 @@ from support.scripted_server import http_answer
 
 from qfnb import _jieba, errors
 from qfnb.evaluation.local_evaluators import cosine, embedding_similarity
-from qfnb.metrics import choice, exact_json, rouge_bleu_chrf, units
+from qfnb.metrics import choice, exact_json, recipes, rouge_bleu_chrf, units
 from qfnb.resources import Embedding
 
 characters = units.characters
@@ -28,6 +28,14 @@ characters = units.characters
 )
 def test_exact_match_ignores_form_not_content(output, reference, score):
     assert exact_json.exact_match(output, reference) == score
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
+@pytest.mark.parametrize("mark", [*"！!？?。.，；：…—·¡×＋", "！！"])
+def test_an_empty_answer_to_a_reference_of_marks_is_wrong(mark, recipe):
+    scores = {name: recipes.score(name, "", mark, recipe) for name in recipes.METRICS}
+    assert {name for name, score in scores.items() if score > 0} == set()
+    assert (scores["exact_match"], exact_json.exact_match(mark, mark)) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Final
 
 from .intervals import LEVEL
 
-ALPHA: Final = 1 - LEVEL
+ALPHA: Final = round(1 - LEVEL, 9)  # 1 - 0.95 is a little above 0.05, which is a p-value that tests give
 
 
 @dataclass(frozen=True)

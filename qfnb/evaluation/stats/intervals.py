@@ -34,6 +34,10 @@ ROUGH_ROWS: Final = 20
 END_ROWS: Final = 0.25  # rows at each end of the scale, by simulation
 END_ROWS_OF_EQUALS: Final = 1.0
 
+MAX_EVIDENCE: Final = 4.0
+"""What a row in a cluster counts at most, in independent rows: where the rows of a cluster balance each other, as the
+two verdicts of a pair do whose sides are swapped, the mean is surer than that of independent rows. By simulation."""
+
 Clusters = Sequence[Hashable] | None  # the cluster of each score; None when all rows are independent
 Scale = tuple[float, float]  # the lowest and the highest possible score of a metric
 UNIT_SCALE: Final[Scale] = (0.0, 1.0)
@@ -159,8 +163,8 @@ def _clustered_wilson(values: Sequence[float], clusters: Sequence[Hashable], lev
     if n_clusters < 2:
         return Interval(math.nan, math.nan, "one cluster", level, n_clusters)
     mean = sum(values) / len(values)
-    effective_n = mean * (1 - mean) / standard_error**2 if standard_error else n_clusters
-    n = min(effective_n, len(values))
+    variance = max(standard_error**2, mean * (1 - mean) / (MAX_EVIDENCE * len(values)))
+    n = mean * (1 - mean) / variance if variance else n_clusters
     low, high = _wilson_bounds(mean * n, n, t_quantile(0.5 + level / 2, n_clusters - 1))
     return Interval(low, high, "Wilson, clustered", level, n_clusters)
 
