@@ -74,19 +74,29 @@ def stack(*blocks: object) -> Html:
     return Html(f'<div class="qf-stack" lang="{html_lang()}">{join(blocks)}</div>')
 
 
-def header(title: object, *, pill: object = "", subtitle: object = "", is_sandbox: bool = False) -> Html:
-    """Return the head of a panel: what it is, the sandbox's mark, the state at the right, one grey line below."""
-    mark = sandbox_mark() if is_sandbox else ""
+def header(
+    title: object, *, pill: object = "", subtitle: object = "", is_sandbox: bool = False, mark: str = ""
+) -> Html:
+    """Return the head of a panel: what it is, the sandbox's mark, the state at the right, one grey line below.
+
+    Args:
+        title: what it is.
+        pill: the state.
+        subtitle: the grey line.
+        is_sandbox: whether all of it is of the sandbox.
+        mark: the text of the sandbox's mark, where only a part is.
+    """
+    words = mark or (tr(SANDBOX_MARK) if is_sandbox else "")
     state = f'<span class="qf-side" role="status">{to_html(pill)}</span>' if pill else ""
     below = f'<div class="qf-sub">{to_html(subtitle)}</div>' if subtitle else ""
-    name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{mark}</div>'
+    name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{sandbox_mark(words) if words else ""}</div>'
     return Html(f'<header class="qf-head">{name}{state}{below}</header>')
 
 
-def sandbox_mark() -> Html:
-    """Return the mark of what did not come from the platform."""
+def sandbox_mark(words: str = "") -> Html:
+    """Return the mark of what did not come from the platform; `words` say what that is, default all."""
     reason = escape(tr("Made by the local sandbox, not by a Qianfan model"))
-    return Html(f'<span class="qf-mark" title="{reason}">{escape(tr(SANDBOX_MARK))}</span>')
+    return Html(f'<span class="qf-mark" title="{reason}">{escape(words or tr(SANDBOX_MARK))}</span>')
 
 
 def pill(kind: Kind, label: str, sign: str = "") -> Html:

@@ -188,7 +188,7 @@ def test_every_sheet_with_numbers_says_where_they_are_from(tmp_path):
     pair = sheets["pairs"].iloc[0]
     assert (pair.report_origin, pair.report_coverage) == ("Local sandbox; qianfan", "m 2/2; m 1/2")
     assert sheets["usage"].report_origin.tolist() == ["Local sandbox", "qianfan"]
-    assert sheets["notes"].notes.tolist()[:2] == ["Local sandbox", "m: exact match"]
+    assert sheets["notes"].notes.tolist()[:2] == ["Local sandbox: a", "m: exact match"]
 
 
 def test_tables_and_texts_of_a_report_say_where_their_numbers_are_from():
@@ -196,7 +196,7 @@ def test_tables_and_texts_of_a_report_say_where_their_numbers_are_from():
     assert report.pairs.attrs["origins"] == {"a": "sandbox", "b": "qianfan"}
     assert report.summary.groupby("metric").first().attrs["recipes"] == {"m": "exact match"}
     for text in (repr(report), repr(report.card())):
-        assert text.splitlines()[0] == "Local sandbox"
+        assert text.splitlines()[0] == "Local sandbox: a"
         assert "m: exact match" in text.splitlines()
 
 

@@ -81,7 +81,12 @@ class Entry:
     @property
     def from_sandbox(self) -> bool:
         """Whether answers of the local sandbox are among those that count."""
-        return SANDBOX in self.origins.values()
+        return bool(self.sandbox_models)
+
+    @property
+    def sandbox_models(self) -> tuple[str, ...]:
+        """The models whose answers are of the local sandbox."""
+        return tuple(model for model in self.models if self.origins.get(model) == SANDBOX)
 
 
 def report_id(report: ReportData) -> str:

@@ -101,7 +101,12 @@ class ReportData:
     @property
     def from_sandbox(self) -> bool:
         """Whether answers of the local sandbox are among those that count."""
-        return SANDBOX in self.origins.values()
+        return bool(self.sandbox_models)
+
+    @property
+    def sandbox_models(self) -> tuple[str, ...]:
+        """The models whose answers are of the local sandbox."""
+        return tuple(model for model in self.models if self.origins.get(model) == SANDBOX)
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -157,12 +162,13 @@ class ReportData:
 
     @cached_property
     def model_usage(self) -> tuple[aggregates.Usage, ...]:
-        """What the answers of each model cost."""
+        """What the answers of each model cost; those of the sandbox, which bills nothing, have no cost."""
         answers = {
             model: [sample for group in groups.values() for sample in group]
             for model, groups in self._groups_by_model.items()
         }
-        return tuple(aggregates.summarize_usage(model, samples) for model, samples in answers.items())
+        usages = (aggregates.summarize_usage(model, samples) for model, samples in answers.items())
+        return tuple(usage.without_cost() if usage.model in self.sandbox_models else usage for usage in usages)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:

@@ -144,9 +144,8 @@ def _workbook_tables(report: ReportData) -> dict[str, pd.DataFrame]:
 
 def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     """Return conclusion, tables and footnotes as Markdown."""
-    mark = f" · {tr(sources.SANDBOX_MARK)}" if report.from_sandbox else ""
     lines = lead or text.conclusion(report).splitlines()
-    parts = [f"# {to_markdown(text.report_title(report) + mark)}", *map(to_markdown, lines)]
+    parts = [f"# {to_markdown(sources.with_mark(text.report_title(report), report))}", *map(to_markdown, lines)]
     parts += [_markdown_table(report.summary, SUMMARY_COLUMNS)]
     if len(report.pairs):
         parts += [_markdown_table(report.pairs, PAIR_COLUMNS)]

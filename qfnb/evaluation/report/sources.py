@@ -1,7 +1,7 @@
 """Where the numbers of a report are from: the sandbox's mark, origins, recipes, coverage."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from ..._language import tr, tr_noop
 from ..._text import labelled
@@ -11,6 +11,34 @@ from .data import ReportData
 from .judging import judge_lines
 
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
+
+
+class HasModels(Protocol):
+    """What has answers of models, some of them of the sandbox."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models."""
+        ...
+
+    @property
+    def sandbox_models(self) -> tuple[str, ...]:
+        """Those whose answers are of the local sandbox."""
+        ...
+
+
+def sandbox_mark(subject: HasModels) -> str:
+    """Return the sandbox's mark, with the names of its models where others are beside them; "" without any."""
+    models = subject.sandbox_models
+    if not models:
+        return ""
+    mark = tr(SANDBOX_MARK)
+    return mark if len(models) == len(subject.models) else labelled(mark, tr(", ").join(models))
+
+
+def with_mark(title: str, subject: HasModels) -> str:
+    """Return a title with the sandbox's mark behind it."""
+    return " · ".join(filter(None, [title, sandbox_mark(subject)]))
 
 
 def footnote_lines(report: ReportData) -> list[str]:
@@ -26,9 +54,8 @@ def footnote_lines(report: ReportData) -> list[str]:
 
 def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
     """Return lines of a report after the sandbox's mark and before the footnotes, each once, without empty ones."""
-    mark = [tr(SANDBOX_MARK)] if report.from_sandbox else []
     footnotes = [*judge_lines(report), *footnote_lines(report)]
-    return [line for line in dict.fromkeys([*mark, *lines, *map(text.to_plain, footnotes)]) if line]
+    return [line for line in dict.fromkeys([sandbox_mark(report), *lines, *map(text.to_plain, footnotes)]) if line]
 
 
 def source_sentence(report: ReportData, metrics: Iterable[str]) -> str:

@@ -81,6 +81,10 @@ class Usage:
         """CNY of 1,000 answers at least, NaN where it is not known."""
         return 1000 * self.cost_low / self.answered if self.answered else math.nan
 
+    def without_cost(self) -> Usage:
+        """Return the same without a cost."""
+        return replace(self, cost_low=math.nan, cost=math.nan)
+
 
 @dataclass(frozen=True)
 class Comparison:

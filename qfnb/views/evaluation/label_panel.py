@@ -11,6 +11,7 @@ from typing import Any, Final
 from ..._language import tr, tr_noop
 from ...evaluation import Card, EvaluationResult, Matrix
 from ...evaluation.labels.labels import Labels, LabelTask
+from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import redact_text, to_markdown, to_plain
 from .. import components
 from ..controls import PanelWidgets
@@ -167,7 +168,9 @@ def head(labels: Labels, state: LabelState) -> components.Html:
     title = tr("Labels") if is_done else question
     bar = components.progress_bar(state.done, state.total, tr("{done} of {n}", done=state.done, n=state.total))
     how = tr("Click here, then type the letters. Each label is stored at once.")
-    header = components.header(title, pill=pill, subtitle="" if is_done else how, is_sandbox=labels.report.from_sandbox)
+    header = components.header(
+        title, pill=pill, subtitle="" if is_done else how, mark=to_plain(sandbox_mark(labels.report))
+    )
     return components.stack(header, bar)
 
 

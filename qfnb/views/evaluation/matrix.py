@@ -10,6 +10,7 @@ from ..._text import clip
 from ...evaluation.report import matrix as wording
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.matrix import Matrix
+from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import NO_VALUE, format_interval, format_score, format_share, metric_title, to_plain
 from ...evaluation.stats.aggregates import Comparison, Score
 from ...evaluation.stats.repeats import Pass, RepeatScore
@@ -56,8 +57,7 @@ def cell_table(matrix: Matrix[Any]) -> Html:
     )
     less = tr(" (lower is better)") if matrix.metric in matrix.report.lower_is_better else ""
     caption = tr("{metric}: means with 95% intervals. {signs}.", metric=metric_title(matrix.metric) + less, signs=signs)
-    if matrix.report.from_sandbox:
-        caption = f"{caption} {tr(components.SANDBOX_MARK)}"
+    caption = f"{caption} {sandbox_mark(matrix.report)}".rstrip()
     return components.table(heads, rows, numeric=range(1, len(heads)), caption=to_plain(caption), is_wide=True)
 
 

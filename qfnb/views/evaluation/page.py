@@ -9,6 +9,7 @@ from typing import Any, Final
 from ..._language import html_lang, tr
 from ...evaluation.report import ReportData
 from ...evaluation.report.files import HasPicture
+from ...evaluation.report.sources import with_mark
 from ...evaluation.report.text import format_cell, redact_text, report_title, to_plain
 from .. import components
 from ..components import Html
@@ -29,7 +30,7 @@ def render_page(report: ReportData, pictures: Iterable[HasPicture] = (), lead: S
         pictures: others.
         lead: lines of text above the report.
     """
-    heading = report_title(report) + (f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else "")
+    heading = with_mark(report_title(report), report)
     others = [picture for picture in pictures if not isinstance(picture, Chart)]
     content = components.panel(
         report_title(report),

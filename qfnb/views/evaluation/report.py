@@ -89,7 +89,7 @@ def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
 def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     """Return a matrix in every format."""
     report = matrix.report
-    title = wording.report_title(report) + (f" · {tr(components.SANDBOX_MARK)}" if report.from_sandbox else "")
+    title = sources.with_mark(wording.report_title(report), report)
     heads, *rows = [[wording.to_markdown(cell) for cell in row] for row in matrix_view.markdown(matrix)]
     lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
     parts = [f"### {wording.to_markdown(title)}", "\n".join(lines), *map(wording.to_markdown, matrix.lines())]
@@ -168,7 +168,7 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
         parts.insert(1, trn("{n} answer to each", "{n} answers to each", report.repeat_count))
     title = wording.report_title(report) if len(models) == len(report.models) else wording.title(models)
     title, subtitle = to_plain(title), " · ".join(parts)
-    return components.header(title, pill=pill, subtitle=subtitle, is_sandbox=report.from_sandbox)
+    return components.header(title, pill=pill, subtitle=subtitle, mark=to_plain(sources.sandbox_mark(report)))
 
 
 def _verdicts(pairs: Sequence[Comparison]) -> list[Html]:

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from ..._language import tr, tr_noop, trn
 from ...errors import InvalidArgumentError
 from ...evaluation.report.data import ReportData
+from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import format_difference, format_score, metric_title, redact_text, to_markdown, to_plain
 from ...evaluation.samples import Sample
 from .. import components, formats
@@ -158,7 +159,7 @@ def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
 def head(report: ReportData, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Html:
     """Return the title with what is shown."""
     line = to_plain(_head_line(pairs, selection))
-    return components.header(tr("Question by question"), subtitle=line, is_sandbox=report.from_sandbox)
+    return components.header(tr("Question by question"), subtitle=line, mark=to_plain(sandbox_mark(report)))
 
 
 def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Html:

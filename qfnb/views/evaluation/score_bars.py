@@ -9,6 +9,7 @@ from typing import Final
 from ..._language import tr
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.judging import judge_lines
+from ...evaluation.report.sources import with_mark
 from ...evaluation.report.text import difference_sentence, format_interval, format_score, metric_title, to_plain
 from ...evaluation.stats.aggregates import Comparison, Score
 from ..components import Html, dim_lines, with_code
@@ -28,9 +29,7 @@ def score_table(report: ReportData, models: Sequence[str]) -> Html:
     styles = ["", "", *[' class="qf-n"'] * (len(heads) - 2)]
     head = "".join(f'<th scope="col"{css}>{escape(name)}</th>' for css, name in zip(styles, heads, strict=True))
     body = "".join(_metric_rows(report, name, scores) for name in report.metric_names)
-    caption = tr("Means with 95% intervals")
-    if report.from_sandbox:
-        caption = f"{caption} · {tr('models of the local sandbox')}"
+    caption = to_plain(with_mark(tr("Means with 95% intervals"), report))
     table = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return Html(f'<div class="qf-scroll"><table class="qf-wide qf-mid">{table}</table></div>')
 

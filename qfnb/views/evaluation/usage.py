@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..._language import tr, tr_noop
 from ...evaluation import degenerate
 from ...evaluation.report.card import Card, Shift
-from ...evaluation.report.data import SANDBOX, ReportData
+from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import NO_VALUE, to_plain
 from ...evaluation.samples import Sample
 from ...evaluation.stats.aggregates import Usage
@@ -103,8 +103,7 @@ def _seconds(value: float) -> str:
 
 
 def _cost(report: ReportData, usage: Usage) -> str:
-    if report.origins.get(usage.model) == SANDBOX:
-        return formats.cost(None, is_free=True)
     if math.isnan(usage.cost):
-        return NO_VALUE
+        is_free = len(report.sandbox_models) == len(report.models)
+        return formats.cost(None, is_free=True) if is_free else NO_VALUE
     return formats.cost(PriceRange(usage.cost_low_per_1000, usage.cost_per_1000))

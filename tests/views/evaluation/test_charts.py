@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import matplotlib as mpl
@@ -16,7 +17,7 @@ from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
 from qfnb.views import formatters
-from qfnb.views.evaluation import charts as chart_views
+from qfnb.views.evaluation import charts as chart_views, report as report_view
 from qfnb.views.evaluation.charts import drawing, fonts as evaluation_fonts
 
 CHINESE = "千帆中文大模型七十亿参数版本"
@@ -112,7 +113,26 @@ def test_without_a_cost_it_is_the_latency(cost):
 
 def test_a_model_of_unknown_cost_is_named():
     report = build_report({m: [1.0, 0.0] for m in "abc"}, cost={"a": 0.1, "b": 0.2})
-    assert charts.cost_quality(report).alt.endswith("Not known for c.")
+    assert charts.cost_quality(report).source.endswith("not known for c")
+
+
+def test_a_range_of_cost_is_drawn_and_told_as_a_range():
+    report = build_report({m: [1.0, 0.0] for m in "ab"}, cost={"a": 0.001, "b": 0.0005})
+    records = [replace(each, cost_low=0.0005) if each.model == "a" else each for each in report.records]
+    chart = charts.cost_quality(replace(report, records=tuple(records)))
+    assert "a: 0.5–1, m" in chart.alt
+    assert chart.source.endswith("bars across: from the lowest to the highest price")
+    assert chart.svg.count('class="e"') == 1 + charts.cost_quality(report).svg.count('class="e"')
+
+
+def test_answers_of_the_sandbox_have_no_cost_beside_paid_ones_and_their_model_is_named():
+    cost, scores = {"a": 0.001, "b": 0.002, "c": 0.0}, {m: [1.0, 0.0] for m in "abc"}
+    report = build_report(scores, cost=cost, origins={"a": "qianfan", "b": "qianfan", "c": "sandbox"})
+    chart = charts.cost_quality(report)
+    assert (chart.title, "c:" in chart.alt) == ("Cost and quality", False)
+    assert chart.source.endswith("not known for c · Local sandbox: c")
+    assert "cost of 1,000 answers (CNY): 1 → –" in report.card(base="a", tuned="c").lines()
+    assert report_view.bundle(report)["text/html"].count("Local sandbox: c") >= 2  # header and caption
 
 
 def test_charts_without_meaning_are_left_out_with_a_reason():
@@ -298,7 +318,7 @@ def test_a_model_has_one_colour_in_all_charts():
 def test_the_title_of_two_models_is_the_verdict_and_has_the_sandbox_mark():
     chart = charts.bars(two_model_report([0.0] * 20, [1.0] * 20, origins={"a": "sandbox"}))
     assert chart.title == "b is better than a"
-    assert "b is better than a · Local sandbox</figcaption>" in chart.html
+    assert "b is better than a · Local sandbox: a</figcaption>" in chart.html
 
 
 def test_every_form_of_a_chart_says_recipe_coverage_and_the_sandbox():

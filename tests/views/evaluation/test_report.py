@@ -79,7 +79,7 @@ def test_the_sandbox_mark_is_in_the_heading_the_caption_and_the_texts():
     report = build_report({"a": [1.0], "b": [0.0]}, origins=SANDBOX)
     for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
         assert bundle["text/html"].index("qf-mark") < bundle["text/html"].index("qf-say")
-        assert "models of the local sandbox" in bundle["text/html"]
+        assert "Means with 95% intervals · Local sandbox" in bundle["text/html"]
         assert "Local sandbox" in bundle["text/plain"]
         assert "Local sandbox" in bundle["text/markdown"]
     assert "Local sandbox" not in evaluation.html(build_report({"a": [1.0], "b": [0.0]}))
@@ -206,7 +206,7 @@ def test_a_card_of_failed_rows_has_no_nan_in_its_words():
 
 def test_a_page_is_unfolded_and_has_the_answers_in_a_fold():
     page = render_page(tuned_report(origins={"base": "sandbox"}))
-    assert "<title>Evaluation: tuned and base · Local sandbox</title>" in page
+    assert "<title>Evaluation: tuned and base · Local sandbox: base</title>" in page
     assert page.count("<details>") == page.count("<details open>") - 4 == 1
 
 

@@ -9,6 +9,7 @@ from ...._text import labelled
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import format_score, metric_title
 from ....evaluation.stats.aggregates import Comparison, Score, Usage
+from ....wire.prices import PriceRange
 from ...plot import LEFT, WIDTH, format_tick, linear_ticks
 from .drawing import Drawing, width_of
 from .fonts import index_letter
@@ -22,11 +23,19 @@ CELL_WIDTH, CELL_HEIGHT = 118, 44
 """Of the table of win rates at most, in pixels."""
 
 RADIUS: Final = 120
-COSTS: Final[tuple[tuple[str, str, Callable[[Usage], float]], ...]] = (
-    (tr_noop("Cost and quality"), tr_noop("CNY per 1,000 answers"), lambda usage: usage.cost_per_1000),
-    (tr_noop("Speed and quality"), tr_noop("median latency in seconds"), lambda usage: usage.latency_p50),
+COSTS: Final[tuple[tuple[str, str, Callable[[Usage], PriceRange]], ...]] = (
+    (
+        tr_noop("Cost and quality"),
+        tr_noop("CNY per 1,000 answers"),
+        lambda usage: PriceRange(usage.cost_low_per_1000, usage.cost_per_1000),
+    ),
+    (
+        tr_noop("Speed and quality"),
+        tr_noop("median latency in seconds"),
+        lambda usage: PriceRange(usage.latency_p50, usage.latency_p50),
+    ),
 )
-"""What is shown against quality, the first one that is known: title, unit, and how a model's usage gives it."""
+"""What is shown against quality, the first one that is known: title, unit, and how a model's usage gives its ends."""
 
 
 def win_rates(report: ReportData, metric: str | None = None) -> Chart:
@@ -96,28 +105,34 @@ def cost_quality(report: ReportData, metric: str | None = None) -> Chart:
     scores = {score.model: score for score in report.model_scores if score.metric == name and score.n}
     for title, unit, read_usage in COSTS:
         costs = {usage.model: read_usage(usage) for usage in report.model_usage}
-        models = [model for model in report.models if model in scores and math.isfinite(costs[model])]
-        if len(models) > 1 and any(costs[model] > 0 for model in models):
+        models = [model for model in report.models if model in scores and math.isfinite(costs[model].high)]
+        if len(models) > 1 and any(costs[model].high > 0 for model in models):
             return _cost_chart(report, name, (tr(title), tr(unit)), {model: costs[model] for model in models}, scores)
     raise ChartNotDrawn(tr("it takes two models whose cost or latency is known"))
 
 
 def _cost_chart(
-    report: ReportData, metric: str, words: tuple[str, str], costs: Mapping[str, float], scores: Mapping[str, Score]
+    report: ReportData,
+    metric: str,
+    words: tuple[str, str],
+    costs: Mapping[str, PriceRange],
+    scores: Mapping[str, Score],
 ) -> Chart:
     title, unit = words
     numbers = tr("; ").join(
-        labelled(model, tr(", ").join([f"{costs[model]:.4g}", describe_score(scores[model])])) for model in costs
+        labelled(model, tr(", ").join([str(costs[model]), describe_score(scores[model])])) for model in costs
     )
     alt = tr("{title}, {unit} and {metric}: {words}.", title=title, unit=unit, metric=metric, words=numbers)
+    notes = []
+    if not all(cost.is_exact for cost in costs.values()):
+        notes.append(tr("bars across: from the lowest to the highest price"))
     if missing := [model for model in report.models if model not in costs]:
-        note = tr("Not known for {models}.", models=tr(", ").join(missing))
-        alt = f"{alt} {note}"
+        notes.append(tr("not known for {models}", models=tr(", ").join(missing)))
 
     def draw(labels: ChartLabels) -> Drawing:
         return _draw_scatter(report, metric, unit, costs, scores, labels)
 
-    return Chart(title, alt, report, [metric], draw)
+    return Chart(title, alt, report, [metric], draw, note=tr("; ").join(notes))
 
 
 def _draw_table(report: ReportData, pairs: Mapping[tuple[str, str], Comparison], labels: ChartLabels) -> Drawing:
@@ -229,7 +244,7 @@ def _draw_scatter(
     report: ReportData,
     metric: str,
     unit: str,
-    costs: Mapping[str, float],
+    costs: Mapping[str, PriceRange],
     scores: Mapping[str, Score],
     labels: ChartLabels,
 ) -> Drawing:
@@ -237,7 +252,10 @@ def _draw_scatter(
     drawing, top, bottom, right = Drawing(300), 30, 252, WIDTH - 210
     bounds = [v for m in costs for v in (scores[m].mean, scores[m].interval.low, scores[m].interval.high)]
     finite = [value for value in bounds if math.isfinite(value)]
-    y_ticks, x_ticks = linear_ticks(min(finite), max(finite), 4), linear_ticks(0.0, max(costs.values()), 4)
+    y_ticks, x_ticks = (
+        linear_ticks(min(finite), max(finite), 4),
+        linear_ticks(0.0, max(cost.high for cost in costs.values()), 4),
+    )
 
     def height(value: float) -> float:
         return bottom - (bottom - top) * (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
@@ -251,13 +269,16 @@ def _draw_scatter(
     names: list[float] = []
     for model in sorted(costs, key=lambda name: -scores[name].mean):
         score, series = scores[model], report.models.index(model) + 1
-        x, y = LEFT + (right - LEFT) * costs[model] / x_ticks[-1], height(score.mean)
+        y, cost = height(score.mean), costs[model]
+        low, high = (LEFT + (right - LEFT) * end / x_ticks[-1] for end in (cost.low, cost.high))
+        x = (low + high) / 2
         ends = [height(end) for end in (score.interval.low, score.interval.high) if math.isfinite(end)]
         drawing.line([(x, ends[0] if ends else y), (x, ends[-1] if ends else y)], "e", width=1.6)
-        drawing.dot(x, y, series, f"{costs[model]:.4g} · {describe_score(score)}")
+        if not cost.is_exact:
+            drawing.line([(low, y), (high, y)], "e", width=1.6)
+        drawing.dot(x, y, series, f"{cost} · {describe_score(score)}")
         names.append(max(y, names[-1] + 17) if names else y)
-        is_left = x + 14 + width_of(labels.models[model]) > WIDTH
-        drawing.text(
-            x + (-11 if is_left else 11), names[-1], labels.models[model], "end" if is_left else "start", is_strong=True
-        )
+        is_left = high + 14 + width_of(labels.models[model]) > WIDTH
+        beside = low - 11 if is_left else high + 11
+        drawing.text(beside, names[-1], labels.models[model], "end" if is_left else "start", is_strong=True)
     return drawing

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from ...._language import tr
 from ...._private_files import write_atomically
 from ....errors import InvalidArgumentError
 from ....evaluation.report import ReportData
-from ....evaluation.report.sources import source_sentence
+from ....evaluation.report.sources import HasModels, sandbox_mark, source_sentence, with_mark
 from ....evaluation.report.text import metric_title, to_plain
-from ...components import SANDBOX_MARK, Html
+from ...components import Html
 from ...line_chart import with_words
 from ...text import escape
 from . import fonts
@@ -26,20 +25,6 @@ from .drawing import (
     new_figure as new_figure,
     render_png as render_png,
 )
-
-
-class Subject(Protocol):
-    """What a chart is of, such as a report."""
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The names of what is drawn."""
-        ...
-
-    @property
-    def from_sandbox(self) -> bool:
-        """Whether answers of the local sandbox are in it."""
-        ...
 
 
 class ChartNotDrawn(InvalidArgumentError):
@@ -70,14 +55,16 @@ class Chart:
         metrics: the metrics that it shows.
         draw: returns the chart with these labels.
         counted: how its numbers were counted, "" for what the report says.
+        note: what is seen beside it.
     """
 
     title: str
     alt: str
-    report: Subject = field(compare=False)
+    report: HasModels = field(compare=False)
     metrics: Sequence[str]
     draw: Callable[[ChartLabels], Drawing] = field(compare=False)
     counted: str = ""
+    note: str = ""
 
     @cached_property
     def svg(self) -> Html:
@@ -88,14 +75,14 @@ class Chart:
     def png(self) -> bytes:
         """The chart as a transparent picture with its title and its source; its file says in words what it shows."""
         words = to_plain(f"{self.alt} {self.source}")
-        return self.draw(self._labels(is_picture=True)).png(f"{self.title}{self._mark}", self.source, words)
+        return self.draw(self._labels(is_picture=True)).png(self._marked_title, self.source, words)
 
     @property
     def source(self) -> str:
-        """How its numbers were counted, on how many answers, and the sandbox's mark."""
+        """How its numbers were counted, on how many answers, what it leaves open, and the sandbox's mark."""
         report = self.report
         counted = source_sentence(report, self.metrics) if isinstance(report, ReportData) else self.counted
-        return to_plain(f"{counted}{self._mark}")
+        return to_plain(" · ".join(filter(None, [counted, self.note, sandbox_mark(report)])))
 
     @property
     def legend(self) -> tuple[tuple[str, str], ...]:
@@ -117,7 +104,7 @@ class Chart:
         """The chart with its title."""
         labels = self._labels(is_picture=False)
         legend = f'<p class="qf-dim">{escape(_format_legend(labels.legend))}</p>' if labels.legend else ""
-        caption = f"<figcaption>{escape(self.title)}{escape(self._mark)}</figcaption>"
+        caption = f"<figcaption>{escape(self._marked_title)}</figcaption>"
         picture = with_words(self.alt, self.svg)
         source = f'<p class="qf-dim">{escape(self.source)}</p>'
         return Html(f'<figure class="qf-fig">{caption}{picture}{legend}{source}</figure>')
@@ -136,8 +123,8 @@ class Chart:
         return path
 
     @property
-    def _mark(self) -> str:
-        return f" · {tr(SANDBOX_MARK)}" if self.report.from_sandbox else ""
+    def _marked_title(self) -> str:
+        return to_plain(with_mark(self.title, self.report))
 
     def _labels(self, *, is_picture: bool) -> ChartLabels:
         titles = {name: metric_title(name) for name in self.metrics}

@@ -23,16 +23,19 @@ DODGE: Final = 8.0  # pixels between the intervals of models in the same evaluat
 NAME_HEIGHT: Final = 17.0  # pixels that a name beside a line takes
 TOP, BOTTOM, RIGHT = 30.0, 252.0, WIDTH - 210.0
 
-Points = Mapping[str, Sequence[tuple[Entry, Mean]]]
+Point = tuple[Entry, str, Mean]
+"""An evaluation, the model, and its mean."""
+
+Points = Mapping[str, Sequence[Point]]
 """The points of each line by its label, the oldest first."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """What a trend is of: its lines, and whether the sandbox answered."""
+    """What a trend is of: its lines, and those with answers of the sandbox."""
 
     models: tuple[str, ...]
-    from_sandbox: bool
+    sandbox_models: tuple[str, ...]
 
 
 def trend(metric: str | None = None, *, model: str | None = None, data: str | None = None) -> Chart:
@@ -58,7 +61,7 @@ def trend(metric: str | None = None, *, model: str | None = None, data: str | No
     counted = [entry for entry in chosen if name in entry.metrics]
     alike = [entry for entry in counted if entry.counting.get(name) == counted[-1].counting.get(name)]
     points = _points(alike, name, model)
-    used = [entry for entry in alike if any(entry is each for row in points.values() for each, _ in row)]
+    used = [entry for entry in alike if any(entry is each for row in points.values() for each, *_ in row)]
     if len(used) < 2:
         raise ChartNotDrawn(
             trn(
@@ -83,7 +86,7 @@ def trend(metric: str | None = None, *, model: str | None = None, data: str | No
     def draw(labels: ChartLabels) -> Drawing:
         return _draw(name, used, points, labels)
 
-    subject = Trend(tuple(points), any(entry.from_sandbox for entry in used))
+    subject = Trend(tuple(points), tuple(label for label, row in points.items() if any(map(_is_of_sandbox, row))))
     return Chart(title, alt, subject, [name], draw, source)
 
 
@@ -112,13 +115,13 @@ def _check(name: str, value: str, allowed: Sequence[str]) -> str:
     return value
 
 
-def _points(entries: Sequence[Entry], metric: str, model: str | None) -> dict[str, list[tuple[Entry, Mean]]]:
+def _points(entries: Sequence[Entry], metric: str, model: str | None) -> dict[str, list[Point]]:
     """Return the lines of at least one scored point; a label has the data where there are several."""
     digests = dict.fromkeys(entry.digest for entry in entries)
     counts = {digest: Counter(entry.dataset for entry in entries if entry.digest == digest) for digest in digests}
     names = {digest: count.most_common(1)[0][0] or digest for digest, count in counts.items()}
     is_ambiguous = len(set(names.values())) < len(digests)
-    lines: dict[str, list[tuple[Entry, Mean]]] = {}
+    lines: dict[str, list[Point]] = {}
     for entry in entries:
         for label in entry.models:
             mean = entry.scores.get(label, {}).get(metric)
@@ -126,12 +129,17 @@ def _points(entries: Sequence[Entry], metric: str, model: str | None) -> dict[st
                 continue
             data = f"{names[entry.digest]} {entry.digest[:4]}" if is_ambiguous else names[entry.digest]
             line = label if len(digests) == 1 else data if model else f"{label} · {data}"
-            lines.setdefault(line, []).append((entry, mean))
+            lines.setdefault(line, []).append((entry, label, mean))
     return lines
 
 
-def _describe(point: tuple[Entry, Mean]) -> str:
-    entry, (mean, low, high, n) = point
+def _is_of_sandbox(point: Point) -> bool:
+    entry, model, _ = point
+    return model in entry.sandbox_models
+
+
+def _describe(point: Point) -> str:
+    entry, _, (mean, low, high, n) = point
     return tr(
         "{date} {mean} ({interval}, n = {n})",
         date=time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created)),
@@ -144,7 +152,7 @@ def _describe(point: tuple[Entry, Mean]) -> str:
 def _draw(metric: str, entries: Sequence[Entry], points: Points, labels: ChartLabels) -> Drawing:
     """Draw a line for each label over the evaluations, evenly spaced, with the interval of each mean."""
     drawing = Drawing(BOTTOM + 30)
-    numbers = [value for row in points.values() for _, mean in row for value in mean[:3] if math.isfinite(value)]
+    numbers = [value for row in points.values() for *_, mean in row for value in mean[:3] if math.isfinite(value)]
     ticks, step = linear_ticks(min(numbers), max(numbers), 4), (RIGHT - LEFT - 40) / max(1, len(entries) - 1)
     position = {entry.id: LEFT + 20 + step * number for number, entry in enumerate(entries)}
 
@@ -161,12 +169,13 @@ def _draw(metric: str, entries: Sequence[Entry], points: Points, labels: ChartLa
     ends: list[tuple[float, str]] = []
     for number, (label, row) in enumerate(points.items()):
         shift = DODGE * (number - (len(points) - 1) / 2) if len(points) <= step / DODGE else 0.0
-        line_points = [(position[entry.id] + shift, height(mean[0])) for entry, mean in row]
+        line_points = [(position[entry.id] + shift, height(mean[0])) for entry, _, mean in row]
         drawing.curve(line_points, number + 1)
-        for (x, y), (entry, mean) in zip(line_points, row, strict=True):
+        for (x, y), point in zip(line_points, row, strict=True):
+            mean = point[-1]
             if math.isfinite(mean[1] + mean[2]):
                 drawing.line([(x, height(mean[1])), (x, height(mean[2]))], "e", width=1.6)
-            drawing.dot(x, y, number + 1, labelled(label, _describe((entry, mean))))
+            drawing.dot(x, y, number + 1, labelled(label, _describe(point)))
         ends.append((line_points[-1][1], label))
     _add_names(drawing, ends, points, labels)
     return drawing
