@@ -193,9 +193,9 @@ REFEREE_TEMPLATE = """你是评分员。请按步骤为模型的回答打分。
 步骤：
 {steps}
 最高分：{max_score}
-问题：{{prompt}}
-参考答案：{{response}}
-模型的回答：{{completion}}
+问题：{{src}}
+参考答案：{{tgt}}
+模型的回答：{{prediction}}
 只输出分数和理由。"""
 
 

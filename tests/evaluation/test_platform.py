@@ -11,7 +11,12 @@ from support.scripted_server import http_answer
 from qfnb import Dataset, EvaluationManager, Model, QianfanError, config
 from qfnb.errors import DatasetError
 from qfnb.evaluation import platform
-from qfnb.evaluation.evaluator import QianfanRuleEvaluator
+from qfnb.evaluation.evaluator import (
+    QianfanEvaluator,
+    QianfanManualEvaluator,
+    QianfanRefereeEvaluator,
+    QianfanRuleEvaluator,
+)
 from qfnb.evaluation.local_evaluators import evaluators_by_name
 from qfnb.wire import evaluation_v1 as wire
 
@@ -47,6 +52,31 @@ def test_two_models_are_judged_and_compared(lab):
     assert report.metrics["knows_1"]["accuracy"] == 1
     assert [*report.samples.groupby("model")["rouge_l"].mean().round(2)][1] == 1
     assert set(report.samples_of("knows_1")) == set(report.samples_of("ignorant_1")) == set(range(len(ANSWERS)))
+
+
+REQUIRED = {
+    QianfanRuleEvaluator: {"using_accuracy": True},
+    QianfanRefereeEvaluator: {"app_id": 7},
+    QianfanManualEvaluator: {},
+}
+"""What each evaluator of the platform must be told; everything else has its default."""
+
+
+@pytest.fixture
+def strict(lab, monkeypatch):
+    monkeypatch.setattr(lab.world, "modes", lab.world.modes.model_copy(update={"strict": True}))
+    return lab
+
+
+def test_a_strict_platform_takes_the_defaults_of_every_evaluator(strict):
+    assert {*QianfanEvaluator.__subclasses__()} == {*REQUIRED}
+    for evaluator, required in REQUIRED.items():
+        assert strict.create({"evalMode": evaluator.mode, **evaluator(**required).conf()}).startswith("ame-")
+
+
+def test_the_referee_gets_question_reference_and_answer():
+    template = QianfanRefereeEvaluator(app_id=7).conf()["prompt"]["templateContent"]
+    assert all(name in template for name in ("{src}", "{tgt}", "{prediction}"))
 
 
 def questions(lab):
