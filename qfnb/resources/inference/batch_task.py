@@ -189,3 +189,29 @@ def prepare_row(field: str, index: int, item: Any, prepare: Callable[..., T], op
         return prepare(item, **options)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(f"{field}[{index}]: {error}") from None
+
+
+def prepare_rows(rows: Iterable[Any], prepare: Callable[[int, Any], T]) -> list[T | InvalidArgumentError]:
+    """Return the prepared call of each row, or its error in its place.
+
+    Args:
+        rows: the rows.
+        prepare: prepares the call of a row, from its index and the row.
+
+    Raises:
+        InvalidArgumentError: no row can be sent, as with a wrong option; it is the first row's error.
+    """
+    calls: list[T | InvalidArgumentError] = []
+    for index, row in enumerate(rows):
+        try:
+            calls.append(prepare(index, row))
+        except InvalidArgumentError as error:
+            calls.append(error)
+    if calls and all(isinstance(call, InvalidArgumentError) for call in calls):
+        raise calls[0]  # type: ignore[misc] # all of them are errors
+    return calls
+
+
+async def refuse_row(error: InvalidArgumentError) -> Any:
+    """Raise the error of a row that cannot be sent, when it is its turn."""
+    raise error

@@ -10,7 +10,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
 from .arguments import ChatOptions
-from .batch_task import BatchTask, prepare_row, validate_rows
+from .batch_task import BatchTask, prepare_row, prepare_rows, validate_rows
 from .chat_request import Conversation as Conversation, build_chat_request, prepare_chat_call
 from .completion_objects import CreatesCompletions
 from .inference_model import InferenceModel, PreparedCall
@@ -149,7 +149,8 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
             **options_: of `do`, the same for all; with stream=True each result is an iterator over the pieces.
 
         Raises:
-            InvalidArgumentError: a row or an option is wrong; names the row; nothing was sent.
+            InvalidArgumentError: an option is wrong, or no row can be sent; nothing was sent. One wrong row among
+                others is an error in its place in `results()`.
 
         Source: seed 003 (batch inference).
         """
@@ -160,9 +161,8 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
             rows = validate_rows("messages_list", messages_list, tr("conversations"))
             return super().batch_do(rows, worker_count, **options_)
         rows = validate_rows("body_list", body_list, tr("mappings with 'messages'"))
-        return self._start_batch(
-            [self._prepare_body(index, row, options_) for index, row in enumerate(rows)], worker_count
-        )
+        prepare = lambda index, row: self._prepare_body(index, row, options_)  # noqa: E731 - one expression
+        return self._start_batch(prepare_rows(rows, prepare), worker_count)
 
     async def abatch_do(  # type: ignore[override]
         self,

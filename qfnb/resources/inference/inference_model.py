@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Unpack
@@ -122,7 +122,8 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
             **options: of `do`, the same for all; with stream=True each result is an iterator over the pieces.
 
         Raises:
-            InvalidArgumentError: an input or an option is wrong; names the input; nothing was sent.
+            InvalidArgumentError: an option is wrong, or no input can be sent; nothing was sent. One wrong input among
+                others is an error in its place in `results()`.
 
         Source: seed 003 (batch inference).
         """
@@ -132,11 +133,17 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         if not issubclass(self.reply_type, ChatResponse):
             batch_task.validate_no_stream(options)
         prepare_row = partial(batch_task.prepare_row, self.items_name, prepare=self.prepare, options=options)
-        return self._start_batch([prepare_row(index, row) for index, row in enumerate(rows)], worker_count)
+        return self._start_batch(batch_task.prepare_rows(rows, prepare_row), worker_count)
 
-    def _start_batch(self, calls: Iterable[PreparedCall[ReplyT]], worker_count: int) -> batch_task.BatchTask[ReplyT]:
-        rows = [(self.collect if call.is_streamed else self.send, call.for_batch()) for call in calls]
-        return batch_task.BatchTask([partial(send, call) for send, call in rows], worker_count)
+    def _start_batch(
+        self, calls: Iterable[PreparedCall[ReplyT] | InvalidArgumentError], worker_count: int
+    ) -> batch_task.BatchTask[ReplyT]:
+        return batch_task.BatchTask([self._sender(call) for call in calls], worker_count)
+
+    def _sender(self, call: PreparedCall[ReplyT] | InvalidArgumentError) -> Callable[[], Coroutine[Any, Any, ReplyT]]:
+        if isinstance(call, InvalidArgumentError):
+            return partial(batch_task.refuse_row, call)
+        return partial(self.collect if call.is_streamed else self.send, call.for_batch())
 
     async def abatch_do(
         self, items: Iterable[Any] | None = None, worker_num: int | None = None, **options: Any

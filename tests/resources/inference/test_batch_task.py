@@ -1,11 +1,12 @@
 """`batch_do`: at once, bounded, in order, nothing twice."""
 
 import asyncio
+import re
 
 import pytest
 from support.waiting import until
 
-from qfnb import ChatCompletion, Completion, Embedding
+from qfnb import ChatCompletion, Completion, Embedding, Text2Image
 from qfnb.errors import InvalidArgumentError
 
 SAY = [{"role": "user", "content": "你好"}]
@@ -71,18 +72,36 @@ def test_each_row_may_have_its_own_options(scripted):
     [
         ({}, "only one of them"),
         ({"messages_list": [SAY], "body_list": [{"messages": SAY}]}, "only one of them"),
-        ({"body_list": [{"messages": SAY}, {"prompt": "x"}]}, r"body_list\[1\]"),
-        ({"body_list": [{"messages": SAY}, {"messages": SAY, "temperature": "9"}]}, r"body_list\[1\]: temperature='9'"),
-        ({"messages_list": [SAY, []]}, r"messages_list\[1\]: messages is empty"),
+        ({"messages_list": [SAY, SAY], "temperature": "9"}, r"messages_list\[0\]: temperature='9'"),
+        ({"messages_list": [[], []]}, r"messages_list\[0\]: messages is empty"),
         ({"messages_list": [SAY], "worker_num": 0}, "worker_num=0"),
         ({"messages_list": [SAY], "worker_num": 1_000_000}, "worker_num=1000000"),
         ({"messages_list": [SAY], "worker_num": True}, "worker_num=True"),
     ],
 )
-def test_a_wrong_row_is_named_before_anything_is_sent(arguments, message, register):
+def test_a_wrong_argument_is_named_before_anything_is_sent(arguments, message, register):
     with pytest.raises(InvalidArgumentError, match=message):
         ChatCompletion().batch_do(**arguments)
     assert register()["came"] == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        (ChatCompletion, {"messages_list": [SAY, [], SAY]}, r"messages_list\[1\]: messages is empty"),
+        (ChatCompletion, {"messages_list": ["x", None, "x"]}, r"messages_list\[1\]: messages=None: must be"),
+        (ChatCompletion, {"body_list": [{"messages": SAY}, {"prompt": "x"}, {"messages": SAY}]}, r"body_list\[1\]"),
+        (Completion, {"prompt_list": ["x", "", "x"]}, r"prompt_list\[1\]"),
+        (Embedding, {"texts_list": [["x"], [], ["x"]]}, r"texts_list\[1\]"),
+        (Text2Image, {"prompt_list": ["茶", "", "茶"]}, r"prompt_list\[1\]"),
+    ],
+)
+def test_one_wrong_row_is_an_error_in_its_place(sandbox, model, arguments, message):
+    good, wrong, also_good = asyncio.run(model().abatch_do(**arguments))
+    assert isinstance(wrong, InvalidArgumentError)
+    assert re.match(message, str(wrong))
+    assert not isinstance(good, Exception)
+    assert not isinstance(also_good, Exception)
 
 
 def test_an_empty_list_is_done_at_once(sandbox):
@@ -142,7 +161,6 @@ def test_other_models_have_frames_too(sandbox):
         ({"a": 1}, r"messages_list=\{'a': 1\}: must be a list"),
         (5, r"messages_list=5: must be a list"),
         ([5], r"messages_list\[0\]: messages=5: must be a string, a Messages or turns"),
-        (["x", None], r"messages_list\[1\]: messages=None: must be"),
         ([b"x"], r"messages_list\[0\]: messages=b'x': must be"),
         ([{"role": "user", "content": "x"}], r"messages_list\[0\]: messages=\{.*turns"),
     ],
