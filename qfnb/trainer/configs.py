@@ -1,7 +1,7 @@
 """Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004 (TrainConfig)."""
 
 import json
-import logging
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -19,20 +19,19 @@ from ..wire import finetune_v2 as wire
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
 """Hyper-parameters that are fields of a `TrainConfig`; others are in `extras`."""
 
-log = logging.getLogger("qfnb.trainer")
-
 
 class TrainConfig(ValidatedModel):
     """Hyper-parameters of a training; None stands for the model's default.
 
     Every other hyper-parameter of a model is a keyword too, `TrainConfig(epoch=1, logging_steps=10)`; it goes to
-    `extras` and to the platform as it is. What a model does not have is refused when the training is made.
+    `extras` and to the platform as it is. What the platform's list of a model does not have is warned of when the
+    training is made, and sent.
 
     Attributes:
         epoch: passes over the data.
         learning_rate: e.g. 3e-4 for LoRA, 3e-5 for full tuning.
         max_seq_len: tokens of one example.
-        peft_type: LoRA, LoRA-GA, ALL (full) or P-tuning.
+        peft_type: LoRA, LoRA-GA, ALL (full) or P-tuning; default: LoRA, or what the train mode offers instead.
         trainset_rate: percent of the data that is held out for validation, 0-100, default 20.
         extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
         sampling_rate: the share of the rows that is used, above 0; 2.0 uses each row twice.
@@ -59,11 +58,6 @@ class TrainConfig(ValidatedModel):
         if unknown:
             fields["extras"] = {**unknown, **(fields.get("extras") or {})}
         super().__init__(**fields)
-        if self.peft_type is not None and self.peft_type.lower() not in wire.PEFT_TYPES:
-            value = repr(self.peft_type)
-            raise InvalidArgumentError(
-                tr("TrainConfig.peft_type={value}: use LoRA, LoRA-GA, ALL or P-tuning", value=value)
-            )
         if self.corpus_config is not None:
             validate_record("TrainConfig.corpus_config", wire.CorpusConfig, self.corpus_config)
 
@@ -103,8 +97,9 @@ class TrainConfig(ValidatedModel):
 
     @property
     def parameter_scale(self) -> str:
-        """The platform's name of `peft_type`."""
-        return wire.PEFT_TYPES[(self.peft_type or "LoRA").lower()]
+        """The platform's name of `peft_type`; a type that qfnb does not know passes through."""
+        name = self.peft_type or wire.LORA
+        return wire.PEFT_TYPES.get(name.lower(), name)
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Return the values that are set, under the platform's keys."""
@@ -142,10 +137,10 @@ def resolve_train_type(train_type: str) -> str:
     return wire.TRAIN_TYPES.get(train_type.lower(), train_type)
 
 
-def validate_train_config(
+def compare_with_offer(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str = wire.SFT
-) -> None:
-    """Raise unless a config is within the ranges that the platform publishes; a model it does not list passes.
+) -> list[str]:
+    """Return what the platform's list does not have of a config, one sentence each; a list may be too old to know it.
 
     Args:
         train_type: the model to tune.
@@ -154,42 +149,57 @@ def validate_train_config(
         mode: SFT (default), PostPretrain, DPO or KTO.
 
     Raises:
-        InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
+        InvalidArgumentError: a value has another type than the hyper-parameter.
     """
-    model, rows = resolve_train_type(train_type), list(supported)
+    model = resolve_train_type(train_type)
+    rows = list(supported)
     if not rows:
-        return
+        return []
     if (supported_model := find_supported_model(model, rows)) is None:
         text = tr(
-            "{model} is not among the {n} models that can be tuned; it is tried all the same. "
-            "The nearest names: {names} (all of them: LLMFinetune.train_type_list())",
+            "{model} is not among the {n} models that can be tuned; "
+            "the nearest names: {names} (all of them: LLMFinetune.train_type_list())",
             model=model,
             n=len(rows),
             names=tr(", ").join(nearest_names(model, [row.model for row in rows])),
         )
-        log.warning(text)
-        return
-    available_scales = supported_scales(supported_model, mode)
-    scale = next((row for row in available_scales if row.parameter_scale == config.parameter_scale), None)
+        return [text]
+    scales = supported_scales(supported_model, mode)
+    if not scales:
+        modes = tr(", ").join(row.train_mode for row in supported_model.support_train_mode)
+        return [tr("{model} has no train mode {mode}: it has {modes}", model=model, mode=mode, modes=modes)]
+    scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
     if scale is None:
-        scale_names = tr(", ").join(row.parameter_scale for row in available_scales)
-        mode_names = tr(", ").join(row.train_mode for row in supported_model.support_train_mode)
-        if not available_scales:
-            raise InvalidArgumentError(
-                tr("{model} has no train mode {mode}: it has {modes}", model=model, mode=mode, modes=mode_names)
-            )
-        raise InvalidArgumentError(
-            tr(
-                "{model} cannot be tuned with {scale}: {mode} offers {scales}",
-                model=model,
-                scale=config.parameter_scale,
-                mode=mode,
-                scales=scale_names,
-            )
+        text = tr(
+            "{model} cannot be tuned with {scale}: {mode} offers {scales}",
+            model=model,
+            scale=config.parameter_scale,
+            mode=mode,
+            scales=tr(", ").join(row.parameter_scale for row in scales),
         )
+        return [text]
+    label = f"{model} {config.parameter_scale}"
     allowed = {row.key: row for row in scale.support_hyper_parameter_config}
-    for key, value in config.hyper_parameters().items():
-        _validate_value(f"{model} {config.parameter_scale}", key, value, allowed)
+    texts = [_compare_value(label, key, value, allowed) for key, value in config.hyper_parameters().items()]
+    return [text for text in texts if text]
+
+
+def with_offered_scale(
+    train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
+) -> TrainConfig:
+    """Return the config; one without a `peft_type` gets the first that the train mode offers, if LoRA is not offered.
+
+    Args:
+        train_type: the model to tune.
+        config: the hyper-parameters.
+        supported: the platform's models with their train modes.
+        mode: SFT, PostPretrain, DPO or KTO.
+    """
+    model = find_supported_model(resolve_train_type(train_type), supported)
+    names = [row.parameter_scale for row in supported_scales(model, mode)] if model else []
+    if config.peft_type is not None or not names or wire.LORA in names:
+        return config
+    return TrainConfig(**{**config.model_dump(), "peft_type": names[0]})
 
 
 def default_config(train_type: str, mode: str, supported: Iterable[wire.SupportedModel]) -> TrainConfig:
@@ -235,7 +245,7 @@ def supported_scales(model: wire.SupportedModel, mode: str) -> list[wire.Support
 
 _TYPE_WORDS = {
     "int": tr_noop("a whole number"),
-    "float": tr_noop("a number"),
+    "float": tr_noop("a finite number"),
     "boolean": tr_noop("True or False"),
     "string": tr_noop("a text"),
 }
@@ -246,52 +256,42 @@ def _has_type(value: Any, row: wire.SupportedParameter) -> bool:
     if row.check_type == "mult_choice" or row.type not in _TYPE_WORDS:
         return True
     if row.type == "string":
-        return isinstance(value, str)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, (str, bool))  # the choices "True" and "False" are written as booleans, too
     if row.type == "boolean":
         return isinstance(value, bool) or value in {"True", "False", "true", "false"}
-    return is_number and (row.type == "float" or value == int(value))
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and (row.type == "float" or value % 1 == 0)
 
 
-def _validate_value(label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> None:
+def _compare_value(label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> str:
+    """Return how a hyper-parameter differs from the platform's list, "" where it does not.
+
+    Raises:
+        InvalidArgumentError: the value has another type.
+    """
     name = to_snake(key)
     if key not in allowed:
         if hint := did_you_mean(name, map(to_snake, allowed)):
-            raise InvalidArgumentError(tr("{model} has no hyper-parameter {name}", model=label, name=name) + hint)
+            return tr("{model} has no hyper-parameter {name}", model=label, name=name) + hint
         names = tr(", ").join(map(to_snake, allowed))
-        raise InvalidArgumentError(
-            tr("{model} has no hyper-parameter {name}: it has {names}", model=label, name=name, names=names)
-        )
+        return tr("{model} has no hyper-parameter {name}: it has {names}", model=label, name=name, names=names)
     row = allowed[key]
+    field = f"{name}={value!r}"
     if not _has_type(value, row):
         kind = tr(_TYPE_WORDS[row.type])
         raise InvalidArgumentError(
-            tr(
-                "{field} has the wrong type for {model}: it is {kind}",
-                field=f"{name}={value!r}",
-                model=label,
-                kind=kind,
-            )
+            tr("{field} has the wrong type for {model}: it is {kind}", field=field, model=label, kind=kind)
         )
     if row.check_type == "range" and len(row.check_value) == 2:
         low, high = row.check_value
-        if not low <= value <= high:
-            field = f"{name}={value!r}"
-            raise InvalidArgumentError(
-                tr(
-                    "{field} is out of range for {model}: it is {low} to {high}",
-                    field=field,
-                    model=label,
-                    low=low,
-                    high=high,
-                )
-            )
-        return
+        text = tr(
+            "{field} is out of range for {model}: it is {low} to {high}", field=field, model=label, low=low, high=high
+        )
+        return "" if low <= value <= high else text
     is_list = isinstance(value, list)
     is_valid = all(item in row.check_value for item in (value if is_list and value else [value]))
-    if row.check_value and (not is_valid or is_list != (row.check_type == "mult_choice")):
-        offered = tr(", ").join(map(str, row.check_value))
-        field = f"{name}={value!r}"
-        raise InvalidArgumentError(
-            tr("{field} is not offered by {model}: choose {offered}", field=field, model=label, offered=offered)
-        )
+    if not row.check_value or (is_valid and is_list == (row.check_type == "mult_choice")):
+        return ""
+    offered = tr(", ").join(map(str, row.check_value))
+    return tr("{field} is not offered by {model}: choose {offered}", field=field, model=label, offered=offered)

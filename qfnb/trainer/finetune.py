@@ -14,14 +14,13 @@ from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, 
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..model import Model
-from ..resources.validation import validate_choice
 from ..wire import finetune_v2 as wire
 from . import actions, run_store
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, resolve_step
-from .offer import validate_against_offer
+from .offer import fit_to_offer
 from .sources import DataSource, apply_data_options, load_sources, model_of_task, previous_task
 from .stored_trainer import StoredTrainer
 from .train_action import read_task
@@ -48,14 +47,14 @@ class LLMFinetune(StoredTrainer):
         previous_step: the step of one of its checkpoints; default: the last.
         model_not_publish: stop after the training.
         model_name: name of the published model; default m_<task_id>.
-        train_mode: SFT, PostPretrain, DPO or KTO; default: that of the class.
+        train_mode: SFT, PostPretrain, DPO, KTO, or another one of the platform; default: that of the class.
         **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate`, `eval_split_ratio`, ...
 
-    The constructor reads the ranges of the hyper-parameters from the platform, at most once an hour, so that a wrong
-    value is refused before anything starts; where the platform does not tell, it checks them itself at the start.
+    The constructor reads the ranges of the hyper-parameters from the platform, at most once an hour, and warns in one
+    line of what they do not have; it is sent all the same, and the platform decides.
 
     Raises:
-        InvalidArgumentError: the dataset or a hyper-parameter is wrong; nothing was started.
+        InvalidArgumentError: the dataset is wrong, or a hyper-parameter has the wrong type; nothing was started.
 
     Source: seed 004 (LLMFinetune).
     """
@@ -88,14 +87,14 @@ class LLMFinetune(StoredTrainer):
         dataset, config = apply_data_options(dataset, to_train_config(train_config), kwargs)
         warn_of_unknown_arguments(type(self).__name__, kwargs)
         self.train_mode = str(train_mode or self.train_mode)
-        validate_choice("train_mode", self.train_mode, TRAINER_CLASSES)
         sources = load_sources(dataset_bos_path or dataset)
+        trainer_class = TRAINER_CLASSES.get(self.train_mode)
         for data, _ in sources:
-            if isinstance(data, Dataset) and data.is_fetched:  # the platform checks other datasets at the start
-                TRAINER_CLASSES[self.train_mode].validate_schema(data)
+            if trainer_class and isinstance(data, Dataset) and data.is_fetched:  # the platform checks others itself
+                trainer_class.validate_schema(data)
         previous_id = previous_task(previous_task_id, previous_trainer, previous_model, previous_step)
         train_type = train_type or model_of_task(previous_id)
-        validate_against_offer(train_type, config, self.train_mode)
+        config = fit_to_offer(train_type, config, self.train_mode)
         train = actions.TrainAction(
             train_type,
             config,

@@ -6,10 +6,10 @@ from typing import Final
 
 from .. import connect
 from .._language import tr
-from ..errors import APIError, InvalidArgumentError, RequestError
+from ..errors import APIError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
-from .configs import TrainConfig, find_supported_model, validate_train_config
+from .configs import TrainConfig, compare_with_offer, find_supported_model, with_offered_scale
 
 MAX_AGE_S: Final = 3600.0
 """Seconds for which an offer is used again."""
@@ -63,8 +63,11 @@ def cached_model_names() -> list[str]:
     return list(dict.fromkeys(row.model for _, offer in _offers.values() for row in offer))
 
 
-def validate_against_offer(train_type: str, config: TrainConfig, mode: str) -> None:
-    """Raise unless the offer has a config; before a refusal the offer is read anew.
+def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig:
+    """Return a config, with the parameter scale that the offer has where none is named.
+
+    What the offer does not have is warned of in one line, and the platform judges it; before that, the offer is read
+    anew.
 
     Args:
         train_type: the model to tune.
@@ -72,9 +75,14 @@ def validate_against_offer(train_type: str, config: TrainConfig, mode: str) -> N
         mode: SFT, PostPretrain, DPO or KTO.
 
     Raises:
-        InvalidArgumentError: names the hyper-parameter, its value, and what the model allows.
+        InvalidArgumentError: names the hyper-parameter that has another type, and its value.
     """
-    try:
-        validate_train_config(train_type, config, read_offer(), mode)
-    except InvalidArgumentError:
-        validate_train_config(train_type, config, read_offer(max_age_s=0), mode)
+    for max_age_s in (MAX_AGE_S, 0.0):
+        offer = read_offer(max_age_s=max_age_s)
+        fitted = with_offered_scale(train_type, config, offer, mode)
+        differences = compare_with_offer(train_type, fitted, offer, mode)
+        if not differences:
+            return fitted
+    text = tr("; ").join(differences)
+    log.warning(tr("{differences} (sent all the same: the platform decides)", differences=text))
+    return fitted

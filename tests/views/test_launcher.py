@@ -129,8 +129,8 @@ def test_a_form_opens_with_at_most_fifty_models_and_leaves_none(form):
 
 
 def test_an_issue_is_shown_at_its_field_and_corrected_by_a_button(live):
-    field(live, "epoch").value = "99"
-    assert "99 is too large: 1 to 50 is allowed." in field(live, "epoch").description
+    field(live, "epoch").value = "0"
+    assert "0 is too small: 1 to 50 is allowed." in field(live, "epoch").description
     assert "To correct first: Epochs." in texts(live)
     assert "1 wrong" in field(live, "Advanced settings").description
     assert field(live, "Start training").disabled
@@ -138,6 +138,14 @@ def test_an_issue_is_shown_at_its_field_and_corrected_by_a_button(live):
     assert live.state.stage == "editing"
     field(live, "Epochs: Use 3").click()
     assert field(live, "epoch").value == ""
+    assert not field(live, "Start training").disabled
+
+
+def test_a_value_that_the_list_does_not_have_is_warned_of_at_its_field_and_does_not_hold_the_launch(live):
+    field(live, "epoch").value = "99"
+    assert "99 is too large: 1 to 50 is allowed. It is tried all the same." in field(live, "epoch").description
+    assert "qf-err" not in field(live, "epoch").description
+    assert "To correct first" not in texts(live)
     assert not field(live, "Start training").disabled
 
 

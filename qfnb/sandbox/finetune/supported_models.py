@@ -1,6 +1,7 @@
 """The models that the sandbox tunes, with the platform's ranges: the table behind SupportModels.
 
-The older models have the ranges that the official SDK carried last (0.4.0); those of today have the platform's table of
+The older models have the ranges that the official SDK carried last (0.4.0), the ERNIE models also what the platform
+answered for ERNIE-Speed-8K in 2024, as a notebook of the SDK shows; those of today have the platform's table of
 2025-09-15 for ERNIE-Lite-8K-0308. Which models are tuned today, and the hyper-parameters of DPO and KTO, were not
 established: they are a guess. The platform's own list changes without notice.
 """
@@ -31,6 +32,7 @@ _KEYS = {
 """Key -> name, description and type."""
 
 _NEW_KEYS = {
+    "gradientAccumulationSteps": ("梯度累积步数", "累积多少步的梯度后更新一次参数", "int"),
     "globalBatchSize": ("全局批大小", "每次更新参数所用的样本总数", "int"),
     "pseudoSamplingProb": ("伪多轮概率", "将多条单轮样本拼成多轮的概率", "float"),
     "seed": ("随机种子", "相同的种子和数据得到相同的结果", "int"),
@@ -91,9 +93,9 @@ def _model(
 
 
 _EPOCH = _parameter("epoch", (1, 50), 1)
-_ERNIE_LENGTH = _parameter("maxSeqLen", [4096, 8192], 4096)
-_FULL_RATE = _parameter("learningRate", (1e-5, 4e-5), 3e-5)
-_LORA_RATE = _parameter("learningRate", (3e-5, 1e-3), 3e-4)
+_ERNIE_LENGTH = _parameter("maxSeqLen", [512, 1024, 2048, 4096, 8192], 4096)
+_FULL_RATE = _parameter("learningRate", (1e-6, 4e-5), 3e-5)
+_LORA_RATE = _parameter("learningRate", (1e-6, 1e-3), 3e-4)
 _BETA = _parameter("beta", (0.01, 1), 0.1)
 _ERNIE_PRETRAINING = [_parameter("epoch", (1, 10), 1), _FULL_RATE, _ERNIE_LENGTH]
 
@@ -107,9 +109,15 @@ def _ernie(model: str, base: str, *lora: Parameter, pretraining: list[Parameter]
         _parameter("loggingSteps", (1, 100), 1),
         _parameter("warmupRatio", (0.01, 0.5), 0.1),
         _parameter("weightDecay", (0.0001, 0.1), 0.01),
+        _parameter("gradientAccumulationSteps", (0, 32), 0),
+        _parameter("pseudoSamplingProb", (0, 1), 0),
     ]
     rank = _parameter("loraRank", [2, 4, 8], 8)
-    tuning = {FULL: [*common, _FULL_RATE], LORA: [*common, _LORA_RATE, rank, *lora]}
+    full = [
+        _parameter("checkpointCount", (1, 10), 1),
+        _parameter("saveStep", [64, 128, 256, 512, 1024, 2048, 4096], 64),
+    ]
+    tuning = {FULL: [*common, _FULL_RATE, *full], LORA: [*common, _LORA_RATE, rank, *lora]}
     return _model(model, base, tuning, pretraining, preferences=True)
 
 
@@ -260,6 +268,7 @@ def is_valid_value(parameter: Parameter, value: Any) -> bool:
     if parameter["checkType"] == "mult_choice":
         return isinstance(value, list) and bool(value) and all(item in allowed for item in value)
     if parameter["checkType"] == "choice":
+        value = str(value) if parameter["type"] == "string" and isinstance(value, bool) else value
         return any(value == item and isinstance(value, bool) == isinstance(item, bool) for item in allowed)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_number and allowed[0] <= value <= allowed[1] and (not is_integer or value == int(value))

@@ -5,6 +5,7 @@ The rules are those of `TrainConfig`, `DeployConfig` and the platform's offer, a
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ def find_issues(form: LaunchForm) -> dict[str, Issue]:
     if not issues["model"] and not issues["method"]:
         issues |= {row.key: _parameter_issue(form, row) for row in form.parameters}
         unknown = {key: value for key, value in draft.values.items() if key not in issues and not is_blank(value)}
-        issues["others"] = _raised(lambda: _validate_values(form, unknown))
+        issues["others"] = _raised(lambda: _compare_values(form, unknown))
     return {name: issue for name, issue in issues.items() if issue is not None}
 
 
@@ -84,6 +85,7 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
         )
     if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
         messages["eval_dataset"] = tr("These are the rows of the training: the score will say little.")
+    messages |= _parameter_warnings(form)
     if form.variable in form.taken_names:
         messages["variable"] = tr("There is a variable {name} already; it will be replaced.", name=form.variable)
     return messages
@@ -140,38 +142,53 @@ def count_limits(name: str) -> tuple[int, int]:
 def _count_issue(form: LaunchForm, name: str) -> Issue | None:
     low, high = count_limits(name)
     issue = _raised(lambda: form.count(name), fixes={name: ""})
-    return issue or _range_issue(form.count(name), low, high, {name: ""})
+    if issue is None and (text := _describe_range(form.count(name), low, high)):
+        return Issue(text, {name: ""})
+    return issue
 
 
-def _range_issue(value: float, low: float, high: float, fixes: dict[str, Any]) -> Issue | None:
-    """Return what is wrong with a number; NaN is below everything."""
+def _describe_range(value: float, low: float, high: float) -> str:
+    """Return how a number leaves a range, "" where it does not; NaN is below everything."""
     allowed = {"value": plain_number(value), "low": plain_number(low), "high": plain_number(high)}
     if value > high:
-        return Issue(tr("{value} is too large: {low} to {high} is allowed.", **allowed), fixes)
+        return tr("{value} is too large: {low} to {high} is allowed.", **allowed)
     if not value >= low:
-        return Issue(tr("{value} is too small: {low} to {high} is allowed.", **allowed), fixes)
-    return None
+        return tr("{value} is too small: {low} to {high} is allowed.", **allowed)
+    return ""
 
 
 def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | None:
+    """Return why a hyper-parameter cannot be sent: its text is of another type, or no model can have it."""
     fixes = {"values": {key: value for key, value in form.draft.values.items() if key != row.key}}
-    if issue := _raised(lambda: form.parse_parameter(row), fixes=fixes):
-        return issue
-    value = form.parse_parameter(row).get(row.key)
-    if (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and row.check_type == "range"
-        and len(row.check_value) == 2
-    ):
-        low, high = row.check_value
-        return _range_issue(value, low, high, fixes)
-    if row.check_type == "choice" and value is not None and row.check_value and value not in row.check_value:
-        allowed = tr(", ").join(map(plain_number, row.check_value))
-        return Issue(
-            tr("{value} is not offered: choose one of {allowed}.", value=clip(str(value), 40), allowed=allowed), fixes
-        )
-    return _raised(lambda: _validate_values(form, form.parse_parameter(row)), fixes=fixes)
+    issue = _raised(lambda: form.parse_parameter(row), fixes=fixes)
+    return issue or _raised(
+        lambda: _compare_values(form, form.parse_parameter(row)), _describe_parameter(form, row), fixes
+    )
+
+
+def _parameter_warnings(form: LaunchForm) -> dict[str, str]:
+    """Return which hyper-parameters leave the platform's list, by field; the list may be older than the platform."""
+    texts = {row.key: _describe_parameter(form, row) for row in form.parameters}
+    unlisted = {key: value for key, value in form.draft.values.items() if key not in texts and not is_blank(value)}
+    with contextlib.suppress(InvalidArgumentError):
+        texts["others"] = " ".join(_compare_values(form, unlisted))
+    return {key: tr("{text} It is tried all the same.", text=text) for key, text in texts.items() if text}
+
+
+def _describe_parameter(form: LaunchForm, row: wire.SupportedParameter) -> str:
+    """Return how a hyper-parameter leaves the platform's list, "" where it does not or is no value of its type."""
+    try:
+        value = form.parse_parameter(row).get(row.key)
+    except InvalidArgumentError:
+        return ""
+    if row.check_type == "range" and len(row.check_value) == 2 and isinstance(value, (int, float)):
+        return _describe_range(value, *row.check_value)
+    values = value if isinstance(value, list) else [value]
+    if value is None or not row.check_value or all(item in row.check_value for item in values):
+        return ""
+    allowed = tr(", ").join(map(plain_number, row.check_value))
+    shown = clip(tr(", ").join(map(str, values)), 40)
+    return tr("{value} is not offered: choose one of {allowed}.", value=shown, allowed=allowed)
 
 
 def _method_issue(form: LaunchForm) -> Issue | None:
@@ -179,14 +196,19 @@ def _method_issue(form: LaunchForm) -> Issue | None:
     if mode not in TRAINER_CLASSES:
         modes = tr(", ").join(TRAINER_CLASSES)
         return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
-    return _raised(lambda: _validate_values(form, {}))
+    return None
 
 
-def _validate_values(form: LaunchForm, values: dict[str, Any]) -> None:
-    """Raise unless some hyper-parameters are valid, without regard to the others."""
+def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:
+    """Return how some hyper-parameters leave the platform's list, without regard to the others.
+
+    Raises:
+        InvalidArgumentError: a value is wrong for any model.
+    """
     config = form.train_config(values)
-    if form.supported_model:
-        configs.validate_train_config(form.draft.model.strip(), config, form.supported_models, form.draft.mode)
+    if form.supported_model is None:
+        return []
+    return configs.compare_with_offer(form.draft.model.strip(), config, form.supported_models, form.draft.mode)
 
 
 def _variable_issue(name: str) -> Issue | None:

@@ -72,7 +72,7 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
     return [
         *(_create_field(form, name, data, facts[name]) for name in first),
         *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[:1]),
-        *(_parameter_field(form, row, issues.get(row.key)) for row in form.parameters),
+        *(_parameter_field(form, row, issues.get(row.key), warnings.get(row.key, "")) for row in form.parameters),
         *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[1:]),
     ]
 
@@ -183,7 +183,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
 """What is special about a field."""
 
 
-def _parameter_field(form: LaunchForm, row: SupportedParameter, issue: Issue | None) -> Field:
+def _parameter_field(form: LaunchForm, row: SupportedParameter, issue: Issue | None, warning: str) -> Field:
     value = form.draft.values.get(row.key, "")
     default = "" if is_blank(row.default) else plain_number(row.default)
     choices: tuple[Any, ...] = ()
@@ -206,6 +206,7 @@ def _parameter_field(form: LaunchForm, row: SupportedParameter, issue: Issue | N
         rule=f"{row.check_type}{row.check_value}{row.default}",
         is_advanced=True,
         issue=issue,
+        warning=warning,
     )
 
 

@@ -8,7 +8,7 @@ from ..._language import tr, tr_noop, trn
 from ..._text import approximate_duration, labelled
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
-from ...trainer.form.validation import describe_overlap, find_issues
+from ...trainer.form.validation import describe_overlap, find_issues, find_warnings
 from .. import components, dataset, formats, markdown
 from ..components import Html
 from ..display import Bundle
@@ -61,7 +61,11 @@ def html(state: LauncherState) -> Html:
         components.note("idle" if issue.is_hint else "bad", f"{field_title(state.form, name)}{tr(': ')}", issue.message)
         for name, issue in find_issues(state.form).items()
     )
-    parts = [header(state), Html(f'<dl class="qf-list">{values}</dl>'), warning(state), issues, folded]
+    doubts = components.join(
+        components.note("warn", f"{field_title(state.form, name)}{tr(': ')}", text, sign="⚠︎")
+        for name, text in find_warnings(state.form).items()
+    )
+    parts = [header(state), Html(f'<dl class="qf-list">{values}</dl>'), warning(state), issues, doubts, folded]
     body = components.panel(tr(TITLE), *parts, numbers(state), message(state))
     return components.output(body, parts=("CHAT", "FORM", "OTHERS"))
 
@@ -142,8 +146,9 @@ def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
 
 
 def is_unfolded(state: LauncherState, key: str, fields: list[Field]) -> bool:
-    """Return whether a part is open; one with a wrong value always is."""
-    return key in state.unfolded or (key == "advanced" and any(item.is_wrong for item in fields if item.is_advanced))
+    """Return whether a part is open; one with a value that is wrong, or may be, always is."""
+    doubtful = [item for item in fields if item.is_advanced and (item.is_wrong or item.warning)]
+    return key in state.unfolded or (key == "advanced" and bool(doubtful))
 
 
 def launch_label(state: LauncherState) -> str:
@@ -261,7 +266,9 @@ def _overlap_lines(state: LauncherState) -> list[str]:
 
 def _issue_lines(state: LauncherState) -> list[str]:
     issues = find_issues(state.form)
-    return [
+    lines = [
         f"{'○' if issue.is_hint else '✕'} {field_title(state.form, name)}{tr(': ')}{issue.message}"
         for name, issue in issues.items()
     ]
+    warnings = find_warnings(state.form)
+    return lines + [f"⚠ {field_title(state.form, name)}{tr(': ')}{text}" for name, text in warnings.items()]
