@@ -11,6 +11,7 @@
 # make faults  write tests/faults/README.md from the marks of the tests
 # make screens  take every screen in both languages, themes and two widths, and write docs/project/screens.md
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
+# make figures write the quickstart's figures into README and guide
 # make bench  measure against other clients, and run the long forms of the batch tests
 # make soak   stream and batch for minutes against a faulty server; an error when descriptors, threads, tasks or memory grow
 
@@ -27,7 +28,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak docs pictures screens clean
+.PHONY: demo figures lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak docs pictures screens clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -90,6 +91,11 @@ screens: $(READY)
 
 probe: $(READY)
 	$(BIN)/qfnb probe --dry-run
+
+figures: $(READY)
+	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --save
+	$(BIN)/python notebooks/run.py 00_quickstart.zh.ipynb --save
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

@@ -47,6 +47,15 @@ def test_the_front_page_is_short_and_its_links_lead_somewhere(name):
         assert (ROOT / target).exists(), target
 
 
+def test_figures_of_the_pages_are_those_that_their_command_has_stored():
+    figures = json.loads(text_of(ROOT / "benchmarks" / "figures.json"))
+    marker = re.compile(r"<!-- figure: ([\w.]+) -->(.*?)<!-- /figure -->", re.DOTALL)
+    pages = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("README*.md")]
+    shown = [(page.name, *figure) for page in pages for figure in marker.findall(text_of(page))]
+    assert {name for name, *_ in shown} >= {"README.md", "README.zh.md", "training.md", "training.zh.md", "sandbox.md"}
+    assert [row for row in shown if figures.get(row[1]) != row[2]] == []
+
+
 @pytest.mark.parametrize("path", sorted(GUIDE.glob("*.md")), ids=lambda path: path.name)
 def test_links_of_the_guide_lead_somewhere_in_the_repository_too(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", text_of(path)):
@@ -70,14 +79,23 @@ def test_examples_name_living_models(path):
     assert words & retired == set()
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh.md", "docs/guide/training.md", "docs/guide/training.zh.md"])
-def test_the_numbers_of_the_tuning_are_those_of_the_quickstart(name):
-    notebook = json.loads(text_of(ROOT / "notebooks" / "00_quickstart.ipynb"))
+@pytest.mark.parametrize("name", ["00_quickstart.ipynb", "00_quickstart.zh.ipynb"])
+def test_the_stored_figures_are_those_of_the_quickstart(name):
+    notebook = json.loads(text_of(ROOT / "notebooks" / name))
     outputs = json.dumps([cell.get("outputs") for cell in notebook["cells"]], ensure_ascii=False)
-    section = re.search(r"(?ms)^## (?:Does tuning help\?|微调有用吗？).*?(?=^## |\Z)", text_of(ROOT / name))[0]
-    numbers = re.findall(r"[01]\.\d{3,4}", section)
+    figures = json.loads(text_of(ROOT / "benchmarks" / "figures.json"))
+    stored = [value for name, value in figures.items() if re.search(r"exact_match|rouge_l|difference", name)]
+    numbers = re.findall(r"[01]\.\d{3}", " ".join(stored))
     assert len(numbers) >= 12
     assert [number for number in numbers if number not in outputs] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md", "docs/guide/training.md", "docs/guide/training.zh.md"])
+def test_the_numbers_of_the_tuning_are_all_written_by_the_command(name):
+    section = re.search(r"(?ms)^## (?:Does tuning help\?|微调有用吗？).*?(?=^## |\Z)", text_of(ROOT / name))[0]
+    written = re.sub(r"(?s)<!-- figure: .*?<!-- /figure -->", "", section)
+    assert section.count("<!-- figure: ") >= 8
+    assert re.findall(r"[01]\.\d{3,4}", written) == ["0.0001"]
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
