@@ -182,7 +182,13 @@ class AuthError(APIError):
 
 
 class RateLimitError(APIError):
-    """Requests are coming too fast."""
+    """Requests are coming too fast.
+
+    Attributes:
+        was_sent: False if this computer's rate limiter held the request back and nothing was sent.
+    """
+
+    was_sent: bool = True
 
 
 class NotActivatedError(APIError):

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 from .._language import tr
 from ..errors import InvalidArgumentError
+from ..transport import clock
 from ..transport.fork_and_exit import register_child_reset
 from ..transport.request import WireState, wire_state
 
@@ -17,6 +18,12 @@ T = TypeVar("T")
 
 DEFAULT_WORKERS = 8
 MAX_WORKERS = 1000
+
+MAX_RESTING: Final = 1000
+"""Items that wait at once without holding up others: they are in memory."""
+
+MIN_REST_S: Final = 1.0
+"""Seconds from which another item is taken meanwhile: it may be refused in the same moment."""
 
 
 class WorkerPool(Generic[T]):
@@ -34,11 +41,13 @@ class WorkerPool(Generic[T]):
         self._pull, self._process, self.size = pull, process, size
         self._relaxed_gc = RelaxedGC(size)
         self.in_flight = self._worker_count = 0
+        self._resting = self._returning = 0
         self.is_stopping = False
         self._tasks: dict[asyncio.Task[Any], WireState] = {}
         self._exhausted = False
         self._failure: BaseException | None = None
         self._not_paused, self._all_ended = asyncio.Event(), asyncio.Event()
+        self._item_ended = asyncio.Event()
         self._not_paused.set()
 
     @property
@@ -96,10 +105,35 @@ class WorkerPool(Generic[T]):
             await asyncio.wait(self._tasks, timeout=grace_s)
         self._all_ended.set()
 
+    async def rest(self, seconds: float) -> None:
+        """Wait with the item of one worker; another worker takes items meanwhile, unless the wait is short."""
+        if seconds < MIN_REST_S:
+            await clock.sleep(seconds)
+            return
+        self._resting += 1
+        if self._resting <= MAX_RESTING:
+            self._spawn_workers()
+        try:
+            await clock.sleep(seconds)
+            self._returning += 1
+            try:
+                while self.in_flight - self._resting >= self.size:
+                    self._item_ended.clear()
+                    await self._item_ended.wait()
+            finally:
+                self._returning -= 1
+        finally:
+            self._resting -= 1
+
+    @property
+    def _active_workers(self) -> int:
+        """Workers that take or process items, without those that wait with one."""
+        return self._worker_count - min(self._resting, MAX_RESTING)
+
     def _spawn_workers(self) -> None:
-        while self._worker_count < self.size and not (self._exhausted or self.is_stopping):
+        while self._active_workers < self.size and not (self._exhausted or self.is_stopping):
             self._worker_count += 1
-            state = WireState()
+            state = WireState(rest=self.rest)
             task = asyncio.get_running_loop().create_task(self._work_loop(state))
             self._tasks[task] = state
             task.add_done_callback(self._on_worker_end)
@@ -115,6 +149,7 @@ class WorkerPool(Generic[T]):
                     await self._process(item)
                 finally:
                     self.in_flight -= 1
+                    self._item_ended.set()
                     state.is_on_wire = False
         finally:
             self._worker_count -= 1
@@ -123,7 +158,7 @@ class WorkerPool(Generic[T]):
         """Return the next item for one worker, None when the worker shall end."""
         if not self._not_paused.is_set():
             await self._not_paused.wait()
-        if self.is_stopping or self._exhausted or self._worker_count > self.size:
+        if self.is_stopping or self._exhausted or self._active_workers + self._returning > self.size:
             return None
         item = await self._pull()
         self._exhausted = self._exhausted or item is None

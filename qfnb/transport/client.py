@@ -28,9 +28,9 @@ from .request import (
     ReadResponse,
     RouteCache,
     T,
-    may_keep_waiting,
     new_request_id,
     total_tokens,
+    wait_after_refusal,
     wire_state,
 )
 from .response import DONE_MARK, R, Response, Stopwatch, describe_request, iter_events, read_json, require_stream
@@ -132,6 +132,7 @@ class Client:
         build_request = self.request_builder(endpoint, body, model, options)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
         call = Call(endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s)
+        call.max_wait_s = options.timeout or current.llm_api_retry_timeout
         response, _ = await self._send_with_retries(call, require_stream)
         async with aclosing(response):
             pieces, complete = iter_events(response, current, ends_at), False
@@ -214,7 +215,8 @@ class Client:
     ) -> tuple[httpx.Response, T]:
         with contextlib.suppress(TimeoutError):
             async with Deadline(timeout_s) as deadline:
-                call.deadline = deadline if call.options.rate_limit_wait_s else None
+                call.deadline = deadline
+                call.max_wait_s = None if call.options.rate_limit_wait_s else timeout_s
                 return await self._send_with_retries(call, read)
         # here, and not in the handler: the frames of the network library, with the keys, are not its context
         host = self._host(call.endpoint)
@@ -234,7 +236,7 @@ class Client:
                     is_token_renewed, call.attempts = True, call.attempts - 1
                     continue
                 error.attempts = call.attempts
-                if not may_keep_waiting(call, error):
+                if not await wait_after_refusal(call, error):
                     await self._wait_or_raise(error, call)
             else:
                 self._retry_budget.earn()
@@ -251,7 +253,7 @@ class Client:
             limiter.apply_settings(call.settings)
             size = len(request.stream.content) if isinstance(request.stream, BytesStream) else 0
             call.limiter, call.estimate = limiter, limiter.estimate_tokens(size, call.body)
-            refusals = await limiter.acquire(call.estimate, call.deadline)
+            refusals = await limiter.acquire(call.estimate, call.deadline, call.max_wait_s)
         started_at, state = time.perf_counter(), wire_state.get()
         state.is_on_wire, failure = True, None
         plane: Plane = call.endpoint.plane if call.endpoint else "console"
@@ -288,7 +290,7 @@ class Client:
         policy = call.options.retry if is_console else call.options.retry.or_configured(current)
         retry = replace(policy, attempts=call.options.attempts or default_attempts)
         delay_s = retry.next_delay_s(error, call.attempts, repeatable=call.repeatable)
-        if delay_s is None or not self._retry_budget.spend(error):
+        if delay_s is None or delay_s >= call.remaining_s or not self._retry_budget.spend(error):
             raise error from None
         await clock.sleep(delay_s)
         if call.options.before_retry:

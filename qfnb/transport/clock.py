@@ -142,10 +142,15 @@ class Deadline:
         if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until it expires, infinite without a limit."""
+        return self.expires_at - self._alarm.loop.time()
+
     def pause(self) -> float:
         """Stop the clock until `resume`; return the remaining seconds."""
         self._alarm.remove(self)
-        return self.expires_at - self._alarm.loop.time()
+        return self.remaining_s
 
     def resume(self, remaining_s: float) -> None:
         """Start the clock again with this many seconds remaining."""

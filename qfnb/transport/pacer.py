@@ -110,6 +110,11 @@ class Pacer:
         is_fast = self.rate is not None and self.rate >= self._slow_rate
         return is_fast and self._before_refusals.get("source") == "refusals"
 
+    @property
+    def is_near_refused_rate(self) -> bool:
+        """Whether the rate comes from refusals and is near the one that was refused last."""
+        return self.source == "refusals" and (self.rate or 0.0) * INCREASE > self._refused_rate
+
     def set_ceiling(self, source: RateSource, rate: float | None) -> None:
         """Set the limit of one source, or remove it with None."""
         if self._ceilings.get(source) == rate:

@@ -1,14 +1,19 @@
 """Rate limits: one limiter for each credential and model, shared by the whole process.
 
 Requests and tokens are each spread evenly over the minute, since a sliding window refuses a burst at its
-start. The rates come from the settings, from the platform's headers, or from its refusals: a refusal slows
-all calls down, and successes raise the rate again. The first success after refusals tells their cause: soon, after
-few refusals, an overload (nothing changes); soon, after many, a second's limit; after a minute, a minute's.
+start. The rates come from the settings, from the platform's headers, or from its refusals.
+
+A refusal holds back the call that got it, and nobody else. Whether refusals come from a limit is decided as in
+statistical process control, by a cumulative sum (CUSUM; Page, Biometrika 1954): a refusal adds to it, an answer takes
+a quarter off, so that it stays near 0 below a share of 20 %. Above `MAX_SUSPICION` all calls slow down, and successes
+raise the rate again (AIMD). The first success after that tells the kind of limit: soon, a second's; after a minute, a
+minute's.
 """
 
 import asyncio
 import math
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -36,17 +41,20 @@ MAX_START_S: Final = 0.1
 FREE_TOLERANCE_S: Final = 2.0
 """Requests are counted by the second, so the end of their minute is known to about this."""
 
-SPORADIC_SHARE: Final = 0.1
-"""Refused calls among the latest, above which they come from a limit and not from single overloads."""
+MAX_SUSPICION: Final = 6.0
+"""The cumulative sum from which refusals come from a limit; at 10 % of refusals it is reached once in 5,000 calls."""
+
+ANSWER_RELIEF: Final = 0.25
+"""What an answer takes off that sum."""
+
+PROBE_SUSPICION: Final = 4.0
+"""What a refusal adds near a rate that was refused before; elsewhere 1."""
 
 PROBE_INTERVAL_S: Final = 0.25
 """Between two calls after a refusal without a Retry-After: the next refusal comes sooner, and stops the others."""
 
 SECOND_S: Final = 0.75
 """Seconds whose counts, with the quarter in which they begin, are those of at most one second."""
-
-SHARE_WEIGHT: Final = 1 / 32
-"""Weight of the latest call in that share."""
 
 _SECOND_LIMITS = {4, 18, "4", "18"}
 _TOKEN_LIMITS = {336502, "336502", "tpm_rate_limit_exceeded"}
@@ -66,7 +74,8 @@ class RateLimiter:
         self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS, SLOW_TOKENS)
         self.max_in_flight, self.in_flight, self.refusals = math.inf, 0, 0
         self._paused_until, self._consecutive_refusals, self._is_claimed = -math.inf, 0, False
-        self._refused_share, self._refused_at, self._free_at = 0.0, -math.inf, math.inf
+        self._suspicion = 0.0
+        self._refused_at, self._free_at = -math.inf, math.inf
         self._peak_rate, self._minute_count, self._earlier_max_in_flight = 0.0, 0.0, math.inf
         self._answers, self._used_tokens = RecentCounts(0.25, 61.0), RecentCounts(0.25, 61.0)
         self._random, self._sent_at, self._is_token_limit, self._is_probing = random_, -math.inf, False, False
@@ -86,23 +95,51 @@ class RateLimiter:
         self.requests.set_ceiling("settings", settings.qps_limit * 60 or settings.rpm_limit or None)
         self.tokens.set_ceiling("settings", settings.tpm_limit or None)
 
-    async def acquire(self, tokens: float = 0, deadline: Deadline | None = None) -> int:
+    async def acquire(
+        self, tokens: float = 0, deadline: Deadline | None = None, max_wait_s: float | None = None
+    ) -> int:
         """Wait until a call may go, in order of arrival; return the refusals so far. `release` must follow.
 
         Args:
             tokens: that the call may use.
             deadline: is paused during the wait.
+            max_wait_s: seconds to wait at most; None for no limit.
+
+        Raises:
+            RateLimitError: the wait is longer than that; nothing is sent.
         """
         if not self._is_claimed and (self._queue_lock.locked() or not self.claim()):
             remaining_s = deadline.pause() if deadline else 0.0
-            async with self._queue_lock:
-                await self._wait_until_available()
+            await self._wait_in_line(max_wait_s)
             if deadline:
                 deadline.resume(remaining_s)
         self._is_claimed = False
         self.in_flight += 1
         self._count_send(tokens)
         return self.refusals
+
+    async def _wait_in_line(self, max_wait_s: float | None) -> None:
+        if max_wait_s is not None and self._paused_until - self._now() > max_wait_s:
+            raise self._create_wait_error(max_wait_s)
+        try:
+            async with asyncio.timeout(max_wait_s), self._queue_lock:
+                await self._wait_until_available()
+        except TimeoutError:
+            raise self._create_wait_error(max_wait_s or 0.0) from None
+
+    def _create_wait_error(self, max_wait_s: float) -> RateLimitError:
+        """Return the error of a call that would have to wait too long, with the limits and the end of the wait."""
+        wait_s = max(self.seconds_to_wait(), 0.0)
+        until = time.strftime("%H:%M:%S", time.localtime(clock.wall_time() + wait_s))
+        reason = tr(
+            "held back by the rate limit until {time}: {limits}; nothing was sent",
+            time=until,
+            limits=self.describe() or tr("other calls wait, too"),
+        )
+        hint = tr("wait, or allow more than {seconds:g} s: request_timeout", seconds=max_wait_s)
+        error = RateLimitError("held_back", reason, hint=hint, retry_after=wait_s)
+        error.was_sent = False
+        return error
 
     def claim(self) -> bool:
         """Return whether a call may go now, before those that wait; the next `acquire` is then at once."""
@@ -163,7 +200,7 @@ class RateLimiter:
             latency_s: seconds since the request was sent.
         """
         now = self._now()
-        self._refused_share *= 1 - SHARE_WEIGHT
+        self._suspicion = max(self._suspicion - ANSWER_RELIEF, 0.0)
         self._answers.add(1, now)
         self._used_tokens.add(used_tokens or 0, now)
         if used_tokens is not None:
@@ -173,6 +210,7 @@ class RateLimiter:
         if refusals == self.refusals:
             if self._consecutive_refusals:
                 self._explain_refusals(now, now - latency_s)
+                self._suspicion = 0.0
             self._consecutive_refusals, self._is_probing = 0, False
             self.max_in_flight += 1 / self.max_in_flight if self.max_in_flight < math.inf else 0
             self.requests.recover(now)
@@ -183,7 +221,7 @@ class RateLimiter:
         self.tokens.spend(used_tokens - estimate, self._now())
 
     def record_refusal(self, refusals: int, error: RateLimitError) -> None:
-        """Slow down after a refusal, once for all calls that were in flight then.
+        """Slow down after refusals that come from a limit, once for all calls that were in flight then.
 
         A call that is to retry after more than `MAX_RETRY_AFTER` fails; that delay does not pause the others.
 
@@ -192,9 +230,14 @@ class RateLimiter:
             error: the refusal.
         """
         now = self._now()
-        self._refused_share += (1 - self._refused_share) * SHARE_WEIGHT
+        if refusals != self.refusals and not self._consecutive_refusals:
+            return  # sent before the refusals that have been explained since
         if refusals == self.refusals:
-            self._is_token_limit, self._is_probing = error.error_code in _TOKEN_LIMITS, error.retry_after is None
+            self._is_token_limit = error.error_code in _TOKEN_LIMITS
+            self._suspicion += PROBE_SUSPICION if self._limited[0].is_near_refused_rate else 1.0
+            if self._suspicion < MAX_SUSPICION and not self._consecutive_refusals:
+                return
+            self._is_probing = error.retry_after is None
             if not self._consecutive_refusals:
                 self._remember(now)
             pacer, usage = self._limited
@@ -274,13 +317,10 @@ class RateLimiter:
             elif peak_rate >= pacer.min_derived_rate:
                 pacer.undo_slow_down(now, peak_rate)
             return
-        is_limit = self._refused_share > SPORADIC_SHARE
-        if is_limit and peak_rate < pacer.min_derived_rate:
+        if peak_rate < pacer.min_derived_rate:
             return
         self.max_in_flight = self._earlier_max_in_flight
-        pacer.undo_slow_down(now, peak_rate if is_limit else None, peak_rate)
-        for each in () if is_limit else (self.requests, self.tokens):
-            each.undo_slow_down(now)
+        pacer.undo_slow_down(now, peak_rate, peak_rate)
 
     def _apply_headers(self, headers: Mapping[str, str], sent_at: float) -> None:
         for pacer, unit in ((self.requests, "requests"), (self.tokens, "tokens")):

@@ -36,9 +36,15 @@ ReadResponse = Callable[[httpx.Response], Awaitable[T]]
 
 @dataclass
 class WireState:
-    """Whether a task's request is on the wire: what is not may be dropped at once when a batch is cancelled."""
+    """Whether a task's request is on the wire: what is not may be dropped at once when a batch is cancelled.
+
+    Attributes:
+        is_on_wire: as above.
+        rest: is awaited where the task waits for a number of seconds; a worker pool lets another worker in meanwhile.
+    """
 
     is_on_wire: bool = False
+    rest: Callable[[float], Awaitable[None]] = clock.sleep
 
 
 wire_state: ContextVar[WireState] = ContextVar("wire_state", default=WireState())  # noqa: B039 - nobody reads it
@@ -142,11 +148,13 @@ class Call:
         silence_s: seconds without a byte after which it fails; None where a deadline limits the whole call.
         limiter: the model's rate limiter; None for management, and before the first attempt.
         estimate: tokens that the call may use.
-        deadline: paused while the call waits for the rate limiter; None where the wait counts as time.
+        deadline: paused while the call waits for the rate limiter; None where there is none.
+        max_wait_s: seconds that it may wait for the rate limiter; None for no limit.
         attempts: so far.
         has_expired_token: whether it was refused with a token that had been fetched for an earlier call.
         request: as it was last sent, without the keys.
         refused_at: when the platform first answered "too fast", on `clock.now`.
+        refusals: how often it did.
     """
 
     endpoint: Endpoint[Any, Any] | None
@@ -159,21 +167,49 @@ class Call:
     limiter: RateLimiter | None = None
     estimate: float = 0
     deadline: Deadline | None = None
+    max_wait_s: float | None = None
     attempts: int = 0
     has_expired_token: bool = False
     request: SentRequest | None = None
     refused_at: float | None = None
+    refusals: int = 0
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the deadline, infinite without one."""
+        return math.inf if self.deadline is None else self.deadline.remaining_s
 
 
-def may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
-    """Return whether a call that was refused as too fast is to be sent again; its attempt does not count."""
+async def wait_after_refusal(call: Call, error: errors.QianfanError) -> bool:
+    """Wait with a call that was refused as too fast; return whether to send it again. Its attempt does not count.
+
+    The wait is the one that the server states, or a random one whose bound doubles. Other calls do not wait.
+    """
+    if not _may_keep_waiting(call, error):
+        return False
+    call.attempts -= 1
+    call.refusals += 1
+    retry_after: float | None = getattr(error, "retry_after", None)
+    bound_s = min(2.0 ** min(call.refusals - 1, 10), MAX_REFUSAL_WAIT_S)
+    remaining_s = call.deadline.pause() if call.deadline else 0.0
+    delay_s = random.random() * bound_s if retry_after is None else retry_after  # noqa: S311 - not a secret
+    await wire_state.get().rest(delay_s)
+    if call.deadline:
+        call.deadline.resume(remaining_s)
+    return True
+
+
+MAX_REFUSAL_WAIT_S = 30.0
+"""Seconds that a refused call waits at most where the server states no time."""
+
+
+def _may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
     if not call.options.rate_limit_wait_s or not isinstance(error, errors.RateLimitError):
         return False
     if (error.retry_after or 0) > MAX_RETRY_AFTER:
         return False
     clock_now = clock.now()
     call.refused_at = clock_now if call.refused_at is None else call.refused_at
-    call.attempts -= 1
     return clock_now - call.refused_at < call.options.rate_limit_wait_s
 
 

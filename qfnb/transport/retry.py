@@ -76,6 +76,8 @@ class RetryPolicy:
         return random_() * min(self.base_s * 2.0**exponent, self.cap_s)
 
     def _is_retryable(self, error: Exception, *, repeatable: bool) -> bool:
+        if isinstance(error, errors.RateLimitError) and not error.was_sent:
+            return False  # it has waited already
         if self.codes is not None and isinstance(error, errors.APIError):
             return repeatable and error_codes.is_any_of(error.error_code, self.codes)
         return _is_retryable(error, repeatable=repeatable)

@@ -169,6 +169,17 @@ def test_a_whole_answer_may_take_longer_than_a_first_piece(scripted):
         ask(request_timeout=0.3, retry_count=1)
 
 
+def test_a_call_that_the_rate_limiter_holds_back_says_so_and_sends_nothing(scripted):
+    server = scripted([None])
+    config.get_config().rpm_limit = 1
+    limiter = shared_rate_limiter.get_limiter(connect.current_platform(), "held-model")
+    limiter.apply_settings(config.settings())
+    limiter._paused_until = limiter._now() + 90
+    with pytest.raises(errors.RateLimitError, match=r"held back .*1 requests/min.*nothing was sent") as raised:
+        ask(model="held-model", request_timeout=8)
+    assert (raised.value.was_sent, len(server.requests)) == (False, 0)
+
+
 def test_cumulative_usage_of_pieces_is_counted_once(scripted, monkeypatch):
     usages = [{"total_tokens": total} for total in (400, 700, 1000)]
     pieces = [json.dumps({"id": "as-1", "choices": [], "usage": usage}).encode() for usage in usages]

@@ -11,7 +11,7 @@ from qfnb import config
 from qfnb.errors import InvalidArgumentError, RateLimitError
 from qfnb.transport import clock, event_loop
 from qfnb.transport.pacer import SLOW_STABLE_SECONDS, Pacer
-from qfnb.transport.rate_limiter import RateLimiter
+from qfnb.transport.rate_limiter import MAX_SUSPICION, RateLimiter
 
 
 def start_times(rpm: float, arrivals: list[float]) -> list[float]:
@@ -49,6 +49,12 @@ def run_in_virtual_time(act):
 
 def make_refusal(code="rpm_rate_limit_exceeded", after=None):
     return RateLimitError(code, "too fast", retry_after=after)
+
+
+def refuse(limiter, started_at=0, after=None, code="rpm_rate_limit_exceeded", times=int(MAX_SUSPICION)):
+    """Refuse as many calls as show that there is a limit."""
+    for _ in range(times):
+        limiter.record_refusal(started_at, make_refusal(code, after))
 
 
 def test_limits_are_learned_from_headers():
@@ -120,7 +126,7 @@ def test_without_a_known_limit_the_rate_becomes_that_of_the_last_minute():
         for _ in range(60):
             limiter.record_success(await limiter.acquire(), {})
             limiter.release()
-        limiter.record_refusal(await limiter.acquire(), make_refusal())
+        refuse(limiter, await limiter.acquire())
         return limiter
 
     limiter = run_in_virtual_time(act)
@@ -128,11 +134,32 @@ def test_without_a_known_limit_the_rate_becomes_that_of_the_last_minute():
     assert "refusals" in limiter.describe()
 
 
+def test_single_refusals_hold_back_nobody_else():
+    limiter = RateLimiter()
+    for _ in range(200):
+        limiter.record_refusal(0, make_refusal(after=30.0))
+        for _ in range(9):
+            limiter.record_success(0, {})
+    assert (limiter.seconds_to_wait(), limiter.requests.rate, limiter.refusals) == (0, None, 0)
+
+
+def test_a_call_that_would_wait_longer_than_allowed_says_what_it_waits_for():
+    async def act():
+        limiter = RateLimiter()
+        refuse(limiter, after=40.0)
+        with pytest.raises(RateLimitError, match=r"held back .* until \d\d:\d\d:\d\d: .*nothing was sent") as raised:
+            await limiter.acquire(max_wait_s=8)
+        return raised.value, clock.now(), limiter.in_flight
+
+    error, seconds, in_flight = run_in_virtual_time(act)
+    assert (error.was_sent, seconds, in_flight) == (False, 0, 0)
+
+
 @pytest.mark.fault("F53")
 def test_a_token_refusal_lowers_the_token_rate():
     limiter = RateLimiter()
     limiter.record_success(0, {}, used_tokens=5000)
-    limiter.record_refusal(0, make_refusal("tpm_rate_limit_exceeded"))
+    refuse(limiter, code="tpm_rate_limit_exceeded")
     assert (limiter.tokens.rate, limiter.requests.rate) == (5000, None)
 
 
@@ -140,7 +167,7 @@ def test_a_token_refusal_lowers_the_token_rate():
 def test_retry_after_is_honoured(after, seconds):
     limiter = RateLimiter(random_=lambda: 1.0)
     limiter.requests.set_ceiling("headers", 1e6)
-    limiter.record_refusal(0, make_refusal(after=after))
+    refuse(limiter, after=after)
     assert max(limiter.seconds_to_wait(), 0) == pytest.approx(seconds, abs=0.05)
 
 
@@ -209,7 +236,7 @@ def test_the_first_refusal_pauses_and_halves_but_derives_no_rate():
     async def act():
         limiter = RateLimiter(random_=lambda: 1.0)
         started_at = [await limiter.acquire() for _ in range(8)]
-        limiter.record_refusal(started_at[0], make_refusal())
+        refuse(limiter, started_at[0])
         return limiter, limiter.seconds_to_wait()
 
     limiter, pause_s = run_in_virtual_time(act)
@@ -270,13 +297,14 @@ def test_a_very_high_derived_rate_is_dropped():
 
 def test_a_retry_after_of_a_day_does_not_pause_other_calls():
     limiter = RateLimiter()
-    limiter.record_refusal(0, make_refusal(after=99999.0))
-    assert limiter.seconds_to_wait() <= 60
+    refuse(limiter, after=99999.0)
+    assert 0 < limiter.seconds_to_wait() <= 60
 
 
 def test_the_description_has_the_refusals_and_the_wait():
     async def act():
         limiter = RateLimiter(random_=lambda: 1.0)
+        refuse(limiter, times=int(MAX_SUSPICION) - 1)
         for after in (0.0, 0.0, 42.0):
             limiter.record_refusal(await limiter.acquire(), make_refusal(after=after))
             limiter.release()

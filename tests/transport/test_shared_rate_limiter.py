@@ -18,6 +18,7 @@ from qfnb.connect import current_platform
 from qfnb.errors import RateLimitError
 from qfnb.transport import clock, event_loop, shared_rate_limiter
 from qfnb.transport.locked_file import MEASURED_CHANGES, LockedFile, log_once
+from qfnb.transport.rate_limiter import MAX_SUSPICION
 from qfnb.transport.shared_rate_limiter import SharedRateLimiter
 
 HEADERS = {"x-ratelimit-limit-requests": "60"}
@@ -86,7 +87,9 @@ def test_a_refusal_pauses_all_processes_and_counts_once(tmp_path):
         first, second = create_pair(tmp_path / "f")
         starts = [await first.acquire(), await second.acquire()]
         for limiter, start in zip((first, second), starts, strict=True):
-            limiter.record_refusal(start, RateLimitError("rpm_rate_limit_exceeded", "too fast", retry_after=7.0))
+            for _ in range(int(MAX_SUSPICION)):
+                error = RateLimitError("rpm_rate_limit_exceeded", "too fast", retry_after=7.0)
+                limiter.record_refusal(start, error)
             limiter.release()
         return second.refusals, await send(create_shared(random.Random(3), tmp_path / "f"))
 
@@ -225,7 +228,9 @@ def test_limits_learned_on_a_shortened_clock_are_forgotten_with_it(sandbox):
     platform = current_platform()
     with qfnb.testing():
         within = shared_rate_limiter.get_limiter(platform, "m")
-        within.record_refusal(0, RateLimitError(18, "slow down"))
+        for _ in range(int(MAX_SUSPICION)):
+            within.record_refusal(0, RateLimitError(18, "slow down"))
+    assert within.refusals == 1
     after = shared_rate_limiter.get_limiter(platform, "m")
     assert after is not within
     assert after.refusals == 0

@@ -56,11 +56,13 @@ class LeasedRateLimiter(RateLimiter):
     def apply_settings(self, settings: Settings) -> None:
         """Change nothing: the limits of the whole job are kept where the leases come from."""
 
-    async def acquire(self, tokens: float = 0, deadline: clock.Deadline | None = None) -> int:
+    async def acquire(
+        self, tokens: float = 0, deadline: clock.Deadline | None = None, max_wait_s: float | None = None
+    ) -> int:
         """Wait for a time, in order of arrival; return the refusals so far. `release` must follow."""
         self._waiting += 1
         try:
-            return await super().acquire(tokens, deadline)
+            return await super().acquire(tokens, deadline, max_wait_s)
         finally:
             self._waiting -= 1
 
@@ -110,11 +112,9 @@ class LeasedRateLimiter(RateLimiter):
             self.wake.set()
 
     def record_refusal(self, refusals: int, error: RateLimitError) -> None:
-        """Report a refusal at once; until the answer, nothing more is sent."""
+        """Report a refusal at once; whether it comes from a limit is decided where the leases come from."""
         with self._mutex:
             self._refusals.append((refusals, error.error_code, error.retry_after))
-            self._slots.clear()
-            self._free_until = -math.inf
         self.wake.set()
 
     def correct_tokens(self, estimate: float, used_tokens: int) -> None:

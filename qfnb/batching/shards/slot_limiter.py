@@ -109,6 +109,7 @@ class SlotLimiter(RateLimiter):
                 seconds], `headers`, and `refusals` as [refusals before it, code, seconds to wait or None].
         """
         limits, was_unlimited = (self.requests.rate, self.tokens.rate), self.tokens.ceiling is None
+        earlier_refusals = self.refusals
         if report["sends"]:
             self.requests.sends.add(report["sends"], self._now())
         self.in_flight = max(sum(worker.in_flight for worker in self._workers.values()), 1)
@@ -119,7 +120,7 @@ class SlotLimiter(RateLimiter):
         if was_unlimited and self.tokens.ceiling is not None:  # what is in flight was sent before it was known
             self.tokens.spend(self._tokens_per_call * max(report["in_flight"], self.in_flight), self._now())
         known = [(old, new) for old, new in zip(limits, (self.requests.rate, self.tokens.rate), strict=True) if new]
-        if report["refusals"] or any(old is None or new < old for old, new in known):
+        if self.refusals > earlier_refusals or any(old is None or new < old for old, new in known):
             self._changes += 1
             self._slots.clear()
 
