@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,21 @@ def test_what_is_no_run_of_lm_eval_is_named(tmp_path):
     (tmp_path / "samples_sums_1.jsonl").write_text('{"doc_id": 0}\n')
     with pytest.raises(DatasetError, match=r"samples_sums_1.jsonl:1: is no sample of lm-eval"):
         Report.from_lm_eval(tmp_path)
+
+
+def test_a_run_of_inspect_that_failed_says_so_and_its_planned_samples_are_failed_rows(tmp_path):
+    log = json.loads((LOGS / "letters.json").read_text(encoding="utf-8"))
+    log |= {"status": "error", "error": {"message": "the model was overloaded"}, "samples": log["samples"][:1]}
+    log["samples"][0]["scores"] = None
+    (tmp_path / "a.json").write_text(json.dumps(log), encoding="utf-8")
+    theirs = Report.from_inspect(tmp_path)
+    assert theirs.notes[-1].endswith("this run failed: the model was overloaded")
+    assert [sample.error for sample in theirs.records] == ["this run failed: the model was overloaded"] * 2
+
+
+@pytest.mark.parametrize(("title", "words"), [("GSM8K", "strict-match"), ("C-Eval", "log-likelihoods")])
+def test_a_report_on_a_benchmark_says_in_what_it_differs_from_lm_eval(title, words):
+    assert words in repr(replace(report(), benchmark={"title": title, "split": "test"}))
 
 
 def test_two_models_do_not_go_into_one_log_of_inspect(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ..._jsonl_csv_parquet import RowError, describe_no_rows, read_csv, read_jsonl
-from ..._language import tr, trn
-from ..._text import did_you_mean, format_value
+from ..._language import tr, tr_noop, trn
+from ..._text import did_you_mean, format_value, labelled
 from ...errors import DatasetError, InvalidArgumentError
 
 MIN_CLUSTERS: Final = 6
@@ -115,6 +115,27 @@ def describe(benchmark: Mapping[str, Any]) -> str:
     shots = benchmark.get("shots", 0)
     parts = [benchmark.get("split"), trn("{n} example", "{n} examples", shots) if shots else ""]
     return tr(", ").join([str(benchmark.get("title", "")), *(str(part) for part in parts if part)])
+
+
+_EXAM_NOTE: Final = tr_noop(
+    "lm-eval compares the log-likelihoods of A to D, which an API does not give; here the letter that is written "
+    "counts, so published figures differ"
+)
+NOTES: Final[Mapping[str, str]] = {
+    "C-Eval": _EXAM_NOTE,
+    "CMMLU": _EXAM_NOTE,
+    "GSM8K": tr_noop(
+        "the final number counts in whatever form it is written, which is neither lm-eval's strict-match nor its "
+        "flexible-extract: published figures differ"
+    ),
+}
+"""In what the scores of a benchmark differ from lm-eval's, by its title."""
+
+
+def difference_note(benchmark: Mapping[str, Any]) -> str:
+    """Return in what the scores of a report on a benchmark differ from lm-eval's, "" where nothing is known."""
+    title = str(benchmark.get("title", ""))
+    return labelled(title, tr(NOTES[title])) if title in NOTES else ""
 
 
 def read_table(path: Path, columns: Sequence[str], expected: str) -> Iterator[Line]:

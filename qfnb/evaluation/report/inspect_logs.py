@@ -13,6 +13,7 @@ import math
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -197,11 +198,33 @@ def _to_log(log: Parts, path: Path) -> logs.Log:
         model, task = str(spec["model"]), str(spec["task"])
         facts = (spec.get("metadata") or {}).get(logs.OURS) or _describe(spec, entries)
         answers = [(str(entry["id"]), _to_sample(model, entry)) for entry in entries]
+        if log.get("status") != "success":
+            problem = _problem(log)
+            facts = {**facts, "notes": [*facts.get("notes", ()), f"{model}: {problem}"]}
+            answers = _with_failed(answers, model, spec, problem)
     except (KeyError, TypeError, AttributeError, ValueError):
         raise DatasetError(tr("is no log of inspect_ai"), path=str(path)) from None
     if not answers:
         raise DatasetError(tr("the log has no samples: status {status}", status=log.get("status")), path=str(path))
     return logs.Log(facts.get("model", model), task, answers, frozenset(facts.get("lower_is_better", ())), facts)
+
+
+def _problem(log: Parts) -> str:
+    """Return why the run of a log is not complete."""
+    reason = str((log.get("error") or {}).get("message", "")).strip()
+    return tr("this run failed: {reason}", reason=reason or tr("status {status}", status=log.get("status")))
+
+
+def _with_failed(
+    answers: Sequence[tuple[str, Sample]], model: str, spec: Mapping[str, Any], problem: str
+) -> list[tuple[str, Sample]]:
+    """Return the answers of a run that failed, with every planned sample: those without a score are failed rows."""
+    rows = [
+        (key, sample if sample.scores or sample.error else replace(sample, error=problem)) for key, sample in answers
+    ]
+    planned = dict.fromkeys(str(key) for key in (spec.get("dataset") or {}).get("sample_ids") or ())
+    missing = [key for key in planned if key not in dict(rows)]
+    return [*rows, *((key, Sample(model, 0, "", "", "", {}, error=problem)) for key in missing)]
 
 
 def _describe(spec: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Parts:

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from ..._language import tr, tr_noop
 from ..._text import labelled
-from ..benchmarks.benchmark import describe
+from ..benchmarks.benchmark import describe, difference_note
 from . import text
 from .data import ReportData
 from .judging import judge_lines
@@ -48,8 +48,8 @@ def footnote_lines(report: ReportData) -> list[str]:
     recipes = [labelled(name, recipe) for name, recipe in report.recipes.items() if name in report.metric_names]
     units = [score.interval.units for score in report.model_scores]
     rough = text.rough_sentence(units, is_clustered=bool(column))
-    benchmark = [describe(report.benchmark)] if report.benchmark else []
-    return [*benchmark, *report.notes, *recipes, *clusters, *([rough] if rough else [])]
+    benchmark = [describe(report.benchmark), difference_note(report.benchmark)] if report.benchmark else []
+    return [*filter(None, benchmark), *report.notes, *recipes, *clusters, *([rough] if rough else [])]
 
 
 def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
