@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..._language import tr
+from ..._text import replace_surrogates
 from ...errors import InvalidArgumentError
 from ...wire import chat as wire
 
@@ -115,6 +116,20 @@ class ImageOptions(ClientOptions, total=False):
 
 Turn = Mapping[str, Any]
 
+MAX_RESULT_CHARS = 65_536
+"""Characters of a function's result that a model gets."""
+
+MAX_NOTICE_CHARS = 64
+
+
+def clip_result(text: str) -> str:
+    """Return the result of a function as it can be sent: lone surrogates replaced, and cut with a notice."""
+    text = replace_surrogates(text)
+    if len(text) <= MAX_RESULT_CHARS:
+        return text
+    length = MAX_RESULT_CHARS - MAX_NOTICE_CHARS
+    return f"{text[:length]}\n… ({len(text) - length:,} characters left out)"
+
 
 class Messages:
     """A conversation that grows: append the user's text, then the reply, and so on.
@@ -165,13 +180,14 @@ class Messages:
         return {} if name is None else {"role": "function", "name": name}
 
     def append_result(self, call: ToolCall, result: Any) -> None:
-        """Add the result of a function, after the reply that called it.
+        """Add the result of a function, after the reply that called it; a long one is cut, with a notice.
 
         Args:
             call: one of the reply's `tool_calls`.
             result: a text, or any value that can be encoded as JSON.
         """
-        content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        content = clip_result(text)
         if call.id:
             self._turns.append({"role": "tool", "tool_call_id": call.id, "content": content})
         else:

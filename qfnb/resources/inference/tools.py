@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,19 +15,19 @@ import docstring_parser
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from ..._language import tr
 from ..._text import clip, did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...redact import hide_secrets, redact
+from .arguments import clip_result
 from .reply import ToolCall, ToolStep
 from .tool_thread import ToolTimeout, call_in_thread
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_TIMEOUT_S = 60.0
-MAX_RESULT_CHARS = 20_000
 MAX_ERROR_CHARS = 500
 MAX_ROWS = 200
 """Rows of a DataFrame that a model gets to see."""
@@ -212,7 +213,7 @@ async def run_tool(tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[
         result, is_error = str(error), True
     except Exception as error:  # noqa: BLE001 - the model is told, and goes on
         result, is_error = describe_error(error), True
-    return ToolStep(call, result, is_error, time.perf_counter() - started)
+    return ToolStep(call, clip_result(result), is_error, time.perf_counter() - started)
 
 
 class ToolRefusedError(Exception):
@@ -262,10 +263,11 @@ def to_text(value: Any) -> str:
         value = f"{value.head(MAX_ROWS).to_csv()}{note}"
     if not isinstance(value, str):
         plain = value.tolist() if hasattr(value, "tolist") else value
-        value = to_json(plain, fallback=str, inf_nan_mode="constants", bytes_mode="base64").decode()
-    text = hide_secrets(value)
-    cut = len(text) > MAX_RESULT_CHARS
-    return f"{text[:MAX_RESULT_CHARS]}\n… ({MAX_RESULT_CHARS} of {len(text)} characters)" if cut else text
+        try:
+            value = to_json(plain, fallback=str, inf_nan_mode="constants", bytes_mode="base64").decode()
+        except PydanticSerializationError:  # a lone surrogate
+            value = json.dumps(plain, ensure_ascii=False, default=str)
+    return hide_secrets(value)
 
 
 def describe_error(error: BaseException) -> str:

@@ -15,8 +15,9 @@ from support.chat_script import sent_bodies, streamed, tool_call, whole
 
 import qfnb
 from qfnb import ChatCompletion, Messages, errors
+from qfnb.resources.inference.arguments import MAX_RESULT_CHARS
 from qfnb.resources.inference.reply import ToolCall
-from qfnb.resources.inference.tools import MAX_RESULT_CHARS, run_tool, to_text, to_tool, to_tools
+from qfnb.resources.inference.tools import run_tool, to_text, to_tool, to_tools
 
 
 class Place(BaseModel):
@@ -393,8 +394,32 @@ def test_results_become_text(value, text):
     assert to_text(value) == text
 
 
-def test_a_long_result_is_cut():
-    assert to_text("x" * 50_000).endswith(f"… ({MAX_RESULT_CHARS} of 50000 characters)")
+@pytest.mark.parametrize(
+    ("result", "sent"),
+    [
+        ("x" * 10_000_000, "x\n… (9,934,528 characters left out)"),
+        ("half of a pair: \ud800", "half of a pair: \ufffd"),
+        (["\ud800"], '["\ufffd"]'),
+        (ValueError("\ud800"), "ValueError: \ufffd"),
+    ],
+)
+def test_a_long_result_is_cut_and_half_a_surrogate_pair_replaced(scripted, result, sent):
+    def read() -> str:
+        """Read a page."""
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    server = scripted(call(("read", {})), whole("fine"))
+    reply = ChatCompletion().run("x", [read])
+    content = sent_bodies(server)[1]["messages"][-1]["content"]
+    assert (reply.text, content[-len(sent) :]) == ("fine", sent)
+    messages = Messages()
+    messages.append_result(reply.steps[0].call, content)
+    assert (len(content) <= MAX_RESULT_CHARS, messages[0]["content"]) == (True, content)
+
+
+def test_a_long_table_is_cut():
     assert "(200 of 5000 rows)" in to_text(pd.DataFrame({"a": range(5000)}))
 
 
