@@ -7,20 +7,29 @@ recognised by value, since those of other servers have no common form; all other
 
 import logging
 import re
+from collections.abc import Iterable
 from typing import Final, TypeVar
 from urllib.parse import quote
 
 E = TypeVar("E", bound=Exception)
 
 MIN_SECRET_CHARS: Final = 8  # shorter secrets, like "ollama", are words and not hidden by value
+MIN_KEY_CHARS: Final = 20  # shorter ones, like "lm-studio", may be words of an answer
 _in_use: frozenset[str] = frozenset()
 _by_value: re.Pattern[str] | None = None
+_keys_by_value: re.Pattern[str] | None = None
 
-_SECRETS = (  # "*": a part may be hidden by value already
+_KEYS = (  # "*": a part may be hidden by value already
     (re.compile(r"bce-v3/(?:[\w.\-*]+/|[\w.\-]*\*)[\w.\-*]+"), "bce-v3/***"),
     (re.compile(r"bce-auth-v1/[^\s'\"]+"), "bce-auth-v1/***"),
-    (re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-*]{8,}"), "sk-***"),
+    (re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-*]{20,}"), "sk-***"),
     (re.compile(r"\bALTAK[\w\-*]{4,}"), "ALTAK***"),
+)
+"""What is a key by its form alone, also in a text that is the user's data."""
+
+_SECRETS = (
+    *_KEYS,
+    (re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-*]{8,}"), "sk-***"),
     (re.compile(r"(?i)\b(bearer|accesscode)\s+[\w.\-/+=*]+"), r"\1 ***"),
     (
         re.compile(
@@ -35,11 +44,17 @@ _SECRETS = (  # "*": a part may be hidden by value already
 
 def register_secret(secret: str) -> None:
     """Hide this text, also in its URL-quoted form, in all texts from now on."""
-    global _by_value, _in_use
+    global _by_value, _in_use, _keys_by_value
     if len(secret) < MIN_SECRET_CHARS or secret in _in_use:
         return
     _in_use |= {secret, quote(secret, safe="")}
-    _by_value = re.compile("|".join(_match_value(value) for value in sorted(_in_use, key=len, reverse=True)))
+    _by_value = _match_any(_in_use)
+    keys = [value for value in _in_use if len(value) >= MIN_KEY_CHARS]
+    _keys_by_value = _match_any(keys) if keys else None
+
+
+def _match_any(secrets: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(_match_value(value) for value in sorted(secrets, key=len, reverse=True)))
 
 
 def _match_value(secret: str) -> str:
@@ -50,6 +65,11 @@ def _match_value(secret: str) -> str:
 def hide_secrets(text: str) -> str:
     """Return the text with the secrets in use replaced by ***."""
     return _by_value.sub("***", text) if _by_value else text
+
+
+def hide_keys(answer: str) -> str:
+    """Return an answer with the keys in use replaced by ***: a server can echo what it was sent."""
+    return _keys_by_value.sub("***", answer) if _keys_by_value else answer
 
 
 def hide_secrets_in(error: E) -> E:
@@ -63,6 +83,14 @@ def hide_secrets_in(error: E) -> E:
         if isinstance(value, str):
             setattr(error, name, hide_secrets(value))
     return error
+
+
+def hide_all_keys(text: str) -> str:
+    """Return a text of the user's with the secrets in use, and whatever has the form of a key, replaced by ***."""
+    text = hide_secrets(text)
+    for pattern, replacement in _KEYS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def redact(text: str) -> str:

@@ -17,6 +17,7 @@ import threading
 import pytest
 from IPython.core.ultratb import VerboseTB
 from support.canaries import MARK, SECRETS, search, search_files, texts_of
+from support.chat_script import whole
 from support.scripted_server import http_answer, stream_head
 from support.waiting import until
 
@@ -29,6 +30,7 @@ from qfnb.sandbox import process
 from qfnb.sandbox.engines.config import EngineConfig
 from qfnb.trainer import alerts
 from qfnb.transport.response import Response
+from qfnb.views import chat
 from qfnb.wire import service_v1
 
 TOKEN = http_answer(
@@ -245,6 +247,19 @@ def test_failed_rows_leave_no_secret_in_journal_results_or_report(use, tmp_path,
     report.save(tmp_path / "report.html")
     (tmp_path / "shown.txt").write_text(f"{batch.results()} {report} {report.samples_df.to_string()} {qfnb.usage()}")
     assert {path.suffix for path in tmp_path.rglob("*")} >= {".txt", ".jsonl", ".html"}
+    assert search_files(tmp_path) == []
+
+
+def test_an_answer_that_echoes_the_key_in_use_is_masked_in_files(scripted, tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path / "state"))
+    text = f"you sent Authorization: Bearer {SECRETS['api_key']}"
+    scripted(whole(text, reasoning_content=text))
+    config.get_config().api_key = SECRETS["api_key"]
+    batch = qfnb.batch(["a", "b"], model="m", out=tmp_path / "rows.jsonl")
+    batch.wait()
+    reply = ChatCompletion(model="m").do("x")
+    (tmp_path / "shown.txt").write_text(f"{batch.results()} {batch.to_frame().to_json()} {chat.reply_bundle(reply)}")
+    assert batch.results()[0].text == "you sent Authorization: Bearer ***"
     assert search_files(tmp_path) == []
 
 

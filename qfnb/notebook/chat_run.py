@@ -9,6 +9,7 @@ from typing import Any
 
 from .._language import tr
 from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
+from ..redact import hide_keys
 from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.inference_model import PreparedCall
@@ -81,7 +82,8 @@ class AnswerStream:
         message = "" if error is None else str(error).splitlines()[0]
         seconds = time.perf_counter() - self.started
         answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
-        self.answer = replace(answer, is_cut_while_thinking=is_cut)
+        text, reasoning = hide_keys(answer.text), hide_keys(answer.reasoning)
+        self.answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut)
 
     def to_reply(self) -> ChatResponse | None:
         """Return the last round as a reply that knows those before it, None when nothing arrived."""

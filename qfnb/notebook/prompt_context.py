@@ -12,7 +12,7 @@ from .. import config
 from .._language import tr
 from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError
-from ..redact import hide_secrets, redact
+from ..redact import hide_all_keys, redact
 
 MAX_ERROR_CHARS = 6000
 """Characters of a traceback; its end says most."""
@@ -30,7 +30,7 @@ _REFERENCE = re.compile(r"\{\{\s*([^\W\d]\w*)\s*(?:\[\s*(-?\d+)\s*\]\s*)?\}\}")
 def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
     """Return a prompt with its `{{name}}`, `{{name[3]}}`, `{{In[3]}}`, `{{Out[3]}}` and `{{Err}}` filled in.
 
-    Values are not expanded again. Secrets in use are removed.
+    Values are not expanded again. Secrets in use, and what has the form of a key, become ***.
 
     Raises:
         InvalidArgumentError: the notebook has no such variable, cell or output.
@@ -48,7 +48,7 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
                 tr("{{{{{label}}}}}: the notebook has no variable {name!r}{hint}", label=label, name=name, hint=hint)
             )
         value = variables[name] if index is None else _item(name, variables[name], int(index))
-        return hide_secrets(describe_value(label, value))
+        return hide_all_keys(describe_value(label, value))
 
     return _REFERENCE.sub(replacement, text)
 

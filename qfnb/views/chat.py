@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from .._language import tr, trn
 from .._text import clip, clip_start, diff_texts
+from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.thinking import CUT_WHILE_THINKING
 from ..wire.prices import PriceRange, sum_prices
@@ -80,13 +81,13 @@ class StreamedAnswer:
         replies = [*(each for each in reply.earlier if isinstance(each, ChatResponse)), reply]
         return cls(
             model or str(reply.body.get("model") or ""),
-            reply.text,
+            hide_keys(reply.text),
             "done",
             reply.statistic.get("total_latency", 0.0),
             reply.statistic.get("first_token_latency"),
             from_sandbox=reply.from_sandbox,
             request_id=reply.request_id,
-            reasoning="\n\n".join(filter(None, (each.reasoning for each in replies))),
+            reasoning=hide_keys("\n\n".join(filter(None, (each.reasoning for each in replies)))),
             steps=reply.steps,
             is_cut_while_thinking=reply.is_cut_while_thinking,
             **usage_facts(replies),

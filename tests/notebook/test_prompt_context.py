@@ -82,6 +82,11 @@ def test_secrets_in_use_are_removed():
     assert "secret" not in expand_prompt("{{x}}", {"x": config.get_config().api_key})
 
 
+def test_a_key_that_is_not_in_use_is_known_by_its_form():
+    values = {"a": {"key": "bce-v3/ALTAK-zzzz/oTher9"}, "b": f"sk-proj-{'x1' * 20}", "c": "sk-learning ak=5"}
+    assert expand_prompt("{{a}} {{b}} {{c}}", values) == "{'key': 'bce-v3/***'} sk-*** sk-learning ak=5"
+
+
 @pytest.fixture
 def raised(monkeypatch):
     """Make an exception the last one of the notebook."""

@@ -11,8 +11,8 @@ from ... import config, connect
 from ..._jobs import worker_pool
 from ..._language import tr
 from ..._text import labelled
-from ...config import Credentials, Secret
-from ...credentials import secret_in_address
+from ...config import Credentials
+from ...credentials import Secret, secret_in_address
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from . import batch_task

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..._jobs.row_result import RowResult
 from ...errors import UnreadableAnswer
+from ...redact import hide_keys
 from ...wire import chat as wire
 from ...wire.prices import sum_prices
 from .reply import ChatResponse, Reply, plausible_count
@@ -28,15 +29,15 @@ def row_result_of(reply: Reply[Any]) -> RowResult:
         cost = sum_prices([cost, *(each.cost_range for each in before)])
         counts = {name: _sum([count, *(getattr(each, name) for each in before)]) for name, count in counts.items()}
     return RowResult(
-        text=wire.text_of(reply.body) if is_chat else None,
-        reasoning=wire.reasoning_of(reply.body) or None if is_chat else None,
+        text=hide_keys(wire.text_of(reply.body)) if is_chat else None,
+        reasoning=hide_keys(wire.reasoning_of(reply.body)) or None if is_chat else None,
         finish_reason=_finish_reason(reply.body) if is_chat else None,
         **counts,
         cost_low=cost.low if cost else None,
         cost=cost.high if cost else None,
         seconds=reply.statistic.get("total_latency"),
         attempts=int(reply.statistic.get("attempts", 1)),
-        request_id=str(reply.request_id),
+        request_id=hide_keys(str(reply.request_id)),
     )
 
 
