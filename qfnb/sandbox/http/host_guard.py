@@ -109,12 +109,18 @@ class Exchange:
 def _host_problem(headers: Sequence[tuple[bytes, bytes]], own_hosts: AbstractSet[str]) -> str:
     """Return why the hosts and origins of a request are refused, "" when all of them are this sandbox's."""
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-    if not hosts or any(host.rpartition(":")[0] not in own_hosts for host in hosts):
+    if not hosts or not all(_is_own(host, own_hosts) for host in hosts):
         return f"the sandbox answers to {', '.join(sorted(own_hosts))} only"
     origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
-    if any(origin.split("//")[-1].split(":")[0] not in own_hosts for origin in origins):
+    if not all(_is_own(origin.partition("://")[2], own_hosts) for origin in origins):
         return "the sandbox does not answer web pages"
     return ""
+
+
+def _is_own(host: str, own_hosts: AbstractSet[str]) -> bool:
+    """Return whether a host, with or without a port, is this sandbox's."""
+    name, _, port = host.partition(":")
+    return name in own_hosts and (not port or port.isdecimal())
 
 
 def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:

@@ -52,7 +52,11 @@ def test_it_listens_on_loopback_only(sandbox):
 
 @pytest.mark.fault("F86")
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil:80", "localhost.evil:80", "[::1]:80", "0.0.0.0:80", "127.0.0.1@evil:1"]
+    "host",
+    [
+        *("evil.example", "127.0.0.1.evil:80", "localhost.evil:80", "[::1]:80", "0.0.0.0:80", "127.0.0.1@evil:1"),
+        *("127.0.0.1:evil", "127.0.0.1:39869@evil"),
+    ],
 )
 def test_a_foreign_host_is_refused(http, host):
     assert http.post(CHAT, json=BODY, headers={"host": host}).status_code == 403
@@ -65,7 +69,9 @@ def test_a_request_without_a_host_or_with_two_is_refused(sandbox, head):
 
 
 @pytest.mark.fault("F86")
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil", "file://"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1.evil", "file://", "evil//localhost"]
+)
 def test_a_web_page_is_refused(http, origin):
     assert http.post(CHAT, json=BODY, headers={"origin": origin}).status_code == 403
 
