@@ -207,6 +207,7 @@ def _unexpected_content(status: int, headers: Mapping[str, str], content: bytes)
 
 
 def _parse_json_object(content: bytes) -> dict[str, Any] | None:
+    content = content.removeprefix(b"\xef\xbb\xbf")  # which a parser may ignore
     try:
         body = from_json(content)
     except ValueError:

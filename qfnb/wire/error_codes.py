@@ -6,7 +6,7 @@ does with each kind is decided in `transport.protocol` and `transport.retry`.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from .._language import tr_noop
 
@@ -28,6 +28,10 @@ _KEY = tr_noop("the key is wrong or expired: check it with %qfauth")
 _RANGE = tr_noop(
     "the key is wrong, or its range does not allow this call: its application range and its "
     "endpoint range must both allow it, see the key in the console (appid: QIANFAN_APP_ID)"
+)
+_REFUSED = tr_noop(
+    "the platform's message says why; it may be the account (see the billing page of the console), "
+    "the model's activation, or the range of the key"
 )
 _BUSY = tr_noop("the platform is busy: try again later")
 _ACTIVATE = tr_noop(
@@ -115,8 +119,15 @@ _BY_STATUS: dict[int, ErrorCode] = {
 }
 
 
+_ARREARS: Final = ("arrear", "balance", "billing", "overdue", "payment", "quota", "unpaid")
+"""What in an unknown code tells that it is about the account and not about the key."""
+
+
 def lookup(code: int | str, status: int = 200) -> ErrorCode:
     """Return the row of a code; that of an unknown code follows from its HTTP status."""
     if code in CODES:
         return CODES[code]
+    if status == 403 and isinstance(code, str):
+        is_account = any(word in code.lower() for word in _ARREARS)
+        return ErrorCode(code, "activation", _ACTIVATE) if is_account else ErrorCode(code, "auth", _REFUSED)
     return _BY_STATUS.get(status) or ErrorCode(code, "server" if status >= 500 else "user", "")

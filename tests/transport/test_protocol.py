@@ -1,5 +1,6 @@
 """Responses become JSON or the right error, in every shape of the platform and its gateways."""
 
+import codecs
 from datetime import UTC, datetime
 
 import pytest
@@ -21,6 +22,8 @@ from qfnb.transport import protocol
         (401, b'{"error":{"code":"invalid_iam_token","message":"x","type":"t"},"id":"as-1"}', errors.AuthError, "invalid_iam_token"),
         (401, b'{"error":"invalid_client","error_description":"unknown client id"}', errors.AuthError, "invalid_client"),
         (429, b'{"error":{"code":"rpm_rate_limit_exceeded","message":"x"},"id":"as-1"}', errors.RateLimitError, "rpm_rate_limit_exceeded"),
+        (403, b'{"error":{"code":"account_overdue","message":"x"}}', errors.NotActivatedError, "account_overdue"),
+        (403, b'{"error":{"code":"access_denied","message":"x"}}', errors.AuthError, "access_denied"),
         (503, b"<html>busy</html>", errors.ServerError, 503),
         (200, b'{"status":400,"success":false,"code":"500001","message":"no"}', errors.APIError, "500001"),
     ],
@@ -38,7 +41,17 @@ def test_a_response_that_is_not_an_object_is_unexpected(body):
 
 
 def test_a_good_response_is_returned_unchanged():
-    assert protocol.decode_response(200, {}, b'{"result":1,"new":2}') == {"result": 1, "new": 2}
+    for byte_order_mark in (b"", codecs.BOM_UTF8):
+        body = byte_order_mark + b'{"result":1,"new":2}'
+        assert protocol.decode_response(200, {}, body) == {"result": 1, "new": 2}
+
+
+@pytest.mark.parametrize("code", ["account_overdue", "access_denied"])
+def test_a_403_with_an_unknown_code_does_not_say_that_the_key_is_wrong(code):
+    with pytest.raises(errors.APIError) as caught:
+        protocol.decode_response(403, {}, b'{"error":{"code":"%s","message":"x"}}' % code.encode())
+    assert "key is wrong" not in str(caught.value)
+    assert "billing page" in str(caught.value)
 
 
 def test_a_gateways_error_is_read_from_its_headers():
