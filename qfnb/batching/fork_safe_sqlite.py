@@ -5,7 +5,6 @@ opens a journal itself.
 """
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,11 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from .._language import tr
-from ..transport.fork_and_exit import register_child_reset
+from ..transport import event_loop  # noqa: F401 - its hold is entered before this one
+from ..transport.fork_and_exit import MAX_FORK_DELAY_S, register_child_reset, register_fork_hold
 from ..transport.interrupt_safe import Condition
-
-MAX_FORK_DELAY_S: Final = 10.0
-"""Seconds that a fork waits at most: longer than SQLite waits for the lock of a database."""
 
 BUSY_TIMEOUT_S: Final = 10.0
 
@@ -41,14 +38,13 @@ class _Gate:
             if self._forking_thread is not None:
                 self._condition.notify_all()
 
-    def begin_fork(self) -> None:
-        """Wait until no thread is inside, and let none in."""
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Wait until no thread is inside, and let none in until the fork has been made."""
         with self._condition:
             self._forking_thread = threading.get_ident()
             self._condition.wait_for(lambda: not self._count, MAX_FORK_DELAY_S)
-
-    def end_fork(self) -> None:
-        """Let threads in again."""
+        yield
         with self._condition:
             self._forking_thread = None
             self._condition.notify_all()
@@ -143,6 +139,5 @@ def _reset_in_child() -> None:
     inside_sqlite.__init__()  # type: ignore[misc]
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=inside_sqlite.begin_fork, after_in_parent=inside_sqlite.end_fork)
+register_fork_hold(inside_sqlite.hold)  # after that of `event_loop`, whose thread must not wait inside for the fork
 register_child_reset(_reset_in_child)

@@ -177,7 +177,7 @@ def summarize_files(paths: Sequence[str]) -> list[FileSummary]:
     Raises:
         DatasetError: a file cannot be read, or its columns are not those of the first.
     """
-    with ThreadPoolExecutor(MAX_OPENED_FILES) as pool:
+    with ThreadPoolExecutor(MAX_OPENED_FILES, "qfnb-files") as pool:
         summaries = list(pool.map(_summarize_file, paths))
     first = summaries[0].columns
     for path, (columns, _, _) in zip(paths, summaries, strict=True):

@@ -123,7 +123,7 @@ class BackgroundEvaluation(BackgroundJob):
         self._cancelled, self._started_at = False, time.time()
         self._report: EvaluationResult | None = None
         self._ended_at: float | None = None
-        self._start_thread(self._run, "qfeval")
+        self._start_thread(self._run, "qfnb-evaluation")
 
     @property
     def progress(self) -> EvaluationProgress:

@@ -5,6 +5,7 @@ HTTP client cannot be shared between loops. Every request therefore runs on this
 for it, async callers await it. Interrupting either cancels the request and closes its socket.
 """
 
+import _thread
 import asyncio
 import concurrent.futures
 import contextlib
@@ -12,12 +13,12 @@ import queue
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from typing import Any, Final, TypeVar
 
 from .._language import tr
 from ..errors import InternalError
-from .fork_and_exit import FORKED, exit_explained, expected, register_child_reset
+from .fork_and_exit import FORKED, MAX_FORK_DELAY_S, exit_explained, expected, register_child_reset, register_fork_hold
 from .interrupt_safe import Future
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ def loop() -> asyncio.AbstractEventLoop:
         InternalError: Python is ending, and starts no threads any more.
     """
     global _loop
+    if _loop is not None:  # without the lock, which a fork holds
+        return _loop
     with _lock, exit_explained():
         if _loop is None:
             new_loop = asyncio.new_event_loop()
@@ -296,3 +299,28 @@ def _reset_in_child() -> object:
 
 
 register_child_reset(_reset_in_child)
+
+
+@contextlib.contextmanager
+def _hold_loop() -> Iterator[None]:
+    """Hold the I/O loop between two callbacks, where it imports nothing and has no lock."""
+    with _lock:
+        if _loop is None or is_on_io_thread() or sys.is_finalizing():
+            yield
+            return
+        paused = _thread.allocate_lock()
+        resumed = _thread.allocate_lock()
+        paused.acquire()
+        with resumed:
+            _loop.call_soon_threadsafe(_pause, paused, resumed)
+            paused.acquire(timeout=MAX_FORK_DELAY_S)
+            yield
+
+
+def _pause(paused: _thread.LockType, resumed: _thread.LockType) -> None:
+    paused.release()
+    with resumed:
+        pass
+
+
+register_fork_hold(_hold_loop)

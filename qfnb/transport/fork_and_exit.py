@@ -1,9 +1,12 @@
 """The two events of a process that its connections must live through: a fork, and the end of Python."""
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - its handler of a fork takes a lock: registered earlier, it is called later
 import contextlib
+import importlib
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
@@ -13,6 +16,14 @@ from ..errors import InternalError
 
 T = TypeVar("T")
 
+
+MAX_FORK_DELAY_S: Final = 10.0
+"""Seconds that a fork waits at most for each hold: longer than SQLite waits for the lock of a database."""
+
+_IMPORT_CHECK_S: Final = 0.001
+
+_THREAD_NAMES: Final = "qfnb-", "asyncio_"
+"""How the names of threads begin that run qfnb's work; an import of the user's own threads may last for ever."""
 
 FORKED: Final = tr_noop("this call belongs to the process that forked this one; call again here")
 
@@ -29,6 +40,50 @@ def register_child_reset(reset: Callable[[], object]) -> None:
     """Call `reset` in each forked child; what it returns is never freed there."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: keep_forever(reset()))
+
+
+_holds: list[Callable[[], contextlib.AbstractContextManager[object]]] = []
+_fork = threading.local()
+
+
+def register_fork_hold(hold: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
+    """Enter `hold()` before each fork, the earliest registered first, and leave it in the parent afterwards."""
+    _holds.append(hold)
+
+
+def _begin_fork() -> None:
+    _fork.held = contextlib.ExitStack()
+    for hold in _holds:
+        _fork.held.enter_context(hold())
+    _wait_for_imports()
+
+
+def _end_fork() -> None:
+    _fork.held.close()
+
+
+def _drop_holds() -> object:
+    """Leave no hold in the child: the locks inside may belong to threads that it has not."""
+    return vars(_fork).pop("held", None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_begin_fork, after_in_parent=_end_fork)
+register_child_reset(_drop_holds)
+
+
+def _wait_for_imports() -> None:
+    """Wait until no thread of qfnb imports a module: a child would inherit it half loaded, and its lock for ever."""
+    deadline = time.monotonic() + MAX_FORK_DELAY_S
+    while _is_importing() and time.monotonic() < deadline:
+        time.sleep(_IMPORT_CHECK_S)
+
+
+def _is_importing() -> bool:
+    references: dict[str, Any] = getattr(importlib, "_bootstrap")._module_locks  # noqa: B009, SLF001 - nothing public tells
+    owners = {getattr(reference(), "owner", None) for reference in list(references.values())}
+    owners.discard(threading.get_ident())
+    return any(thread.ident in owners and thread.name.startswith(_THREAD_NAMES) for thread in threading.enumerate())
 
 
 def keep_forever(value: object) -> None:

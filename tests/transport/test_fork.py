@@ -198,6 +198,63 @@ print("ends")
     assert outcome(script) == ("ends", "")
 
 
+WORK = {
+    "aiohttp": "threading.Thread(target=chat.do, args=('w',)).start()",
+    "qfnb.sandbox.process": "asyncio.run_coroutine_threadsafe(connect.aclient(), event_loop.loop())",
+    "pandas": "batch = qfnb.batch(['w'] * 3, model='ernie-4.5-turbo-128k', out='rows.parquet')",
+}
+
+
+@pytest.mark.fault("F74")
+@pytest.mark.parametrize("module", WORK)
+def test_a_fork_waits_for_an_import_of_another_thread(sandbox, module, tmp_path, monkeypatch):
+    """The child would inherit the module half loaded, and its lock for ever."""
+    monkeypatch.chdir(tmp_path)
+    script = f"""
+import asyncio, importlib, os, sys, threading
+import qfnb
+from qfnb import connect
+from qfnb.transport import event_loop
+
+chat, entered, release = qfnb.ChatCompletion(), threading.Event(), threading.Event()
+
+class Held:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            entered.set()
+            release.wait()
+
+sys.meta_path.insert(0, Held())
+{WORK[module]}
+entered.wait()
+os.register_at_fork(before=release.set)  # the latest is called first
+if not (child := os.fork()):
+    importlib.import_module({module!r})
+    os._exit(0 if chat.do("hi").text else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert chat.do("x").text
+print("both asked")
+"""
+    assert outcome(script) == ("both asked", "")
+
+
+def test_a_pool_of_forked_processes_calls_beside_a_batch(sandbox):
+    script = """
+import multiprocessing
+import qfnb
+
+def ask(_):
+    return qfnb.ChatCompletion().do("hi").text != ""
+
+batch = qfnb.batch(["hi"] * 50, model="ernie-4.5-turbo-128k")
+with multiprocessing.get_context("fork").Pool(4) as pool:
+    assert all(pool.map(ask, range(8)))
+batch.wait()
+print(batch)
+"""
+    assert outcome(script) == ("<batch 50/50, done>", "")
+
+
 CALLS = ["ChatCompletion().do('hi').from_sandbox", "ChatCompletion(base_url='https://none.invalid/v2').do('hi')"]
 
 

@@ -99,7 +99,7 @@ class OutputStore:
         """
         parts = self.parts()
         done = [shard for shard in shards if self.part_name(shard) in parts]
-        with ThreadPoolExecutor(MAX_REQUESTS) as pool:
+        with ThreadPoolExecutor(MAX_REQUESTS, "qfnb-files") as pool:
             reports = zip(done, pool.map(self.read_report, done), strict=True)
             return {shard.digest: report for shard, report in reports if report is not None}
 
