@@ -104,6 +104,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/learning.py
 	$(BIN)/python benchmarks/refusals.py
 	$(BIN)/python benchmarks/intervals.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/rate_limits.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/rate_limits.py --real
 	QFNB_FULL=1 $(BIN)/python -m pytest --timeout 900 --durations 3 tests/batching/test_crash.py tests/batching/test_memory.py \
 	  tests/batching/test_batch.py::test_every_row_is_asked_exactly_once
 
