@@ -33,7 +33,7 @@ RETRY_AFTER_S = (None, 0.1, 1.0, 5.0, 30.0)
 
 
 def print_table() -> None:
-    """Print duration and refused share for each limit, share and Retry-After; the duration as a multiple of the ideal."""
+    """Print duration, as a multiple of the ideal where there is one, and refused share of each combination."""
     print(f"{'limit':10}{'share':>7}{'Retry-After':>13}{'duration':>16}{'refused':>10}")
     for name, share, retry_after in itertools.product(LIMITS, SHARES, RETRY_AFTER_S):
         limit, window, rows = LIMITS[name]
