@@ -163,6 +163,18 @@ def check_state_folder() -> Iterator[Line]:
         remedy = tr("Set QFNB_STATE_DIR to a local disk: SQLite's locks may not hold on a network folder.")
         yield "warn", tr("it is a network folder ({kind})", kind=kind), remedy
     yield "ok", f"SQLite {sqlite3.sqlite_version}"
+    if (damage := describe_damage()) is not None:
+        yield "warn", *damage
+
+
+def describe_damage() -> tuple[str, str] | None:
+    """Return that the sandbox began anew, and where its damaged database is; None while there is none."""
+    from .sandbox import process  # noqa: PLC0415 - only reports need it
+
+    names = tr(", ").join(f"{path.parent.name}/{path.name}" for path in process.damaged_databases())
+    text = tr("The sandbox's database was damaged, so it began anew: what was trained or deployed before is gone.")
+    remedy = tr("The damaged file is {names} in the state folder; `%qf clean` deletes it.", names=names)
+    return (text, remedy) if names else None
 
 
 def file_system(path: Path) -> str:

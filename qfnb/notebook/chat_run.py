@@ -18,6 +18,7 @@ from ..resources.inference.reply import ChatResponse, Reply, ToolCall, join_piec
 from ..resources.inference.response_format import ResponseFormat
 from ..resources.inference.tool_loop import ToolLoop
 from ..resources.inference.tools import Tool, ask_user, describe_call
+from ..sandbox import process
 from ..views import chat
 from ..views.chat import AnswerState, StreamedAnswer
 from ..views.controls import open_with_stop_button
@@ -83,7 +84,8 @@ class AnswerStream:
         seconds = time.perf_counter() - self.started
         answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
         text, reasoning = hide_keys(answer.text), hide_keys(answer.reasoning)
-        self.answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut)
+        damaged = process.claim_damaged_database() if answer.from_sandbox else ""
+        self.answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, damaged=damaged)
 
     def to_reply(self) -> ChatResponse | None:
         """Return the last round as a reply that knows those before it, None when nothing arrived."""

@@ -15,7 +15,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from .. import config, connect
 from .._language import tr, tr_noop, trn
 from .._text import did_you_mean
-from ..doctor import paste_safe
+from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from .parser import Parser, document_magic
@@ -110,6 +110,7 @@ def collect() -> Home:
         platform="" if problem else describe_platform(),
         is_sandbox=is_sandbox,
         problem=problem,
+        damage=describe_damage() or (),
         keys=keys,
         models=models,
         usage=_usage(),
@@ -276,7 +277,7 @@ def clean(days: int, *, asks: bool) -> str:
 def _leftovers() -> list[Path]:
     """Return files that nothing reads any more: old logs, states that were moved aside."""
     sandbox = config.state_dir() / "sandbox"
-    return [*sandbox.glob("server.log.old"), *sandbox.glob("state.*.old")]
+    return [*sandbox.glob("server.log.old"), *sandbox.glob("state.*.old"), *sandbox.glob("state.*.told")]
 
 
 def _confirm(question: str) -> bool:

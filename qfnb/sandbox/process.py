@@ -126,6 +126,20 @@ def log_path(home: Path | None = None) -> Path:
     return (home or default_home()) / "server.log"
 
 
+def damaged_databases(home: Path | None = None) -> list[Path]:
+    """Return the databases that could not be read and were moved aside, the oldest first."""
+    return sorted((home or default_home()).glob("state.*.old"))
+
+
+def claim_damaged_database(home: Path | None = None) -> str:
+    """Return the name of such a database of which no kernel has told its user yet, "" for none; each is told once."""
+    for path in damaged_databases(home):
+        with contextlib.suppress(OSError):  # the file of another kernel is there
+            path.with_suffix(".told").touch(mode=0o600, exist_ok=False)
+            return path.name
+    return ""
+
+
 def control_call(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
 ) -> dict[str, Any] | None:

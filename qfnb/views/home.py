@@ -71,6 +71,7 @@ class Home:
     Attributes:
         platform: in a few words.
         problem: why no platform can be used, "" where one can.
+        damage: that the sandbox began anew, and where its damaged database is; empty where it did not.
         keys: where each key comes from, by its name; never a key.
         models: the default models by setting.
         disk: bytes of each part of the state folder, by what is in it.
@@ -81,6 +82,7 @@ class Home:
     platform: str
     is_sandbox: bool
     problem: str
+    damage: Sequence[str]
     keys: Mapping[str, str]
     models: Mapping[str, str]
     usage: Usage
@@ -110,6 +112,7 @@ def html(home: Home) -> Html:
     blocks = [
         components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.is_sandbox),
         components.note("bad", home.problem, is_alert=True) if home.problem else "",
+        components.note("warn", *map(components.with_code, home.damage)) if home.damage else "",
         components.side_by_side(
             components.part(tr("Platform and key"), components.facts(*facts)),
             components.part(tr("Things to try"), components.facts(*steps)),
@@ -128,6 +131,7 @@ def text(home: Home) -> str:
     now = time.time()
     mark = f" [{tr(components.SANDBOX_MARK)}]" if home.is_sandbox else ""
     lines = [f"qfnb {home.version}{mark}", *([f"✕ {home.problem}"] if home.problem else [])]
+    lines += [f"⚠ {' '.join(home.damage)}"] if home.damage else []
     lines += [f"  {labelled(name, value)}" for name, value in _facts(home)]
     if home.activities:
         lines.append(tr("In progress, in all notebooks"))
@@ -148,6 +152,7 @@ def markdown(home: Home) -> str:
     now = time.time()
     mark = f" ({tr(components.SANDBOX_MARK)})" if home.is_sandbox else ""
     lines = [f"### qfnb {home.version}{mark}", "", *([f"**{_cell(home.problem)}**", ""] if home.problem else [])]
+    lines += [*map(_cell, home.damage), ""] if home.damage else []
     lines += [f"- {labelled(name, _cell(value))}" for name, value in _facts(home)]
     if home.activities:
         heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))

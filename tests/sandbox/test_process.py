@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.waiting import until
 
-from qfnb import ChatCompletion, cli, connect, errors
+from qfnb import ChatCompletion, cli, connect, doctor, errors
+from qfnb.notebook import home as home_panel
 from qfnb.sandbox import ensure, find, reset, stop
+from qfnb.views import home as view
 
 
 @pytest.fixture
@@ -30,6 +32,19 @@ def test_it_is_found_again_and_stopped(home):
     assert ensure(home) == ensure(home)
     assert stop(home)
     assert find(home) is None
+
+
+def test_a_damaged_database_is_told_by_the_panel_the_doctor_and_the_next_answer(home, monkeypatch, capsys):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(home.parent))
+    home.mkdir()
+    (home / "state.db").write_bytes(b"garbage" * 1000)
+    said = [(cli.main(["chat", "你是谁"]), capsys.readouterr().err)[1] for _ in range(2)]
+    (damaged,) = home.glob("state.*.old")
+    assert [damaged.name in text for text in said] == [True, False]
+    panel = view.bundle(home_panel.collect())
+    assert all(damaged.name in text for text in [doctor.report(doctor.examine(reach=False)), *panel.values()])
+    home_panel.clean(0, asks=False)
+    assert (doctor.describe_damage(), list(home.glob("state.*.*"))) == (None, [])
 
 
 def test_another_state_folder_has_another_sandbox_at_once(sandbox, home, monkeypatch):
