@@ -13,7 +13,15 @@ from . import _lazy
 from .compat import import_hook
 
 if TYPE_CHECKING:
-    from . import charts as charts, evaluation as evaluation
+    from . import (
+        charts as charts,
+        config as config,
+        dataset as dataset,
+        errors as errors,
+        evaluation as evaluation,
+        resources as resources,
+        trainer as trainer,
+    )
     from .batching.api import abatch as abatch, batch as batch, estimate as estimate
     from .batching.batch import Batch as Batch
     from .batching.journal_check import check_batch as check_batch

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 
@@ -21,9 +22,25 @@ def lazy_exports(
 
     def load(name: str) -> Any:
         if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            return import_submodule(package, name)
         module = importlib.import_module(f"{package}.{modules[name]}")
         namespace[name] = value = module if modules[name] == name else getattr(module, name)
         return value
 
     return load, lambda: sorted({*namespace, *modules}), sorted(modules)
+
+
+def import_submodule(package: str, name: str) -> ModuleType:
+    """Return a public submodule, as the attribute that it is after `import package`.
+
+    Raises:
+        AttributeError: there is none of this name.
+    """
+    path = f"{package}.{name}"
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            if error.name != path:
+                raise
+    raise AttributeError(f"module {package!r} has no attribute {name!r}")

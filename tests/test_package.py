@@ -68,6 +68,25 @@ def test_the_seeds_import_paths_exist(path):
     assert importlib.import_module(f"qfnb.{path}")
 
 
+def test_submodules_are_attributes_after_one_import():
+    code = """if True:
+        import qfnb as qianfan
+        for path in "resources.console.finetune utils version client consts common.hub trainer.event doctor".split():
+            assert path.partition(".")[0] in dir(qianfan), path
+            assert eval(f"qianfan.{path}").__name__ == f"qfnb.{path}"
+        try:
+            qianfan.ChatCompletion().do([{"role": "user"}])
+        except qianfan.errors.QianfanError:
+            qianfan.config.get_config()
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_name_that_tab_offers_can_be_had():
+    assert [name for name in dir(qfnb) if not hasattr(qfnb, name)] == []
+    assert not {"doctor", "errors"} & set(qfnb.__all__)
+
+
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "docstring-parser": "docstring_parser"}
 
 
