@@ -14,7 +14,6 @@ FILES = sorted((HERE / "scripts").glob("*.py"))
 NAMES = [name for file in FILES for name in re.findall(r"(?m)^# %% (.+)$", file.read_text(encoding="utf-8"))]
 
 DIFFERENCES = {
-    "a batch with an error": "qfnb refuses a wrong row before anything is sent; the SDK's batch has an exception in its place",
     "a row into a group": "the SDK gives no group to a row that is put into group 0",
     "a text file": "the SDK leaves the end of its line in each text",
     "a trainer of an unknown model": "what can be trained changes: the platform judges the name when the training starts",

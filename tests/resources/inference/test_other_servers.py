@@ -70,9 +70,9 @@ def test_the_server_judges_ranges(scripted, temperature):
 REFUSED = b'{"error": {"code": "iam_error", "message": "no", "type": "x"}, "id": "as-1"}'
 
 
-def test_a_403_says_key_or_range(scripted):
+def test_a_403_says_account_activation_or_range(scripted):
     scripted([http_answer(REFUSED, status="403 Forbidden")])
-    with pytest.raises(errors.AuthError, match="application range and its endpoint range"):
+    with pytest.raises(errors.AuthError, match="range of the key"):
         ChatCompletion().do("x")
 
 
