@@ -117,7 +117,7 @@ def main() -> None:
     for name in [name for name in os.environ if name.startswith("QIANFAN_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="qfnb-figures-") as state:
-        os.environ |= {"QFNB_STATE_DIR": state, "QFNB_DISPLAY": "text", "QFNB_LANGUAGE": "zh"}
+        os.environ |= {"QFNB_STATE_DIR": state, "QFNB_DISPLAY": "text"}
         from qfnb.sandbox import stop
 
         try:

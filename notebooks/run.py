@@ -28,7 +28,7 @@ def main() -> int:
     options = parser.parse_args()
     path = options.notebook if options.notebook.exists() else HERE / options.notebook
     with tempfile.TemporaryDirectory(prefix="qfnb-demo-") as state:
-        _isolate(state)
+        _isolate(state, language="zh" if path.stem.endswith(".zh") else "en")
         try:
             notebook = execute(path)
         finally:
@@ -94,10 +94,10 @@ def write_html(notebook: Any, path: Path) -> None:
     path.write_text(body, encoding="utf-8")
 
 
-def _isolate(state: str) -> None:
+def _isolate(state: str, language: str) -> None:
     for name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENAI_"))]:
         del os.environ[name]
-    os.environ |= {"QFNB_STATE_DIR": state, "QFNB_DISPLAY": "static"}
+    os.environ |= {"QFNB_STATE_DIR": state, "QFNB_DISPLAY": "static", "QFNB_LANG": language}
 
 
 if __name__ == "__main__":
