@@ -106,6 +106,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/intervals.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/rate_limits.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/rate_limits.py --real
+	PYTHONPATH=tests $(BIN)/python benchmarks/rate_limits.py --limits
 	QFNB_FULL=1 $(BIN)/python -m pytest --timeout 900 --durations 3 tests/batching/test_crash.py tests/batching/test_memory.py \
 	  tests/batching/test_batch.py::test_every_row_is_asked_exactly_once
 

@@ -39,12 +39,10 @@ SPENT: Final = {*OUTCOMES} - {"refused", "429", "429 with Retry-After", "500", "
 """Outcomes for which the server counts tokens as used."""
 
 FAULT_WEIGHTS: Final = {
-    "429": 1,
-    "429 with Retry-After": 1,
-    **dict.fromkeys(("500", "503", "reset", "reset in the answer", "cut answer", "slow answer"), 32),
-    "answer that is no JSON": 6,
+    **dict.fromkeys(("429", "429 with Retry-After", "500", "503", "reset"), 5),
+    **dict.fromkeys(("reset in the answer", "cut answer", "slow answer"), 5),
+    "answer that is no JSON": 1,
 }
-"""Each 429 stops all workers for about a second, as a platform's would: 1 % of the faults, so that a run ends."""
 
 SLOW_S: Final = 2.0
 _ROW = re.compile(rb"row (\d+)\.")
@@ -70,6 +68,7 @@ class Script:
         log: the file of entries.
         delay: seconds before an answer.
         faults: share of the requests that go wrong.
+        kind: the only fault, one of `FAULT_WEIGHTS`; None for all of them.
         rpm, tpm: requests and tokens that any 60 s allow, None for no limit.
         headers: whether answers name the limits.
         seed: of the faults.
@@ -78,6 +77,7 @@ class Script:
     log: str
     delay: float = 0.02
     faults: float = 0.0
+    kind: str | None = None
     rpm: int | None = None
     tpm: int | None = None
     headers: bool = False
@@ -101,7 +101,7 @@ class Server:
             return "refused"
         outcome = "answered"
         if self._dice.random() < self.script.faults:
-            outcome = self._dice.choices([*FAULT_WEIGHTS], [*FAULT_WEIGHTS.values()])[0]
+            outcome = self.script.kind or self._dice.choices([*FAULT_WEIGHTS], [*FAULT_WEIGHTS.values()])[0]
         if not outcome.startswith("429"):
             self._accepted.append(now)
         return outcome

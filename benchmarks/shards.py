@@ -3,6 +3,7 @@
     python benchmarks/shards.py speed --rows 80000 --shard-rows 10000 --engine ray
     python benchmarks/shards.py faults --rows 200000 --engine local --kills 20 --faults 0.1
     python benchmarks/shards.py faults --rows 36000 --rpm 12000 --headers
+    python benchmarks/shards.py faults --rows 20000 --workers 8 --faults 0.033 --kind "429 with Retry-After"
 
 `speed` sends to a server that answers at once, so that the computer is the limit, or after `--delay` seconds, so that
 the rows in flight are. `faults` sends to one with faults and limits, kills workers, the driver (which has the limiter,
@@ -42,6 +43,7 @@ def main() -> int:
     faults = parser.add_argument_group("faults")
     faults.add_argument("--kills", type=int, default=0, metavar="N", help="processes that are killed")
     faults.add_argument("--faults", type=float, default=0.0, metavar="SHARE", help="of the requests that go wrong")
+    faults.add_argument("--kind", choices=faulty_server.FAULT_WEIGHTS, help="the only fault; by default all of them")
     faults.add_argument("--rpm", type=int, help="requests a minute that the server allows")
     faults.add_argument("--tpm", type=int, help="tokens a minute that the server allows")
     faults.add_argument("--headers", action=argparse.BooleanOptionalAction, help="the server names its limits")
@@ -111,7 +113,13 @@ def memory_of(process: Any) -> int:
 def prove(home: Path, options: Any) -> int:
     """Run a job under faults and kills, and print the proofs; return 1 when one fails."""
     log = str(home / "requests.log")
-    limits = {"faults": options.faults, "rpm": options.rpm, "tpm": options.tpm, "headers": bool(options.headers)}
+    limits = {
+        "faults": options.faults,
+        "kind": options.kind,
+        "rpm": options.rpm,
+        "tpm": options.tpm,
+        "headers": bool(options.headers),
+    }
     with faulty_server.running(faulty_server.Script(log, seed=options.seed, **limits)) as url:
         set_environment(home, url)
         arguments = {

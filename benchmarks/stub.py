@@ -14,9 +14,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 ANSWER_TEXT = "你好！我是一个语言模型，可以回答问题、写作和编程。" * 4
@@ -39,11 +40,12 @@ _STREAM = re.compile(rb'"stream": ?true')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-def http_reply(body: Any) -> bytes:
+def http_reply(body: Any, *, status: str = "200 OK", headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """Return an HTTP answer with this JSON."""
     content = json.dumps(body, ensure_ascii=False).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    return head.encode() + content
+    fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + content
 
 
 PIECES = 1000
