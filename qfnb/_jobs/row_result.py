@@ -98,11 +98,17 @@ _COLUMN_TYPES |= dict.fromkeys(("cost", "cost_low"), "float64")
 def results_to_frame(
     results: Iterable[RowResult], leading_columns: dict[str, Sequence[Any]] | None = None
 ) -> pd.DataFrame:
-    """Return a DataFrame with one row per result; `leading_columns` come before the result's columns."""
+    """Return a DataFrame with one row per result; an answered row's `error` and `message` are missing.
+
+    Args:
+        results: the rows.
+        leading_columns: cells by name, put before those of the results.
+    """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     rows = [row.encodable() for row in results]
-    columns = {name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS}
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS}
+    columns |= {name: [text or None for text in columns[name]] for name in ("error", "message")}
     frame = pd.DataFrame({**(leading_columns or {}), **columns})
     return frame.astype(_COLUMN_TYPES)
 

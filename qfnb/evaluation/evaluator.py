@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic.fields import FieldInfo
 
+from .._jobs.row_result import summarize_error
 from .._language import tr
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
@@ -26,6 +27,12 @@ class Evaluator:
             metric_dataset: a dataset with a row per answer: its texts and its metrics.
         """
         return None
+
+
+class EvaluationFailure(str):
+    """Class and message of the error that an evaluator raised on an answer; it stands where a score would."""
+
+    __slots__ = ()
 
 
 class LocalEvaluator(Evaluator, ABC):
@@ -80,12 +87,25 @@ class LocalEvaluator(Evaluator, ABC):
     ) -> list[dict[str, float]]:
         """Return the metrics of many answers, by name for each; evaluators that call a model override it.
 
+        An answer on which `evaluate` raises has the error in place of its scores.
+
         Args:
             inputs: the prompts.
             references: the expected answers.
             outputs: the models' answers, all three of one length.
         """
-        return [self.evaluate(*row) for row in zip(inputs, references, outputs, strict=True)]
+        return [self._evaluate_row(*row) for row in zip(inputs, references, outputs, strict=True)]
+
+    def _evaluate_row(self, *row: str) -> dict[str, Any]:
+        """Return the metrics of an answer, or an `EvaluationFailure` where `evaluate` raises."""
+        try:
+            return self.evaluate(*row)
+        except Exception as error:  # noqa: BLE001 - it is the user's code: the other rows keep their scores
+            failure = EvaluationFailure(f"{type(error).__name__}: {summarize_error(error)}")
+            return dict.fromkeys(self._failure_names(), failure)
+
+    def _failure_names(self) -> Collection[str]:
+        return self.describe().keys() or [type(self).__name__]
 
     def describe(self) -> Mapping[str, str]:
         """Return {metric: how it is counted}."""

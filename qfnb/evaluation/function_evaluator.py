@@ -1,7 +1,7 @@
 """Scoring functions of the user's own as evaluators."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from .._language import tr
@@ -42,6 +42,9 @@ class FunctionEvaluator(LocalEvaluator):
         values = {"input": input, "reference": reference, "output": output}
         score = self.function(**{name: values[name] for name in self._parameters()})
         return dict(score) if isinstance(score, Mapping) else {self._name(): score}
+
+    def _failure_names(self) -> Collection[str]:
+        return [self._name()]
 
     @property
     def needs_reference(self) -> bool:  # noqa: D102

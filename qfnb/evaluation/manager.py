@@ -37,7 +37,8 @@ class EvaluationManager:
             the answer, `input=` and `reference=`.
 
     Raises:
-        InvalidArgumentError: both kinds of evaluators are given, or none, or one of the platform twice.
+        InvalidArgumentError: both kinds of evaluators are given, or none, one of the platform twice, or two for the
+            same metric.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class EvaluationManager:
             )
         self.local_evaluators = [to_evaluator(evaluator) for evaluator in local_evaluators or ()]
         self.qianfan_evaluators = list(qianfan_evaluators or ())
+        if self.local_evaluators:
+            scoring_run.validate_evaluators(self.local_evaluators)
         self.pre_processors = list(pre_processors or ())
         kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
         if duplicate := next((kind for kind in kinds if kinds.count(kind) > 1), None):

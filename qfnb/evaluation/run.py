@@ -227,7 +227,8 @@ def build_report(
     """Return the report on answers; `facts` are further fields of it."""
     scored = scoring_run.score_samples(samples, evaluators, pre_processors, on_progress)
     models = tuple(dict.fromkeys(sample.model for sample in samples))
-    report = EvaluationResult(models=models, notes=tuple(notes), origins=origins or {}, **facts, **scored.report_fields)
+    lines = (*notes, *scored.failures)
+    report = EvaluationResult(models=models, notes=lines, origins=origins or {}, **facts, **scored.report_fields)
     report = report.with_clusters(cluster) if cluster else report
     archive.keep(report)
     return report

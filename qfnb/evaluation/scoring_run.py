@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from .._language import in_language, tr
+from .._language import in_language, tr, trn
 from ..errors import InvalidArgumentError
 from .comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
-from .evaluator import LocalEvaluator
+from .evaluator import EvaluationFailure, LocalEvaluator
 from .judges.verdicts import PairVerdict
 from .samples import Sample, result_dataset
 
@@ -41,6 +41,7 @@ class ScoredSamples:
     lower_is_better: frozenset[str]  # metrics of which lower scores are the better ones
     judges: Mapping[str, str]  # {metric: name of the model that judges}
     verdicts: tuple[PairVerdict, ...]  # of judges that compare answers
+    failures: tuple[str, ...] = ()  # sentences on the answers on which evaluators raised errors
 
     @property
     def report_fields(self) -> dict[str, Any]:
@@ -68,12 +69,10 @@ def score_samples(
 
     Raises:
         InvalidArgumentError: no evaluator is given, two give the same metric, or one does not give
-            a row for each answer.
+            a row for each answer, or raises on every answer.
     """
-    if not evaluators:
-        raise InvalidArgumentError(
-            tr("there is no evaluator: give e.g. evaluators_by_name(['exact_match', 'rouge_l'])")
-        )
+    validate_evaluators(evaluators)
+    failures: dict[tuple[str, str], list[tuple[int, str]]] = {}
     scored_by_index: dict[int, Sample] = {}
     groups = _indexes_by_model(samples).values()
     answered_groups = [[index for index in indexes if not samples[index].error] for indexes in groups]
@@ -92,7 +91,13 @@ def score_samples(
         texts = _evaluator_inputs([samples[index] for index in answered], pre_processors)
         rows = _evaluate_all(single, texts, advance)
         for index, row in zip(answered, rows, strict=True):
-            scored_by_index[index] = _with_scores(samples[index], row)
+            sample = scored_by_index[index] = _with_scores(samples[index], row)
+            for name, value in row.items():
+                if isinstance(value, EvaluationFailure):
+                    failures.setdefault((name, sample.model), []).append((sample.index, value))
+    sentences = [_describe_failures(*key, rows) for key, rows in failures.items()]
+    if sentences and not any(sample.scores for sample in scored_by_index.values()):
+        raise InvalidArgumentError(sentences[0])
     compared = [_compare(evaluator, scored_by_index, pre_processors, advance) for evaluator in comparing]
     blank = [replace(sample, scores={}, notes={}) for sample in samples]
     scored_samples = tuple(scored_by_index.get(index, sample) for index, sample in enumerate(blank))
@@ -109,6 +114,32 @@ def score_samples(
         lower_is_better=frozenset(name for evaluator in evaluators for name in evaluator.lower_is_better),
         judges={name: judge for evaluator in evaluators for name, judge in evaluator.judge_models.items()},
         verdicts=tuple(verdict for result in compared for verdict in result.verdicts),
+        failures=tuple(sentences),
+    )
+
+
+def validate_evaluators(evaluators: Sequence[LocalEvaluator]) -> None:
+    """Raise InvalidArgumentError when there is no evaluator, or two describe the same metric."""
+    if not evaluators:
+        raise InvalidArgumentError(
+            tr("there is no evaluator: give e.g. evaluators_by_name(['exact_match', 'rouge_l'])")
+        )
+    names: set[str] = set()
+    for evaluator in evaluators:
+        if duplicates := names & evaluator.describe().keys():
+            raise _duplicate_metric(min(duplicates), evaluator)
+        names |= evaluator.describe().keys()
+
+
+def _describe_failures(metric: str, model: str, rows: Sequence[tuple[int, str]]) -> str:
+    return trn(
+        "{metric} could not be computed for {n} answer of {model}, row {row}: {error}",
+        "{metric} could not be computed for {n} answers of {model}, the first in row {row}: {error}",
+        len(rows),
+        metric=metric,
+        model=model,
+        row=rows[0][0],
+        error=rows[0][1],
     )
 
 

@@ -20,7 +20,7 @@ from ..wire import finetune_v2 as wire
 from .actions import validate_new_actions
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
 from .consts import ActionState
-from .event import Event, EventHandler
+from .event import Event, EventHandler, validate_handler
 from .model_info import ModelInfo, get_trainer_model_list
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
 from .run_store import RunRecord, json_facts
@@ -46,7 +46,9 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     def __init__(self, run: RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None) -> None:
         Trainer.__init__(self)
         BackgroundJob.__init__(self)
-        self._run, self._handlers = run, [handler] if handler is not None else []
+        self._run = run
+        validate_handler(handler)
+        self._handlers = [handler] if handler is not None else []
         self._lock = threading.RLock()
         self._saved_at = 0.0
         pipeline = Pipeline(actions)
@@ -160,7 +162,11 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
         Returns:
             A function that removes it.
+
+        Raises:
+            InvalidArgumentError: the handler has no method `dispatch`.
         """
+        validate_handler(handler)
         with self._lock:
             self._handlers.insert(0, handler)
 
@@ -182,7 +188,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         if progress.status != previous.status or time.monotonic() - self._saved_at > SAVE_INTERVAL_S:
             self.save(durable=False)
         for handler in handlers:
-            handler.dispatch(event)
+            self.ppls[0].handler_calls.dispatch(handler, event)
 
     def _append_actions(self, actions: Sequence[BaseAction]) -> Self:
         """Add steps at the end, and start them unless the training is running."""

@@ -17,7 +17,7 @@ from ..errors import InvalidArgumentError, QianfanError
 from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
 from ..transport import interrupt_safe
 from .consts import ActionState
-from .event import Event, EventHandler
+from .event import Event, EventHandler, HandlerCalls, validate_handler
 from .run_store import RunRecord, json_facts
 
 Facts = dict[str, Any]
@@ -69,7 +69,9 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         warn_of_unknown_arguments(type(self).__name__, kwargs)
         self.id = id or f"action_{uuid.uuid4().hex[:8]}"
         self.name = name or type(self).__name__
+        validate_handler(event_handler)
         self.event_handler = event_handler
+        self.handler_calls = HandlerCalls()
         self.state: ActionState | None = None
         self.stop_requested = interrupt_safe.Event()
         self.record: RunRecord | None = None
@@ -89,7 +91,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:
-        """Enter a state and dispatch it as an event; an exception of the handler is only logged.
+        """Enter a state and dispatch it as an event; the first exception of the handler is logged, later ones counted.
 
         Args:
             state: the new state.
@@ -98,11 +100,8 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         """
         self.state = state
         event = Event(self.id, state, msg, data, action_class=type(self).__name__)
-        try:
-            if self.event_handler is not None:
-                self.event_handler.dispatch(event)
-        except Exception:
-            log.exception(tr("an EventHandler failed on {state} of {action}", state=state, action=self.name))
+        if self.event_handler is not None:
+            (self.pipeline or self).handler_calls.dispatch(self.event_handler, event)
 
     def action_error_event(self, e: Exception) -> None:
         """Dispatch an error as an event."""
@@ -141,6 +140,13 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
     def _run_with_events(self, execute: Callable[[], Facts]) -> Facts:
         if any(action.stop_requested.is_set() for action in (self, self.pipeline) if action is not None):
             raise StoppedError
+        try:
+            return self._execute_with_events(execute)
+        finally:
+            if self.pipeline is None:
+                self.handler_calls.log_totals()
+
+    def _execute_with_events(self, execute: Callable[[], Facts]) -> Facts:
         self.action_event(ActionState.Preceding, tr("{action} starts", action=self.name))
         try:
             facts = execute()
@@ -191,6 +197,7 @@ class Pipeline(BaseAction):
 
     def register_event_handler(self, event_handler: EventHandler | None, action_id: str | None = None) -> None:
         """Send the events of the pipeline and of all its actions to a handler, or those of one action only."""
+        validate_handler(event_handler)
         for action in (self, *self.actions):
             if action_id in {None, action.id}:
                 action.event_handler = event_handler
@@ -292,7 +299,11 @@ class Trainer(Serializable):
     @property
     def output(self) -> Mapping[str, Any]:
         """The results of the pipeline so far: task_id, job_id, model, service, ..."""
-        return self.ppls[0].facts if self.ppls else {}
+        if not self.ppls:
+            return {}
+        names = ("task_id", "job_id")
+        ids = {name: getattr(action, name, None) for action in self.ppls[0].actions for name in names}
+        return {**{name: value for name, value in ids.items() if value is not None}, **self.ppls[0].facts}
 
     @property
     @abstractmethod

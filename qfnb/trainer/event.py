@@ -1,10 +1,15 @@
 """Events of a running pipeline, and the hook that receives them. Source: seed 004."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._language import tr
+from ..errors import InvalidArgumentError
 from .consts import ActionState
+
+log = logging.getLogger("qfnb.trainer")
 
 
 class ActionName(str):
@@ -69,6 +74,48 @@ class EventHandler:
 
     def dispatch(self, event: Event) -> None:
         """Receive one event."""
+
+
+class HandlerCalls:
+    """Calls event handlers; the first exception of each is logged with its traceback, later ones are counted."""
+
+    def __init__(self) -> None:
+        self._failures: dict[int, tuple[EventHandler, int]] = {}
+
+    def dispatch(self, handler: EventHandler, event: Event) -> None:
+        """Call a handler; never raises an exception of it."""
+        try:
+            handler.dispatch(event)
+        except Exception:
+            _, failures = self._failures.get(id(handler), (handler, 0))
+            self._failures[id(handler)] = (handler, failures + 1)
+            if failures == 0:
+                log.exception(
+                    tr(
+                        "{handler} failed on {state}; the training goes on",
+                        handler=repr(handler),
+                        state=event.action_state,
+                    )
+                )
+
+    def log_totals(self) -> None:
+        """Log how often each handler failed that did so more than once, and forget it."""
+        for handler, failures in self._failures.values():
+            if failures > 1:
+                log.warning(tr("{handler} failed on {count} events", handler=repr(handler), count=failures))
+        self._failures.clear()
+
+
+def validate_handler(handler: EventHandler | None) -> None:
+    """Raise InvalidArgumentError when a handler has no method `dispatch`."""
+    if handler is not None and not callable(getattr(handler, "dispatch", None)):
+        raise InvalidArgumentError(
+            tr(
+                "event_handler={handler}: it has no method dispatch(event); give an object of a class that is "
+                "derived from qfnb.trainer.event.EventHandler and has one",
+                handler=repr(handler),
+            )
+        )
 
 
 def dispatch_event(event_handler: EventHandler | None = None, event: Event | None = None) -> None:

@@ -336,7 +336,7 @@ SURROGATE = "\ud83d"
 def test_half_a_surrogate_pair_beside_the_prompt_hinders_no_frame_and_no_file(sandbox, tmp_path, rows):
     batch = qfnb.batch(rows, "{q}", name=f"beside-{len(str(rows))}")
     frame = batch.to_frame()
-    assert (frame["error"].tolist(), len(frame.columns)) == ([""], 2 + len(RESULT_COLUMNS))
+    assert (frame["error"].isna().tolist(), len(frame.columns)) == ([True], 2 + len(RESULT_COLUMNS))
     for ending in ("jsonl", "csv"):
         assert batch.save(tmp_path / f"a.{ending}").stat().st_size
 

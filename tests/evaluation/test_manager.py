@@ -7,7 +7,7 @@ from support.chat_script import whole
 from support.reports import FixedModel
 
 from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
-from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, LocalJudgeEvaluator, RougeLEvaluator
+from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, LocalJudgeEvaluator, PairwiseJudge, RougeLEvaluator
 from qfnb.evaluation.evaluator import QianfanManualEvaluator, QianfanRefereeEvaluator, QianfanRuleEvaluator
 
 RULES = QianfanRuleEvaluator(using_accuracy=True)
@@ -321,3 +321,33 @@ def test_a_model_with_a_service_is_asked_through_it(sandbox):
     run = LOCAL.start([model], ROWS)
     assert run.report().model_usage[0].answered == 4
     assert run.batches[0].progress.model == "ERNIE-Speed-8K"
+
+
+def half(reference, output):
+    return float(reference == output) / (output != "three")
+
+
+def test_an_evaluator_that_raises_on_a_row_leaves_that_row_without_a_score_and_says_why():
+    result = evaluate(FixedModel("a", ["yes", "no", "three", "yes"]), evaluators=[half, ExactMatchEvaluator()])
+    rows = result.samples_df
+    assert rows["half"].isna().tolist() == [False, False, True, False]
+    assert rows["exact_match"].tolist() == [1, 0, 0, 1]
+    reason = "half could not be computed for 1 answer of a, row 2: ZeroDivisionError: float division by zero"
+    assert reason in result.notes
+
+
+def test_an_evaluator_that_raises_on_every_row_is_an_error():
+    with pytest.raises(errors.InvalidArgumentError, match="half could not be computed for 4 answers of a"):
+        evaluate(FixedModel("a", ["three"] * 4), evaluators=[half])
+
+
+@pytest.mark.parametrize("kind", [PairwiseJudge, LocalJudgeEvaluator])
+def test_a_judge_is_a_name_or_an_object_that_answers(kind):
+    assert kind("ernie-4.5-turbo-128k").judge_models
+    with pytest.raises(errors.InvalidArgumentError, match="model=3: a judge is a model's name"):
+        kind(3)
+
+
+def test_two_evaluators_of_one_metric_are_refused_before_an_answer_is_paid():
+    with pytest.raises(errors.InvalidArgumentError, match="two evaluators give 'exact_match'"):
+        EvaluationManager(local_evaluators=[ExactMatchEvaluator(), ExactMatchEvaluator()])

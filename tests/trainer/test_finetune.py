@@ -108,6 +108,8 @@ def test_models_and_services_are_executable_and_need_something_only_when_they_ar
 def test_stop_ends_it_and_keeps_what_was_learned(long_run):
     long_run.stop()
     long_run.wait(180)
+    assert long_run.output["task_id"] == long_run.progress.task_id
+    assert long_run.output["job_id"]
     assert long_run.status == FinetuneStatus.TrainStopped
     assert long_run.progress.stopped
     assert long_run.progress.points

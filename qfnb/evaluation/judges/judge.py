@@ -13,7 +13,7 @@ from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
 from ..samples import model_label
-from .replies import JudgeReply, JudgeUsage, ask_judge
+from .replies import JudgeReply, JudgeUsage, ask_judge, validate_judge
 from .verdicts import Agreement, Verdict, compute_agreement, parse_verdict
 
 JUDGE_VARIABLES: Final = ("criteria", "steps", "max_score", "prompt", "reference", "response")
@@ -44,7 +44,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
     """A model gives each answer 0 to `prompt_max_score` points; NaN where its reply has no score.
 
     Args:
-        model: a `ChatCompletion` (the default), a `Completion`, or a `Service`.
+        model: the name of a chat model, a `ChatCompletion` (the default), a `Completion`, or a `Service`.
         metric_name: name of the metric.
         model_kwargs: options of its `do`, e.g. {"temperature": 0.01}.
         evaluation_prompt: a text with {criteria} {steps} {max_score} {prompt} {reference} {response}, or a
@@ -60,7 +60,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
         usage: what judging took so far.
 
     Raises:
-        InvalidArgumentError: the template does not show the answer, or the highest score is below 1.
+        InvalidArgumentError: the model is none, the template does not show the answer, or the highest score is below 1.
     """
 
     model: Any = None
@@ -76,6 +76,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
     usage: JudgeUsage = field(default=JudgeUsage(), init=False, repr=False)
 
     def __post_init__(self) -> None:
+        validate_judge(self.model)
         if self.prompt_max_score < 1:
             raise InvalidArgumentError(
                 tr("prompt_max_score={score}: it is 1 or more", score=repr(self.prompt_max_score))

@@ -12,7 +12,7 @@ from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
 from ..comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
 from ..samples import model_label
-from .replies import JudgeReply, JudgeUsage, ask_judge
+from .replies import JudgeReply, JudgeUsage, ask_judge, validate_judge
 from .verdicts import Agreement, PairVerdict, Winner, compute_agreement, parse_preference
 
 PAIRWISE_TEMPLATE: Final = """你是公正的裁判员，比较同一问题的两个回答。
@@ -107,6 +107,9 @@ class PairwiseJudge(ComparingEvaluator):
         worker_num: calls at a time.
         metric_name: name of the metric.
         fresh: ask again where the journal has a reply to the same prompt.
+
+    Raises:
+        InvalidArgumentError: `model` is neither a name nor an object that answers.
     """
 
     model: Any = None
@@ -115,6 +118,9 @@ class PairwiseJudge(ComparingEvaluator):
     worker_num: int = 8
     metric_name: str = "judge_wins"
     fresh: bool = False
+
+    def __post_init__(self) -> None:
+        validate_judge(self.model)
 
     def compare(
         self,

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ... import config
+from ..._language import tr
 from ...batching.fork_safe_sqlite import open_for_step
 from ...batching.journal_rows import repeat_key
 from ...batching.request_spec import RequestSpec, platform_name
+from ...errors import InvalidArgumentError
 from ...resources.inference.chat import ChatCompletion
 from ...wire.prices import FREE, PriceRange, sum_prices
 
@@ -100,13 +102,15 @@ def ask_judge(
     """Return a model's reply to each prompt; a failed call is an error, not an answer.
 
     Args:
-        model: an object with `batch_do`, or with `get_res` that returns one; default: `ChatCompletion()`.
+        model: a model's name, an object with `batch_do`, or with `get_res` that returns one; default:
+            `ChatCompletion()`.
         prompts: one for each call.
         worker_num: calls at a time.
         options: of its `do`.
         fresh: ask again what the journal has; replies of objects that are no `ChatCompletion` are not in it.
     """
-    judge = ChatCompletion() if model is None else model
+    validate_judge(model)
+    judge = ChatCompletion(model=model) if model is None or isinstance(model, str) else model
     client = judge.get_res() if hasattr(judge, "get_res") else judge
     keys, label = _reply_keys(client, prompts, options or {})
     stored = {} if fresh else _read_replies(keys)
@@ -119,6 +123,14 @@ def ask_judge(
                 _write_reply(keys[missing[item.index]], label, reply)
         replies |= {index: _to_judge_reply(reply) for index, reply in zip(missing, task.results(), strict=True)}
     return [replies[index] for index in range(len(prompts))]
+
+
+def validate_judge(model: Any) -> None:
+    """Raise InvalidArgumentError when a model is nothing that `ask_judge` takes."""
+    if not (model is None or isinstance(model, str) or hasattr(model, "batch_do") or hasattr(model, "get_res")):
+        raise InvalidArgumentError(
+            tr("model={model}: a judge is a model's name, a ChatCompletion or a Service", model=repr(model))
+        )
 
 
 def _reply_keys(client: Any, prompts: Sequence[str], options: Mapping[str, Any]) -> tuple[list[bytes], str]:
