@@ -172,7 +172,7 @@ def scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_o
 def row_cost(
     request: RequestSpec, prompt_tokens: int, answer_tokens: int, *, is_offline: bool = False
 ) -> PriceRange | None:
-    """Return what a row costs at any hour, None where the price is not known.
+    """Return what a row costs on the platform at any hour, None where the price is not known.
 
     Args:
         request: what is sent for each row.
@@ -183,8 +183,6 @@ def row_cost(
     model = None if request.endpoint else request.model  # the price of one's own service is never known
     row = catalog.asked_model(request.kind, model) if model else None
     prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
-    if request.platform == "sandbox":
-        return PriceRange(0, 0)
     if request.draws:
         return None if prices is None or prices.image is None else PriceRange(prices.image, prices.image)
     return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)

@@ -38,6 +38,7 @@ class Preflight:
         too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
         prompt_tokens, completion_tokens: estimates for the requests.
         cost_range: CNY by list price for these tokens, None where it is not known.
+        is_free: whether nobody bills it: the sandbox answers.
         seconds: the least that the present rate limits allow, None without limits.
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens of prompts and answers that it may use, None for no limit.
@@ -54,6 +55,7 @@ class Preflight:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_range: PriceRange | None = None
+    is_free: bool = False
     seconds: float | None = None
     model: str = ""
     budget: float | None = None
@@ -80,7 +82,8 @@ class Preflight:
         tokens = tr("≈ {sent:,} + {received:,} tokens", sent=self.prompt_tokens, received=self.completion_tokens)
         tokens = tokens if self.tokens else tr("tokens unknown")
         cost = tr("price unknown") if self.cost_range is None else tr("≈ {cost} CNY", cost=self.cost_range)
-        cost = tr("free") if self.cost == 0 else cost
+        if self.is_free or self.cost == 0:
+            cost = tr("free ({cost} on the platform)", cost=cost) if self.cost else tr("free")
         lines = [" · ".join(parts), f"{tokens if self.requests else '0 tokens'} · {cost}"]
         if self.seconds is not None:
             lines[1] += tr(" · at least {time} at the present limits", time=approximate_duration(self.seconds))
@@ -154,6 +157,7 @@ def build_preflight(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cost_range=None if cost is None else cost * share,
+        is_free=request.platform == "sandbox",
         seconds=_min_seconds(requests, prompt_tokens + completion_tokens, len(clients or "1")),
         model=request.endpoint or request.model or "",
         budget=budget,
@@ -278,7 +282,10 @@ class JobSpec:
             mean = used / answered if answered else (estimate or 0) / max(self.preflight.requests, 1)
             if used + mean * rows > budget:
                 limit, spent = format_amount(budget, unit), format_amount(used, unit)
-                return tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
+                reason = tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
+                is_rehearsal = unit == "CNY" and self.preflight.is_free
+                note = tr("a rehearsal by list price: the sandbox bills nothing")
+                return tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
         return ""
 
     def initial_progress(self) -> BatchProgress:

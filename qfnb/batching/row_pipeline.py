@@ -113,16 +113,16 @@ class RowPipeline:
 
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""
-        error = None
+        error, has_budget = None, self._job.budget is not None
         try:
             client, requests = await self._find_route()
             conversation = row.conversation or self._job.request.build_conversation(row.item)
             reply = await self._job.chat.send_request(requests.for_row(conversation), client, self._call_options)
             if self._format is not None:
                 reply = await self.correct(conversation, reply)
-            result = row_result_of(reply)
+            result = row_result_of(reply, at_list_price=has_budget)
         except Exception as exception:  # noqa: BLE001 - it is the row's result
-            error, result = exception, failed_result(exception)
+            error, result = exception, failed_result(exception, at_list_price=has_budget)
         await self.writer.write(row, result)
         self._control.abort_if_hopeless(error)
         self._breaker.record(error)

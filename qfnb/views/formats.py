@@ -13,13 +13,17 @@ FREE = tr_noop("free")
 
 
 def cost(price: PriceRange | None, *, is_free: bool = False) -> str:
-    """Return a cost in CNY: `¥12.40`, `¥0.0033`, `¥0.20–0.25`, "free" for the sandbox, "price unknown"."""
-    if is_free:
-        return tr(FREE)
+    """Return a cost in CNY: `¥12.40`, `¥0.0033`, `¥0.20–0.25`, "price unknown"; "free" for the sandbox.
+
+    Where a budget is rehearsed on the sandbox there is a price: `free (¥0.0033 by list price)`.
+    """
     if price is None:
-        return tr(UNKNOWN_PRICE)
+        return tr(FREE) if is_free else tr(UNKNOWN_PRICE)
     low, high = _yuan(price.low), _yuan(price.high)
-    return f"¥{high}" if low == high else f"¥{low}–{high}"
+    amount = f"¥{high}" if low == high else f"¥{low}–{high}"
+    if not is_free:
+        return amount
+    return tr("free ({cost} by list price)", cost=amount) if price.high else tr(FREE)
 
 
 def _yuan(amount: float) -> str:

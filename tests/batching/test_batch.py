@@ -17,6 +17,7 @@ from qfnb.batching import journal_reader
 from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.journal_store import delete_journal, journal_path
 from qfnb.errors import InvalidArgumentError
+from qfnb.views import formats
 
 pytestmark = pytest.mark.long
 
@@ -271,6 +272,19 @@ def test_a_budget_stops_cleanly(scripted):
 def answer_with_usage(**usage):
     reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}], "usage": usage}
     return [http_answer(json.dumps(reply).encode())]
+
+
+def test_a_budget_is_rehearsed_on_the_sandbox_at_list_price(sandbox):
+    questions = [f"{number} 加 1 等于几？" for number in range(200)]
+    plan = qfnb.estimate(questions, model="ernie-4.5-turbo-128k")
+    assert plan.cost == pytest.approx(0.0966, rel=0.01)
+    assert "free (≈ 0.0" in repr(plan)
+    batch = qfnb.batch(questions, model="ernie-4.5-turbo-128k", budget=0.002, workers=2, name="rehearsal")
+    progress = wait_for_progress(batch)
+    assert 0.0015 < progress.cost <= 0.002
+    assert "the budget of 0.002 CNY allows no more" in progress.reason
+    assert "the sandbox bills nothing" in progress.reason
+    assert formats.cost(progress.cost_range, is_free=True) == "free (¥0.0020 by list price)"
 
 
 def test_a_budget_in_tokens_holds_for_a_model_without_a_price(scripted):

@@ -229,3 +229,13 @@ def test_cells_of_one_mean_have_no_best_one():
 def test_a_matrix_without_scores_says_so():
     matrix = matrix_report(dict.fromkeys([("x", "a"), ("y", "a")], [None] * 3)).matrix()
     assert (matrix.best, matrix.lines()[0]) == (None, "No answer has a score.")
+
+
+def test_a_cell_without_scores_is_no_rival_and_the_only_one_with_scores_is_no_best():
+    cells = {("x", "a"): [1.0] * 8, ("x", "b"): [None] * 8}
+    matrix = matrix_report(cells).matrix()
+    assert (matrix.best, matrix.lines()[0]) == (None, "Only a · x has scores: there is nothing to compare it with.")
+    lines = matrix_report({**cells, ("x", "c"): [0.0] * 8}).matrix().lines()
+    assert "It is better than the other cell." in lines
+    lines = matrix_report({**cells, ("x", "c"): [1.0, 0.0] * 4}).matrix().lines()
+    assert "It is not shown to be better than c · x." in lines

@@ -189,11 +189,13 @@ class OfflineRun:
             return await save_pictures(request, conversation, body, pictures_folder(self._job.path), str(row.number))
         reply = create_reply(ChatResponse, Response(dict(body), dict), request.endpoint or request.model or "")
         reply.is_offline = True
+        has_budget = self._job.budget is not None
         try:
             refuse_defect(reply, reply.find_defect(reply.body))
-            return row_result_of(await self._pipeline.correct(conversation, reply))
+            reply = await self._pipeline.correct(conversation, reply)
+            return row_result_of(reply, at_list_price=has_budget)
         except errors.QianfanError as error:
-            return failed_result(error)
+            return failed_result(error, at_list_price=has_budget)
 
     def _describe(self) -> str:
         """Return how far the jobs are, and how many files wait."""

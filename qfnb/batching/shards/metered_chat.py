@@ -111,7 +111,7 @@ class MeteredChat(ChatCompletion):
 
         try:
             reply = await super().send_request(request, client, replace(options, before_retry=pay_again))
-            result = row_result_of(reply)
+            result = row_result_of(reply, at_list_price=True)
             counts = (result.prompt_tokens, result.completion_tokens)
             amounts = {"CNY": result.cost, "tokens": None if None in counts else sum(filter(None, counts))}
         except BaseException as error:

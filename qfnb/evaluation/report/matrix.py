@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ..._language import tr
+from ..._language import tr, trn
 from ...errors import InvalidArgumentError
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
@@ -152,16 +152,17 @@ def _effect(report: ReportData, metric: str, part: int, levels: Sequence[str]) -
 
 def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> BestCell | None:
     scored = [score for score in scores.values() if score.n]
-    if not scored:
+    if len(scored) < min(2, len(scores)):
         return None
     is_lower = metric in report.lower_is_better
     best = (min if is_lower else max)(scored, key=lambda score: score.mean)
-    pairs = [pair for pair in report.comparisons if pair.metric == metric]
-    rivals = [
+    pairs = [pair for pair in report.comparisons if pair.metric == metric and not pair.is_significant]
+    equals = {
         pair.candidate if pair.baseline == best.model else pair.baseline
         for pair in pairs
-        if best.model in {pair.baseline, pair.candidate} and not pair.is_significant
-    ]
+        if best.model in {pair.baseline, pair.candidate}
+    }
+    rivals = [score.model for score in scored if score.model in equals]
     prompt, model = report.cells[best.model]
     expected = _expected_mean(report, metric, [score.model for score in scored])
     expected = (max if is_lower else min)(expected, best.mean)  # a NaN stays one: it is first
@@ -183,12 +184,14 @@ def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> fl
 
 def best_sentence(matrix: Matrix[Report]) -> str:
     """Return the best cell with its mean, and with that on new questions."""
-    best = matrix.best
-    if best is None:
+    best, scored = matrix.best, _scored_cells(matrix)
+    if best is None and not scored:
         return tr("No answer has a score.")
-    if len(matrix.cells) > 1 and len({score.mean for score in matrix.cells.values()}) == 1:
+    if best is None:
+        return tr("Only {cell} has scores: there is nothing to compare it with.", cell=next(iter(scored)))
+    if len(scored) > 1 and len({score.mean for score in scored.values()}) == 1:
         mean, metric = text.format_score(best.score.mean), text.metric_title(matrix.metric)
-        return tr("All {n} cells have the same mean: {metric} {mean}.", n=len(matrix.cells), metric=metric, mean=mean)
+        return tr("All {n} cells have the same mean: {metric} {mean}.", n=len(scored), metric=metric, mean=mean)
     sentence = tr(
         "{cell} has the best mean: {metric} {mean} (95% interval {interval}).",
         cell=cell_title(matrix, best),
@@ -196,16 +199,21 @@ def best_sentence(matrix: Matrix[Report]) -> str:
         mean=text.format_score(best.score.mean),
         interval=text.format_interval(best.score.interval.low, best.score.interval.high),
     )
-    if math.isnan(best.expected) or len(matrix.cells) < 2:
+    if math.isnan(best.expected) or len(scored) < 2:
         return sentence
     if text.format_score(best.expected) == text.format_score(best.score.mean):
         return tr("{first} {second}", first=sentence, second=tr("On new questions expect about the same."))
     note = tr(
         "On new questions expect {expected}: the best of {n} looks better than it is.",
         expected=text.format_score(best.expected),
-        n=len(matrix.cells),
+        n=len(scored),
     )
     return tr("{first} {second}", first=sentence, second=note)
+
+
+def _scored_cells(matrix: Matrix[Report]) -> dict[str, Score]:
+    """Return the cells in which an answer has a score, by label."""
+    return {score.model: score for score in matrix.cells.values() if score.n}
 
 
 def cell_title(matrix: Matrix[Report], best: BestCell) -> str:
@@ -217,12 +225,19 @@ def cell_title(matrix: Matrix[Report], best: BestCell) -> str:
 
 def rivals_sentence(matrix: Matrix[Report]) -> str:
     """Return which cells the best one is not shown to be better than; "" for a matrix of one cell."""
-    best, n = matrix.best, len(matrix.cells)
-    if best is None or n < 2 or len({score.mean for score in matrix.cells.values()}) == 1:
+    best, means = matrix.best, [score.mean for score in _scored_cells(matrix).values()]
+    n = len(means)
+    if best is None or n < 2 or len({*means}) == 1:
         return ""
     pairs = n * (n - 1) // 2
     if not best.rivals:
-        return tr("It is better than every other cell, corrected for {n} pairs of cells (Holm).", n=pairs)
+        return trn(
+            "It is better than the other cell.",
+            "It is better than every other cell, corrected for {n} pairs of cells (Holm).",
+            pairs,
+        )
+    if pairs == 1:
+        return tr("It is not shown to be better than {names}.", names=best.rivals[0])
     return tr(
         "It is not shown to be better than {n} of the others, corrected for {pairs} pairs of cells (Holm): {names}.",
         n=len(best.rivals),

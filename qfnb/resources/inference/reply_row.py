@@ -12,11 +12,16 @@ from ...wire.prices import sum_prices
 from .reply import ChatResponse, Reply, plausible_count
 
 
-def row_result_of(reply: Reply[Any]) -> RowResult:
-    """Return the result of the row of a batch that got this reply."""
+def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResult:
+    """Return the result of the row of a batch that got this reply.
+
+    Args:
+        reply: the reply.
+        at_list_price: what it would cost on the platform is the cost of a sandbox answer too, which nobody bills.
+    """
     usage, is_chat, is_counted = reply.usage, isinstance(reply, ChatResponse), reply.from_sandbox
     is_counted = is_counted or plausible_count(usage.total_tokens) is not None
-    cost = reply.cost_range if is_counted else None
+    cost = (reply.list_price if at_list_price else reply.cost_range) if is_counted else None
     details = usage.model_extra or {}
     counts: dict[str, Any] = {
         "prompt_tokens": plausible_count(usage.prompt_tokens),
@@ -25,7 +30,7 @@ def row_result_of(reply: Reply[Any]) -> RowResult:
         "reasoning_tokens": usage.reasoning_tokens if "completion_tokens_details" in details else None,
     }
     if reply.earlier:
-        before = [row_result_of(each) for each in reply.earlier]
+        before = [row_result_of(each, at_list_price=at_list_price) for each in reply.earlier]
         cost = sum_prices([cost, *(each.cost_range for each in before)])
         counts = {name: _sum([count, *(getattr(each, name) for each in before)]) for name, count in counts.items()}
     return RowResult(
@@ -41,12 +46,14 @@ def row_result_of(reply: Reply[Any]) -> RowResult:
     )
 
 
-def failed_result(error: Exception) -> RowResult:
+def failed_result(error: Exception, *, at_list_price: bool = False) -> RowResult:
     """Return the result of a row that failed; an answer that is not in the requested format is kept and counted."""
     failure = RowResult.from_error(error)
     if not isinstance(error, UnreadableAnswer) or error.reply is None:
         return failure
-    return replace(row_result_of(error.reply), error=failure.error, message=failure.message)
+    return replace(
+        row_result_of(error.reply, at_list_price=at_list_price), error=failure.error, message=failure.message
+    )
 
 
 def _sum(values: Sequence[int | None]) -> int | None:

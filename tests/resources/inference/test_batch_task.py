@@ -49,7 +49,7 @@ def test_a_failed_call_is_an_exception_in_its_place(fault):
     results = task.results()
     assert [isinstance(result, Exception) for result in results] == [True, False, False]
     frame = task.to_frame()
-    assert list(frame["error"]) == ["APIError", "", ""]
+    assert list(frame["error"].fillna("-")) == ["APIError", "-", "-"]
     assert frame["reply"][0] is None
     assert frame["reply"][1] is results[1]
     assert task.progress.latest_failures[0].number == 0
