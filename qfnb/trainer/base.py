@@ -301,9 +301,13 @@ class Trainer(Serializable):
         """The results of the pipeline so far: task_id, job_id, model, service, ..."""
         if not self.ppls:
             return {}
-        names = ("task_id", "job_id")
-        ids = {name: getattr(action, name, None) for action in self.ppls[0].actions for name in names}
-        return {**{name: value for name, value in ids.items() if value is not None}, **self.ppls[0].facts}
+        ids = {
+            name: value
+            for action in self.ppls[0].actions
+            for name in ("task_id", "job_id")
+            if (value := getattr(action, name, None)) is not None
+        }
+        return {**ids, **self.ppls[0].facts}
 
     @property
     @abstractmethod
