@@ -145,8 +145,11 @@ def read_parquet_schema(file: IO[bytes]) -> tuple[dict[str, str], int]:
     return columns, content.metadata.num_rows
 
 
-def import_pyarrow() -> Any:
-    """Return the library for Parquet files.
+def import_pyarrow(user: str = "") -> Any:
+    """Return the library for Parquet files and Arrow's tables.
+
+    Args:
+        user: what needs it, in the error; by default Parquet files.
 
     Raises:
         InvalidArgumentError: it is not installed.
@@ -154,7 +157,8 @@ def import_pyarrow() -> Any:
     try:
         import pyarrow as pa  # noqa: PLC0415 - 40 MB that only Parquet needs
     except ImportError:
-        raise InvalidArgumentError(tr("Parquet files need pyarrow: pip install 'qfnb[parquet]'")) from None
+        user = user or tr("Parquet files")
+        raise InvalidArgumentError(tr("{user} need pyarrow: pip install 'qfnb[parquet]'", user=user)) from None
     return pa
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
 from .._language import tr
+from .._tables import Table, open_table
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition
 from .file_access import SUFFIXES, describe_file, list_files, open_file, suffix_of
@@ -21,9 +22,6 @@ from .input_files import FileSummary, InputFiles, Item, summarize_files
 
 STREAM_ABOVE_BYTES = 64 * 1024 * 1024
 """Bytes above which files are read while their rows are sent, not before."""
-
-TABLE_ROWS: Final = 1024
-"""Rows of a table that become Python values at once."""
 
 COPY_UP_TO_BYTES = 1024 * 1024
 """Bytes up to which the rows of files are copied into the journal."""
@@ -73,7 +71,11 @@ def open_source(rows: Any) -> RowSource:
         return _bucket_source(str(rows)) if str(rows).startswith("bos:/") else _files_source(str(rows))
     if (pandas := sys.modules.get("pandas")) is not None:
         if isinstance(rows, pandas.DataFrame):
-            return _frame_source(rows)
+            snapshot = _take_snapshot(rows)
+            table = open_table(snapshot)
+            assert table is not None
+            source = _table_source(table, f"DataFrame {len(rows)} × {len(rows.columns)}")
+            return replace(source, frame=snapshot)
         if isinstance(rows, pandas.Series):
             snapshot = _take_snapshot(rows)
             return RowSource(
@@ -82,8 +84,8 @@ def open_source(rows: Any) -> RowSource:
                 total=len(snapshot),
                 frame=snapshot,
             )
-    if not isinstance(rows, type) and (table := _table_source(rows)) is not None:
-        return table
+    if (table := open_table(rows)) is not None:
+        return _table_source(table, table.kind)
     if isinstance(rows, (Mapping, bytes)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr(
@@ -97,56 +99,8 @@ def open_source(rows: Any) -> RowSource:
     return RowSource(f"{type(rows).__name__}", lambda: iter(rows), is_rereadable=False)
 
 
-def _frame_source(frame: Any) -> RowSource:
-    columns = tuple(map(str, frame.columns))
-    _refuse_repeated_names(columns)
-    snapshot = _take_snapshot(frame)
-
-    def items() -> Iterator[Item]:
-        if not columns:  # itertuples then has no rows either
-            return ({} for _ in range(len(snapshot)))
-        return (dict(zip(columns, row, strict=True)) for row in snapshot.itertuples(index=False, name=None))
-
-    return RowSource(f"DataFrame {len(snapshot)} × {len(columns)}", items, columns, total=len(snapshot), frame=snapshot)
-
-
-def _table_source(table: Any) -> RowSource | None:
-    """Return the source of a table that has Arrow's stream or `__dataframe__`, which is not copied; None for others."""
-    has_stream = hasattr(table, "__arrow_c_stream__")
-    if not has_stream and not hasattr(table, "__dataframe__"):
-        return None
-    arrow = _jsonl_csv_parquet.import_pyarrow()
-
-    def open_reader() -> Any:
-        if has_stream:
-            return arrow.RecordBatchReader.from_stream(table)
-        from pyarrow import interchange  # noqa: PLC0415 - only tables without Arrow's stream need it
-
-        return interchange.from_dataframe(table).to_reader()
-
-    def read(reader: Any) -> Iterator[Item]:
-        for chunk in reader:
-            for start in range(0, len(chunk), TABLE_ROWS):
-                yield from chunk.slice(start, TABLE_ROWS).to_pylist()
-
-    try:
-        first_reader = open_reader()
-    except (arrow.ArrowInvalid, TypeError):  # a single column: a list of prompts
-        return None
-    is_rereadable, columns = not hasattr(table, "read_next_batch"), tuple(first_reader.schema.names)
-    _refuse_repeated_names(columns)
-    return RowSource(
-        type(table).__name__,
-        lambda: read(open_reader() if is_rereadable else first_reader),
-        columns,
-        len(table) if isinstance(table, Sized) else None,
-        is_rereadable=is_rereadable,
-    )
-
-
-def _refuse_repeated_names(columns: Sequence[str]) -> None:
-    if len(set(columns)) < len(columns):
-        raise InvalidArgumentError(tr("two columns have the same name: {columns}", columns=tr(", ").join(columns)))
+def _table_source(table: Table, kind: str) -> RowSource:
+    return RowSource(kind, table.rows, table.columns, table.total, is_rereadable=table.is_rereadable)
 
 
 def _take_snapshot(frame: Any) -> Any:

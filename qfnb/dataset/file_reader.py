@@ -1,4 +1,4 @@
-"""Reading rows from a file, a folder, a zip (never unpacked to disk) or a DataFrame."""
+"""Reading rows from a file, a folder, a zip (never unpacked to disk) or a table."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from .._jsonl_csv_parquet import RowError, describe_no_rows
 from .._language import tr
+from .._tables import open_table
 from .._text import did_you_mean, format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
-from .row_formats import LocatedValue, RowLocation
+from .row_formats import LocatedValue, RowLocation, with_locations
 from .schema import SCHEMAS
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_FILES = 100_000
 MAX_BYTES = 4 * 1024**3
@@ -132,20 +130,27 @@ def read_path(
     return values
 
 
-def read_frame(frame: pd.DataFrame) -> list[LocatedValue]:
-    """Return the rows of a DataFrame; arrays in cells become lists.
+def read_values(rows: Any) -> list[LocatedValue]:
+    """Return the rows of a table, with arrays in its cells as lists, or what an iterable has.
 
     Raises:
-        InvalidArgumentError: two columns have the same name.
+        InvalidArgumentError: it is neither.
     """
-    columns = [str(column) for column in frame.columns]
-    if len(set(columns)) < len(columns):
-        raise InvalidArgumentError(tr("Two columns have the same name: {columns}.", columns=tr(", ").join(columns)))
-    values: list[LocatedValue] = []
-    for number, cells in enumerate(frame.itertuples(index=False, name=None), 1):
-        plain = [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells]  # of NumPy
-        values.append((RowLocation(row=number), dict(zip(columns, plain, strict=True))))
-    return values
+    table = open_table(rows)
+    if table is not None:
+        plain_rows = (
+            {name: cell.tolist() if hasattr(cell, "tolist") else cell for name, cell in row.items()}  # of NumPy
+            for row in table.rows()
+        )
+        return [*with_locations(plain_rows)]
+    if isinstance(rows, (str, bytes, Mapping, type)) or not isinstance(rows, Iterable):
+        raise InvalidArgumentError(
+            tr(
+                "a value of the type {kind} has no rows: use a table, a path or a list of dictionaries",
+                kind=type(rows).__name__,
+            )
+        )
+    return [*with_locations(rows)]
 
 
 def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> list[LocatedValue]:

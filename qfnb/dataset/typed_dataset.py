@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
 from .._language import tr
+from .._tables import open_table
 from ..errors import InvalidArgumentError
 from . import file_formats, file_reader, file_writer, platform, quality
 from .file_reader import MAX_BYTES
 from .platform import ProgressCallback
 from .quality import Findings, check_rows
-from .row_formats import parse_rows, with_locations
+from .row_formats import parse_rows
 from .schema import PAIRS, Row, Schema, find_schema
 from .typed_table import Table
 
@@ -55,8 +56,7 @@ class Dataset(Table):
         id: int | str | None = None,  # noqa: A002 - the seeds' word
         schema: Schema | str | None = None,
     ) -> None:
-        frame = hasattr(rows, "itertuples")
-        values = file_reader.read_frame(rows) if frame else [*with_locations(rows)]  # type: ignore[arg-type]
+        values = file_reader.read_values(rows)
         self._rows, self._schema = (
             parse_rows(values, find_schema(schema)) if values else ([], find_schema(schema) or PAIRS)
         )
@@ -68,35 +68,43 @@ class Dataset(Table):
     @classmethod
     def load(
         cls,
-        data_file: str | Path | pd.DataFrame | None = None,
+        data_file: Any = None,
         *,
         qianfan_dataset_id: int | str | None = None,
-        frame: pd.DataFrame | None = None,
+        frame: Any = None,
+        dataframe: Any = None,
         schema: Schema | str | None = None,
         format: str | None = None,  # noqa: A002 - the word for it
         columns: Mapping[str, str] | None = None,
+        input_columns: Sequence[str] | None = None,
+        reference_column: str | None = None,
         name: str | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
-        """Load a file, a folder, a zip, an object in storage, a DataFrame or a dataset on the platform.
+        """Load a file, a folder, a zip, an object in storage, a table, rows or a dataset on the platform.
 
         For a dataset on the platform nothing is sent yet: its rows are fetched when they are first used.
 
         Args:
-            data_file: .jsonl, .json, .csv, .tsv, .parquet, .txt, .zip, a folder of these, `bos:/bucket/key`,
-                or a DataFrame.
+            data_file: .jsonl, .json, .csv, .tsv, .parquet, .txt, .zip, a folder of these, `bos:/bucket/key`;
+                a DataFrame of pandas or polars, a LazyFrame, a DuckDB relation, another table with Arrow's stream;
+                or an iterable of rows or conversations.
             qianfan_dataset_id: `ds-...`, or the number.
-            frame: a DataFrame.
+            frame: a table.
+            dataframe: the SDK's name of `frame`.
             schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
             format: one of `file_formats.FORMATS`; by default the suffix of the file decides.
             columns: new names of columns: `{"question": "prompt"}`.
+            input_columns: the one column that becomes `prompt`.
+            reference_column: the column that becomes `response`.
             name: the name of the dataset, by default that of the file.
             max_bytes: limit of a download, and of a zip when unpacked; default 4 GiB.
 
         Raises:
             DatasetError: lines are wrong; the message says which and why.
-            InvalidArgumentError: not exactly one source was given.
+            InvalidArgumentError: not exactly one source was given, it has no rows, or there are several input columns.
         """
+        frame = dataframe if frame is None else frame
         if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
             raise InvalidArgumentError(
                 tr("Name one source: data_file='x.jsonl', qianfan_dataset_id='ds-...', or a DataFrame.")
@@ -116,8 +124,10 @@ class Dataset(Table):
                 path = Path(data).expanduser()
                 values = file_reader.read_path(path, format, max_bytes=max_bytes, name=source)
         else:
-            assert data is not None, "one of the three was given"
-            values, source, default_name = file_reader.read_frame(data), FRAME_SOURCE, "dataset"
+            table = open_table(data)
+            values, default_name = file_reader.read_values(data if table is None else table), "dataset"
+            source = "memory" if table is None else table.kind
+        columns = {**(columns or {}), **_renamed_columns(input_columns, reference_column)}
         rows, detected_schema = parse_rows(
             file_reader.rename_columns(values, columns) if columns else values, find_schema(schema)
         )
@@ -287,3 +297,14 @@ class Dataset(Table):
 
     _declared_schema: Schema | None = None
     _max_bytes: int = MAX_BYTES
+
+
+def _renamed_columns(inputs: Sequence[str] | None, reference: str | None) -> dict[str, str]:
+    """Return {name: new name} of the columns with questions and right answers."""
+    names = [inputs] if isinstance(inputs, str) else list(inputs or ())
+    if len(names) > 1:
+        raise InvalidArgumentError(
+            tr("input_columns={names}: rows have one question; qfnb.dataset.Dataset takes several columns", names=names)
+        )
+    new_names = {**dict.fromkeys(names, "prompt"), **({reference: "response"} if reference else {})}
+    return {name: new for name, new in new_names.items() if name != new}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Protocol, Self
 
 from .._language import tr
+from .._tables import open_table
 from .._text import is_missing
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -149,14 +150,20 @@ class Question:
         return Sample(model, self.index, self.prompt, self.reference, answer, {}, error=error, row=self.row, **facts)
 
 
+def as_rereadable(data: Any) -> Any:
+    """Return the data itself, or the rows of a table, since a stream of rows can be read once."""
+    table = open_table(data)
+    return data if table is None else [*table.rows()]
+
+
 def rows_of(data: Any) -> list[Mapping[str, Any]]:
-    """Return the rows of a dataset, a DataFrame or a list.
+    """Return the rows of a dataset, a table or a list.
 
     Raises:
         InvalidArgumentError: the data has no rows.
     """
-    if hasattr(data, "to_dict") and hasattr(data, "columns"):
-        rows = data.to_dict("records")
+    if (table := open_table(data)) is not None:
+        rows: Any = table.rows()
     else:
         as_rows = getattr(data, "question_rows", None) or getattr(data, "list", None)
         rows = as_rows() if as_rows else data

@@ -149,8 +149,9 @@ def prepare_questions(
     Raises:
         InvalidArgumentError: rows or columns are missing, or cells are empty.
     """
-    from ..evaluation.samples import PROMPT, REFERENCES, rows_of  # noqa: PLC0415
+    from ..evaluation.samples import PROMPT, REFERENCES, as_rereadable, rows_of  # noqa: PLC0415
 
+    data = as_rereadable(data)
     rows = rows_of(data)
     if not rows:
         raise InvalidArgumentError(tr("--data has no rows"))

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from .._language import tr
+from .._tables import open_table
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..model import Model
@@ -16,7 +17,7 @@ from ..resources.management.finetune import FineTune
 from .configs import TrainConfig
 
 DataSource = Any
-"""A `Dataset`, a DataFrame, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or a `DatasetConfig`."""
+"""A `Dataset`, a table, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or a `DatasetConfig`."""
 
 SampledSources = list[tuple[Dataset | str, float | None]]
 """Datasets and addresses in a bucket, each with the share of its rows that is used; None for all of them."""
@@ -134,14 +135,9 @@ def load_sources(data: DataSource) -> SampledSources:
     return [(_load_source(source), rate) for source, rate in resolve_sources(data)]
 
 
-def is_frame(value: object) -> bool:
-    """Return whether a value is a pandas DataFrame; pandas need not be loaded."""
-    kinds = type(value).__mro__
-    return any(kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") for kind in kinds)
-
-
 def _load_source(source: Any) -> Dataset | str:
-    source = Dataset.load(source) if is_frame(source) else source
+    table = open_table(source)
+    source = source if table is None else Dataset.load(table)
     if (address := address_of(source)) is not None:
         return address
     dataset_id = dataset_id_of(source)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import builtins
 import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from ..._language import tr, tr_noop
 from ...dataset import platform
+from ...dataset.file_reader import read_values
 from ...dataset.row_formats import deep_copy
 from ...dataset.schema import Row, Schema
 from ...dataset.typed_dataset import Dataset as PlainDataset
@@ -118,13 +120,13 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         """Load a table; the rows of a dataset on the platform or in storage are read when they are first used.
 
         Args:
-            source: a data source, or a path.
+            source: a data source, a path, a table or a list of rows.
             data_file: a file, a folder or a zip.
             qianfan_dataset_id: `ds-...`.
             bos_load_args: arguments of `QianfanDataSource.create_from_bos_file`.
             bos_source_args: arguments of `BosDataSource`.
             huggingface_dataset: a Dataset or DatasetDict of the package datasets.
-            dataframe: a DataFrame.
+            dataframe: a DataFrame, or another table.
             schema: an object whose `validate(table)` returns whether the rows are right.
             organize_data_as_group: give each turn a row of its own, with the number of its conversation.
             data_source: another name of `source`.
@@ -150,10 +152,12 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
                 [*huggingface_dataset.values()] if isinstance(huggingface_dataset, Mapping) else [huggingface_dataset]
             )
             return cls([row for part in parts for row in part], inner_schema_cache=schema, **columns)
+        if dataframe is None and source is not None and not isinstance(source, (str, Path, DataSource)):
+            source, dataframe = None, source
         if dataframe is not None:
-            return cls(dataframe.to_dict("list"), inner_schema_cache=schema, **columns)
-        if isinstance(source, str):
-            source, data_file = None, source
+            return cls([value for _, value in read_values(dataframe)], inner_schema_cache=schema, **columns)
+        if isinstance(source, (str, Path)):
+            source, data_file = None, str(source)
         origin = (
             source or data_source or to_source(data_file, qianfan_dataset_id, bos_load_args, bos_source_args, options)
         )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..._tables import is_pandas_frame
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset
-from ..sources import is_frame
 from .data import DatasetInfo, inspect_dataset
 from .launch_form import LaunchForm
 
 
 def is_data(value: object) -> bool:
     """Return whether a variable can be trained on: a dataset, or a DataFrame."""
-    return isinstance(value, Dataset) or is_frame(value)
+    return isinstance(value, Dataset) or is_pandas_frame(value)
 
 
 def inspect_sources(form: LaunchForm, variables: Mapping[str, Any], *, again: bool = False) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ...errors import InvalidArgumentError
 from ...evaluation import EvaluationManager
 from ...evaluation.comparison import DEFAULT_METRICS, resolve_evaluators
 from ...evaluation.run import EvaluationRun
-from ...evaluation.samples import Question, questions_of, rows_of
+from ...evaluation.samples import Question, as_rereadable, questions_of, rows_of
 from ...model import Service
 from ...resources.validation import validate_choice
 from ..configs import TrainConfig, resolve_train_type, to_train_config
@@ -65,6 +65,7 @@ def sweep(
         raise InvalidArgumentError(tr("parallel={value}: pass a number of trainings, 1 or more", value=repr(parallel)))
     configs = expand_grid(grid, to_train_config(train_config))
     validate_choice("train_mode", train_mode, TRAINER_CLASSES)
+    eval_dataset = as_rereadable(eval_dataset)
     evaluate = None if eval_dataset is None else _evaluation(eval_dataset, metrics, base or train_type)
     sources = load_sources(dataset)
     data = sources[0][0] if len(sources) == 1 else dataset
@@ -196,7 +197,8 @@ def _evaluation(rows: Any, metrics: Sequence[Any], base: str) -> Callable[[Mappi
     manager, name = EvaluationManager(local_evaluators=resolve_evaluators(metrics)), resolve_train_type(base)
     service = Service(model=name, name=name)
     service.get_res().resolve_target(None, None)
-    questions = questions_of(rows_of(rows)) if rows_of(rows) else []
+    table = rows_of(rows)
+    questions = questions_of(table) if table else []
     needs_reference = any(evaluator.needs_reference for evaluator in manager.local_evaluators)
     if not questions or (needs_reference and not all(question.reference for question in questions)):
         raise InvalidArgumentError(tr("eval_dataset needs rows with prompt and response: the metrics compare with it"))

@@ -1,0 +1,127 @@
+"""Tables of other packages as rows of Python values: pandas, polars, DuckDB, and what has Arrow's stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ._jsonl_csv_parquet import import_pyarrow
+from ._language import tr
+from .errors import InvalidArgumentError
+
+Row = dict[str, Any]
+
+TABLE_ROWS: Final = 1024
+"""Rows of a table that become Python values at once."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a table.
+
+    Attributes:
+        kind: the name of the table's class.
+        columns: their names.
+        rows: starts reading; a stream can be read once.
+        total: number of rows, None where it is not known.
+        is_rereadable: whether `rows` may be called again.
+    """
+
+    kind: str
+    columns: tuple[str, ...]
+    rows: Callable[[], Iterator[Row]]
+    total: int | None
+    is_rereadable: bool = True
+
+
+def open_table(value: object) -> Table | None:
+    """Return a table; None for what is none, a single column (a Series) among it.
+
+    A LazyFrame is collected, and the query of a DuckDB relation run, once. Other tables are read by pyarrow.
+
+    Raises:
+        InvalidArgumentError: two columns have the same name, or pyarrow is needed and missing.
+    """
+    if isinstance(value, Table):
+        return value
+    if is_pandas_frame(value):
+        return _pandas_table(value)
+    if type(value).__module__.partition(".")[0] == "polars":
+        return _polars_table(value)
+    if type(value).__name__ == "DuckDBPyRelation":
+        return _duckdb_table(value)
+    is_arrow = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__")
+    return _arrow_table(value) if is_arrow and not isinstance(value, type) else None
+
+
+def is_pandas_frame(value: object) -> bool:
+    """Return whether a value is a pandas DataFrame; pandas need not be loaded."""
+    kinds = type(value).__mro__
+    return any(kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") for kind in kinds)
+
+
+def _pandas_table(frame: Any) -> Table:
+    if len(frame.columns) == 0:  # itertuples then has no rows either
+        return Table("DataFrame", (), lambda: ({} for _ in range(len(frame))), len(frame))
+    columns = _validate_columns(frame.columns)
+    return Table("DataFrame", columns, lambda: _to_rows(columns, frame.itertuples(index=False, name=None)), len(frame))
+
+
+def _polars_table(table: Any) -> Table | None:
+    kind = type(table).__name__
+    if kind not in {"DataFrame", "LazyFrame"}:
+        return None
+    frame = table.collect() if kind == "LazyFrame" else table
+    return Table(kind, tuple(frame.columns), lambda: frame.iter_rows(named=True), frame.height)
+
+
+def _duckdb_table(relation: Any) -> Table:
+    columns = _validate_columns(relation.columns)
+    cells = relation.fetchall()
+    return Table("DuckDBPyRelation", columns, lambda: _to_rows(columns, cells), len(cells))
+
+
+def _to_rows(columns: Sequence[str], cells: Iterable[Sequence[Any]]) -> Iterator[Row]:
+    return (dict(zip(columns, row, strict=True)) for row in cells)
+
+
+def _arrow_table(table: Any) -> Table | None:
+    """Return a table that has Arrow's stream or `__dataframe__`, which is not copied; None for a single column."""
+    arrow = import_pyarrow(tr("Tables of the type {kind}", kind=type(table).__name__))
+
+    def open_reader() -> Any:
+        if hasattr(table, "__arrow_c_stream__"):
+            return arrow.RecordBatchReader.from_stream(table)
+        from pyarrow import interchange  # noqa: PLC0415 - only tables without Arrow's stream need it
+
+        return interchange.from_dataframe(table).to_reader()
+
+    def read(reader: Any) -> Iterator[Row]:
+        with reader:
+            for chunk in reader:
+                for start in range(0, len(chunk), TABLE_ROWS):
+                    yield from chunk.slice(start, TABLE_ROWS).to_pylist()
+
+    try:
+        first_reader = open_reader()
+    except (arrow.ArrowInvalid, TypeError):
+        return None
+    columns = _validate_columns(first_reader.schema.names)
+    total = len(table) if isinstance(table, Sized) else None
+    if hasattr(table, "read_next_batch"):
+        return Table(type(table).__name__, columns, lambda: read(first_reader), total, is_rereadable=False)
+    first_reader.close()
+    return Table(type(table).__name__, columns, lambda: read(open_reader()), total)
+
+
+def _validate_columns(names: Iterable[object]) -> tuple[str, ...]:
+    """Return the names of columns as texts.
+
+    Raises:
+        InvalidArgumentError: two of them are the same.
+    """
+    columns = tuple(map(str, names))
+    if len(set(columns)) < len(columns):
+        raise InvalidArgumentError(tr("two columns have the same name: {columns}", columns=tr(", ").join(columns)))
+    return columns
