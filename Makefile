@@ -13,6 +13,7 @@
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
 # make figures write the quickstart's figures into README and guide
 # make bench  measure against other clients, and run the long forms of the batch tests
+# make lowest  with the lowest declared versions of what qfnb needs, chat, batch, train and evaluate once; PYTHON=python3.13
 # make soak   stream and batch for minutes against a faulty server; an error when descriptors, threads, tasks or memory grow
 
 PYTHON ?= python3
@@ -28,7 +29,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo figures lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak docs pictures screens clean
+.PHONY: demo figures lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak lowest docs pictures screens clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -112,6 +113,16 @@ bench: $(READY)
 
 soak: $(READY)
 	$(BIN)/python benchmarks/soak.py
+
+# wheels only: an older version would be compiled on a newer Python
+lowest:
+	$(PYTHON) -m venv --clear build/lowest
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lowest/bin/uv pip compile --quiet --python build/lowest/bin/python --resolution lowest-direct --only-binary :all: \
+	  --output-file build/lowest/requirements.txt pyproject.toml
+	build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python --requirements build/lowest/requirements.txt
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps .
+	build/lowest/bin/python benchmarks/lowest.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

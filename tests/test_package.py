@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import qfnb
 
@@ -102,3 +104,17 @@ def test_the_conda_recipe_says_what_pyproject_says():
     }  # fmt: skip
     scripts = {f"{name} = {target}" for name, target in project["scripts"].items()}
     assert set(recipe["build"]["python"]["entry_points"]) == scripts
+
+
+def test_the_tested_versions_are_not_below_the_declared_ones():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    tested = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    declared = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    requirements = [Requirement(line) for line in declared]
+    assert {canonicalize_name(needed.name) for needed in map(Requirement, project["dependencies"])} <= {*tested}
+    pinned = [needed for needed in requirements if canonicalize_name(needed.name) in tested]
+    assert [str(needed) for needed in pinned if tested[canonicalize_name(needed.name)] not in needed.specifier] == []
