@@ -7,6 +7,7 @@ bare text.
 """
 
 import json
+import warnings
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +20,9 @@ from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_sche
 
 MAX_REPORTED = 10  # problems that an error names; all are counted
 _MAX_REASON_LENGTH = 70
+
+TOOL_ROLES = ("tool", "function")
+"""The roles of messages with the results of tools."""
 
 
 class RowLocation(NamedTuple):
@@ -95,6 +99,7 @@ def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> 
     Raises:
         DatasetError: some are wrong.
     """
+    values = list(values)
     parsed: list[tuple[RowLocation, Row]] = []
     errors: list[tuple[RowLocation, RowError]] = []
     for location, value in values:
@@ -103,6 +108,7 @@ def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> 
         except RowError as error:
             errors.append((location, error))
     rows = [row for _, row in parsed]
+    _warn_of_weights(values)
     schema = schema or detect_schema(rows)
     for location, row in parsed:
         try:
@@ -117,6 +123,17 @@ def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> 
 def with_locations(values: Iterable[object]) -> Iterator[LocatedValue]:
     """Yield values with their numbers as locations."""
     return ((RowLocation(row=number), value) for number, value in enumerate(values, 1))
+
+
+def _warn_of_weights(values: Sequence[LocatedValue]) -> None:
+    count = sum(_has_answer_without_weight(value) for _, value in values)
+    if count:
+        text = trn(
+            'In {n} row an answer has "weight": 0. The platform learns all answers, this one too.',
+            'In {n} rows an answer has "weight": 0. The platform learns all answers, these too.',
+            count,
+        )
+        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def to_row(value: object, schema: Schema | None = None) -> Row:
@@ -220,6 +237,8 @@ def _flatten_answers(row: Row) -> Row:
 
 def _from_roles(messages: Sequence[Any], row: Row) -> Row:
     """Return the row of OpenAI's messages: user and assistant alternate, after an optional system message."""
+    if any(isinstance(message, Mapping) and _calls_tools(message) for message in messages):
+        raise RowError(tr("it calls tools (tool_calls): the platform trains on texts only, leave such rows out"))
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
             raise RowError(_expectation('{"role": "...", "content": "..."}', message))
@@ -242,6 +261,19 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
         pairs = zip(texts[::2], texts[1::2], strict=True)
         row["history"] = [{"prompt": question, "response": answer} for question, answer in pairs]
     return row
+
+
+def _calls_tools(message: Mapping[str, Any]) -> bool:
+    return bool(message.get("tool_calls") or message.get("function_call")) or message.get("role") in TOOL_ROLES
+
+
+def _has_answer_without_weight(value: object) -> bool:
+    """Return whether a value is a conversation of OpenAI's in which an answer has `"weight": 0`, not to be learned."""
+    messages = value.get("messages") if isinstance(value, Mapping) else value
+    if not isinstance(messages, list):
+        return False
+    answers = (message for message in messages if isinstance(message, Mapping) and message.get("role") == "assistant")
+    return any(answer.get("weight", 1) == 0 for answer in answers)
 
 
 def _expectation(expected: str, value: object) -> str:

@@ -91,6 +91,29 @@ def test_pictures_come_with_what_stands_beside_them(tmp_path):
     assert [row.get("prompt") for row in Dataset.load(tmp_path / "out.zip")] == [None, "一杯茶"]
 
 
+def openai_row(**answer):
+    return {"messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2", **answer}]}
+
+
+def test_answers_without_weight_are_counted_before_anything_is_saved():
+    with pytest.warns(UserWarning, match=r'^In 2 rows an answer has "weight": 0\. The platform learns all answers'):
+        dataset = Dataset([openai_row(weight=0), openai_row(weight=1), openai_row(), openai_row(weight=0)["messages"]])
+    assert len(dataset) == 4
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        openai_row(content=None, tool_calls=[{"id": "call-1", "type": "function"}])["messages"],
+        [*openai_row()["messages"], {"role": "tool", "content": "4"}],
+    ],
+)
+def test_rows_that_call_tools_are_refused_with_the_reason_and_counted(messages):
+    reason = r"(?s)it calls tools \(tool_calls\).*and 1 row more like it"
+    with pytest.raises(errors.DatasetError, match=reason):
+        Dataset([openai_row(), {"messages": messages}, {"messages": messages}])
+
+
 def test_messages_with_roles_are_a_conversation():
     turns = [("system", "s"), ("user", "1"), ("assistant", "一"), ("user", "2"), ("assistant", "二")]
     row = Dataset([{"messages": [{"role": r, "content": c} for r, c in turns], "id": 7}])[0]
