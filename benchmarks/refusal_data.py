@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -213,6 +214,148 @@ def patterns(count: int, names: list[str], *, is_new: bool, seed: int) -> list[P
     return list(pairs.items())
 
 
+CITIES = [
+    "北京",
+    "上海",
+    "广州",
+    "深圳",
+    "成都",
+    "杭州",
+    "武汉",
+    "西安",
+    "南京",
+    "重庆",
+    "天津",
+    "青岛",
+    "大连",
+    "厦门",
+    "昆明",
+    "长沙",
+    "郑州",
+    "哈尔滨",
+    "石家庄",
+    "张家界",
+]
+NEW_CITIES = [
+    "三亚",
+    "拉萨",
+    "南宁",
+    "海口",
+    "贵阳",
+    "太原",
+    "呼和浩特",
+    "乌鲁木齐",
+    "齐齐哈尔",
+    "西双版纳",
+    "攀枝花",
+    "景德镇",
+]
+AIRLINES = ("CA", "MU", "CZ", "HU", "3U")
+FLIGHTS = (
+    "帮{name}订{month}月{day}日{start}到{end}的{flight}航班，{seat}{count}张，手机{phone}",
+    "{name}要坐{flight}从{start}飞{end}，{month}月{day}日，{count}张{seat}，电话{phone}",
+    "航班{flight}，{start}到{end}，{month}月{day}日出发，乘机人{name}，{seat}，{count}位，联系电话{phone}",
+    "我是{name}，{month}月{day}日从{start}去{end}，订{flight}的{seat}{count}张，打{phone}找我",
+    "请订票：{flight}，{month}月{day}日，从{start}飞往{end}，{count}张{seat}，{name}，{phone}",
+)
+
+TOWNS = [
+    "Oslo",
+    "Lima",
+    "Paris",
+    "Berlin",
+    "Madrid",
+    "Cairo",
+    "Tokyo",
+    "Boston",
+    "Dublin",
+    "Vienna",
+    "Prague",
+    "Milan",
+    "Geneva",
+    "Austin",
+    "Denver",
+    "San Diego",
+    "Las Vegas",
+]
+NEW_TOWNS = [
+    "Reykjavik",
+    "New Delhi",
+    "Ho Chi Minh City",
+    "Wolverhampton",
+    "Ulm",
+    "Santiago de Chile",
+    "Kyoto",
+    "Gdansk",
+    "Port Louis",
+    "Ottawa",
+]
+CUSTOMERS = [
+    f"{first} {last}"
+    for first in ["Anna", "Peter", "Maria", "John", "Laura", "Tom"]
+    for last in ["Berg", "Stone", "Miller", "Rossi", "Park", "Novak", "Klein"]
+]
+NEW_CUSTOMERS = [
+    f"{first} {last}"
+    for first in ["Wilhelmina", "Bo", "Guadalupe", "Yusuf", "Ingrid"]
+    for last in ["Featherstonehaugh", "Ng", "van der Berg", "O'Connor", "Okonkwo"]
+]
+PARCELS = (
+    "Ship {count} boxes of {item} from {start} to {end} for {name}, order {order}, {speed}",
+    "{name} sends {count} boxes of {item}: {start} to {end}, {speed}, order number {order}",
+    "Order {order}: {count} boxes of {item}, pick up in {start}, deliver in {end}, customer {name}, {speed}",
+    "Please take {count} boxes of {item} to {end} by {speed} mail, sender {name} in {start}, reference {order}",
+)
+
+
+def flights(count: int, cities: list[str], names: list[str], *, seed: int) -> list[Pair]:
+    """Return bookings of flights and their eight fields as JSON."""
+    chance, pairs = random.Random(seed), {}
+    while len(pairs) < count:
+        start, end = chance.sample(cities, 2)
+        values = {
+            "name": chance.choice(names),
+            "flight": f"{chance.choice(AIRLINES)}{chance.randint(100, 9999)}",
+            "start": start,
+            "end": end,
+            "month": chance.randint(1, 12),
+            "day": chance.randint(1, 28),
+            "seat": chance.choice(("经济舱", "商务舱", "头等舱")),
+            "count": chance.randint(1, 6),
+            "phone": f"1{chance.randint(30, 99)}{chance.randint(10_000_000, 99_999_999)}",
+        }
+        fields = {
+            "航班": values["flight"],
+            "出发": start,
+            "到达": end,
+            "日期": f"{values['month']}-{values['day']}",
+            "乘机人": values["name"],
+            "舱位": values["seat"],
+            "张数": values["count"],
+            "电话": values["phone"],
+        }
+        pairs[chance.choice(FLIGHTS).format(**values)] = json.dumps(fields, ensure_ascii=False)
+    return list(pairs.items())
+
+
+def parcels(count: int, towns: list[str], names: list[str], *, seed: int) -> list[Pair]:
+    """Return orders of parcels and their seven fields as JSON."""
+    chance, pairs = random.Random(seed), {}
+    while len(pairs) < count:
+        start, end = chance.sample(towns, 2)
+        fields = {
+            "order": f"{chance.choice('KPX')}{chance.choice('QRT')}-{chance.randint(100, 99_999)}",
+            "name": chance.choice(names),
+            "start": start,
+            "end": end,
+            "item": chance.choice(("pears", "tiles", "books", "candles", "lamps")),
+            "count": chance.randint(2, 40),
+            "speed": chance.choice(("express", "standard", "overnight")),
+        }
+        pairs[chance.choice(PARCELS).format(**fields)] = json.dumps(fields)
+    return list(pairs.items())
+
+
 def data_sets() -> dict[str, list[Fold]]:
     """Return the folds of each data set."""
     return {
@@ -223,4 +366,11 @@ def data_sets() -> dict[str, list[Fold]]:
             Fold(patterns(400, NAMES, is_new=False, seed=seed), patterns(120, NEW_NAMES, is_new=True, seed=seed + 100))
             for seed in (1, 2)
         ],
+    } | {
+        f"{name}, {kind} names": [Fold(rows(400, *known, seed=1), rows(100, *held_out, seed=2))]
+        for name, rows, known, new in (
+            ("flights (Chinese)", flights, (CITIES, NAMES), (NEW_CITIES, NEW_NAMES)),
+            ("parcels (English)", parcels, (TOWNS, CUSTOMERS), (NEW_TOWNS, NEW_CUSTOMERS)),
+        )
+        for kind, held_out in (("known", known), ("new", new))
     }

@@ -113,12 +113,28 @@ class Step:
     step: int  # reports so far, of `total_steps`
     total_steps: int
     epoch: float  # passes over the data, with a fraction
-    training_loss: float  # nats per unit (a remembered answer is one unit, a written one characters or tokens)
-    validation_loss: float | None = None  # the same on held-out pairs, None between passes or without them
+    training_loss: float  # nats per token of the answers; the tokens of the built-in model are characters
+    validation_loss: float | None = None  # the same on held-out pairs, None between validations or without them
     phase: Literal["preparing", "training"] = "training"
     quiet: bool = False  # the report is no point of the loss curve; it only asks whether to continue
     rewards: Mapping[str, float] = field(default_factory=dict)
     snapshot: Callable[[str], bytes] | None = None
+
+
+MIN_VALIDATIONS = 5
+"""Validations of a run of so many steps, however long the interval."""
+
+
+def is_validated(step: int, total_steps: int, interval: int) -> bool:
+    """Return whether the held-out data is measured after a step.
+
+    Args:
+        step: from 1.
+        total_steps: of the run.
+        interval: steps between two validations, fewer in a short run; 0 for one after the last step only.
+    """
+    spacing = min(interval, max(1, total_steps // MIN_VALIDATIONS))
+    return step == total_steps or (spacing > 0 and step % spacing == 0)
 
 
 Observer = Callable[[Step], bool | None]  # called with each step; when it returns False the training stops

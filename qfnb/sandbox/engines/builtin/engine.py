@@ -199,15 +199,17 @@ class BuiltinModel:
 
     @property
     def metrics(self) -> dict[str, str]:
-        """Its limit of confidence, with the shares of wrong answers to questions from elsewhere and wrong refusals."""
-        limit = self._model.meta.get("limit")
-        if not limit:
-            return {}
-        return {
-            "minConfidence": f"{limit['confidence']:.4f}",
-            "falseAnswers": f"{limit['false_answers']:.2%}",
-            "falseRefusals": f"{limit['false_refusals']:.2%}",
-        }
+        """Its wrong answers to held-out rows; its limit of confidence, with what that costs and lets through."""
+        metrics: dict[str, str] = {}
+        if limit := self._model.meta.get("limit"):
+            metrics |= {
+                "minConfidence": f"{limit['confidence']:.4f}",
+                "falseAnswers": f"{limit['false_answers']:.2%}",
+                "falseRefusals": f"{limit['false_refusals']:.2%}",
+            }
+        if held_out := self._model.meta.get("held_out"):
+            metrics |= {"wrongAnswers": f"{held_out['wrong_answers']:.2%}", "heldOutRows": str(held_out["rows"])}
+        return metrics
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Answer one question."""

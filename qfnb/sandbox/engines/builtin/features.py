@@ -22,6 +22,12 @@ RARITY_FLOOR = 0.05
 MAX_PROMPT, MAX_ANSWER = 200, 400
 """The characters of a prompt and of an answer that are used."""
 
+
+def answer_length(answer: str) -> int:
+    """Return the characters of an answer that are used, of which its end is one."""
+    return min(len(answer), MAX_ANSWER - 1) + 1
+
+
 BOS, EOS, UNKNOWN = 1, 2, 3
 _ASCII_AT, _GB2312_AT = 4, 132
 _GB2312_ROWS, _ROW = 40, 94
@@ -49,6 +55,13 @@ def character_id(char: str) -> int:
     if 15 <= row < 15 + _GB2312_ROWS:
         return _GB2312_AT + (row - 15) * _ROW + column
     return _OTHER_AT + zlib.crc32(char.encode("utf-8", "replace")) % _OTHERS
+
+
+@functools.cache
+def common_characters() -> str:
+    """Return the Chinese characters of GB2312 level 1, the commonest."""
+    pairs = (bytes((row + 0xB0, column + 0xA1)) for row in range(_GB2312_ROWS) for column in range(_ROW))
+    return "".join(pair.decode("gb2312", "ignore") for pair in pairs)
 
 
 def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArray[np.float64]]:

@@ -13,10 +13,13 @@ from .features import MAX_PROMPT, Ints, Pair
 from .optimizer import Adam
 from .passes import Passes
 from .pointer_generator import PointerGenerator
+from .substitution import substitute
 
 DROPOUT = 0.2
 
 MAX_UPDATES = 3000  # of a training: more data teach a model of this size no more, and a pass takes a part of them
+
+SUBSTITUTED_SHARE = 0.2  # of the updates, whose rows have other values in their fields
 
 WARM_UP_UPDATES = 20
 
@@ -46,6 +49,7 @@ class GeneratorTraining:
         rate: the learning rate.
         seed: of the order and of the dropout.
         tick: called after each update and now and then before; it may raise.
+        has_substitutes: whether the rows of some updates have other values in their fields.
 
     Attributes:
         examples: the losses of the pairs.
@@ -61,11 +65,16 @@ class GeneratorTraining:
         rate: float,
         seed: int,
         tick: Callable[[], None],
+        has_substitutes: bool = False,
     ) -> None:
         self._lm, self._passes, self._batch_size, self._rate, self._tick = lm, passes, batch_size, rate, tick
         self._encoded: list[Example] = []
-        for pair in pairs:
+        self._substitutes: dict[int, Example] = {}
+        self._chance = np.random.default_rng(seed + 2)
+        for index, pair in enumerate(pairs):
             self._encoded.append(lm.example(*pair))
+            if has_substitutes and (substitute_pair := substitute(pair, self._chance)) != pair:
+                self._substitutes[index] = lm.example(*substitute_pair)
             tick()
         self._random = np.random.default_rng(seed + 1)
         self.examples = Passes(np.array([len(example.target) for example in self._encoded]), self._random)
@@ -88,9 +97,13 @@ class GeneratorTraining:
                 yield
 
     def _update(self, group: Ints, adam: Adam, rate: float) -> None:
-        losses, gradients = self._lm.loss([self._encoded[index] for index in group], self._random, DROPOUT)
+        if self._substitutes and self._chance.random() < SUBSTITUTED_SHARE:
+            examples = [self._substitutes.get(index, self._encoded[index]) for index in group]
+            _, gradients = self._lm.loss(examples, self._random, DROPOUT)
+        else:
+            losses, gradients = self._lm.loss([self._encoded[index] for index in group], self._random, DROPOUT)
+            self.examples.record(group, losses)
         adam.step(gradients, rate)
-        self.examples.record(group, losses)
         self._tick()
 
     def _random_groups(self, order: Ints) -> list[Ints]:
@@ -100,23 +113,33 @@ class GeneratorTraining:
         return [groups[index] for index in self._random.permutation(len(groups))]
 
 
-def answer_losses(
-    lm: PointerGenerator, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None
-) -> NDArray[np.float64]:
-    """Return the loss (nats) of each answer, at least IMPOSSIBLE_LOSS if it cannot be produced.
+class EncodedAnswers:
+    """Answers whose losses are measured, perhaps several times.
 
     Args:
         lm: the model.
         pairs: the prompts and answers.
-        tick: called after each batch; it may raise.
+        examples: the same as examples of the model.
     """
-    losses = np.zeros(len(pairs))
-    order = sorted(range(len(pairs)), key=lambda index: len(pairs[index][1]))
-    for start in range(0, len(order), CHUNK):
-        chunk = order[start : start + CHUNK]
-        losses[chunk] = -lm.log_likelihoods([lm.example(*pairs[index]) for index in chunk])[0]
-        tick()
-    return losses + [IMPOSSIBLE_LOSS * _is_impossible(lm, prompt[:MAX_PROMPT], answer) for prompt, answer in pairs]
+
+    def __init__(self, lm: PointerGenerator, pairs: Sequence[Pair], examples: Sequence[Example]) -> None:
+        self._lm, self._examples = lm, examples
+        impossible = [_is_impossible(lm, prompt[:MAX_PROMPT], answer) for prompt, answer in pairs]
+        self._extra = IMPOSSIBLE_LOSS * np.array(impossible, np.float64)
+        self._order = sorted(range(len(examples)), key=lambda index: len(examples[index].target))
+
+    def losses(self, tick: Callable[[], None] = lambda: None) -> NDArray[np.float64]:
+        """Return the loss (nats) of each answer, at least IMPOSSIBLE_LOSS if it cannot be produced.
+
+        `tick` is called after each batch; it may raise.
+        """
+        losses = np.zeros(len(self._examples))
+        for start in range(0, len(self._order), CHUNK):
+            chunk = self._order[start : start + CHUNK]
+            losses[chunk] = -self._lm.log_likelihoods([self._examples[index] for index in chunk])[0]
+            tick()
+        total: NDArray[np.float64] = losses + self._extra
+        return total
 
 
 def _is_impossible(lm: PointerGenerator, prompt: str, answer: str) -> bool:

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import BUCKETS, F, Features, Pair
-from .generator_training import GeneratorTraining, answer_losses
-from .passes import mean_loss
+from .generator_training import EncodedAnswers, GeneratorTraining
 from .pointer_generator import PointerGenerator
 
 FACT_LOSS = 2.0  # nats; a unique answer with a larger loss is a fact to remember, not a rule
@@ -79,9 +78,10 @@ def _find_facts(features: Features, unique: list[Pair], batch_size: int, seed: i
         for number, _ in enumerate(fit.parts(1), 1):
             done = (fold + number / (passes + 1)) / 2
             tick(done)
-            if mean_loss(fit.examples) < FOLD_LEARNED_LOSS:
+            if fit.examples.mean_loss() < FOLD_LEARNED_LOSS:
                 break
-        surprising[1 - fold :: 2] = answer_losses(lm, held_out, partial(tick, done)) > FACT_LOSS
+        answers = EncodedAnswers(lm, held_out, [lm.example(*pair) for pair in held_out])
+        surprising[1 - fold :: 2] = answers.losses(partial(tick, done)) > FACT_LOSS
     votes = _neighbours_votes(
         features, [prompt for prompt, _ in unique], [prompt for prompt, _ in tried], surprising, tick
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +16,11 @@ import numpy as np
 from ...._text import has_chinese
 from ....errors import SandboxError
 from ..protocol import Reply
-from .features import F, Features, Pair
-from .generator_training import answer_losses
+from .features import F, Features, Pair, answer_length
+from .fields import FieldCounts
+from .generator_training import EncodedAnswers
 from .pointer_generator import PointerGenerator
-from .refusal import MIN_ROWS, Wording, evidence, measure_limit
+from .refusal import MIN_ROWS, Wording, draft_rows, evidence, measure_limit, wrong_answers
 from .router import COMPOSE, MemoryRouter
 
 MIN_CONFIDENCE = 0.2
@@ -37,6 +39,40 @@ def _refuse(prompt: str, confidence: float) -> Reply:
     return Reply("unknown", confidence, DONT_KNOW if has_chinese(prompt) else DONT_KNOW_IN_ENGLISH)
 
 
+class AnswerLoss:
+    """The loss of pairs, which are encoded once.
+
+    Args:
+        model: the model, whose weights may change between two measurements.
+        pairs: prompts and answers.
+        tick: called often; it may raise.
+    """
+
+    def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> None:
+        self._model, self._tick = model, tick
+        self._prompts, self._classes, examples = [], [], []
+        for prompt, answer in pairs:
+            self._prompts.append(model.features(prompt))
+            self._classes.append(model.router.index.get(answer))
+            if model.lm is not None:
+                examples.append(model.lm.example(prompt, answer))
+            tick()
+        self._answers = EncodedAnswers(model.lm, pairs, examples) if model.lm is not None else None
+        self._characters = sum(answer_length(answer) for _, answer in pairs)
+
+    def measure(self) -> float:
+        """Return the nats per character of the answers, of which the end is one."""
+        losses = self._answers.losses(self._tick) if self._answers else np.full(len(self._prompts), np.inf)
+        total = 0.0
+        for grams, memory_class, compose_loss in zip(self._prompts, self._classes, losses, strict=True):
+            probability = self._model.router.class_probabilities(*grams)
+            likelihood = float(probability[memory_class]) if memory_class else 0.0
+            likelihood += float(probability[COMPOSE]) * math.exp(-compose_loss)
+            self._tick()
+            total -= math.log(likelihood + 1e-9)
+        return total / max(self._characters, 1)
+
+
 @dataclass
 class LanguageModel:
     """A trained model.
@@ -49,6 +85,7 @@ class LanguageModel:
         min_confidence: below it the model says that it does not know.
         base: the model that answers small talk.
         wording: that of the training questions, None in a file that has none.
+        fields: those of the answers that `lm` was trained on, None in a file that has none.
     """
 
     features: Features
@@ -58,6 +95,7 @@ class LanguageModel:
     min_confidence: float = MIN_CONFIDENCE
     base: LanguageModel | None = None
     wording: Wording | None = None
+    fields: FieldCounts | None = None
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Answer one prompt.
@@ -99,7 +137,10 @@ class LanguageModel:
             return Reply("memory", confidence, self.router.answers[choice - 1] if choice else "")
         steps = list(self.lm.stream(prompt, temperature=temperature, random=np.random.default_rng(seed)))
         confidence = self._confidence(prompt, probability, [p for _, p in steps])
-        return Reply("compose", confidence, "".join(char for char, _ in steps))
+        text = "".join(char for char, _ in steps)
+        if self.fields is not None:
+            confidence *= self.fields.plausibility(prompt, text)
+        return Reply("compose", confidence, text)
 
     def _confidence(self, prompt: str, probability: float, steps: Sequence[float] = ()) -> float:
         """Return how sure the model is of an answer; composing it, with those probabilities, can only lower it."""
@@ -114,7 +155,8 @@ class LanguageModel:
         return "limit" in self.meta
 
     def calibrate(self, held_out: Sequence[Pair]) -> None:
-        """Measure the limit below which the model does not answer, if enough rows are held out."""
+        """Measure the share of wrong answers and, if enough rows are held out, the limit below which none is given."""
+        self.meta.pop("held_out", None)
         if self.meta.pop("limit", None) is not None:
             self.min_confidence = MIN_CONFIDENCE
         if self.wording is not None and len(held_out) >= MIN_ROWS:
@@ -125,23 +167,11 @@ class LanguageModel:
                 lambda prompt: self._confidence(prompt, float(self.router.probabilities(prompt).max())),
             )
             self.meta["limit"], self.min_confidence = limit._asdict(), limit.confidence
-
-    def loss(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> float:
-        """Return the loss of pairs: nats per unit; a remembered answer is one unit, a composed one its characters.
-
-        `tick` is called often; it may raise.
-        """
-        total = units = 0.0
-        losses = answer_losses(self.lm, pairs, tick) if self.lm else np.full(len(pairs), np.inf)
-        for (prompt, answer), compose_loss in zip(pairs, losses, strict=True):
-            probability = self.router.probabilities(prompt)
-            memory_class = self.router.index.get(answer)
-            likelihood = float(probability[memory_class]) if memory_class else 0.0
-            likelihood += float(probability[COMPOSE]) * math.exp(-compose_loss)
-            tick()
-            total -= math.log(likelihood + 1e-9)
-            units += 1 if memory_class else len(answer) + 1
-        return total / max(units, 1.0)
+            self.meta["held_out"] = {"rows": limit.rows, "wrong_answers": limit.wrong_answers}
+        elif held_out:
+            drafts = draft_rows(self.draft, held_out)
+            share = wrong_answers(drafts, self.min_confidence)
+            self.meta["held_out"] = {"rows": len(drafts), "wrong_answers": share}
 
     def log_likelihood(self, prompt: str, answer: str) -> float:
         """Return log p(answer | prompt), without the base's small talk; -inf if it cannot be produced."""
@@ -173,11 +203,15 @@ class LanguageModel:
         if pairs:
             added = Wording.of((prompt for prompt, _ in pairs), tick)
             wording = wording.extended(added) if wording else added
-        return LanguageModel(features, router, lm, dict(self.meta), self.min_confidence, wording=wording)
+        fields = self.fields
+        if composed:
+            counted = FieldCounts.of(composed, tick)
+            fields = fields.extended(counted) if fields else counted
+        return LanguageModel(features, router, lm, dict(self.meta), self.min_confidence, wording=wording, fields=fields)
 
-    def perplexity(self, pairs: Sequence[Pair]) -> float:
-        """Return exp(loss)."""
-        return math.exp(min(self.loss(pairs), 50.0))
+    def loss(self, pairs: Sequence[Pair]) -> float:
+        """Return the loss of pairs, nats per character of the answers."""
+        return AnswerLoss(self, pairs).measure()
 
     def save(self) -> bytes:
         """Return the model as the bytes of an npz file: the used rows of the weights, in 16 bits."""
@@ -207,6 +241,8 @@ class LanguageModel:
         if self.wording is not None:
             arrays |= {"wording_units": self.wording.units.astype(np.uint32), "wording_counts": self.wording.counts}
             head["questions"] = self.wording.questions
+        if self.fields is not None:
+            head["fields"] = self.fields.counts
         arrays["head"] = np.frombuffer(json.dumps(head).encode("ascii"), np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -240,9 +276,16 @@ class LanguageModel:
             rows = lm.used_rows()
             for name in lm.weights:
                 lm.weights[name][rows.get(name, slice(None))] = stored[f"lm_{name}"].astype(F)
+        fields = (
+            FieldCounts({name: Counter(counts) for name, counts in head["fields"].items()})
+            if "fields" in head
+            else None
+        )
         if "questions" not in head:  # its limit is one of another measure
             limit = head["meta"].pop("limit", None)
-            return cls(features, router, lm, head["meta"], MIN_CONFIDENCE if limit else head["refuses_below"])
+            return cls(
+                features, router, lm, head["meta"], MIN_CONFIDENCE if limit else head["refuses_below"], fields=fields
+            )
         units, counts = (stored[f"wording_{name}"].astype(np.int64) for name in ("units", "counts"))
         wording = Wording(units, counts, head["questions"])
-        return cls(features, router, lm, head["meta"], head["refuses_below"], wording=wording)
+        return cls(features, router, lm, head["meta"], head["refuses_below"], wording=wording, fields=fields)

@@ -41,8 +41,6 @@ class Passes:
         rests = np.where(losses < LEARNED_LOSS * self.units[group], np.minimum(2 * self._rests[group] + 1, MAX_REST), 0)
         self._rests[group], self._due[group] = rests, self._number + 1 + rests
 
-
-def mean_loss(*trainings: Passes) -> float:
-    """Return the mean loss per unit of all examples that were seen."""
-    total = sum(float(np.nansum(passes.losses)) for passes in trainings)
-    return total / max(sum(int(passes.units[~np.isnan(passes.losses)].sum()) for passes in trainings), 1)
+    def mean_loss(self) -> float:
+        """Return the mean loss per unit of all examples that were seen."""
+        return float(np.nansum(self.losses)) / max(int(self.units[~np.isnan(self.losses)].sum()), 1)

@@ -122,6 +122,7 @@ class Limit(NamedTuple):
         confidence: below it the model does not answer.
         false_answers: the share of questions from elsewhere that it answers, in Chinese or not, whichever is more.
         false_refusals: the share of held-out rows whose right answer it keeps back.
+        wrong_answers: the share of held-out rows that it answers wrongly.
         rows: held-out rows that were asked.
         questions: questions from elsewhere that were asked.
     """
@@ -129,6 +130,7 @@ class Limit(NamedTuple):
     confidence: float
     false_answers: float
     false_refusals: float
+    wrong_answers: float
     rows: int
     questions: int
 
@@ -219,8 +221,7 @@ def measure_limit(
         held_out: at least MIN_ROWS rows.
         bound: returns what a draft's confidence cannot exceed, and sooner; drafts below the limit are not made then.
     """
-    rows = held_out[:: -(-len(held_out) // MAX_ROWS)]
-    drafts = [(draft(prompt), answer) for prompt, answer in rows]
+    drafts = draft_rows(draft, held_out)
     right_confidences = sorted(reply.confidence for reply, answer in drafts if reply.text == answer)
     prompts = {prompt for prompt, _ in held_out}
     questions = [question for question in QUESTIONS_FROM_ELSEWHERE if question not in prompts]
@@ -234,15 +235,28 @@ def measure_limit(
         return draft(question).confidence
 
     lowest = max(_largest(confidence, group, int(MAX_FALSE_ANSWERS * len(group))) for group in groups)
-    limit, max_lost = max(LOWEST_LIMIT, lowest + 1e-6), int(MAX_LOST * len(rows))
+    limit, max_lost = max(LOWEST_LIMIT, lowest + 1e-6), int(MAX_LOST * len(drafts))
     if max_lost < len(right_confidences):
         limit = min(limit, right_confidences[max_lost])
     false_answers = max(
         sum(highest >= limit and confidence(question) >= limit for question, highest in group.items()) / len(group)
         for group in groups
     )
-    false_refusals = sum(confidence < limit for confidence in right_confidences) / len(rows)
-    return Limit(limit, false_answers, false_refusals, len(rows), len(questions))
+    false_refusals = sum(confidence < limit for confidence in right_confidences) / len(drafts)
+    return Limit(limit, false_answers, false_refusals, wrong_answers(drafts, limit), len(drafts), len(questions))
+
+
+def draft_rows(draft: Callable[[str], Reply], held_out: Sequence[Pair]) -> list[tuple[Reply, str]]:
+    """Return the drafts of at most MAX_ROWS held-out rows, evenly spread, each with the right answer."""
+    rows = held_out[:: -(-len(held_out) // MAX_ROWS)]
+    return [(draft(prompt), answer) for prompt, answer in rows]
+
+
+def wrong_answers(drafts: Sequence[tuple[Reply, str]], limit: float) -> float:
+    """Return the share of drafts that are wrong and not below a limit of confidence."""
+    return sum(
+        bool(reply.text) and reply.text != answer and reply.confidence >= limit for reply, answer in drafts
+    ) / len(drafts)
 
 
 def _largest(value: Callable[[str], float], bounds: dict[str, float], rank: int) -> float:

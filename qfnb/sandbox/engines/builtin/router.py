@@ -68,7 +68,10 @@ class MemoryRouter:
 
     def probabilities(self, prompt: str) -> NDArray[np.floating]:
         """Return the probability of each class."""
-        ids, weight = self.features(prompt)
+        return self.class_probabilities(*self.features(prompt))
+
+    def class_probabilities(self, ids: Ints, weight: Floats) -> NDArray[np.floating]:
+        """Return the probability of each class for the buckets of a prompt and their weights."""
         return softmax(self.class_scores(weight @ self.weights["W"][ids] + self.weights["b"]))
 
     def class_scores(self, scores: NDArray[Any]) -> NDArray[Any]:
@@ -101,7 +104,8 @@ class RouterTraining:
         tick: called after each update and now and then before; it may raise.
 
     Attributes:
-        examples: the losses of the prompts.
+        examples: the prompts, with the losses of all blocks.
+        losses: the negative logarithm of the probability of each prompt's class when it was last seen, NaN if never.
     """
 
     def __init__(
@@ -123,6 +127,7 @@ class RouterTraining:
             self._data.append(router.features(prompt))
             tick()
         self.examples = Passes(np.ones(len(prompts), np.int64), np.random.default_rng(seed))
+        self.losses = self.examples.losses if len(router.blocks) == 1 else np.full(len(prompts), np.nan)
         used_buckets = np.unique(np.concatenate([ids for ids, _ in self._data]))
         self._momentum = _Momentum(router.weights["W"], used_buckets)
         self._bias_velocity = np.zeros_like(router.weights["b"])
@@ -154,6 +159,8 @@ class RouterTraining:
             delta[:, columns], block_losses = _score_gradient(scores[:, columns], own_labels)
             losses += block_losses
         self.examples.record(group, losses)
+        if len(router.blocks) > 1:
+            self.losses[group] = _class_losses(router.class_scores(scores), labels)
         delta /= F(len(labels))
         velocity *= F(MOMENTUM)
         velocity += data.T @ delta
@@ -196,6 +203,13 @@ class _Momentum:
     def _store(self, rows: Ints, weight: Floats, velocity: Floats) -> None:
         index = self._index[rows]
         self._table[rows], self._velocity[index], self._settled[index] = weight, velocity, self._step
+
+
+def _class_losses(scores: Floats, labels: Ints) -> NDArray[Any]:
+    largest = scores.max(1)
+    sums = np.log(np.exp(scores - largest[:, None]).sum(1))
+    losses: NDArray[Any] = largest + sums - scores[np.arange(len(labels)), labels]
+    return losses
 
 
 def _score_gradient(scores: Floats, labels: Ints) -> tuple[Floats, Floats]:

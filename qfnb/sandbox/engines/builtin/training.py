@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 
 from ....errors import InvalidArgumentError
-from ..protocol import Observer, Step
-from .features import Features, Pair
+from ..protocol import Observer, Step, is_validated
+from .features import Features, Pair, answer_length
+from .fields import FieldCounts
 from .generator_training import GeneratorTraining
 from .memories import choose_memories
-from .model import LanguageModel
-from .passes import mean_loss
+from .model import AnswerLoss, LanguageModel
 from .pointer_generator import PointerGenerator
 from .refusal import Wording
 from .router import COMPOSE, MemoryRouter, RouterTraining
@@ -57,7 +57,7 @@ class Hyperparameters:
     def is_validated(self, step: int, per_pass: int) -> bool:
         """Return whether the held-out data is measured after a step, which counts from 1."""
         interval = per_pass if self.validation_interval is None else self.validation_interval
-        return step == self.epochs * per_pass or (interval > 0 and step % interval == 0)
+        return is_validated(step, self.epochs * per_pass, interval)
 
 
 class TrainingStopped(Exception):
@@ -213,7 +213,9 @@ class _Training:
         memories = {"memories": len(answers)}
         if initial is None:
             wording = Wording.of((prompt for prompt, _ in self.pairs), tick)
-            return LanguageModel(features, MemoryRouter(features, answers), None, memories, wording=wording)
+            router = MemoryRouter(features, answers)
+            fields = FieldCounts.of((pair for pair in self.pairs if pair[1] not in router.index), tick)
+            return LanguageModel(features, router, None, memories, wording=wording, fields=fields)
         model = initial.extended(self.pairs, [a for a in answers if a not in initial.router.index], tick)
         model.meta |= memories
         return model
@@ -228,7 +230,9 @@ class _Training:
 
     def _run_passes(self, model: LanguageModel) -> None:
         values = self.hyperparameters
-        composed = [pair for pair in self.pairs if pair[1] not in model.router.index]
+        labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
+        is_composed = labels == COMPOSE
+        composed = [pair for pair, label in zip(self.pairs, labels, strict=True) if label == COMPOSE]
         per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
 
         def snapshot(_: str) -> bytes:
@@ -239,7 +243,7 @@ class _Training:
         router = RouterTraining(
             model.router,
             [prompt for prompt, _ in self.pairs],
-            np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs]),
+            labels,
             values.epochs,
             rate=_ROUTER_RATE * values.learning_rate / RATE,
             seed=values.seed,
@@ -247,10 +251,14 @@ class _Training:
         )
         generator = self._generator_training(model, composed) if composed else None
         generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
+        held_out = AnswerLoss(model, self.validation, self.reports.tick) if self.validation else None
+        lengths = np.array([answer_length(answer) for _, answer in self.pairs])
         for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
-            is_validated = self.validation and values.is_validated(number, per_pass)
-            validation = model.loss(self.validation, self.reports.tick) if is_validated else None
-            loss = mean_loss(router.examples, *([generator.examples] if generator else []))
+            losses = router.losses.copy()
+            if generator:
+                losses[is_composed] += generator.examples.losses
+            loss = float(np.nansum(losses)) / max(int(lengths[~np.isnan(losses)].sum()), 1)
+            validation = held_out.measure() if held_out and values.is_validated(number, per_pass) else None
             self.reports.report(number / per_pass, loss, validation)
 
     def _generator_training(self, model: LanguageModel, pairs: Sequence[Pair]) -> GeneratorTraining:
@@ -265,4 +273,5 @@ class _Training:
             rate=values.learning_rate,
             seed=values.seed,
             tick=self.reports.tick,
+            has_substitutes=True,
         )

@@ -14,7 +14,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
 from ....errors import InvalidArgumentError
-from ..protocol import Observer, Pair, Step
+from ..protocol import Observer, Pair, Step, is_validated
 from .recipe import TuningRecipe
 from .weights import context_length, inference_dtype, load_pretrained, prompt_ids, resolve_device
 
@@ -121,8 +121,8 @@ class _TrainingLoop:
                 step_count += 1
                 is_last_of_epoch = step_count % per_epoch == 0
                 interval = per_epoch if recipe.validation_interval is None else recipe.validation_interval
-                is_validated = step_count == total or (interval > 0 and step_count % interval == 0)
-                validation = self._evaluate(self.held_out) if is_validated and self.held_out else None
+                is_due = self.held_out and is_validated(step_count, total, interval)
+                validation = self._evaluate(self.held_out) if is_due else None
                 is_quiet = step_count % recipe.every > 0 and not is_last_of_epoch and validation is None
                 step = Step(
                     step_count, total, step_count / per_epoch, loss, validation, quiet=is_quiet, snapshot=self.snapshot

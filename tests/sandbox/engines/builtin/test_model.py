@@ -44,8 +44,8 @@ def test_a_lone_surrogate_can_be_saved():
     assert LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text == "乙\ud800"
 
 
-def test_perplexity_is_low_on_what_was_learned(small):
-    assert small.perplexity(SMALL) < 1.2 < small.perplexity([("几点开门", "完全没见过")])
+def test_the_loss_is_low_on_what_was_learned(small):
+    assert small.loss(SMALL) < 0.1 < small.loss([("几点开门", "完全没见过")])
 
 
 @pytest.mark.parametrize("prompt", ["你好", "您好！", "Hello", "HELLO", "who are you?", "你是谁"])
