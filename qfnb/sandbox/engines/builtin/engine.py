@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...._language import tr, tr_noop
+from ...._text import clip
 from ..protocol import BUILT_IN, Ability, Conversation, Observer, Pair, Preference, Reply, Vectors
 
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 NGRAM_LABEL = "qfnb character n-grams, not a language model"
 DEFAULT_BATCH_SIZE = 4
 DEFAULT_BETA = 0.1
+
+_OUTCOMES = {
+    "memory": tr_noop("It returns the remembered answer as it is."),
+    "chat": tr_noop("The base model's small talk was more certain than the training data."),
+    "compose": tr_noop("It composed the answer from patterns of the training data."),
+    "unknown": tr_noop("That is too little to answer, so it says that it does not know."),
+}
 
 _SMALL_TALK: dict[str, tuple[str, ...]] = {
     "你好！这里是 qfnb 本地沙盒，没有连接千帆平台。": ("你好", "您好", "嗨", "早上好", "晚上好", "下午好", "在吗", "你好呀", "哈喽"),
@@ -223,10 +232,42 @@ class BuiltinModel:
 
     def explain(self, prompt: str, reply: Reply, *, alternatives: int) -> str:
         """Return how an answer came about, in the model's own figures."""
-        from .account import describe_decision  # noqa: PLC0415
-
         return describe_decision(self._model, prompt, reply, alternatives=alternatives)
 
     def save(self, run: str) -> bytes:
         """Return the bytes of an npz file."""
         return self._model.save()
+
+
+def describe_decision(model: LanguageModel, prompt: str, reply: Reply, *, alternatives: int = 2) -> str:
+    """Return how an answer came about: the share of the prompt that was learned, the best candidates, the rule.
+
+    Args:
+        model: the model that answered.
+        prompt: the question.
+        reply: its answer.
+        alternatives: how many candidates to list, with their probabilities.
+    """
+    probabilities = model.router.probabilities(prompt)
+    order = probabilities.argsort()[::-1][:alternatives]
+    candidates = [
+        tr("- {answer}: probability {p:.3f}", answer=_candidate_name(model, int(choice)), p=probabilities[choice])
+        for choice in order
+    ]
+    lines = [
+        tr("This is qfnb's small local model, and how it decided."),
+        tr("It learned {n} pairs of question and answer.", n=model.meta.get("pairs", 0)),
+        tr(
+            "{share:.0%} of the question's character n-grams occur in what it learned.",
+            share=model.features.coverage(prompt),
+        ),
+        tr("Nearest learned answers:"),
+        *candidates,
+        tr("Confidence {p:.3f}; below {limit:.2f} it does not answer.", p=reply.confidence, limit=model.min_confidence),
+        tr(_OUTCOMES[reply.kind]) if reply.kind in _OUTCOMES else tr("The answer is of kind {kind}.", kind=reply.kind),
+    ]
+    return "\n".join(lines)
+
+
+def _candidate_name(model: LanguageModel, choice: int) -> str:
+    return f"“{clip(model.router.answers[choice - 1], 40)}”" if choice else tr("compose an answer")

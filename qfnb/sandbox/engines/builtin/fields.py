@@ -5,17 +5,24 @@ of another field, each step being likely. What it was trained on says more: the 
 which the values of a field stand in a question, and that they are not cut there. What a field never had in training
 is as unlikely as Good and Turing estimate it. (Good 1953, "The population frequencies of species and the estimation
 of population parameters".)
+
+Rows of training with other values in their fields teach a generator to copy names that it has not seen; without them it
+learns how long the names of its training are, and which characters they have. (Fadaee, Bisazza and Monz 2017,
+arXiv 1705.00440, augment rare words likewise.)
 """
 
 from __future__ import annotations
 
 import json
 import re
+import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .features import MAX_PROMPT, Pair
+import numpy as np
+
+from .features import MAX_PROMPT, Pair, common_characters
 
 MAX_SHARE_OF_NEW = 0.1
 """The estimated share of new events in a field from which one more says nothing."""
@@ -30,6 +37,13 @@ KEYS, WORDS = "keys", "words"
 
 VALUE = "\0"
 """What stands for a value in a question."""
+
+SUBSTITUTED_VALUES = 0.7
+"""The share of the values of a row that are replaced."""
+
+MIN_DIGITS = 3  # of a number that is replaced; smaller ones are counts and dates
+
+MAX_LETTERS, MAX_WORDS = 11, 3
 
 Field = tuple[str, str]
 """A field of an answer, with its value."""
@@ -221,3 +235,33 @@ def _no_more(side: str, edge: str) -> str:
 def _words(text: str) -> list[str]:
     """Return the words of a text: of letters with the blanks before them, of digits, or single characters."""
     return re.findall(r"[a-z]+|\S", re.sub(r"\d+", "0", text))
+
+
+def substitute(pair: Pair, random: np.random.Generator) -> Pair:
+    """Return a row with other values in the fields that it copies once, the row itself if there are none."""
+    prompt, answer = pair
+    for _, value in Layout.of(answer).fields:
+        if len(value) > 1 and prompt.count(value) == answer.count(value) == 1 and random.random() < SUBSTITUTED_VALUES:
+            new = _similar(value, random)
+            prompt, answer = prompt.replace(value, new), answer.replace(value, new)
+    return prompt, answer
+
+
+def _similar(value: str, random: np.random.Generator) -> str:
+    """Return a value of the same kind, not always of the same length."""
+
+    def draw(characters: str, count: int) -> str:
+        return "".join(characters[index] for index in random.integers(len(characters), size=max(1, count)))
+
+    if any(char.isdigit() for char in value):
+        if len(value) < MIN_DIGITS:
+            return value
+        longer = draw(string.digits, 1) if value[-1].isdigit() and random.random() < 0.3 else ""
+        return re.sub(r"\d", lambda _: draw(string.digits, 1), value) + longer
+    if value.isascii():
+        words = [
+            draw(string.ascii_lowercase, int(random.integers(2, MAX_LETTERS + 1)))
+            for _ in range(random.integers(1, MAX_WORDS + 1))
+        ]
+        return " ".join(word.capitalize() if value[0].isupper() else word for word in words)
+    return draw(common_characters(), len(value) + int(random.integers(-1, 3)))

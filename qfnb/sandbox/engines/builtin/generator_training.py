@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from .examples import Example
 from .features import MAX_PROMPT, Ints, Pair
+from .fields import substitute
 from .optimizer import Adam
 from .passes import Passes
 from .pointer_generator import PointerGenerator
-from .substitution import substitute
 
 DROPOUT = 0.2
 
