@@ -65,8 +65,11 @@ class _Cursor(sqlite3.Cursor):
             return super().executemany(sql, values)
 
     def fetchone(self) -> Any:
+        """Return the only row that is wanted, and close: freeing an open statement would enter SQLite uncounted."""
         with inside_sqlite:
-            return super().fetchone()
+            row = super().fetchone()
+            self.close()
+            return row
 
     def fetchall(self) -> list[Any]:
         with inside_sqlite:
@@ -75,10 +78,6 @@ class _Cursor(sqlite3.Cursor):
     def __next__(self) -> Any:
         with inside_sqlite:
             return super().__next__()
-
-    def __del__(self) -> None:
-        with inside_sqlite, contextlib.suppress(sqlite3.Error):  # freeing it resets its statement
-            self.close()
 
 
 class _Connection(sqlite3.Connection):

@@ -97,7 +97,7 @@ def test_v1_from_task_to_model(sdk, dataset):
 
 def test_v2_runs(sdk, dataset):
     output = sdk(V2.format(dataset=dataset))
-    scores = ["BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
+    scores = ["BLEU-4", "ROUGE-1", "ROUGE-2", "ROUGE-L", "heldOutRows", "wrongAnswers"]
     assert output[-6:] == [f"Done {scores}", "True", "True", "True", "True True True", "True"]
 
 
