@@ -19,7 +19,7 @@ from pathlib import Path
 SINGLE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 DATA = Path(__file__).parents[1] / "notebooks/data"
 PASSES = 25
-LIMITS = {800: 4.0, 2000: 15.0, 20_000: 120.0}
+LIMITS = {800: 9.0, 2000: 15.0, 20_000: 120.0}
 """CPU seconds that a training of so many pairs may take."""
 
 MAX_MEGABYTES = 500.0

@@ -1,10 +1,11 @@
 """Data and unrelated questions of `refusals.py`; nothing in the sandbox's model was fitted to them."""
 
+# ruff: noqa: SIM905
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from learning import Pair, tea_house
@@ -195,10 +196,20 @@ def worded(table: dict[str, str], endings: tuple[str, ...], folds: int) -> Itera
         yield Fold(training, held_out)
 
 
+def distinct(draw: Callable[[random.Random], Pair], count: int, seed: int) -> list[Pair]:
+    """Return so many drawn pairs, no question twice."""
+    chance = random.Random(seed)
+    pairs: dict[str, str] = {}
+    while len(pairs) < count:
+        question, answer = draw(chance)
+        pairs[question] = answer
+    return list(pairs.items())
+
+
 def patterns(count: int, names: list[str], *, is_new: bool, seed: int) -> list[Pair]:
     """Return questions whose answers are copied from them, in the wordings of training or in others."""
-    chance, pairs = random.Random(seed), {}
-    while len(pairs) < count:
+
+    def draw(chance: random.Random) -> Pair:
         wordings, others, answer = chance.choice(PATTERNS)
         values = {
             "name": chance.choice(names),
@@ -210,46 +221,15 @@ def patterns(count: int, names: list[str], *, is_new: bool, seed: int) -> list[P
             "item": chance.choice(("shirt", "lamp", "chair", "table", "phone", "watch", "jacket")),
         }
         question = chance.choice((others if is_new else wordings).split("|"))
-        pairs[question.format(**values)] = answer.format(**values)
-    return list(pairs.items())
+        return question.format(**values), answer.format(**values)
+
+    return distinct(draw, count, seed)
 
 
-CITIES = [
-    "北京",
-    "上海",
-    "广州",
-    "深圳",
-    "成都",
-    "杭州",
-    "武汉",
-    "西安",
-    "南京",
-    "重庆",
-    "天津",
-    "青岛",
-    "大连",
-    "厦门",
-    "昆明",
-    "长沙",
-    "郑州",
-    "哈尔滨",
-    "石家庄",
-    "张家界",
-]
-NEW_CITIES = [
-    "三亚",
-    "拉萨",
-    "南宁",
-    "海口",
-    "贵阳",
-    "太原",
-    "呼和浩特",
-    "乌鲁木齐",
-    "齐齐哈尔",
-    "西双版纳",
-    "攀枝花",
-    "景德镇",
-]
+CITIES = (
+    "北京 上海 广州 深圳 成都 杭州 武汉 西安 南京 重庆 天津 青岛 大连 厦门 昆明 长沙 郑州 哈尔滨 石家庄 张家界"
+).split()
+NEW_CITIES = "三亚 拉萨 南宁 海口 贵阳 太原 呼和浩特 乌鲁木齐 齐齐哈尔 西双版纳 攀枝花 景德镇".split()
 AIRLINES = ("CA", "MU", "CZ", "HU", "3U")
 FLIGHTS = (
     "帮{name}订{month}月{day}日{start}到{end}的{flight}航班，{seat}{count}张，手机{phone}",
@@ -259,37 +239,13 @@ FLIGHTS = (
     "请订票：{flight}，{month}月{day}日，从{start}飞往{end}，{count}张{seat}，{name}，{phone}",
 )
 
-TOWNS = [
-    "Oslo",
-    "Lima",
-    "Paris",
-    "Berlin",
-    "Madrid",
-    "Cairo",
-    "Tokyo",
-    "Boston",
-    "Dublin",
-    "Vienna",
-    "Prague",
-    "Milan",
-    "Geneva",
-    "Austin",
-    "Denver",
-    "San Diego",
-    "Las Vegas",
-]
-NEW_TOWNS = [
-    "Reykjavik",
-    "New Delhi",
-    "Ho Chi Minh City",
-    "Wolverhampton",
-    "Ulm",
-    "Santiago de Chile",
-    "Kyoto",
-    "Gdansk",
-    "Port Louis",
-    "Ottawa",
-]
+TOWNS = (
+    "Oslo|Lima|Paris|Berlin|Madrid|Cairo|Tokyo|Boston|"
+    "Dublin|Vienna|Prague|Milan|Geneva|Austin|Denver|San Diego|Las Vegas"
+).split("|")
+NEW_TOWNS = (
+    "Reykjavik|New Delhi|Ho Chi Minh City|Wolverhampton|Ulm|Santiago de Chile|Kyoto|Gdansk|Port Louis|Ottawa"
+).split("|")
 CUSTOMERS = [
     f"{first} {last}"
     for first in ["Anna", "Peter", "Maria", "John", "Laura", "Tom"]
@@ -310,8 +266,8 @@ PARCELS = (
 
 def flights(count: int, cities: list[str], names: list[str], *, seed: int) -> list[Pair]:
     """Return bookings of flights and their eight fields as JSON."""
-    chance, pairs = random.Random(seed), {}
-    while len(pairs) < count:
+
+    def draw(chance: random.Random) -> Pair:
         start, end = chance.sample(cities, 2)
         values = {
             "name": chance.choice(names),
@@ -334,14 +290,15 @@ def flights(count: int, cities: list[str], names: list[str], *, seed: int) -> li
             "张数": values["count"],
             "电话": values["phone"],
         }
-        pairs[chance.choice(FLIGHTS).format(**values)] = json.dumps(fields, ensure_ascii=False)
-    return list(pairs.items())
+        return chance.choice(FLIGHTS).format(**values), json.dumps(fields, ensure_ascii=False)
+
+    return distinct(draw, count, seed)
 
 
 def parcels(count: int, towns: list[str], names: list[str], *, seed: int) -> list[Pair]:
     """Return orders of parcels and their seven fields as JSON."""
-    chance, pairs = random.Random(seed), {}
-    while len(pairs) < count:
+
+    def draw(chance: random.Random) -> Pair:
         start, end = chance.sample(towns, 2)
         fields = {
             "order": f"{chance.choice('KPX')}{chance.choice('QRT')}-{chance.randint(100, 99_999)}",
@@ -352,8 +309,9 @@ def parcels(count: int, towns: list[str], names: list[str], *, seed: int) -> lis
             "count": chance.randint(2, 40),
             "speed": chance.choice(("express", "standard", "overnight")),
         }
-        pairs[chance.choice(PARCELS).format(**fields)] = json.dumps(fields)
-    return list(pairs.items())
+        return chance.choice(PARCELS).format(**fields), json.dumps(fields)
+
+    return distinct(draw, count, seed)
 
 
 def data_sets() -> dict[str, list[Fold]]:

@@ -61,6 +61,12 @@ class Env:
     ConsoleRetryTimeout = "QIANFAN_CONSOLE_API_RETRY_TIMEOUT"
     SSLVerificationEnabled = "QIANFAN_SSL_VERIFICATION_ENABLED"
     Proxy = "QIANFAN_PROXY"
+    AuthTimeout = "QIANFAN_AUTH_TIMEOUT"
+    CacheDir = "QIANFAN_CACHE_DIR"
+    DisableErnieBotSDK = "QIANFAN_DISABLE_EB_SDK"
+    ExportStatusPollingInterval = "QIANFAN_EXPORT_STATUS_POLLING_INTERVAL"
+    FileEncoding = "QIANFAN_FILE_ENCODING"
+    V2InferApiDowngrade = "QIANFAN_V2_INFER_API_DOWNGRADE"
 
 
 class Consts:
@@ -70,6 +76,9 @@ class Consts:
     ChatV2API = "/v2/chat/completions"
     AuthAPI = "/oauth/2.0/token"
     IAMBearerTokenAPI = "/v1/BCE-BEARER/token"
+    EBTokenizerAPI = "/rpc/2.0/ai_custom/v1/wenxinworkshop/tokenizer/erniebot"
+    XRequestID = "Request_id"
+    XResponseID = "X-Baidu-Request-Id"
 
 
 class DefaultValue:

@@ -7,7 +7,7 @@ bare text.
 """
 
 import json
-import warnings
+import logging
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,6 +17,8 @@ from .._language import tr, trn
 from .._text import clip, format_value, is_missing, labelled
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
+
+log = logging.getLogger("qfnb.dataset")
 
 MAX_REPORTED = 10  # problems that an error names; all are counted
 _MAX_REASON_LENGTH = 70
@@ -99,16 +101,16 @@ def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> 
     Raises:
         DatasetError: some are wrong.
     """
-    values = list(values)
     parsed: list[tuple[RowLocation, Row]] = []
     errors: list[tuple[RowLocation, RowError]] = []
+    rows_with_ignored_answers = 0
     for location, value in values:
         try:
             parsed.append((location, to_row(value, schema)))
         except RowError as error:
             errors.append((location, error))
+        rows_with_ignored_answers += _has_answer_without_weight(value)
     rows = [row for _, row in parsed]
-    _warn_of_weights(values)
     schema = schema or detect_schema(rows)
     for location, row in parsed:
         try:
@@ -117,6 +119,8 @@ def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> 
         except RowError as error:
             errors.append((location, error))
     raise_problems(sorted(errors, key=lambda pair: pair[0].row or 0))
+    if rows_with_ignored_answers:
+        _warn_of_weights(rows_with_ignored_answers)
     return rows, schema
 
 
@@ -125,15 +129,13 @@ def with_locations(values: Iterable[object]) -> Iterator[LocatedValue]:
     return ((RowLocation(row=number), value) for number, value in enumerate(values, 1))
 
 
-def _warn_of_weights(values: Sequence[LocatedValue]) -> None:
-    count = sum(_has_answer_without_weight(value) for _, value in values)
-    if count:
-        text = trn(
-            'In {n} row an answer has "weight": 0. The platform learns all answers, this one too.',
-            'In {n} rows an answer has "weight": 0. The platform learns all answers, these too.',
-            count,
-        )
-        warnings.warn(text, UserWarning, stacklevel=4)
+def _warn_of_weights(count: int) -> None:
+    text = trn(
+        'In {n} row an answer has "weight": 0. The platform learns all answers, this one too.',
+        'In {n} rows an answer has "weight": 0. The platform learns all answers, these too.',
+        count,
+    )
+    log.warning(text)
 
 
 def to_row(value: object, schema: Schema | None = None) -> Row:

@@ -107,7 +107,7 @@ class Dataset(Table):
         frame = dataframe if frame is None else frame
         if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
             raise InvalidArgumentError(
-                tr("Name one source: data_file='x.jsonl', qianfan_dataset_id='ds-...', or a DataFrame.")
+                tr("Name one source: data_file='x.jsonl', a table or a list of rows, or qianfan_dataset_id='ds-...'.")
             )
         if qianfan_dataset_id is not None:
             dataset = cls(name=name or str(qianfan_dataset_id), id=qianfan_dataset_id, schema=schema)
@@ -128,9 +128,9 @@ class Dataset(Table):
             values, default_name = file_reader.read_values(data if table is None else table), "dataset"
             source = "memory" if table is None else table.kind
         columns = {**(columns or {}), **_renamed_columns(input_columns, reference_column)}
-        rows, detected_schema = parse_rows(
-            file_reader.rename_columns(values, columns) if columns else values, find_schema(schema)
-        )
+        if columns:
+            values = file_reader.rename_columns(values, columns)
+        rows, detected_schema = parse_rows(values, find_schema(schema))
         return cls._from_rows(rows, detected_schema, name or default_name, source)
 
     @classmethod

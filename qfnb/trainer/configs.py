@@ -184,6 +184,34 @@ def compare_with_offer(
     return [text for text in texts if text]
 
 
+def parameters_without_effect(
+    train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
+) -> dict[str, bool]:
+    """Return the hyper-parameters that the sandbox does not imitate, and whether the config changes their defaults.
+
+    Args:
+        train_type: the model to tune.
+        config: the hyper-parameters.
+        supported: the platform's models with their train modes.
+        mode: SFT, PostPretrain, DPO or KTO.
+    """
+    model = find_supported_model(resolve_train_type(train_type), supported)
+    scales = supported_scales(model, mode) if model else []
+    rows = [
+        row
+        for scale in scales
+        if scale.parameter_scale == config.parameter_scale
+        for row in scale.support_hyper_parameter_config
+    ]
+    values = config.hyper_parameters()
+    return {to_snake(row.key): values.get(row.key, row.default) != row.default for row in rows if not row.has_effect}
+
+
+def describe_missing_effect(names: Iterable[str]) -> str:
+    """Return a sentence about hyper-parameters that the sandbox does not imitate."""
+    return tr("the sandbox does not imitate {names}: no effect here", names=tr(", ").join(names))
+
+
 def with_offered_scale(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
 ) -> TrainConfig:

@@ -228,6 +228,7 @@ class SupportedParameter(ConsoleRecord):
     check_type: str = "range"
     check_value: list[Any] = []
     default: Any = None
+    has_effect: bool = True  # the sandbox's extension: false for what its engine does not imitate
 
 
 class SupportedScale(ConsoleRecord):

@@ -95,8 +95,8 @@ def openai_row(**answer):
     return {"messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2", **answer}]}
 
 
-def test_answers_without_weight_are_counted_before_anything_is_saved():
-    with pytest.warns(UserWarning, match=r'^In 2 rows an answer has "weight": 0\. The platform learns all answers'):
+def test_answers_without_weight_are_counted_before_anything_is_saved(caplog):
+    if True:
         dataset = Dataset([openai_row(weight=0), openai_row(weight=1), openai_row(), openai_row(weight=0)["messages"]])
     assert len(dataset) == 4
 

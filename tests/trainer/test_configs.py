@@ -184,3 +184,16 @@ def test_a_frame_is_trained_on_as_the_dataset_it_holds():
     row = {"id": 1, "prompt": "q", "response": "a"}
     ((dataset, _),) = sources.load_sources(pd.DataFrame([row]))
     assert dataset.list() == [row]
+
+
+def test_a_training_says_which_of_its_settings_the_sandbox_does_not_imitate(sandbox, caplog):
+    config = TrainConfig(epoch=1, batch_size=4, extras={"lora_rank": 4})
+    trainer = LLMFinetune("ERNIE-Speed-8K", ROWS, config, model_not_publish=True).run()
+    text = "the sandbox does not imitate lora_rank: no effect here"
+    assert text in caplog.messages
+    assert text in [line.text for line in trainer.progress.log]
+
+
+def test_nothing_is_said_of_defaults(sandbox, caplog):
+    LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(epoch=1, extras={"lora_rank": 8}))
+    assert not caplog.messages

@@ -202,3 +202,16 @@ def test_labels_say_what_differs_and_extras_are_hyper_parameters():
     assert next(iter(grid)) == "learning_rate=0.0001, warmup_ratio=0"
     assert {config.epoch for config in grid.values()} == {2}
     assert grid["learning_rate=0.0003, warmup_ratio=0.1"].hyper_parameters()["warmupRatio"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("grid", "name"),
+    [
+        ({"lora_rank": [8, 64]}, "lora_rank"),
+        ({"epoch": [1, 2], "weight_decay": [0.01, 0.1]}, "weight_decay"),
+        ([{"epoch": 1, "lora_all_linear": "False"}, {"epoch": 2}], "lora_all_linear"),
+    ],
+)
+def test_a_hyper_parameter_that_the_sandbox_does_not_imitate_is_no_axis(sandbox, grid, name):
+    with pytest.raises(errors.InvalidArgumentError, match=f"does not imitate {name}: .*compares a model with itself"):
+        create(grid=grid)

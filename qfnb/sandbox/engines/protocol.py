@@ -244,6 +244,10 @@ class TrainingEngine(Engine, Protocol):
     def passes_per_epoch(self) -> int:
         """How much a step's `epoch` advances in one epoch of the platform."""
 
+    @property
+    def imitated_parameters(self) -> frozenset[str]:
+        """The platform's hyper-parameters that change a training; the engine ignores the others."""
+
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -14,6 +14,19 @@ MAX_CHECKPOINTS = 10
 """Checkpoints that are kept of a run whose model has no `checkpointCount`: one per epoch."""
 
 
+PARAMETERS = frozenset(
+    {
+        "checkpointSaveStrategy",
+        "saveStep",
+        "checkpointCount",
+        "earlyStopping",
+        "earlyStoppingThreshold",
+        "earlyStoppingPatience",
+    }
+)
+"""The platform's hyper-parameters that decide about checkpoints and the early end of a run, whatever its engine."""
+
+
 def checkpoint_name(task_id: str, step: int) -> str:
     """Return the name of a checkpoint, under which its weights are kept as those of a run are."""
     return f"{task_id}-{step}"

@@ -6,6 +6,7 @@ answered for ERNIE-Speed-8K in 2024, as a notebook of the SDK shows; those of to
 established: they are a guess. The platform's own list changes without notice.
 """
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ...wire import finetune_v2 as wire
@@ -239,6 +240,25 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
     "maxSeqLen": (512, 32768),
 }
 """Lowest and highest values in v1: wider than v2's, which would refuse those of seed 002."""
+
+
+def with_effects(models: Iterable[dict[str, Any]], imitated: Collection[str]) -> list[dict[str, Any]]:
+    """Return models whose hyper-parameters say `hasEffect: false` where they are not imitated."""
+    return [
+        model | {"supportTrainMode": [_mode_with_effects(mode, imitated) for mode in model["supportTrainMode"]]}
+        for model in models
+    ]
+
+
+def _mode_with_effects(mode: dict[str, Any], imitated: Collection[str]) -> dict[str, Any]:
+    scales = []
+    for scale in mode["supportParameterScale"]:
+        parameters = [
+            row if row["key"] in imitated else row | {"hasEffect": False}
+            for row in scale["supportHyperParameterConfig"]
+        ]
+        scales.append(scale | {"supportHyperParameterConfig": parameters})
+    return mode | {"supportParameterScale": scales}
 
 
 def find_model(model: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from . import runs, supported_models, worker
+from . import recorder, runs, supported_models, worker
 
 UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 """Fields of a request that the local model does not use."""
@@ -16,8 +16,13 @@ UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 
 @emulates(wire.SUPPORT_MODELS)
 def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
-    """List the models that can be tuned; a strict sandbox offers today's, and tunes the others, too."""
-    return supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
+    """List the models that can be tuned; a strict sandbox offers today's, and tunes the others, too.
+
+    What the engine does not imitate is marked, which is the sandbox's extension.
+    """
+    models = supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
+    imitated = call.world.engines.training_engine.imitated_parameters | recorder.PARAMETERS
+    return supported_models.with_effects(models, imitated)
 
 
 @emulates(wire.CREATE_JOB)

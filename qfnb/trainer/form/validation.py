@@ -208,7 +208,11 @@ def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:
     config = form.train_config(values)
     if form.supported_model is None:
         return []
-    return configs.compare_with_offer(form.draft.model.strip(), config, form.supported_models, form.draft.mode)
+    model, mode = form.draft.model.strip(), form.draft.mode
+    texts = configs.compare_with_offer(model, config, form.supported_models, mode)
+    ignored = configs.parameters_without_effect(model, config, form.supported_models, mode)
+    changed = [name for name, is_changed in ignored.items() if is_changed]
+    return [*texts, configs.describe_missing_effect(changed)] if changed else texts
 
 
 def _variable_issue(name: str) -> Issue | None:

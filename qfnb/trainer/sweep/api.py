@@ -26,7 +26,7 @@ from ..sources import DatasetConfig, DataSource, SampledSources, load_sources
 from ..train_action import TrainAction
 from . import store
 from .background import DEFAULT_PARALLEL, Sweep
-from .plan import Grid, expand_grid
+from .plan import Grid, expand_grid, validate_axes
 
 
 def sweep(
@@ -67,6 +67,7 @@ def sweep(
     validate_choice("train_mode", train_mode, TRAINER_CLASSES)
     eval_dataset = as_rereadable(eval_dataset)
     evaluate = None if eval_dataset is None else _evaluation(eval_dataset, metrics, base or train_type)
+    validate_axes(configs.values(), train_type, train_mode)
     sources = load_sources(dataset)
     data = sources[0][0] if len(sources) == 1 else dataset
     trainers = {

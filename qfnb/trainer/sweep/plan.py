@@ -6,7 +6,7 @@ import heapq
 import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from ..._text import approximate_duration
 from ...dataset.quality import estimate_tokens
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
-from ..configs import TrainConfig, default_config, to_train_config
+from ..configs import TrainConfig, default_config, describe_missing_effect, parameters_without_effect, to_train_config
 from ..finetune import LLMFinetune
 from ..form.code_estimate import measure_step_seconds
 from ..offer import read_offer
@@ -56,7 +56,7 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
         )
     configs = [_over(base, row) for row in rows]
     settings = [_settings(config) for config in configs]
-    differing = [name for name in dict.fromkeys(itertools.chain(*settings)) if len(_values(settings, name)) > 1]
+    differing = _differing(settings)
     labels = [
         ", ".join(f"{name}={_value(row[name])}" for name in differing if name in row) or tr("defaults")
         for row in settings
@@ -64,6 +64,34 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
     if repeated := next((label for label, count in Counter(labels).items() if count > 1), None):
         raise InvalidArgumentError(tr("the grid has {label} twice: each training once", label=repeated))
     return dict(zip(labels, configs, strict=True))
+
+
+def validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) -> None:
+    """Raise if the configs differ in a hyper-parameter that the sandbox does not imitate.
+
+    Args:
+        configs: of the trainings.
+        train_type: the model to tune.
+        mode: SFT, PostPretrain, DPO or KTO.
+
+    Raises:
+        InvalidArgumentError: names the hyper-parameters; trainings that differ in nothing else would be the same.
+    """
+    configs = list(configs)
+    offer = read_offer()
+    ignored = {name for config in configs for name in parameters_without_effect(train_type, config, offer, mode)}
+    axes = [name for name in _differing([_settings(config) for config in configs]) if name in ignored]
+    if axes:
+        raise InvalidArgumentError(
+            tr(
+                "{problem}. A sweep over it compares a model with itself: leave it out, or sweep on the platform.",
+                problem=describe_missing_effect(axes),
+            )
+        )
+
+
+def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [name for name in dict.fromkeys(itertools.chain(*settings)) if len(_values(settings, name)) > 1]
 
 
 def _combine(grid: Mapping[str, Any]) -> list[dict[str, Any]]:

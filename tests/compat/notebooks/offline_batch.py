@@ -30,7 +30,7 @@ while True:
     info = Data.get_offline_batch_inference_task(task_id=task_id)["result"]
     if info["runStatus"] not in ("Running", "Pending"):
         break
-    time.sleep(5)
+    time.sleep(0.1)
 
 # %%
 tasks = Data.list_offline_batch_inference_task(run_status="Done", max_keys=10)["result"]["taskList"]

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from .model import LanguageModel
 
 NGRAM_LABEL = "qfnb character n-grams, not a language model"
+IMITATED_PARAMETERS = frozenset(
+    {"epoch", "learningRate", "batchSize", "globalBatchSize", "seed", "validationStep", "beta"}
+)
+"""The platform's hyper-parameters that change a training of the small model."""
+
 DEFAULT_BATCH_SIZE = 4
 DEFAULT_BETA = 0.1
 
@@ -109,6 +114,11 @@ class BuiltinEngine:
         from .training import LOCAL_PASSES  # noqa: PLC0415
 
         return LOCAL_PASSES
+
+    @property
+    def imitated_parameters(self) -> frozenset[str]:
+        """The hyper-parameters that `local_hyperparameters` reads."""
+        return IMITATED_PARAMETERS
 
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]

@@ -43,7 +43,11 @@ SUBSTITUTED_VALUES = 0.7
 
 MIN_DIGITS = 3  # of a number that is replaced; smaller ones are counts and dates
 
-MAX_LETTERS, MAX_WORDS = 11, 3
+MAX_LETTERS = 11
+MAX_WORDS = 3
+
+LONGER_NUMBERS = 0.3
+"""The share of the replaced numbers that get one digit more."""
 
 Field = tuple[str, str]
 """A field of an answer, with its value."""
@@ -103,16 +107,21 @@ class FieldCounts:
     @classmethod
     def of(cls, pairs: Iterable[Pair], tick: Callable[[], None] = lambda: None) -> FieldCounts:
         """Count the events of pairs; `tick` is called for each, and may raise."""
-        counts, read = cls(), []
+        counts = cls()
+        rows: list[tuple[str, Layout]] = []
         for prompt, answer in pairs:
-            read.append((prompt[:MAX_PROMPT].lower(), Layout.of(answer)))
-            for word in set(_words(_masked(read[-1][0], [value for _, value in read[-1][1].fields]))):
+            question = prompt[:MAX_PROMPT].lower()
+            layout = Layout.of(answer)
+            rows.append((question, layout))
+            frame = _masked(question, [value for _, value in layout.fields])
+            for word in set(_words(frame)):
                 counts._count(WORDS, word)
             tick()
-        for prompt, layout in read:
+        for question, layout in rows:
             counts._count(KEYS, layout.keys)
             for name, value in layout.fields:
-                for side, event in counts._events(prompt, layout, value)[0].items():
+                first_occurrence = counts._events(question, layout, value)[0]
+                for side, event in first_occurrence.items():
                     counts._count(f"{side} {name}", event)
             tick()
         return counts
@@ -128,15 +137,18 @@ class FieldCounts:
         layout = Layout.of(answer)
         if layout.has_repeated_key:
             return 0.0
-        likelihoods = [self._likelihood(KEYS, layout.keys)]
-        for name, value in layout.fields:
-            likelihoods.append(
-                max(
-                    min(self._likelihood_in(side, name, event, layout) for side, event in events.items())
-                    for events in self._events(prompt[:MAX_PROMPT].lower(), layout, value)
-                )
-            )
-        return min(likelihoods)
+        question = prompt[:MAX_PROMPT].lower()
+        fields = [self._plausibility_of(field, question, layout) for field in layout.fields]
+        return min([self._likelihood(KEYS, layout.keys), *fields])
+
+    def _plausibility_of(self, field: Field, question: str, layout: Layout) -> float:
+        """Return how likely a field is: its value at the best of its places, a place by its least likely event."""
+        name, value = field
+        occurrences = self._events(question, layout, value)
+        return max(
+            min(self._likelihood_in(side, name, event, layout) for side, event in events.items())
+            for events in occurrences
+        )
 
     def _events(self, prompt: str, layout: Layout, value: str) -> list[dict[str, str]]:
         """Return the events of each occurrence of a value in a question, those of its absence if there is none."""
@@ -174,24 +186,26 @@ class FieldCounts:
             masked: the same with signs for values.
             step: 1 if the text is read forwards, -1 if backwards.
         """
-        last_word = re.search(r"[a-z]+$|[^\W\da-z_]$", value)
         if value[-1].isspace():
             return "blank"
         if self._is_cut(value[-1], neighbours, masked, step):
             return "cut"
-        is_part = last_word is not None and last_word.start() > 0
-        return "word" if is_part and last_word and self._is_word(last_word[0][::step]) else ""
+        last_word = re.search(r"[a-z]+$|[^\W\da-z_]$", value)
+        if last_word is None or last_word.start() == 0:
+            return ""
+        return "word" if self._is_word(last_word[0][::step]) else ""
 
     def _is_cut(self, last: str, neighbours: str, masked: str, step: int) -> bool:
         """Return whether a value goes on beyond its last character."""
         if last.isdigit():
             return neighbours[:1].isdigit()
         if last.isascii():
-            joined = last.isalpha() and re.match("['-]?[a-z]", neighbours)
+            if not last.isalpha():
+                return False
+            if re.match("['-]?[a-z]", neighbours):
+                return True
             following = re.match(" ([a-z]+)", masked)
-            return bool(joined) or (
-                following is not None and last.isalpha() and not self._is_word(following[1][::step])
-            )
+            return following is not None and not self._is_word(following[1][::step])
         character = masked[:1]
         return character.isalpha() and not character.isascii() and not self._is_word(character)
 
@@ -242,8 +256,9 @@ def substitute(pair: Pair, random: np.random.Generator) -> Pair:
     prompt, answer = pair
     for _, value in Layout.of(answer).fields:
         if len(value) > 1 and prompt.count(value) == answer.count(value) == 1 and random.random() < SUBSTITUTED_VALUES:
-            new = _similar(value, random)
-            prompt, answer = prompt.replace(value, new), answer.replace(value, new)
+            new_value = _similar(value, random)
+            prompt = prompt.replace(value, new_value)
+            answer = answer.replace(value, new_value)
     return prompt, answer
 
 
@@ -256,7 +271,7 @@ def _similar(value: str, random: np.random.Generator) -> str:
     if any(char.isdigit() for char in value):
         if len(value) < MIN_DIGITS:
             return value
-        longer = draw(string.digits, 1) if value[-1].isdigit() and random.random() < 0.3 else ""
+        longer = draw(string.digits, 1) if value[-1].isdigit() and random.random() < LONGER_NUMBERS else ""
         return re.sub(r"\d", lambda _: draw(string.digits, 1), value) + longer
     if value.isascii():
         words = [

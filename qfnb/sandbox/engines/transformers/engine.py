@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from ...state.store import make_private
 from ..config import EngineConfig
 from ..protocol import Ability, Conversation, Delta, EngineError, Observer, Pair, Preference, Reply, Vectors
-from .recipe import TuningRecipe, tuning_recipe
+from .recipe import RECIPE_FIELDS, TuningRecipe, tuning_recipe
 
 if TYPE_CHECKING:
     from .weights import ModelDirectory
@@ -66,6 +66,11 @@ class TransformersEngine:
     def close(self) -> None:
         """End the thread after its current task."""
         self._worker.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def imitated_parameters(self) -> frozenset[str]:
+        """The hyper-parameters of a recipe."""
+        return frozenset(RECIPE_FIELDS)
 
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,25 @@ class TuningRecipe:
     validation_interval: int | None = None  # steps between two validations, None for one after each epoch
 
 
+RECIPE_FIELDS: Final[dict[str, tuple[str, type]]] = {
+    "epoch": ("epochs", int),
+    "learningRate": ("learning_rate", float),
+    "batchSize": ("batch_size", int),
+    "globalBatchSize": ("batch_size", int),
+    "maxSeqLen": ("max_length", int),
+    "loraRank": ("rank", int),
+    "loraAlpha": ("alpha", int),
+    "loraDropout": ("dropout", float),
+    "warmupRatio": ("warmup", float),
+    "weightDecay": ("weight_decay", float),
+    "loggingSteps": ("every", int),
+    "seed": ("seed", int),
+    "validationStep": ("validation_interval", int),
+}
+"""The platform's hyper-parameters: the fields of a recipe and their types."""
+
+
 def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
     """Return the recipe for the platform's hyper-parameters, with defaults for those that are missing."""
-    names: dict[str, tuple[str, type]] = {
-        "epoch": ("epochs", int),
-        "learningRate": ("learning_rate", float),
-        "batchSize": ("batch_size", int),
-        "globalBatchSize": ("batch_size", int),
-        "maxSeqLen": ("max_length", int),
-        "loraRank": ("rank", int),
-        "loraAlpha": ("alpha", int),
-        "loraDropout": ("dropout", float),
-        "warmupRatio": ("warmup", float),
-        "weightDecay": ("weight_decay", float),
-        "loggingSteps": ("every", int),
-        "seed": ("seed", int),
-        "validationStep": ("validation_interval", int),
-    }
-    chosen = {name: kind(values[key]) for key, (name, kind) in names.items() if values.get(key) is not None}
+    chosen = {name: kind(values[key]) for key, (name, kind) in RECIPE_FIELDS.items() if values.get(key) is not None}
     return TuningRecipe(full=full, **({"alpha": 2 * chosen.get("rank", TuningRecipe.rank)} | chosen))
