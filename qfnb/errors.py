@@ -19,8 +19,8 @@
   + UnreadableAnswer          a model's answer is not in the requested format; `answer` holds it
   + ToolLoopError             a model calls functions and does not come to an answer; `steps` has the calls
   + SandboxError              the local sandbox cannot start or has stopped
-  + TrainingError             a training run failed or was stopped
   + InternalError             the object's state does not allow this step
+    - TrainingError           a training run failed or was stopped
 """
 
 import linecache
@@ -228,12 +228,12 @@ class SandboxError(QianfanError):
     """The local sandbox cannot start or has stopped."""
 
 
-class TrainingError(QianfanError):
-    """A training run failed or was stopped."""
-
-
 class InternalError(QianfanError):
     """The object's state does not allow this step."""
+
+
+class TrainingError(InternalError):
+    """A training run failed or was stopped; the official SDK raises its InternalError then."""
 
 
 def _cell_line(trace: TracebackType | None) -> str:

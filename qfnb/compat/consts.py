@@ -62,11 +62,6 @@ class Env:
     SSLVerificationEnabled = "QIANFAN_SSL_VERIFICATION_ENABLED"
     Proxy = "QIANFAN_PROXY"
     AuthTimeout = "QIANFAN_AUTH_TIMEOUT"
-    CacheDir = "QIANFAN_CACHE_DIR"
-    DisableErnieBotSDK = "QIANFAN_DISABLE_EB_SDK"
-    ExportStatusPollingInterval = "QIANFAN_EXPORT_STATUS_POLLING_INTERVAL"
-    FileEncoding = "QIANFAN_FILE_ENCODING"
-    V2InferApiDowngrade = "QIANFAN_V2_INFER_API_DOWNGRADE"
 
 
 class Consts:
@@ -77,7 +72,6 @@ class Consts:
     AuthAPI = "/oauth/2.0/token"
     IAMBearerTokenAPI = "/v1/BCE-BEARER/token"
     EBTokenizerAPI = "/rpc/2.0/ai_custom/v1/wenxinworkshop/tokenizer/erniebot"
-    XRequestID = "Request_id"
     XResponseID = "X-Baidu-Request-Id"
 
 
@@ -102,3 +96,4 @@ class DefaultValue:
     DeployStatusPollingInterval = 30
     EvaluationOnlinePollingInterval = 30
     SSLVerificationEnabled = True
+    AuthTimeout = 5

@@ -42,9 +42,9 @@ class DeployConfig(ValidatedModel):
     Attributes:
         name: the service's name; default svc_<model>.
         endpoint_prefix: the seeds' older name for `endpoint_suffix`.
-        endpoint_suffix: the readable part of the endpoint, up to 30 lower-case letters, digits and _.
-        replicas: 1-100; the queries per second grow with it.
-        hours: 1-720, paid in advance.
+        endpoint_suffix: the readable part of the endpoint: letters, digits, _ and -; the platform judges its length.
+        replicas: from 1; the queries per second grow with it.
+        hours: from 1, paid in advance.
         qps: queries per second of one replica; None for the platform's default.
         months: paid in advance in place of the hours.
 
@@ -55,10 +55,10 @@ class DeployConfig(ValidatedModel):
     endpoint_prefix: str = ""
     endpoint_suffix: str = ""
     description: str = ""
-    replicas: int = Field(default=1, ge=1, le=100)
+    replicas: int = Field(default=1, ge=1)
     pool_type: DeployPoolType = DeployPoolType.PrivateResource
     service_type: ServiceType = ServiceType.Chat
-    hours: int = Field(default=1, ge=1, le=720)
+    hours: int = Field(default=1, ge=1)
     qps: float | None = Field(default=None, gt=0)
     months: int | None = Field(default=None, ge=1)
     resource_type: str = "GPU-I-2"
@@ -66,12 +66,10 @@ class DeployConfig(ValidatedModel):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        if self.suffix and not re.fullmatch(r"[a-z0-9_]{1,30}", self.suffix):
+        if self.suffix and not re.fullmatch(r"[A-Za-z0-9_-]+", self.suffix):
+            name = "endpoint_suffix" if self.endpoint_suffix else "endpoint_prefix"
             raise InvalidArgumentError(
-                tr(
-                    "DeployConfig.endpoint_suffix={value}: use up to 30 lower-case letters, digits and _",
-                    value=repr(self.suffix),
-                )
+                tr("DeployConfig.{name}={value!r}: use letters, digits, _ and -", name=name, value=self.suffix)
             )
 
     @property

@@ -149,7 +149,7 @@ class DeployAction(BaseAction):
             raise InvalidArgumentError(tr("DeployAction needs a deploy_config"))
         self.model_id, self.model_version_id = facts.get("model_id"), facts.get("model_version_id")
         self.model_set_id = facts.get("model_set_id")
-        model = facts.get("model") or Model(version_id=self.model_version_id, set_id=self.model_set_id)
+        model = facts.get("model") or _model_of(facts)
         self.model = model
         self.action_event(ActionState.Running, tr("deploying the model"), {"model": model})
         run = self.record or RunRecord.begin()
@@ -197,12 +197,22 @@ class EvaluateAction(BaseAction):
         is_local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
         model, service = facts.get("model"), facts.get("service")
         is_served = service is not None and getattr(service.model, "version_id", None) == getattr(model, "id", None)
+        if model is None and service is None and facts.get("model_id") is not None:
+            model = _model_of(facts)
         target = service if is_local and is_served else model
         if target is None:
             raise InvalidArgumentError(tr("there is no model to evaluate: publish it first"))
         self.action_event(ActionState.Running, tr("evaluating the model"), {})
         manager = EvaluationManager(**{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators})
         return {**facts, "eval_res": manager.eval([target], self.eval_dataset)}
+
+
+def _model_of(facts: Facts) -> Model:
+    """Return the model that facts name; in the official SDK's facts `model_id` is the version."""
+    version_id = facts.get("model_version_id")
+    return Model(
+        version_id=facts.get("model_id") if version_id is None else version_id, set_id=facts.get("model_set_id")
+    )
 
 
 def _sampling(rate: float | None) -> Facts:

@@ -1,6 +1,7 @@
 """Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004 (TrainConfig)."""
 
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
 from ..wire import finetune_v2 as wire
+
+log = logging.getLogger("qfnb.trainer")
 
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
 """Hyper-parameters that are fields of a `TrainConfig`; others are in `extras`."""
@@ -94,6 +97,23 @@ class TrainConfig(ValidatedModel):
         """Change a value; a wrong one is refused as in the constructor."""
         values = {field: getattr(self, field) for field in type(self).model_fields} | {name: value}
         self.__dict__.update(type(self)(**values).__dict__)
+
+    def validate_config(self, train_limit: Mapping[str, Any]) -> bool:
+        """Return whether the values keep limits; what does not is logged. The name is the official SDK's.
+
+        Args:
+            train_limit: by name (lowest, highest) for a number in an interval, or a list of the allowed values.
+        """
+        values = {to_snake(name): value for name, value in self.hyper_parameters().items()}
+        wrong = []
+        for name, value in values.items():
+            limit = train_limit.get(name)
+            is_interval = isinstance(limit, tuple)
+            if limit is None or not (limit[0] <= value <= limit[1] if is_interval else value in limit):
+                wrong.append(f"{name}={value!r}")
+        if wrong:
+            log.warning(tr("{values}: not within the limits", values=tr(", ").join(wrong)))
+        return not wrong
 
     @property
     def parameter_scale(self) -> str:
@@ -225,6 +245,8 @@ def with_offered_scale(
     """
     model = find_supported_model(resolve_train_type(train_type), supported)
     names = [row.parameter_scale for row in supported_scales(model, mode)] if model else []
+    if not names and mode == wire.POST_PRETRAIN:
+        names = [wire.FULL]  # the only scale of this mode, also for models that are not listed
     if config.peft_type is not None or not names or wire.LORA in names:
         return config
     return TrainConfig(**{**config.model_dump(), "peft_type": names[0]})

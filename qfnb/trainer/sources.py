@@ -24,9 +24,9 @@ SampledSources = list[tuple[Dataset | str, float | None]]
 
 
 class _Config(BaseModel):
-    """Values of the official SDK, under its own names and under the platform's keys."""
+    """Values of the official SDK, under its own names and under the platform's keys; the platform judges others."""
 
-    model_config = ConfigDict(populate_by_name=True, extra="forbid")
+    model_config = ConfigDict(populate_by_name=True, extra="allow")
 
     def to_wire(self) -> dict[str, Any]:
         """Return the values that are set, under the platform's keys."""

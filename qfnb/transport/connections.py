@@ -1,5 +1,6 @@
 """An httpx transport over aiohttp's connection pool."""
 
+import errno
 import functools
 import io
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from .._language import tr, tr_noop
 from ..config import Secret
 from ..redact import hide_secrets_in
 from .public_addresses import PrivateAddressError, PublicResolver
-from .request import PUBLIC_ONLY, URL_TO_SEND, BytesStream, CertificateError, NotPublicError
+from .request import PUBLIC_ONLY, URL_TO_SEND, BytesStream, CertificateError, DescriptorLimitError, NotPublicError
 
 IDLE_TIMEOUT_S: Final = 30.0
 """Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or more."""
@@ -38,8 +39,11 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
 
 def _translate_error(error: aiohttp.ClientError | PrivateAddressError) -> httpx.RequestError:
     """Return the httpx error for an aiohttp error."""
-    if isinstance(getattr(error, "os_error", error), PrivateAddressError):
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, PrivateAddressError):
         return NotPublicError("not a public address")
+    if isinstance(cause, OSError) and cause.errno in {errno.EMFILE, errno.ENFILE}:
+        return DescriptorLimitError(str(cause))
     if isinstance(error, aiohttp.ClientConnectionResetError) or isinstance(
         error.__cause__, aiohttp.ClientConnectionResetError
     ):

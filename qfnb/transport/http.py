@@ -29,7 +29,7 @@ from ..wire.endpoints import Plane
 from . import event_loop, fork_and_exit
 from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
 from .platform import is_loopback_host
-from .request import CertificateError
+from .request import CertificateError, DescriptorLimitError
 
 log = logging.getLogger("qfnb")
 
@@ -187,6 +187,16 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
                 error=error_text(error),
             ),
             host=host,
+        )
+    if isinstance(error, DescriptorLimitError):
+        return errors.ConnectionFailed(
+            tr(
+                "this computer allows no more open files and connections: {error}\n"
+                "use fewer workers (worker_num=), or raise the limit (ulimit -n)",
+                error=error_text(error),
+            ),
+            host=host,
+            sent=False,
         )
     if isinstance(error, httpx.ReadTimeout):
         return errors.RequestTimeoutError(tr("{host} did not answer in time", host=host))

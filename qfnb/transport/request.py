@@ -78,6 +78,10 @@ class CertificateError(httpx.ConnectError):
     """The server's certificate is not trusted, or it does not speak TLS."""
 
 
+class DescriptorLimitError(httpx.ConnectError):
+    """This computer has no free file descriptor for a connection."""
+
+
 class NotPublicError(httpx.ConnectError):
     """A request for public addresses only would have gone to another one."""
 

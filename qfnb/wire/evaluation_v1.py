@@ -131,7 +131,7 @@ class EvaluationUnit(ConsoleRecord):
 class TaskDetail(ConsoleRecord):
     """A task; `eval_standard_conf` has the dataset of the answers once people are to judge them."""
 
-    evaluation_id: int | None = None
+    evaluation_id: int | str | None = None
     evaluation_id_str: str = ""
     name: str = ""
     description: str = ""

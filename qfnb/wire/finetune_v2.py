@@ -88,7 +88,7 @@ class DatasetConfig(ConsoleRecord):
     """The training data; `split_ratio` percent of it is held out for validation."""
 
     source_type: str = PLATFORM
-    versions: list[DatasetVersionRef] = Field(min_length=1)
+    versions: list[DatasetVersionRef] = []  # an older form has `datasets` in its place
     split_ratio: int = Field(ge=0, le=100)
 
 

@@ -169,6 +169,10 @@ PLUGIN_V1 = Endpoint("plugin.v1", V1_PREFIX + "/plugin/{model}/", AppPluginReque
 BUILTIN_PLUGIN_V1 = Endpoint(
     "plugin.own.v1", V1_PREFIX + "/erniebot/plugins", BuiltinPluginRequest, PluginReply, plane="v1"
 )
+BUILTIN_PLUGIN_2_V1 = Endpoint(
+    "plugin.own2.v1", V1_PREFIX + "/erniebot/plugin", BuiltinPluginRequest, PluginReply, plane="v1"
+)
+"""The path of the model EBPluginV2."""
 
 
 MAX_IMAGE_BYTES = 10 * 1024 * 1024

@@ -1,13 +1,16 @@
 """Trainings as the official SDK writes them."""
 
 import pytest
+from support.datasets import PAIR as PAIR_TURN, import_rows, jsonl
 
 import qfnb
 from qfnb import errors
 from qfnb.compat.tables.dataset import Dataset
+from qfnb.compat.tables.platform_source import QianfanDataSource
+from qfnb.model import DeployConfig
 from qfnb.resources import FineTune
 from qfnb.resources.management.storage import Storage
-from qfnb.trainer import DPO, EventHandler, LLMFinetune, LoadDataSetAction, TrainAction, TrainConfig
+from qfnb.trainer import DPO, DeployAction, EventHandler, LLMFinetune, LoadDataSetAction, TrainAction, TrainConfig
 from qfnb.trainer.configs import CorpusConfig, CorpusConfigItem, DatasetConfig, ResourceConfig
 from qfnb.trainer.consts import FinetuneStatus, PeftType, TrainStatus
 from qfnb.trainer.event import Event
@@ -117,3 +120,38 @@ def test_states_and_kinds_of_tuning():
     assert TrainConfig(peft_type=PeftType.ALL).parameter_scale == PeftType.ALL == "FullFineTuning"
     assert issubclass(DPO, LLMFinetune)
     assert EventHandler().dispatch(Event("a1", "Done")) is None
+
+
+def test_a_config_is_compared_with_limits():
+    config = TrainConfig(epoch=4, batch_size=4, max_seq_len=4096)
+    limits = {"epoch": (1, 8), "batch_size": (1, 10), "max_seq_len": [2048, 4096]}
+    assert config.validate_config(TrainLimit(**limits))
+    assert not config.validate_config(TrainLimit(**limits | {"epoch": (1, 2)}))
+    assert not config.validate_config(TrainLimit(epoch=(1, 8)))
+
+
+def test_a_corpus_takes_fields_that_qfnb_does_not_know():
+    config = CorpusConfig(data_copy=True, corpus_configs=[CorpusConfigItem(corpus_type=1)])
+    assert config.to_wire() == {"data_copy": True, "config": [{"corpusType": 1}]}
+
+
+def test_rows_of_the_platform_in_groups_are_still_the_platforms():
+    dataset_id, _ = import_rows(jsonl(PAIR_TURN, [PAIR_TURN, PAIR_TURN]))
+    source = QianfanDataSource.get_existed_dataset(dataset_id, False)
+    dataset = Dataset.load(source, organize_data_as_group=True)
+    assert LoadDataSetAction(dataset).exec()["datasets"][0]["id"] == dataset_id
+
+
+def test_the_facts_of_the_official_sdk_name_a_model(sandbox):
+    published = LLMFinetune("ERNIE-Speed-8K", Dataset.create_from_pyobj([PAIR] * 4), TrainConfig(epoch=1)).run().output
+    facts = {"model_set_id": published["model_set_id"], "model_id": published["model_version_id"]}
+    output = DeployAction(DeployConfig(replicas=1)).exec(facts)
+    assert output["service_endpoint"]
+    assert output["service"].model.id == published["model_version_id"]
+
+
+def test_the_older_form_of_datasets_is_sent_and_judged_by_the_platform():
+    job = FineTune.V2.create_job("j", "ERNIE-Speed-8K", "SFT").data.job_id
+    data = {"sourceType": "Platform", "datasets": [{"datasetId": "ds-1"}], "splitRatio": 20}
+    with pytest.raises(errors.APIError, match=r"datasetConfig\.versions"):
+        FineTune.V2.create_task(job, "LoRA", {"epoch": 1}, data)

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 
@@ -214,3 +216,31 @@ def test_an_upload_to_a_host_that_is_down_says_that_it_cannot_be_reached(closing
     with pytest.raises(errors.ConnectionFailed, match=r"127\.0\.0\.1:9") as caught:
         Files.upload(b"{}\n")
     assert "whole request" not in str(caught.value)
+
+
+NO_DESCRIPTORS = """
+import os, resource
+import qfnb
+chat = qfnb.ChatCompletion(model="ernie-4.5-turbo-128k")
+chat.batch_do(["a"] * 2, worker_num=2, retry_count=1).results()
+n_open = len(os.listdir("/proc/self/fd"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 8, n_open + 8))
+opened = []
+try:
+    while True:
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+results = chat.batch_do(["a"] * 40, worker_num=40, retry_count=1).results()
+for file in opened:
+    os.close(file)
+print("\\n".join({str(result) for result in results if isinstance(result, Exception)}))
+"""
+
+
+def test_no_free_descriptor_is_said_to_be_of_this_computer(sandbox):
+    completed = subprocess.run(
+        [sys.executable, "-c", NO_DESCRIPTORS], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "this computer allows no more open files and connections" in completed.stdout
+    assert "worker_num=" in completed.stdout

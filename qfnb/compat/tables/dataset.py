@@ -168,7 +168,9 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         is_read_now = is_download_to_local or isinstance(origin, FileDataSource)
         dataset = cls(origin.read() if is_read_now else None, origin, schema, name=options.get("name"), **columns)
         if organize_data_as_group and dataset.is_dataset_packed():
+            dataset_id = dataset.id
             dataset.unpack()
+            dataset.id = dataset_id  # the rows are the platform's, in another form
         if schema is not None and is_read_now:
             dataset.validate(schema)
         return dataset

@@ -72,8 +72,8 @@ class QianfanDataSource(DataSource):
     sk: str | None = field(default=None, repr=False)
 
     @classmethod
-    def get_existed_dataset(cls, dataset_id: str, **_: Any) -> Self:
-        """Return the dataset with an id, `ds-...`."""
+    def get_existed_dataset(cls, dataset_id: str, is_download_to_local: bool | None = None, **_: Any) -> Self:
+        """Return the dataset with an id, `ds-...`; its rows are read when they are first used, whatever the flag."""
         info = Data.get_dataset_info(dataset_id)["result"]
         version = info["versionInfo"]
         storage = version.get("storage") or {}

@@ -245,7 +245,7 @@ class Plugin(InferenceModel[PluginResponse]):
         if choice.endpoint:
             request = _application_request(prompt, choice.endpoint, plugins, valid_options)
         else:
-            request = _platform_plugin_request(prompt, plugins, valid_options)
+            request = _platform_plugin_request(prompt, plugins, choice.model, valid_options)
         use = tr("ChatCompletion takes tools= and web_search=")
         return PreparedCall(v1_only(request, "Plugin", use), call_options)
 
@@ -262,7 +262,7 @@ def _application_request(
 
 
 def _platform_plugin_request(
-    prompt: Conversation, plugins: Sequence[str] | None, options_: dict[str, Any]
+    prompt: Conversation, plugins: Sequence[str] | None, model: str | None, options_: dict[str, Any]
 ) -> InferenceRequest:
     names = list(plugins or ("eChart",))
     unknown = next((name for name in names if name not in wire.BUILTIN_PLUGINS), None)
@@ -275,4 +275,6 @@ def _platform_plugin_request(
             )
         )
     record = wire.BuiltinPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
+    if model == "EBPluginV2":
+        return InferenceRequest(wire.BUILTIN_PLUGIN_2_V1, record, model)
     return InferenceRequest(wire.BUILTIN_PLUGIN_V1, record, "EBPlugin")

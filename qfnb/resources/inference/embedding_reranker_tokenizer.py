@@ -122,11 +122,16 @@ def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int
             return
 
 
-def _validate_texts(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str) or not 1 <= len(texts) <= wire.MAX_TEXTS:
-        actual = tr("one string") if isinstance(texts, str) else tr("{count} strings", count=len(texts))
+def _validate_texts(texts: str | Sequence[str]) -> list[str]:
+    """Return texts as a list; the official SDK takes one string, too.
+
+    Raises:
+        InvalidArgumentError: there are none or too many, or one of them is not a text.
+    """
+    texts = [texts] if isinstance(texts, str) else texts
+    if not 1 <= len(texts) <= wire.MAX_TEXTS:
         raise InvalidArgumentError(
-            tr("texts is {actual}: must be a list of 1 to {limit} strings", actual=actual, limit=wire.MAX_TEXTS)
+            tr("texts is {count} strings: must be a list of 1 to {limit}", count=len(texts), limit=wire.MAX_TEXTS)
         )
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():

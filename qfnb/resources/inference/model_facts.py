@@ -52,29 +52,30 @@ class ModelFacts:
         """Return the names of the models of this kind; `version` changes nothing, since v1 has ended."""
         return set(catalog.model_names(cls.kind))
 
-    def get_model_info(self, model: str) -> ModelInfo:
+    @classmethod
+    def get_model_info(cls, model: str) -> ModelInfo:
         """Return the facts of a model, also of a retired one.
 
         Raises:
             InvalidArgumentError: the catalogue does not have it.
         """
-        row = catalog.find_model(self.kind, model)
+        row = catalog.find_model(cls.kind, model)
         if row is None:
-            names = tr(", ").join(catalog.nearest_models(self.kind, model))
+            names = tr(", ").join(catalog.nearest_models(cls.kind, model))
             raise InvalidArgumentError(
                 tr("model {model!r} is not in the catalogue; the nearest are {names}", model=model, names=names)
             )
         prices = catalog.prices_of(row)
         input_price, output_price = token_cost(prices, 1000), token_cost(prices, 0, 1000)
         return ModelInfo(
-            endpoint=f"/{_PATHS.get(self.kind, self.kind)}/{row.v1}" if row.v1 else "",
-            required_keys={_REQUIRED_KEYS.get(self.kind, "prompt")},
+            endpoint=f"/{_PATHS.get(cls.kind, cls.kind)}/{row.v1}" if row.v1 else "",
+            required_keys={_REQUIRED_KEYS.get(cls.kind, "prompt")},
             max_input_chars=row.max_chars,
             max_input_tokens=row.max_input or row.context,
             input_price_per_1k_tokens=input_price.low if input_price else 0,
             output_price_per_1k_tokens=output_price.low if output_price else 0,
             deprecated=row.status == "retired",
-            api_type=self.kind,
+            api_type=cls.kind,
         )
 
     def access_token(self) -> str:

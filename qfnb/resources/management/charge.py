@@ -3,6 +3,7 @@
 On the platform these calls cost money; those that create are never repeated automatically.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from ...wire import charge as wire
 from ...wire.service_v2 import Billing
 from ..validation import validate_choice, validate_positive, validate_record
 from .operation import operation
+
+log = logging.getLogger("qfnb")
 
 
 class Charge:
@@ -43,10 +46,18 @@ class Charge:
 
         Args:
             model: its v2 name.
-            payment_type: Prepaid or Postpaid.
+            payment_type: Prepaid or Postpaid; another one is not sent, which a warning says.
             instance_id: only this quota.
             status: Creating, Running or Stopped.
         """
+        if payment_type not in {None, wire.PREPAID, wire.POSTPAID}:
+            log.warning(
+                tr(
+                    "payment_type={value!r} is not sent: it is Prepaid or Postpaid, or None for both",
+                    value=payment_type,
+                )
+            )
+            payment_type = None
         return wire.FindTPM(model=model, payment_timing=payment_type, instance_id=instance_id, status=status)
 
     @operation(wire.RELEASE_TPM)

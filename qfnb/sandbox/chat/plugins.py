@@ -61,6 +61,7 @@ async def answer_application(call: Call, body: inference.AppPluginRequest) -> di
 
 
 @emulates(inference.BUILTIN_PLUGIN_V1)
+@emulates(inference.BUILTIN_PLUGIN_2_V1)
 def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict[str, Any] | Stream:
     """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
     conversion.validate_messages(call, body.messages)

@@ -39,6 +39,8 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     job, data = call.find("job", body.job_id, "jobId"), body.dataset_config
     if not job["model"]:
         raise call.invalid("jobId", f"{job['id']} has no model yet; v1's createJob sets it")
+    if not data.versions:
+        raise call.invalid("datasetConfig.versions", "it is empty: name at least one dataset")
     values = _validated_hyper_parameters(call, job, body)
     earlier = _get_earlier_run(call, job, body)
     sources = []

@@ -24,7 +24,10 @@ WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed"
 FINAL_STATUSES = {DONE, FAILED, STOPPED}
 
 MAX_STARTS = 3
-KILLED_MESSAGE = tr_noop("the sandbox ended three times while training this")
+KILLED_MESSAGE = tr_noop(
+    "the sandbox ended three times while training this; it may lack memory: close other programs, "
+    "then start the run again"
+)
 
 log = logging.getLogger("qfnb.sandbox")
 

@@ -99,8 +99,7 @@ REFUSED = [
     (lambda: Completion().do(None), "prompt=None"),
     (lambda: Completion().do("a\ud800"), "lone surrogate"),
     (lambda: Completion().do("x", temperature="2"), "must be a number"),
-    (lambda: Embedding().do("one"), "a list of 1 to 16"),
-    (lambda: Embedding().do([]), "texts is 0 strings"),
+    (lambda: Embedding().do([]), "texts is 0 strings: must be a list of 1 to 16"),
     (lambda: Embedding().do(["x"] * 17), "texts is 17 strings"),
     (lambda: Embedding().do(["x", ""]), "texts[1]=''"),
     (lambda: Embedding().do(["x"], stream=True), "cannot be streamed"),
@@ -211,3 +210,16 @@ def test_other_rerankers_have_no_such_limit_and_all_have_one_path(scripted):
     server = scripted([http_answer(b'{"id": "x", "results": [{"relevance_score": 0.5}]}')])
     Reranker("qwen3-reranker-8b").do("x" * 5000, ["x" * 5000])
     assert server.requests[0].startswith(b"POST /v2/rerank ")
+
+
+def test_one_text_is_embedded_like_a_list_of_one(sandbox):
+    assert Embedding().do("茶").vectors == Embedding().do(["茶"]).vectors
+
+
+@pytest.mark.parametrize("model", ["EBPlugin", "EBPluginV2"])
+def test_both_models_of_plugins_draw_and_stream(sandbox, model):
+    plugin = Plugin(model, version=1)
+    question = "画一张图：甲 3，乙 5"
+    assert plugin.do(question, plugins=["eChart"])["plugin_info"]
+    pieces = list(plugin.do(question, plugins=["eChart"], stream=True))
+    assert "".join(piece.get("result", "") for piece in pieces)

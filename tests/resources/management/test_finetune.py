@@ -95,7 +95,6 @@ def test_a_wrong_job_is_refused_before_it_is_sent(job, field):
         {},
         {"datasets": ["ds-1"], "dataset_config": {"versions": [{"versionId": "ds-1"}], "splitRatio": 20}},
         {"dataset_config": {"versions": [{"versionId": "ds-1"}]}},
-        {"dataset_config": {"versions": [], "splitRatio": 20}},
         {"datasets": ["ds-1"], "split_ratio": 120},
         {"datasets": ["ds-1"], "increment_checkpoint_step": 3},
     ],

@@ -62,3 +62,9 @@ def test_what_cannot_be_is_refused(bought, call, expected):
 
 def test_a_rule_for_renewal_is_kept(bought):
     assert Charge.create_auto_renew_rules(bought, "TPM", "Month", 2).data is True
+
+
+def test_a_payment_that_does_not_exist_is_not_sent(bought, caplog):
+    reply = Charge.tpm_credit_info("ernie-speed-8k", "Later", bought)
+    assert [row.instance_id for row in reply.data.instances] == [bought]
+    assert caplog.messages == ["payment_type='Later' is not sent: it is Prepaid or Postpaid, or None for both"]
