@@ -17,9 +17,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
+MIN_LIKENESS = 0.7
+"""The share of equal characters (difflib's ratio) from which a name is proposed for another."""
+
+
 def closest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate most like a name, None where none is alike."""
-    return next(iter(difflib.get_close_matches(name, list(candidates), 1)), None)
+    return next(iter(difflib.get_close_matches(name, list(candidates), 1, MIN_LIKENESS)), None)
 
 
 def near_miss(word: str, candidates: Iterable[str]) -> str:

@@ -256,9 +256,10 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
             )
         )
     texts = [message["content"] for message in turns]
-    if len(texts) % 2 == 0:
-        row["response"] = texts.pop()
+    response = texts.pop() if len(texts) % 2 == 0 else None
     row["prompt"] = texts.pop()
+    if response is not None:
+        row["response"] = response
     if texts:
         pairs = zip(texts[::2], texts[1::2], strict=True)
         row["history"] = [{"prompt": question, "response": answer} for question, answer in pairs]

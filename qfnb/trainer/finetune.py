@@ -123,10 +123,23 @@ class LLMFinetune(StoredTrainer):
         Raises:
             InvalidArgumentError: names the kind of the rows, and the kinds that the train mode needs.
         """
-        if (actual := dataset.schema) not in cls.schemas:
-            kinds, kind = " / ".join(schema.title for schema in cls.schemas), actual.title
-            text = tr("{mode} needs {kinds}: these rows are {kind}", mode=cls.train_mode, kinds=kinds, kind=kind)
-            raise InvalidArgumentError(text)
+        if (actual := dataset.schema) in cls.schemas:
+            return
+        kinds = " / ".join(schema.title for schema in cls.schemas)
+        if actual.columns:
+            text = tr(
+                "{mode} needs {kinds}: these rows are {kind}", mode=cls.train_mode, kinds=kinds, kind=actual.title
+            )
+        else:  # a table of any columns
+            text = tr(
+                "{mode} needs {kinds}: these rows have the columns {columns}\n"
+                "where columns have other names: Dataset.load(..., columns={example})",
+                mode=cls.train_mode,
+                kinds=kinds,
+                columns=tr(", ").join(map(str, dataset.rows[0])),
+                example={"question": "prompt", "answer": "response"},
+            )
+        raise InvalidArgumentError(text)
 
     @classmethod
     def attach(

@@ -155,3 +155,10 @@ def test_the_older_form_of_datasets_is_sent_and_judged_by_the_platform():
     data = {"sourceType": "Platform", "datasets": [{"datasetId": "ds-1"}], "splitRatio": 20}
     with pytest.raises(errors.APIError, match=r"datasetConfig\.versions"):
         FineTune.V2.create_task(job, "LoRA", {"epoch": 1}, data)
+
+
+@pytest.mark.parametrize("trainer_class", [LLMFinetune, DPO])
+def test_a_table_of_other_columns_is_refused_with_their_names(trainer_class):
+    table = Dataset.create_from_pyobj([{"ask": "几点开门", "say": "九点"}])
+    with pytest.raises(errors.InvalidArgumentError, match=r"(?s)these rows have the columns ask, say.*columns="):
+        trainer_class("ERNIE-Speed-8K", table)

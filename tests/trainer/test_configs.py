@@ -150,9 +150,10 @@ def test_a_dataset_of_another_kind_is_refused(sandbox, dataset):
     ("values", "words"),
     [
         ({"replicas": 0}, "DeployConfig.replicas=0"),
-        ({"hours": 1000}, "DeployConfig.hours=1000"),
+        ({"hours": 0}, "DeployConfig.hours=0"),
         ({"replica": 2}, "the fields are name"),
-        ({"endpoint_suffix": "No Spaces"}, "lower-case letters"),
+        ({"endpoint_suffix": "No Spaces"}, "DeployConfig.endpoint_suffix='No Spaces': use letters, digits"),
+        ({"endpoint_prefix": "有中文"}, "DeployConfig.endpoint_prefix='有中文': use letters, digits"),
     ],
 )
 def test_a_deployment_is_checked_too(values, words):

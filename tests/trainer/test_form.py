@@ -104,9 +104,9 @@ def test_a_hyper_parameter_that_the_list_does_not_have_is_warned_of_and_can_be_l
         ({"mode": "PostPretrain"}, "dataset", "PostPretrain needs texts"),
         ({"after": "deploy", "suffix": "No Spaces"}, "suffix", "lower-case letters"),
         ({"after": "deploy", "replicas": "0"}, "replicas", "0 is too small"),
-        ({"after": "deploy", "hours": "999"}, "hours", "999 is too large: 1 to 720"),
+        ({"after": "deploy", "hours": "0"}, "hours", "0 is too small: 1 or more"),
         ({"after": "evaluate"}, "eval_dataset", "Choose a variable"),
-        ({"after": "publish", "hours": "999"}, "", ""),
+        ({"after": "publish", "hours": "0"}, "", ""),
     ],
 )
 def test_a_wrong_field_is_an_issue_with_the_reason(form, changes, field, words):

@@ -54,15 +54,19 @@ def to_v2_options(options: Mapping[str, Any], *, is_qianfan: bool = True) -> Opt
 
 
 def _rename(sent: Options, name: str, new_name: str) -> None:
-    """Put an option under the name of the other version, unless that is set, too."""
-    if name in sent:
-        sent.setdefault(new_name, sent[name])
-        del sent[name]
+    """Put an option under the name of the other version; if that is set, too, it wins, and a warning says so."""
+    if name not in sent:
+        return
+    value = sent.pop(name)
+    if sent.setdefault(new_name, value) != value:
+        warn_once(tr("{name}= and {new_name}= are one option: {new_name}= is sent", name=name, new_name=new_name))
 
 
 def _put_functions(sent: Options) -> None:
     """Put v1's `functions`, and the choice of one, under v2's names; v1's search tool is a search of v2."""
-    tools = [{"type": "function", "function": _to_v2_function(each)} for each in sent.pop("functions", ())]
+    present_names = {tool["function"].get("name") for tool in sent.get("tools", ()) if "function" in tool}
+    functions = [each for each in sent.pop("functions", ()) if each.get("name") not in present_names]
+    tools = [{"type": "function", "function": _to_v2_function(each)} for each in functions]
     if tools:
         sent["tools"] = [*sent.get("tools", ()), *tools]
     choice = sent.pop("function_call", None)

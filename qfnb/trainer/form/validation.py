@@ -131,11 +131,12 @@ def plain_number(value: object) -> str:
     return f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 
-def count_limits(name: str) -> tuple[int, int]:
-    """Return the smallest and the largest value of one of `COUNTS`."""
+def count_limits(name: str) -> tuple[int, int | None]:
+    """Return the smallest and the largest value of one of `COUNTS`, None where the platform decides."""
     config, setting = COUNTS[name]
     limits = config.model_fields[setting].metadata
-    low, high = (next(getattr(limit, key) for limit in limits if hasattr(limit, key)) for key in ("ge", "le"))
+    low = next(limit.ge for limit in limits if hasattr(limit, "ge"))
+    high = next((limit.le for limit in limits if hasattr(limit, "le")), None)
     return low, high
 
 
@@ -147,8 +148,12 @@ def _count_issue(form: LaunchForm, name: str) -> Issue | None:
     return issue
 
 
-def _describe_range(value: float, low: float, high: float) -> str:
+def _describe_range(value: float, low: float, high: float | None) -> str:
     """Return how a number leaves a range, "" where it does not; NaN is below everything."""
+    if high is None:
+        if value >= low:
+            return ""
+        return tr("{value} is too small: {low} or more is allowed.", value=plain_number(value), low=plain_number(low))
     allowed = {"value": plain_number(value), "low": plain_number(low), "high": plain_number(high)}
     if value > high:
         return tr("{value} is too large: {low} to {high} is allowed.", **allowed)

@@ -160,7 +160,7 @@ def _variable_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
 
 def _count_field(name: str, form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
     low, high = count_limits(name)
-    hint = tr("{low} to {high}", low=low, high=high)
+    hint = tr("{low} to {high}", low=low, high=high) if high is not None else tr("{low} or more", low=low)
     if name == "held_out":
         hint = tr("{low} to {high}; rows that are not trained on", low=low, high=high)
     return {"placeholder": str(default_count(name)), "hint": hint}

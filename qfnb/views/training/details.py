@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ..._language import tr, trn
+from ..._language import tr, tr_noop, trn
 from ...trainer.loss_diagnostics import LossPoint, best_checkpoint
 from ...trainer.progress import LogLine, TrainingProgress
 from .. import components
@@ -34,7 +34,7 @@ def folds(progress: TrainingProgress, *, max_lines: int | None = None) -> dict[s
     all_folds = {
         "checkpoints": (tr("Checkpoints"), count, checkpoints(progress.points)),
         "settings": (tr("Settings"), "", _settings(progress.hyper_parameters)),
-        "metrics": (tr("Metrics"), tr("on the rows held out"), _settings(progress.metrics)),
+        "metrics": (tr("Metrics"), tr("on the rows held out"), _settings(_labelled_metrics(progress.metrics))),
         "problems": (tr("Problems"), f"{len(problems)}", _log(problems, max_lines)),
         "log": (tr("Log"), lines, _log(progress.log, max_lines)),
         "ids": (tr("Ids"), "", _ids(progress)),
@@ -87,6 +87,20 @@ def links(urls: Mapping[str, str]) -> Html:
         if is_safe(url)
     ]
     return Html(" · ".join(anchors))
+
+
+_METRIC_LABELS = {
+    "minConfidence": tr_noop("lowest confidence of an answer (minConfidence)"),
+    "falseAnswers": tr_noop("questions from elsewhere that it answers (falseAnswers)"),
+    "falseRefusals": tr_noop("right answers that it keeps back (falseRefusals)"),
+    "wrongAnswers": tr_noop("wrong answers (wrongAnswers)"),
+    "heldOutRows": tr_noop("rows held out (heldOutRows)"),
+}
+"""What the metrics of the sandbox's model mean; the platform's have names that are known."""
+
+
+def _labelled_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {tr(_METRIC_LABELS[name]) if name in _METRIC_LABELS else name: value for name, value in metrics.items()}
 
 
 def _settings(values: Mapping[str, Any]) -> Html:

@@ -58,7 +58,7 @@ def loss_chart(progress: TrainingProgress) -> LineChart:
     training = _smoothed(points, axis)
     validation = [(axis.x(point), point.validation_loss) for point in points if point.validation_loss is not None]
     return LineChart(
-        tr("Loss (nats, lower is better)"),
+        tr("Loss (nats per token, lower is better)"),
         _finding(training, validation, best),
         [
             Curve("", raw, is_pale=True),

@@ -245,3 +245,22 @@ def test_an_answer_that_is_cut_says_so_on_both_routes(sandbox, version, stream):
 @pytest.mark.parametrize("version", [1, 2])
 def test_both_routes_stop_at_the_text_that_is_named(sandbox, version):
     assert "。" not in ChatCompletion(version=version).do("你是谁", stop=["。"])["result"]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [({"max_output_tokens": 9, "max_tokens": 5}, "max_tokens"), ({"user_id": "a", "user": "b"}, "user")],
+)
+def test_of_two_names_of_one_option_that_of_v2_is_sent_with_a_warning(sent, caplog, options, name):
+    assert sent(**options)[name] == options[name]
+    assert caplog.messages == [f"{next(iter(options))}= and {name}= are one option: {name}= is sent"]
+
+
+def test_two_names_of_one_option_may_agree(sent, caplog):
+    assert sent(user_id="a", user="a")["user"] == "a"
+    assert not caplog.messages
+
+
+def test_a_function_under_both_names_is_sent_once(sent):
+    tool = {"type": "function", "function": WEATHER}
+    assert sent(functions=[WEATHER], tools=[tool])["tools"] == [tool]
