@@ -144,7 +144,7 @@ def check_fine_tune_offer() -> Steps:
     modes = [mode for model in models for mode in _items(model, "supportTrainMode")]
     scales = [scale for mode in modes for scale in _items(mode, "supportParameterScale")]
     parameters = [row for scale in scales for row in _items(scale, "supportHyperParameterConfig")]
-    fields, parameter_fields = set[str]().union(*models), set[str]().union(*parameters)
+    fields, parameter_fields = set[str]().union(*models), set[str]().union(*parameters) - {"sandbox"}
     offered = sorted({f"{mode.get('trainMode')}" for mode in modes})
     checks = sorted({str(row.get("checkType")) for row in parameters})
     return [

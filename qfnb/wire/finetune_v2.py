@@ -228,7 +228,12 @@ class SupportedParameter(ConsoleRecord):
     check_type: str = "range"
     check_value: list[Any] = []
     default: Any = None
-    has_effect: bool = True  # the sandbox's extension: false for what its engine does not imitate
+    sandbox: dict[str, Any] = {}  # the sandbox's extension
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it changes a training; false for what the sandbox's engine does not imitate."""
+        return bool(self.sandbox.get("hasEffect", True))
 
 
 class SupportedScale(ConsoleRecord):

@@ -243,7 +243,7 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
 
 
 def with_effects(models: Iterable[dict[str, Any]], imitated: Collection[str]) -> list[dict[str, Any]]:
-    """Return models whose hyper-parameters say `hasEffect: false` where they are not imitated."""
+    """Return models whose hyper-parameters say `sandbox: {hasEffect: false}` where they are not imitated."""
     return [
         model | {"supportTrainMode": [_mode_with_effects(mode, imitated) for mode in model["supportTrainMode"]]}
         for model in models
@@ -254,7 +254,7 @@ def _mode_with_effects(mode: dict[str, Any], imitated: Collection[str]) -> dict[
     scales = []
     for scale in mode["supportParameterScale"]:
         parameters = [
-            row if row["key"] in imitated else row | {"hasEffect": False}
+            row if row["key"] in imitated else row | {"sandbox": {"hasEffect": False}}
             for row in scale["supportHyperParameterConfig"]
         ]
         scales.append(scale | {"supportHyperParameterConfig": parameters})

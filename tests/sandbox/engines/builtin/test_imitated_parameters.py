@@ -44,4 +44,4 @@ def test_the_list_marks_the_others():
         for mode in model["supportTrainMode"]:
             for scale in mode["supportParameterScale"]:
                 for row in scale["supportHyperParameterConfig"]:
-                    assert row.get("hasEffect", True) == (row["key"] in imitated)
+                    assert row.get("sandbox", {}).get("hasEffect", True) == (row["key"] in imitated)
