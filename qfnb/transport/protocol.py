@@ -102,7 +102,7 @@ def build_api_error(
     return _CLASSES[row.kind](
         code,
         redact(message),
-        request_id or _header_request_id(headers),
+        redact(request_id or _header_request_id(headers)),
         hint="\n".join(filter(None, (row.hint and tr(row.hint), _clock_note(headers) if row.kind == "auth" else ""))),
         status=status,
         retry_after=parse_retry_after(headers),
@@ -202,7 +202,7 @@ def _unexpected_content(status: int, headers: Mapping[str, str], content: bytes)
             kind=kind,
             excerpt=quote_excerpt(content),
         ),
-        request_id=_header_request_id(headers),
+        request_id=redact(_header_request_id(headers)),
     )
 
 

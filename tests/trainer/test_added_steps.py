@@ -47,7 +47,7 @@ def test_another_kernel_adds_steps_too_and_they_are_remembered(sandbox):
 
 
 def test_a_step_that_is_added_while_it_trains_comes_after_it(sandbox):
-    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=5)).start()
+    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(LONG), TrainConfig(epoch=1)).start()
     wait_for(lambda: trainer.progress.points, bool)
     assert trainer.deploy(DEPLOY_CONFIG).is_running
     assert trainer.wait(180).status == "Deployed"

@@ -8,7 +8,7 @@ from qfnb.resources import FineTune
 from qfnb.trainer import offer, sources
 from qfnb.trainer.finetune import PostPretrain
 
-ROWS = "notebooks/data/teahouse_train.jsonl"
+ROWS = Dataset([{"prompt": f"{before}几点开门", "response": "九点"} for before in ("", "请问", "你好，", "麻烦问下")])
 
 
 @pytest.mark.parametrize(
