@@ -82,6 +82,30 @@ def nearest_neighbour() -> dict[str, str]:
     return {"quickstart.nearest": f"{right / len(heldout):.3f}"}
 
 
+def copied_values() -> dict[str, str]:
+    """Return the right, refused and wrong answers of 100 bookings and parcels with names that were not trained on."""
+    from learning import PASSES
+    from refusal_data import data_sets
+
+    from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+
+    figures = {}
+    folds = data_sets()
+    for name, key in (("flights (Chinese), new names", "flights"), ("parcels (English), new names", "parcels")):
+        fold = folds[name][0]
+        training = [pair for index, pair in enumerate(fold.training) if index % 5]
+        model = train(training, hyperparameters=Hyperparameters(epochs=PASSES), validation=fold.training[::5])
+        answered = [(model.reply(prompt), answer) for prompt, answer in fold.held_out]
+        refused = sum(reply.kind == "unknown" for reply, _ in answered)
+        right = sum(reply.text == answer for reply, answer in answered)
+        figures |= {
+            f"{key}.right": str(right),
+            f"{key}.refused": str(refused),
+            f"{key}.wrong": str(len(answered) - refused - right),
+        }
+    return figures
+
+
 def _lines(part: str) -> list[str]:
     return (DATA / f"teahouse_{part}.jsonl").read_text(encoding="utf-8").splitlines()
 
@@ -121,7 +145,7 @@ def main() -> None:
         from qfnb.sandbox import stop
 
         try:
-            figures = nearest_neighbour() | quickstart()
+            figures = nearest_neighbour() | copied_values() | quickstart()
         finally:
             stop()
     figures["date"] = time.strftime("%Y-%m-%d")
