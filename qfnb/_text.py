@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
-MIN_LIKENESS = 0.7
+MIN_LIKENESS = 0.62
 """The share of equal characters (difflib's ratio) from which a name is proposed for another."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 import subprocess
@@ -239,8 +240,10 @@ print("\\n".join({str(result) for result in results if isinstance(result, Except
 
 
 def test_no_free_descriptor_is_said_to_be_of_this_computer(sandbox):
+    address = {"QIANFAN_BASE_URL": sandbox.url, "QIANFAN_API_KEY": sandbox.api_key, "QIANFAN_PLATFORM": "qianfan"}
+    command = [sys.executable, "-c", NO_DESCRIPTORS]
     completed = subprocess.run(
-        [sys.executable, "-c", NO_DESCRIPTORS], capture_output=True, text=True, timeout=120, check=True
+        command, env=os.environ | address, capture_output=True, text=True, timeout=120, check=True
     )
     assert "this computer allows no more open files and connections" in completed.stdout
     assert "worker_num=" in completed.stdout

@@ -338,3 +338,18 @@ def test_ticks_are_round_numbers():
 def test_matplotlib_is_loaded_by_the_first_chart_not_by_the_import():
     code = "import sys; from qfnb import charts; sys.exit('matplotlib' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_axis_of_scores_that_does_not_begin_at_zero_is_said():
+    cost = {"a": 0.002, "b": 0.01}
+    high = charts.cost_quality(two_model_report([0.9, 0.8, 0.9] * 9, [1.0, 0.9, 0.9] * 9, cost=cost))
+    assert "the axis of M begins at 0." in high.source or "the axis of m begins at 0." in high.source
+    assert "begins at" not in charts.cost_quality(two_model_report([1.0, 0.0], [0.0, 0.0], cost=cost)).source
+
+
+def test_a_long_source_is_wrapped_not_cut():
+    text = "12 questions · " * 20
+    lines = evaluation_fonts.wrap_to_width(text, 112)
+    assert " ".join(line.strip() for line in lines) == text.strip()
+    assert max(map(evaluation_fonts.display_width, lines)) <= 112
+    assert evaluation_fonts.wrap_to_width("一二三。" * 40, 112)[0].endswith("。")

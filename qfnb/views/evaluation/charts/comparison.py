@@ -1,7 +1,7 @@
 """Charts that compare models: win rates, a radar of metrics, cost against quality."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from ...._language import tr, tr_noop
@@ -126,6 +126,10 @@ def _cost_chart(
     notes = []
     if not all(cost.is_exact for cost in costs.values()):
         notes.append(tr("bars across: from the lowest to the highest price"))
+    if (lowest := _score_ticks(costs, scores)[0]) > 0:
+        notes.append(
+            tr("the axis of {metric} begins at {value}", metric=metric_title(metric), value=format_tick(lowest))
+        )
     if missing := [model for model in report.models if model not in costs]:
         notes.append(tr("not known for {models}", models=tr(", ").join(missing)))
 
@@ -240,6 +244,16 @@ def _draw_radar(
     return drawing
 
 
+def _score_ticks(models: Iterable[str], scores: Mapping[str, Score]) -> list[float]:
+    """Return the ticks of an axis that has the means of models and their intervals."""
+    bounds: list[float] = []
+    for model in models:
+        score = scores[model]
+        bounds += [score.mean, score.interval.low, score.interval.high]
+    finite = [value for value in bounds if math.isfinite(value)]
+    return linear_ticks(min(finite), max(finite), 4)
+
+
 def _draw_scatter(
     report: ReportData,
     metric: str,
@@ -250,12 +264,8 @@ def _draw_scatter(
 ) -> Drawing:
     """Draw the models as points with the interval of their mean, each with its name beside it."""
     drawing, top, bottom, right = Drawing(300), 30, 252, WIDTH - 210
-    bounds = [v for m in costs for v in (scores[m].mean, scores[m].interval.low, scores[m].interval.high)]
-    finite = [value for value in bounds if math.isfinite(value)]
-    y_ticks, x_ticks = (
-        linear_ticks(min(finite), max(finite), 4),
-        linear_ticks(0.0, max(cost.high for cost in costs.values()), 4),
-    )
+    y_ticks = _score_ticks(costs, scores)
+    x_ticks = linear_ticks(0.0, max(cost.high for cost in costs.values()), 4)
 
     def height(value: float) -> float:
         return bottom - (bottom - top) * (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])

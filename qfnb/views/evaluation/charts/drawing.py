@@ -20,6 +20,7 @@ DPI: Final = 110
 SMALL_SIZE, TEXT_SIZE = 9, 10
 COLUMN_PX: Final = 9.2  # width of a narrow character on a narrow page, where `look.css` draws texts larger
 SOURCE_HEIGHT: Final = 20  # pixels below a PNG for how its numbers were counted
+LINE_HEIGHT: Final = 15
 SOURCE_COLUMNS: Final = 112  # that have room below a PNG
 TITLE_HEIGHT: Final = 34  # pixels above a PNG for its title: some programs show nothing else of an output
 
@@ -141,7 +142,8 @@ class Drawing:
             source: stands below it.
             words: what it shows, which the file says in its metadata.
         """
-        bottom = self.height + SOURCE_HEIGHT
+        source_lines = fonts.wrap_to_width(source, SOURCE_COLUMNS)
+        bottom = self.height + SOURCE_HEIGHT + LINE_HEIGHT * (len(source_lines) - 1)
         height = bottom + TITLE_HEIGHT
         figure = new_figure(INCHES * (height + 16) / (WIDTH + 16))
         figure.set_layout_engine("none")
@@ -150,8 +152,11 @@ class Drawing:
         if fonts.has_glyphs(title):
             bold = {"weight": "bold", "fontsize": TEXT_SIZE}
             axes.text(0, 14 - TITLE_HEIGHT, fonts.cut_to_width(title, 100), color=TEXT_COLOR, **bold)
-        line = Label(0, bottom - 4, fonts.cut_to_width(source, SOURCE_COLUMNS), "start")
-        for shape in [*self.shapes, line]:
+        first_line_y = self.height + SOURCE_HEIGHT - 4
+        lines = [
+            Label(0, first_line_y + LINE_HEIGHT * number, line, "start") for number, line in enumerate(source_lines)
+        ]
+        for shape in [*self.shapes, *lines]:
             _draw(axes, shape)
         return render_png(figure, words)
 

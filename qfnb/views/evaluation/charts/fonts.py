@@ -1,6 +1,7 @@
 """Names in a chart: a font with Chinese characters, and letters for names that cannot be drawn or are too long."""
 
 import functools
+import re
 import string
 import unicodedata
 from collections.abc import Mapping
@@ -109,6 +110,16 @@ def cut_to_width(text: str, columns: int) -> str:
     while display_width(text) > columns:
         text = f"{text[:-2]}…"
     return text
+
+
+def wrap_to_width(text: str, columns: int) -> list[str]:
+    """Return a text as lines that are not wider than a number of columns, broken after blanks and punctuation."""
+    lines = [""]
+    for part in re.split(r"(?<=[ ；，。、])", text):
+        if lines[-1] and display_width(f"{lines[-1]}{part}".rstrip()) > columns:
+            lines.append("")
+        lines[-1] += part
+    return [cut_to_width(line.rstrip(), columns) for line in lines]
 
 
 def _load_face(family: str) -> Any:
