@@ -298,7 +298,7 @@ class Trainer(Serializable):
 
     @property
     def output(self) -> Mapping[str, Any]:
-        """The results of the pipeline so far: task_id, job_id, model, service, ..."""
+        """The results of the pipeline so far: task_id, job_id, model, service, ...; of one that failed also `error`."""
         if not self.ppls:
             return {}
         ids = {
@@ -307,7 +307,9 @@ class Trainer(Serializable):
             for name in ("task_id", "job_id")
             if (value := getattr(action, name, None)) is not None
         }
-        return {**ids, **self.ppls[0].facts}
+        result = self.result[0] if self.result else {}
+        error = {"error": result["error"]} if "error" in result else {}
+        return {**ids, **self.ppls[0].facts, **error}
 
     @property
     @abstractmethod

@@ -188,7 +188,7 @@ class CreateExport(ConsoleRecord):
 class ExportCreated(ConsoleRecord):
     """Both ids: an integer, and `amemt-...`."""
 
-    export_id: int = Field(alias="exportID")
+    export_id: int | str = Field(alias="exportID")
     export_id_str: str = Field(alias="exportIDStr")
 
 
@@ -201,7 +201,7 @@ class ExportRef(ConsoleRecord):
 class ExportDetail(ConsoleRecord):
     """An export; `download_url` is a zip that contains `data.jsonl`."""
 
-    export_id: int | None = Field(default=None, alias="exportID")
+    export_id: int | str | None = Field(default=None, alias="exportID")
     export_id_str: str = Field(default="", alias="exportIDStr")
     state: str
     export_type: str = ""

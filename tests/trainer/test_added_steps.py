@@ -158,6 +158,7 @@ def test_a_failure_in_another_kernel_is_raised_here(sandbox):
     trainer = LLMFinetune("NoSuchModel", Dataset(PAIRS), TrainConfig(epoch=1))
     with pytest.raises(errors.APIError, match="NoSuchModel"):
         trainer.run()
+    assert "NoSuchModel" in str(trainer.output["error"])
     with pytest.raises(errors.TrainingError, match="NoSuchModel"):
         LLMFinetune.attach(trainer.id).wait()
 
