@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ..model import Model
 from ..resources.management.finetune import FineTune
 from .configs import TrainConfig
 
+log = logging.getLogger("qfnb.trainer")
+
 DataSource = Any
 """A `Dataset`, a table, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or a `DatasetConfig`."""
 
@@ -24,9 +27,9 @@ SampledSources = list[tuple[Dataset | str, float | None]]
 
 
 class _Config(BaseModel):
-    """Values of the official SDK, under its own names and under the platform's keys; the platform judges others."""
+    """Values of the official SDK, under its own names and under the platform's keys."""
 
-    model_config = ConfigDict(populate_by_name=True, extra="allow")
+    model_config = ConfigDict(populate_by_name=True, extra="forbid")
 
     def to_wire(self) -> dict[str, Any]:
         """Return the values that are set, under the platform's keys."""
@@ -42,7 +45,18 @@ class CorpusConfigItem(_Config):
 
 
 class CorpusConfig(_Config):
-    """The corpora that the platform mixes in; `copy_data` repeats the data where it is too little."""
+    """The corpora that the platform mixes in; `copy_data` repeats the data where it is too little.
+
+    Other names are sent as they are, with a warning: the platform's corpora have had further fields.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Warn of names that qfnb does not know."""
+        if self.model_extra:
+            names = tr(", ").join(self.model_extra)
+            log.warning(tr("CorpusConfig does not know {names}: sent as it is", names=names))
 
     copy_data: bool | None = Field(default=None, alias="copyData")
     corpus_configs: list[CorpusConfigItem] = Field(default=[], alias="config")

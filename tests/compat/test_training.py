@@ -130,9 +130,10 @@ def test_a_config_is_compared_with_limits():
     assert not config.validate_config(TrainLimit(epoch=(1, 8)))
 
 
-def test_a_corpus_takes_fields_that_qfnb_does_not_know():
+def test_a_corpus_takes_fields_that_qfnb_does_not_know(caplog):
     config = CorpusConfig(data_copy=True, corpus_configs=[CorpusConfigItem(corpus_type=1)])
     assert config.to_wire() == {"data_copy": True, "config": [{"corpusType": 1}]}
+    assert caplog.messages == ["CorpusConfig does not know data_copy: sent as it is"]
 
 
 def test_rows_of_the_platform_in_groups_are_still_the_platforms():
