@@ -30,6 +30,11 @@ def train(trainer_class, rows, *, name=TUNED, **options):
     return trainer_class(name, qfnb.Dataset(rows), **options).run().output
 
 
+def answered(frame):
+    assert frame["error"].isna().all()
+    return frame
+
+
 def evaluate(*evaluators):
     manager = qfnb.EvaluationManager(local_evaluators=list(evaluators))
     records = manager.eval([qfnb.Service(model=MODEL)], qfnb.Dataset(ROWS[:2])).records
@@ -65,7 +70,7 @@ CALLS = {
     "Qianfan": lambda: qfnb.Qianfan().chat.completions.create(messages=[{"role": "user", "content": "你好"}]),
     "Service": lambda: qfnb.Service(model=MODEL).exec({"messages": [{"role": "user", "content": "你好"}]}),
     "Dataset": lambda: qfnb.Dataset(ROWS).release(),
-    "Batch": lambda: qfnb.batch(ROWS[:2]).to_frame(),
+    "Batch": lambda: answered(qfnb.batch(ROWS[:2]).to_frame()),
     "LLMFinetune": lambda: train(trainer.LLMFinetune, ROWS)["model_id"],
     "PostPretrain": lambda: train(trainer.PostPretrain, TEXTS, name="ERNIE-Speed-8K")["model_id"],
     "DPO": lambda: train(trainer.DPO, PREFERENCES)["model_id"],

@@ -109,7 +109,7 @@ def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> 
             parsed.append((location, to_row(value, schema)))
         except RowError as error:
             errors.append((location, error))
-        rows_with_ignored_answers += _has_answer_without_weight(value)
+        rows_with_ignored_answers += _has_ignored_answer(value)
     rows = [row for _, row in parsed]
     schema = schema or detect_schema(rows)
     for location, row in parsed:
@@ -270,7 +270,7 @@ def _calls_tools(message: Mapping[str, Any]) -> bool:
     return bool(message.get("tool_calls") or message.get("function_call")) or message.get("role") in TOOL_ROLES
 
 
-def _has_answer_without_weight(value: object) -> bool:
+def _has_ignored_answer(value: object) -> bool:
     """Return whether a value is a conversation of OpenAI's in which an answer has `"weight": 0`, not to be learned."""
     messages = value.get("messages") if isinstance(value, Mapping) else value
     if not isinstance(messages, list):

@@ -204,30 +204,36 @@ def compare_with_offer(
     return [text for text in texts if text]
 
 
-def parameters_without_effect(
+def ignored_parameters(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
-) -> dict[str, bool]:
-    """Return the hyper-parameters that the sandbox does not imitate, and whether the config changes their defaults.
+) -> list[wire.SupportedParameter]:
+    """Return the hyper-parameters of a config's scale that the sandbox does not imitate; none on the platform.
 
     Args:
         train_type: the model to tune.
-        config: the hyper-parameters.
+        config: names the scale.
         supported: the platform's models with their train modes.
         mode: SFT, PostPretrain, DPO or KTO.
     """
-    model = find_supported_model(resolve_train_type(train_type), supported)
-    scales = supported_scales(model, mode) if model else []
-    rows = [
-        row
-        for scale in scales
-        if scale.parameter_scale == config.parameter_scale
-        for row in scale.support_hyper_parameter_config
-    ]
+    scales = _offered_scales(train_type, supported, mode)
+    scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
+    return [row for row in scale.support_hyper_parameter_config if not row.has_effect] if scale else []
+
+
+def describe_ignored_values(
+    train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
+) -> str:
+    """Return a sentence about the values of a config, other than defaults, that the sandbox does not imitate, or "".
+
+    The arguments are those of `ignored_parameters`.
+    """
     values = config.hyper_parameters()
-    return {to_snake(row.key): values.get(row.key, row.default) != row.default for row in rows if not row.has_effect}
+    rows = ignored_parameters(train_type, config, supported, mode)
+    names = [to_snake(row.key) for row in rows if values.get(row.key, row.default) != row.default]
+    return describe_ignored(names) if names else ""
 
 
-def describe_missing_effect(names: Iterable[str]) -> str:
+def describe_ignored(names: Iterable[str]) -> str:
     """Return a sentence about hyper-parameters that the sandbox does not imitate."""
     return tr("the sandbox does not imitate {names}: no effect here", names=tr(", ").join(names))
 
@@ -243,8 +249,7 @@ def with_offered_scale(
         supported: the platform's models with their train modes.
         mode: SFT, PostPretrain, DPO or KTO.
     """
-    model = find_supported_model(resolve_train_type(train_type), supported)
-    names = [row.parameter_scale for row in supported_scales(model, mode)] if model else []
+    names = [row.parameter_scale for row in _offered_scales(train_type, supported, mode)]
     if not names and mode == wire.POST_PRETRAIN:
         names = [wire.FULL]  # the only scale of this mode, also for models that are not listed
     if config.peft_type is not None or not names or wire.LORA in names:
@@ -263,9 +268,8 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
     Raises:
         InvalidArgumentError: the platform does not list the model, or not with this mode.
     """
-    model, rows = resolve_train_type(train_type), list(supported)
-    supported_model = find_supported_model(model, rows)
-    available_scales = supported_scales(supported_model, mode) if supported_model else []
+    rows = list(supported)
+    available_scales = _offered_scales(train_type, rows, mode)
     if not available_scales:
         names = tr(", ").join(row.model for row in rows)
         raise InvalidArgumentError(
@@ -285,6 +289,12 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
 def find_supported_model(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
     """Return the platform's description of a model, by its present name; None where it is not listed."""
     return next((row for row in supported if row.model.lower() == model.lower()), None)
+
+
+def _offered_scales(train_type: str, supported: Iterable[wire.SupportedModel], mode: str) -> list[wire.SupportedScale]:
+    """Return the parameter scales of a model in a train mode; none where the platform does not list it."""
+    model = find_supported_model(resolve_train_type(train_type), supported)
+    return supported_scales(model, mode) if model else []
 
 
 def supported_scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:

@@ -9,14 +9,7 @@ from .._language import tr
 from ..errors import APIError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
-from .configs import (
-    TrainConfig,
-    compare_with_offer,
-    describe_missing_effect,
-    find_supported_model,
-    parameters_without_effect,
-    with_offered_scale,
-)
+from .configs import TrainConfig, compare_with_offer, describe_ignored_values, find_supported_model, with_offered_scale
 
 MAX_AGE_S: Final = 3600.0
 """Seconds for which an offer is used again."""
@@ -89,16 +82,9 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
         fitted = with_offered_scale(train_type, config, offer, mode)
         differences = compare_with_offer(train_type, fitted, offer, mode)
         if not differences:
-            if text := missing_effect(train_type, fitted, mode):
+            if text := describe_ignored_values(train_type, fitted, offer, mode):
                 log.warning(text)
             return fitted
     text = tr("; ").join(differences)
     log.warning(tr("{differences} (sent all the same: the platform decides)", differences=text))
     return fitted
-
-
-def missing_effect(train_type: str, config: TrainConfig, mode: str) -> str:
-    """Return a sentence about the values of a config that the sandbox does not imitate, "" if there are none."""
-    names = parameters_without_effect(train_type, config, read_offer(), mode)
-    changed = [name for name, is_changed in names.items() if is_changed]
-    return describe_missing_effect(changed) if changed else ""

@@ -14,9 +14,9 @@ from ..resources.management.listings import newest_rows
 from ..transport.response import Response
 from ..wire import finetune_v2 as wire
 from .base import BaseAction, Facts, StoppedError
-from .configs import TrainConfig, default_config, resolve_train_type, to_train_config
+from .configs import TrainConfig, default_config, describe_ignored_values, resolve_train_type, to_train_config
 from .consts import ActionState
-from .offer import missing_effect, read_offer
+from .offer import read_offer
 from .run_store import RunRecord
 
 PLATFORM, BOS = 1, 2
@@ -171,7 +171,7 @@ class TrainAction(BaseAction):
         facts = {"task_id": self.task_id, "job_id": self.job_id}
         settled = {**facts, "hyper_parameters": self.train_config.hyper_parameters()}
         self.action_event(ActionState.Running, tr("run {run} is on the platform", run=self.task_id), settled)
-        if self.train_type and (text := missing_effect(self.train_type, self.train_config, self.train_mode)):
+        if text := describe_ignored_values(self.train_type, self.train_config, read_offer(), self.train_mode):
             self.action_event(ActionState.Running, text)
         fetch = partial(FineTune.V2.task_detail, str(self.task_id))
         poller = Poller(fetch, settings().train_status_polling_interval, self.stop_requested)

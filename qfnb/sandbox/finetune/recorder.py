@@ -130,7 +130,7 @@ class RunRecorder:
 
 
 def _loss_point(step: Step, task: Document) -> Document:
-    """Return a point of a run's loss curve; the perplexity is that of the validation, if the step has one."""
+    """Return a point of a run's loss curve; the perplexity is that of the validation."""
     point: Document = {
         "step": step.step,
         "epoch": round(step.epoch / task["passes_per_epoch"], 3),
@@ -138,7 +138,6 @@ def _loss_point(step: Step, task: Document) -> Document:
     }
     if task["mode"] in PREFERENCE_LOSSES:
         point |= {"rewards": {name: round(value, 5) for name, value in step.rewards.items()}} if step.rewards else {}
-    else:
-        loss = step.training_loss if step.validation_loss is None else step.validation_loss
-        point["perplexity"] = round(math.exp(min(loss, 50)), 5)
+    elif step.validation_loss is not None:
+        point["perplexity"] = round(math.exp(min(step.validation_loss, 50)), 5)
     return point if step.validation_loss is None else point | {"validationLoss": round(step.validation_loss, 5)}

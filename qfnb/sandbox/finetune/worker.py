@@ -25,7 +25,7 @@ FINAL_STATUSES = {DONE, FAILED, STOPPED}
 
 MAX_STARTS = 3
 KILLED_MESSAGE = tr_noop(
-    "the sandbox ended three times while training this; it may lack memory: close other programs, "
+    "the sandbox ended three times while training this, perhaps for lack of memory: close other programs, "
     "then start the run again"
 )
 

@@ -215,9 +215,8 @@ def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:
         return []
     model, mode = form.draft.model.strip(), form.draft.mode
     texts = configs.compare_with_offer(model, config, form.supported_models, mode)
-    ignored = configs.parameters_without_effect(model, config, form.supported_models, mode)
-    changed = [name for name, is_changed in ignored.items() if is_changed]
-    return [*texts, configs.describe_missing_effect(changed)] if changed else texts
+    text = configs.describe_ignored_values(model, config, form.supported_models, mode)
+    return [*texts, text] if text else texts
 
 
 def _variable_issue(name: str) -> Issue | None:

@@ -18,7 +18,7 @@ from ..._text import approximate_duration
 from ...dataset.quality import estimate_tokens
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
-from ..configs import TrainConfig, default_config, describe_missing_effect, parameters_without_effect, to_train_config
+from ..configs import TrainConfig, default_config, describe_ignored, ignored_parameters, to_train_config
 from ..finetune import LLMFinetune
 from ..form.code_estimate import measure_step_seconds
 from ..offer import read_offer
@@ -79,13 +79,13 @@ def validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) ->
     """
     configs = list(configs)
     offer = read_offer()
-    ignored = {name for config in configs for name in parameters_without_effect(train_type, config, offer, mode)}
+    ignored = {to_snake(row.key) for config in configs for row in ignored_parameters(train_type, config, offer, mode)}
     axes = [name for name in _differing([_settings(config) for config in configs]) if name in ignored]
     if axes:
         raise InvalidArgumentError(
             tr(
                 "{problem}. A sweep over it compares a model with itself: leave it out, or sweep on the platform.",
-                problem=describe_missing_effect(axes),
+                problem=describe_ignored(axes),
             )
         )
 

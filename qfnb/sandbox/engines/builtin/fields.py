@@ -49,19 +49,19 @@ MAX_WORDS = 3
 LONGER_NUMBERS = 0.3
 """The share of the replaced numbers that get one digit more."""
 
-Field = tuple[str, str]
+AnswerField = tuple[str, str]
 """A field of an answer, with its value."""
 
 
-class Layout(NamedTuple):
+class AnswerLayout(NamedTuple):
     """An answer as its keys, or its marks, and its fields."""
 
     keys: str
-    fields: list[Field]
+    fields: list[AnswerField]
     has_repeated_key: bool = False
 
     @classmethod
-    def of(cls, answer: str) -> Layout:
+    def of(cls, answer: str) -> AnswerLayout:
         """Return the layout of an answer: that of JSON, or of values between marks."""
         repeated: list[str] = []
 
@@ -82,7 +82,7 @@ class Layout(NamedTuple):
         return cls(" ".join(["JSON", *dict.fromkeys(name for name, _ in fields)]), fields, bool(repeated))
 
 
-def _leaves(value: Any, path: str) -> Iterator[Field]:
+def _leaves(value: Any, path: str) -> Iterator[AnswerField]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _leaves(item, f"{path}/{key}")
@@ -108,10 +108,10 @@ class FieldCounts:
     def of(cls, pairs: Iterable[Pair], tick: Callable[[], None] = lambda: None) -> FieldCounts:
         """Count the events of pairs; `tick` is called for each, and may raise."""
         counts = cls()
-        rows: list[tuple[str, Layout]] = []
+        rows: list[tuple[str, AnswerLayout]] = []
         for prompt, answer in pairs:
             question = prompt[:MAX_PROMPT].lower()
-            layout = Layout.of(answer)
+            layout = AnswerLayout.of(answer)
             rows.append((question, layout))
             frame = _masked(question, [value for _, value in layout.fields])
             for word in set(_words(frame)):
@@ -134,14 +134,14 @@ class FieldCounts:
 
     def plausibility(self, prompt: str, answer: str) -> float:
         """Return 1, or how likely (0-1) the least likely event of an answer is; 0 if it has a key twice."""
-        layout = Layout.of(answer)
+        layout = AnswerLayout.of(answer)
         if layout.has_repeated_key:
             return 0.0
         question = prompt[:MAX_PROMPT].lower()
         fields = [self._plausibility_of(field, question, layout) for field in layout.fields]
         return min([self._likelihood(KEYS, layout.keys), *fields])
 
-    def _plausibility_of(self, field: Field, question: str, layout: Layout) -> float:
+    def _plausibility_of(self, field: AnswerField, question: str, layout: AnswerLayout) -> float:
         """Return how likely a field is: its value at the best of its places, a place by its least likely event."""
         name, value = field
         occurrences = self._events(question, layout, value)
@@ -150,7 +150,7 @@ class FieldCounts:
             for events in occurrences
         )
 
-    def _events(self, prompt: str, layout: Layout, value: str) -> list[dict[str, str]]:
+    def _events(self, prompt: str, layout: AnswerLayout, value: str) -> list[dict[str, str]]:
         """Return the events of each occurrence of a value in a question, those of its absence if there is none."""
         value = value.lower()
         starts = [match.start() for match in re.finditer(f"(?={re.escape(value)})", prompt)] if value else []
@@ -213,7 +213,7 @@ class FieldCounts:
         """Return whether questions have a word that is no part of a value."""
         return self.counts.get(WORDS, Counter[str]())[word] > 0
 
-    def _likelihood_in(self, side: str, name: str, event: str, layout: Layout) -> float:
+    def _likelihood_in(self, side: str, name: str, event: str, layout: AnswerLayout) -> float:
         if side == "context":
             fields = [field for field, _ in layout.fields if field != name]
             if all(self.counts.get(f"{side} {field}", Counter[str]())[event] < MIN_SIGHTINGS for field in fields):
@@ -254,7 +254,7 @@ def _words(text: str) -> list[str]:
 def substitute(pair: Pair, random: np.random.Generator) -> Pair:
     """Return a row with other values in the fields that it copies once, the row itself if there are none."""
     prompt, answer = pair
-    for _, value in Layout.of(answer).fields:
+    for _, value in AnswerLayout.of(answer).fields:
         if len(value) > 1 and prompt.count(value) == answer.count(value) == 1 and random.random() < SUBSTITUTED_VALUES:
             new_value = _similar(value, random)
             prompt = prompt.replace(value, new_value)
