@@ -171,8 +171,8 @@ class TrainAction(BaseAction):
         facts = {"task_id": self.task_id, "job_id": self.job_id}
         settled = {**facts, "hyper_parameters": self.train_config.hyper_parameters()}
         self.action_event(ActionState.Running, tr("run {run} is on the platform", run=self.task_id), settled)
-        if text := describe_ignored_values(self.train_type, self.train_config, read_offer(), self.train_mode):
-            self.action_event(ActionState.Running, text)
+        if self.train_type and settled["hyper_parameters"]:
+            self._warn_of_ignored_values()
         fetch = partial(FineTune.V2.task_detail, str(self.task_id))
         poller = Poller(fetch, settings().train_status_polling_interval, self.stop_requested)
         last_state = ""
@@ -188,6 +188,10 @@ class TrainAction(BaseAction):
                 poller.reset_interval()
             last_state = state
         raise StoppedError
+
+    def _warn_of_ignored_values(self) -> None:
+        if text := describe_ignored_values(self.train_type, self.train_config, read_offer(), self.train_mode):
+            self.action_event(ActionState.Running, text)
 
     def _check_answer(self, answer: Response[wire.Task]) -> Facts | None:
         """Return the facts of a finished run, None while it runs; an unknown state counts as running."""
