@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ gc.disable()  # tests and modules live as long as the session: looking through t
 for _name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENAI_", "QFNB_STATE"))]:
     del os.environ[_name]
 os.environ.pop("QFNB_DISPLAY", None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile all that they import
+sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; kernels and commands would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
