@@ -40,7 +40,7 @@ def buy(item: str, price: float) -> str:
 '''
 
 
-@pytest.fixture(params=["Light", "Dark"])
+@pytest.fixture(params=["Light"])
 def asking(request, lab, page, scripted):
     """Return a function that opens a notebook whose kernel asks a scripted server, and the theme's name."""
     lab.theme(f"JupyterLab {request.param}")
@@ -102,6 +102,7 @@ def test_reasoning_streams_into_a_block_that_stays_as_the_reader_left_it(asking)
     notebook.screenshot(f"think-done-open-{theme}", at=output)
 
 
+@pytest.mark.parametrize("asking", ["Dark"], indirect=True)
 def test_calls_of_functions_are_shown_and_a_marked_one_is_asked_about(asking, lab):
     start, theme = asking
     calls = call(("weather", {"city": "杭州"}), ("rain", {"city": "杭州"}), ("buy", {"item": "伞", "price": 39.0}))
@@ -133,6 +134,7 @@ def test_calls_of_functions_are_shown_and_a_marked_one_is_asked_about(asking, la
     notebook.screenshot(f"tools-done-open-{theme}")
 
 
+@pytest.mark.parametrize("asking", ["Dark"], indirect=True)
 def test_what_went_wrong_and_what_was_found_out(asking):
     start, theme = asking
     books = '{"title": "红楼梦", "year": 1791}'
@@ -170,7 +172,6 @@ def test_what_went_wrong_and_what_was_found_out(asking):
     notebook.screenshot(f"think-others-{theme}")
 
 
-@pytest.mark.parametrize("asking", ["Light"], indirect=True)
 def test_a_question_about_a_call_can_be_interrupted(asking):
     start, _ = asking
     cells = [TOOLS, "%%qfchat --tools buy\n买伞", "6 * 7"]

@@ -1,22 +1,12 @@
-"""`%qfeval` in JupyterLab: the panel moves while another cell is busy, then the report; samples by keyboard."""
+"""What an evaluation shows in JupyterLab: samples by keyboard. test_evaluate_kernel.py has its panel."""
 
 import time
 
 import pytest
 from support.jupyterlab import Notebook, cut_focus_rings
-from support.waiting import until
 
 pytestmark = pytest.mark.browser
 
-MODELS = """\
-%load_ext qfnb
-import qfnb, time, pandas as pd
-from qfnb import Service
-base, other = Service(model="ERNIE-Speed-8K", name="基座 base"), Service(model="ERNIE-4.0-8K", name="other")
-talks = pd.DataFrame({"prompt": [f"{time.time_ns()} 第 {n} 问：几点开门" for n in range(280)], "response": "早上九点开门"})
-"""
-START = "%qfeval base other --data talks -w 4 -o report"
-BUSY = "began = time.time()\nwhile time.time() - began < 5: time.sleep(0.1)"
 ANSWERS = """\
 %load_ext qfnb
 import qfnb
@@ -32,34 +22,6 @@ rows[4]["微调"] = None
 report = EvaluationManager(local_evaluators=[RougeLEvaluator()]).eval_only(rows, output_column=["基座", "微调"])
 view = qfnb.browse(report)
 """
-
-
-@pytest.fixture
-def slow(control, fault):
-    """Every answer takes a while."""
-    fault("chat.v2", "slow", seconds=0.08, times=None)
-    yield
-    control.delete("/_sandbox/faults").raise_for_status()
-
-
-def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(page, lab, slow):
-    name = lab.write("evaluation.ipynb", MODELS, START, BUSY, "%qfeval wait")
-    notebook = Notebook(page, lab, name)
-    notebook.run_all()
-    panel = notebook.output(1)
-    panel.locator("progress").first.wait_for(timeout=180_000)
-    counts = set()
-    until(lambda: counts.add(panel.inner_text()) or len(counts) > 4)
-    assert notebook.prompt(2) == "[*]:"
-    notebook.screenshot("evaluation-running-light", at=panel)
-    panel.locator(".qf-more summary").first.wait_for(timeout=180_000)
-    notebook.idle()
-    assert panel.get_by_role("button", name="Cancel").count() == 0
-    notebook.screenshot("evaluation-report-light", at=panel)
-    notebook.save()
-    notebook.reload()
-    notebook.output(1).locator(".qf-more summary").first.wait_for(timeout=180_000)
-    assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
 
 
 def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_page(page, lab):
