@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -27,12 +28,13 @@ FULL = bool(os.environ.get("QFNB_FULL"))
 """`make bench` runs the long forms."""
 
 
-@pytest.fixture
-def sandbox(tmp_path, monkeypatch):
-    """A sandbox of the test's own: calls that are counted and held here are no other test's."""
-    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    yield ensure()
-    stop()
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory):
+    """A sandbox of this file's own: calls that are counted and held here are no other file's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QFNB_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield ensure()
+        stop()
 
 
 SCRIPT = """
@@ -94,10 +96,10 @@ def write_journal(name, count):
     return journal_path(name)
 
 
-@pytest.mark.fault("F78")
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 0.999])
-def test_a_torn_tail_costs_only_the_rows_in_it(sandbox, tmp_path, share):
-    path = tmp_path / "torn.db"
+@pytest.fixture(scope="module")
+def left_journal(tmp_path_factory):
+    """The folder of a journal whose process was killed: the log of its 200 answers stands beside it."""
+    folder = tmp_path_factory.mktemp("left")
     code = f"""
 import os, signal
 from pathlib import Path
@@ -105,7 +107,7 @@ from qfnb.batching.journal import Journal
 from qfnb.batching.request_spec import InputRow
 from qfnb.batching.journal_rows import add_rows
 from qfnb._jobs.row_result import RowResult
-journal = Journal(Path({str(path)!r}))
+journal = Journal(Path({str(folder / "torn.db")!r}))
 with journal.transaction():
     add_rows(journal, [InputRow(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
 for n in range(200):
@@ -113,7 +115,14 @@ for n in range(200):
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", code], check=False)
-    log = path.with_name("torn.db-wal")
+    return folder
+
+
+@pytest.mark.fault("F78")
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 0.999])
+def test_a_torn_tail_costs_only_the_rows_in_it(left_journal, tmp_path, share):
+    folder = shutil.copytree(left_journal, tmp_path / "copy")
+    path, log = folder / "torn.db", folder / "torn.db-wal"
     size = log.stat().st_size
     os.truncate(log, int(size * share))
     journal = Journal(path)
