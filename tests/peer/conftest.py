@@ -1,32 +1,32 @@
-"""The official `qianfan` SDK in a separate process, with the sandbox's URLs."""
+"""The official `qianfan` SDK in separate processes, with the sandbox's URLs."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.sdk_environment import IAM, sdk_environment
+from support.sdk_processes import SdkProcesses
 
-from qfnb.sandbox import Address
+from qfnb.sandbox import Address, ensure
+
+
+@pytest.fixture(scope="module")
+def sdk_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SdkProcesses]:
+    folder = tmp_path_factory.mktemp("sdk")
+    processes = SdkProcesses(sdk_environment(ensure(), folder), folder)
+    yield processes
+    processes.close()
 
 
 @pytest.fixture
-def sdk(sandbox: Address, tmp_path: Path) -> Callable[..., list[str]]:
+def sdk(sandbox: Address, tmp_path: Path, sdk_processes: SdkProcesses) -> Callable[..., list[str]]:
     """Run code that imports `qianfan`, with the named keys (the IAM pair by default); return the printed lines."""
 
     def run(code: str, *keys: str) -> list[str]:
-        completed = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code],
-            env=sdk_environment(sandbox, tmp_path, keys or IAM),
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert completed.returncode == 0, completed.stderr[-3000:]
-        return completed.stdout.splitlines()
+        exit_code, output, errors = sdk_processes.run(code, sdk_environment(sandbox, tmp_path, keys or IAM))
+        assert exit_code == 0, errors[-3000:]
+        return output.splitlines()
 
     return run
