@@ -138,6 +138,11 @@ class Reports:
         """Begin the passes."""
         self.phase, self.steps, self.total_steps, self.snapshot = "training", 0, total_steps, snapshot
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether a step of the passes was made."""
+        return self.phase == "training" and self.steps > 0
+
     def report(
         self, epoch: float, loss: float, validation: float | None = None, rewards: Mapping[str, float] | None = None
     ) -> None:
@@ -202,6 +207,8 @@ class _Training:
             self._run_passes(model)
         except TrainingStopped:
             model.meta["stopped"] = True
+            if not self.reports.has_learned:  # it would draft an answer of full length to each held-out row
+                return model
         model.calibrate(self.validation)
         return model
 

@@ -73,6 +73,15 @@ def test_the_observer_is_asked_between_two_reports(phase, monkeypatch):
     assert steps[-1].quiet
 
 
+def test_what_is_stopped_before_it_learned_anything_drafts_no_answers(monkeypatch):
+    monkeypatch.setattr(training, "TICK_SECONDS", -1.0)
+    stop_at_once = lambda step: step.phase == "preparing"
+    model = train(SMALL, hyperparameters=TWO_EPOCHS, validation=SMALL[:4], observer=stop_at_once)
+    assert (model.meta["stopped"], model.meta.get("held_out")) == (True, None)
+    model = train(SMALL, hyperparameters=TWO_EPOCHS, validation=SMALL[:4], observer=lambda step: step.epoch < 1)
+    assert (model.meta["stopped"], model.meta["held_out"]["rows"]) == (True, 4)
+
+
 def test_large_data_have_more_reports_than_one_per_pass(monkeypatch):
     monkeypatch.setattr(training, "REPORTED_PAIRS", 4)
     steps = []
