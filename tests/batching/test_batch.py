@@ -569,9 +569,10 @@ def test_a_pause_after_the_last_row_ends_the_batch(hold, sandbox):
 def test_an_interrupt_while_iterating_cancels(hold, interrupt, sandbox):
     hold(5)
     batch = qfnb.batch(rows(500, "断 {}"), name="interrupted-loop", workers=2)
+    answers = []
     with pytest.raises(KeyboardInterrupt):
-        interrupt(lambda: batch.finished_count() >= 5)
-        list(batch)
+        interrupt(lambda: len(answers) == 5)  # now it waits for the sixth
+        answers.extend(batch)
     hold(release=True)
     batch.wait()
     assert batch.progress.state == "cancelled"
