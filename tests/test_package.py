@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import qfnb
+from qfnb.dataset import samples
 
 ROOT = Path(__file__).parents[1]
 
@@ -118,3 +119,11 @@ def test_the_tested_versions_are_not_below_the_declared_ones():
     assert {canonicalize_name(needed.name) for needed in map(Requirement, project["dependencies"])} <= {*tested}
     pinned = [needed for needed in requirements if canonicalize_name(needed.name) in tested]
     assert [str(needed) for needed in pinned if tested[canonicalize_name(needed.name)] not in needed.specifier] == []
+
+
+def test_a_wheel_has_the_sample_rows_of_the_notebooks():
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for name in (samples.TRAIN_FILE, samples.HELD_OUT_FILE):
+        path = samples._PACKAGED / name
+        assert included["force-include"][f"notebooks/data/{name}"] == path.relative_to(ROOT).as_posix()
+        assert (samples._IN_CLONE / name).exists()

@@ -6,12 +6,14 @@ import asyncio
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop, trn
 from .._text import did_you_mean
+from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
 from .listing import listing
 from .parser import document_magic, store_variable, user_variables
@@ -63,6 +65,15 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
 
         launcher(target or options.dataset, variable=options.out).show()
+
+    def do_sample(self, options: Namespace, target: str) -> None:
+        write_samples(Path())
+        print(  # noqa: T201 - what is there now
+            tr(
+                "{train}: {train_rows} rows to train on; {held_out}: {held_out_rows} rows to compare models with.",
+                train=TRAIN_FILE, train_rows=TRAIN_ROWS, held_out=HELD_OUT_FILE, held_out_rows=HELD_OUT_ROWS,
+            )
+        )  # fmt: skip
 
     def do_start(self, options: Namespace, target: str) -> None:
         trainer = find_trainer(self.shell, target) if target else self._create_trainer(options)

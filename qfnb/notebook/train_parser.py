@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..trainer import TrainConfig
 
 VERBS = (
-    "new", "start", "list", "status", "attach", "show", "wait", "stop", "resume", "publish", "deploy", "chat",
+    "new", "sample", "start", "list", "status", "attach", "show", "wait", "stop", "resume", "publish", "deploy", "chat",
     "evaluate", "compare", "alert", "sweep",
 )  # fmt: skip
 
@@ -44,6 +44,8 @@ PARSER = VerbParser(
     ),
     tr_noop(
         "  %qftrain                 (a form: choose, check, launch)\n"
+        "  %qftrain sample          (writes rows to train on, and rows to compare models with)\n"
+        "  %qftrain start -d teahouse_train.jsonl --epoch 5 --deploy teahouse -o tuned\n"
         "  %qftrain new pairs.jsonl -o trainer\n"
         "  %qftrain start trainer\n"
         "  %qftrain start -d pairs.jsonl -m ERNIE-4.5-Turbo-128K --epoch 3 --deploy demo -o trainer\n"

@@ -1,6 +1,7 @@
 """The launch form as text, as inert HTML, and as at most forty widget models that show what is wrong."""
 
 from dataclasses import replace
+from html import unescape
 
 import ipywidgets
 import pytest
@@ -10,6 +11,7 @@ from support.strict_html import assert_only
 from support.waiting import until
 
 from qfnb import Dataset, config
+from qfnb.dataset.samples import write_samples
 from qfnb.trainer.form import drafts
 from qfnb.trainer.form.code_estimate import create_trainer
 from qfnb.trainer.form.launch_form import Draft
@@ -154,6 +156,24 @@ def test_what_is_empty_is_said_and_is_no_error(live):
     assert "qf-err" not in descriptions(live)
     assert "Still to choose: Training data." in texts(live)
     assert field(live, "Start training").disabled
+
+
+def test_an_empty_form_says_what_a_row_is_and_writes_and_chooses_the_sample(live, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    live.choose("dataset", "")
+    assert 'A row: {"prompt": "...", "response": "..."}' in unescape(descriptions(live))
+    field(live, "Try it with teahouse, 800 rows").click()
+    until(lambda: not live.state.has_issues)
+    assert field(live, "Training data").value == "teahouse_train.jsonl"
+    assert live.state.form.datasets["teahouse_train.jsonl"].rows == 800
+    assert "Try it" not in [getattr(part, "description", "") for part in parts(live.widget.root)]
+
+
+def test_a_sample_leaves_a_file_of_its_name_as_it_is(tmp_path):
+    (tmp_path / "teahouse_train.jsonl").write_text("mine")
+    write_samples(tmp_path)
+    assert (tmp_path / "teahouse_train.jsonl").read_text() == "mine"
+    assert len((tmp_path / "teahouse_heldout.jsonl").read_text(encoding="utf-8").splitlines()) == 144
 
 
 def test_a_variable_that_does_not_exist_is_named_with_those_that_do(live):

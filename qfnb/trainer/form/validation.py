@@ -16,7 +16,7 @@ from ..._text import clip
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire
 from .. import configs
-from ..finetune import TRAINER_CLASSES
+from ..finetune import TRAINER_CLASSES, LLMFinetune
 from .data import validate_dataset
 from .launch_form import COUNTS, LaunchForm, is_blank
 
@@ -231,7 +231,11 @@ def _variable_issue(name: str) -> Issue | None:
 def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
     source = getattr(form.draft, name)
     if not source.strip():
-        return Issue(tr("Choose a variable, a file, or a dataset of the platform (ds-…)."), is_hint=True)
+        example = TRAINER_CLASSES.get(mode, LLMFinetune).schemas[0].expected
+        message = tr(
+            "Choose a variable, a file, or a dataset of the platform (ds-…). A row: {example}", example=example
+        )
+        return Issue(message, is_hint=True)
     if (data := form.datasets.get(source)) is None:
         return Issue(tr("Reading…"), is_hint=True)
     fixes = {name: data.suggestion} if data.suggestion else {}

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ... import connect
 from ..._language import tr
+from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.form import drafts
@@ -129,13 +130,14 @@ class Launcher:
         """Do what a button does.
 
         Args:
-            button: launch, insert (or back, while a launch waits to be confirmed), fix, load or save, which open a
-                question that dialog answers and cancel closes, close, or a part of the form to unfold or to fold.
+            button: launch, insert (or back, while a launch waits to be confirmed), fix, sample, load or save, which
+                open a question that dialog answers and cancel closes, close, or a part to unfold or to fold.
         """
         actions: dict[str, Callable[[], object]] = {
             "launch": self._press_launch,
             "insert": self._insert_code,
             "fix": self._apply_fix,
+            "sample": self._choose_sample,
             "load": partial(self._update, dialog="load", message=""),
             "save": partial(self._update, dialog="save", message=""),
             "dialog": self._answer_dialog,
@@ -233,6 +235,12 @@ class Launcher:
             self.widget.overwrite = True
         self._update(form=self._state.form.with_choice(**first_fix(self._state)[1]), message="")
         self._run_in_background(self._inspect_datasets)
+
+    def _choose_sample(self) -> None:
+        """Write the sample rows beside the notebook, and choose them."""
+        write_samples(self._folder)
+        self._update(files=tuple(list_data_files(self._folder)))
+        self.choose("dataset", (self._folder / TRAIN_FILE).as_posix())
 
     def _answer_dialog(self) -> None:
         """Load or save the settings whose name is typed."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from ..._language import tr, tr_noop, trn
 from ..._text import approximate_duration, labelled
+from ...dataset.samples import TRAIN_FILE
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
 from ...trainer.form.validation import describe_overlap, find_issues, find_warnings
@@ -19,6 +20,7 @@ from .state import FOLDS, LauncherState
 
 TITLE: Final = tr_noop("New fine-tuning")
 LOADING: Final = tr_noop("Asking the platform which models can be tuned…")
+SAMPLE: Final = tr_noop("Sample rows: `%qftrain sample`, then `%qftrain new {file}`")
 PYTHON_HEADING: Final = tr_noop("The same in Python")
 
 
@@ -37,7 +39,8 @@ def text(state: LauncherState) -> str:
     script = render_code(state.form, state.variables)
     code = ["", tr(PYTHON_HEADING), script] if script else []
     lines = [f"  {line}" for line in [*facts, *numbers]]
-    parts = [f"{tr(TITLE)}{mark}", *lines, *_overlap_lines(state), *_issue_lines(state), *code]
+    sample = [tr(SAMPLE, file=TRAIN_FILE)] if state.offers_sample else []
+    parts = [f"{tr(TITLE)}{mark}", *lines, *_overlap_lines(state), *_issue_lines(state), *sample, *code]
     return strip_controls("\n".join([*parts, *filter(None, [state.message])]))
 
 

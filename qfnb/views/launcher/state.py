@@ -8,6 +8,7 @@ from typing import Final, Literal
 from ..._language import tr_noop
 from ...trainer.form.launch_form import LaunchForm
 from ...trainer.form.validation import find_issues
+from ...wire.finetune_v2 import SFT
 from .fields import Field, list_fields
 
 LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
@@ -56,6 +57,12 @@ class LauncherState:
     def has_issues(self) -> bool:
         """Whether something is wrong or missing, so that it cannot be launched."""
         return bool(find_issues(self.form))
+
+    @property
+    def offers_sample(self) -> bool:
+        """Whether the sample rows are offered: nothing is chosen, and they fit the method."""
+        draft = self.form.draft
+        return self.stage == "editing" and not draft.dataset.strip() and draft.mode == SFT
 
     @property
     def fields(self) -> list[Field]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..._language import tr
+from ...dataset.samples import TRAIN_ROWS
 from ..controls import PanelWidgets
 from ..display import accept_clicks
 from . import render
@@ -51,7 +52,7 @@ class LauncherWidget:
         self._texts = {key: panel.html() for key in ("head", "warning", "preview", "python", "numbers", "status")}
         self._buttons = {
             key: panel.button("", partial(_press, on_press, key))
-            for key in ("launch", "insert", "load", "save", "close", "fix", "dialog", "cancel", *FOLDS)
+            for key in ("launch", "insert", "load", "save", "close", "fix", "sample", "dialog", "cancel", *FOLDS)
         }
         for key in FOLDS:
             self._buttons[key].remove_class("qf-btn").add_class("qf-fold")
@@ -204,10 +205,12 @@ class LauncherWidget:
         buttons["dialog"].description = tr("Save") if state.dialog == "save" else tr("Load")
         buttons["cancel"].description, buttons["close"].description = tr("Cancel"), tr("Close")
         buttons["fix"].description = fix
+        buttons["sample"].description = tr("Try it with teahouse, {rows} rows", rows=TRAIN_ROWS)
         keys = ["launch", "insert"] if is_confirming else ["launch", "insert", "load", "save", "close"]
         keys = {"loading": ["close"], "unavailable": ["launch", "close"]}.get(state.stage, keys)
         self._set_children(self._rows["buttons"], [buttons[key] for key in keys])
-        self._set_children(self._rows["status"], [self._texts["status"], *([buttons["fix"]] if fix else [])])
+        offered = [buttons["fix"]] if fix else [buttons["sample"]] if state.offers_sample else []
+        self._set_children(self._rows["status"], [self._texts["status"], *offered])
         for button in buttons.values():
             accept_clicks(button)
 
