@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.kernel import Kernel
 
 from qfnb import get_config
 from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
@@ -45,6 +46,19 @@ def test_the_front_page_is_short_and_its_links_lead_somewhere(name):
     assert text.count("\n") <= 110
     for target in re.findall(r"\]\(([^)]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.kernel
+def test_the_cells_of_both_front_pages_reach_a_comparison_in_a_new_notebook(sandbox, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kernel = Kernel()
+    try:
+        for name in ("README.md", "README.zh.md"):
+            cells = [kernel.run(code) for code in re.findall(r"(?ms)^```\n(%.*?)^```$", text_of(ROOT / name))]
+            assert (len(cells), [cell.error for cell in cells if cell.error]) == (6, []), name
+            assert "tuned is better than ernie-4.5-turbo-128k" in cells[-1].text
+    finally:
+        kernel.close()
 
 
 def test_figures_of_the_pages_are_those_that_their_command_has_stored():

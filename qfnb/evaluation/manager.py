@@ -147,7 +147,7 @@ class EvaluationManager:
         self._require_local_evaluators("start")
         cluster = cluster or getattr(dataset, "cluster", "")
         templates, ks = {} if prompts is None else parse_prompts(prompts), validate_repeats(n, k)
-        models, rows = llms if isinstance(llms, Mapping) else [*map(trained_model, llms)], rows_of(dataset)
+        models, rows = llms if isinstance(llms, Mapping) else [*llms], rows_of(dataset)
         if not models or not rows:
             raise InvalidArgumentError(
                 tr(

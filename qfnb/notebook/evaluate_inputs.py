@@ -31,10 +31,14 @@ def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str],
     Raises:
         InvalidArgumentError: no model is named, one cannot be evaluated, or one is named twice.
     """
-    from ..model import Service  # noqa: PLC0415 - %load_ext stays fast
+    from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
+    from ..model import Service  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     named_models = [(word, resolve_model(shell, word)) for word in words]
+    variables = user_variables(shell)
+    trainers = {id(model): variables[word] for word, model in named_models if word in variables}
+    trainers = {key: value for key, value in trainers.items() if id(trained_model(value)) == key}
     named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
     named_models += [(name, Service(endpoint=resolve_endpoint(shell, name), name=name)) for name in endpoints]
     if not named_models:
@@ -52,7 +56,7 @@ def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str],
         if key in words_by_key:
             raise InvalidArgumentError(tr("{word} is {same}: each model once", word=word, same=words_by_key[key]))
         words_by_key[key] = word
-    return [model for _, model in named_models]
+    return [trainers.get(id(model), model) for _, model in named_models]  # a trainer is called as its variable
 
 
 def resolve_model(shell: Any, word: str) -> Any:

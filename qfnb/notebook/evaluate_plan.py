@@ -98,21 +98,22 @@ def estimate_table(
     import pandas as pd  # noqa: PLC0415
 
     from ..batching.api import estimate  # noqa: PLC0415
+    from ..evaluation import samples  # noqa: PLC0415
     from ..evaluation.prompts import parse_prompts, prompted_questions, validate_repeats  # noqa: PLC0415
-    from ..evaluation.samples import label_in_notebook, model_label, questions_of, rows_of  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     options, repeats = dict(arguments), arguments.get("n", 1)
     validate_repeats(repeats, options.pop("k", None))
-    templates, table = options.pop("prompts", None), rows_of(rows)
-    prompted = prompted_questions(table, parse_prompts(templates)) if templates else {"": questions_of(table)}
+    templates, table = options.pop("prompts", None), samples.rows_of(rows)
+    prompted = prompted_questions(table, parse_prompts(templates)) if templates else {"": samples.questions_of(table)}
     items = [question.batch_input() for questions in prompted.values() for question in questions] * repeats
     options = {name: value for name, value in options.items() if name not in {"worker_num", "n"}}
     lines: list[dict[str, Any]] = []
     for model in models:
-        chat = model.get_res() if hasattr(model, "get_res") else model
+        target = samples.trained_model(model)
+        chat = target.get_res() if hasattr(target, "get_res") else target
         plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
-        line = {"model": label_in_notebook(model), "to_ask": len(items)}
+        line = {"model": samples.label_in_notebook(model), "to_ask": len(items)}
         if plan is not None:
             line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
             line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
@@ -120,7 +121,7 @@ def estimate_table(
         lines.append(line)
     cells = len(models) * len(prompted)
     calls = len(items) // len(prompted) * (cells * (cells - 1) if is_pairwise else cells)
-    lines += [{"model": tr("judge {model}", model=model_label(judge)), "to_ask": calls} for judge in judges]
+    lines += [{"model": tr("judge {model}", model=samples.model_label(judge)), "to_ask": calls} for judge in judges]
     return pd.DataFrame(lines)
 
 
