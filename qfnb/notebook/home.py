@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
@@ -18,6 +18,7 @@ from .._text import did_you_mean
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
+from .next_steps import list_next_steps, quickstart
 from .parser import Parser, document_magic
 
 if TYPE_CHECKING:
@@ -81,15 +82,15 @@ class HomeMagics(Magics):
             return
         from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
-        display.publish(home.bundle(collect()))
+        display.publish(home.bundle(collect(self.shell)))
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word."""
         return list(VERBS) if previous.endswith("qf") else []
 
 
-def collect() -> Home:
-    """Return what the home panel shows now; nothing is asked on the network."""
+def collect(shell: Any = None) -> Home:
+    """Return what the home panel shows now, with the variables of a shell; nothing is asked on the network."""
     from ..evaluation import records  # noqa: PLC0415
     from ..views.home import Home, Report  # noqa: PLC0415
     from .auth import describe_platform  # noqa: PLC0415
@@ -118,7 +119,8 @@ def collect() -> Home:
         reports=reports,
         folder=paste_safe(str(config.state_dir())),
         disk=measure_disk(),
-        next_steps=_next_steps(has_key=bool(keys), has_reports=bool(reports)),
+        next_steps=list_next_steps(shell, has_key=bool(keys)),
+        quickstart=paste_safe(quickstart()),
     )
 
 
@@ -210,16 +212,6 @@ def _batch_command(name: str, *, is_running: bool) -> str:
         return f"%qfbatch resume {name}"
     own_names = {getattr(panel.job.progress, "name", "") for panel in RECENT_PANELS}
     return f"%qfbatch show {name}" if name in own_names else tr("in its notebook")
-
-
-def _next_steps(*, has_key: bool, has_reports: bool) -> dict[str, str]:
-    steps = {} if has_key else {"%qfauth set": tr("type a key, and reach Qianfan")}
-    steps |= {
-        "%%qfchat": tr("ask something; several models by `-m a,b`"),
-        "%%qfbatch df": tr("ask about every row; what is answered is never asked again"),
-        "%qftrain": tr("fine-tune on your data"),
-    }
-    return steps | ({} if has_reports else {"%qfeval base tuned": tr("see whether tuning helped")})
 
 
 def measure_disk() -> dict[str, int]:

@@ -76,6 +76,7 @@ class Home:
         models: the default models by setting.
         disk: bytes of each part of the state folder, by what is in it.
         next_steps: command -> what it does.
+        quickstart: the path of the first notebook, "" where there is none.
     """
 
     version: str
@@ -91,6 +92,7 @@ class Home:
     folder: str
     disk: Mapping[str, int]
     next_steps: Mapping[str, str]
+    quickstart: str = ""
 
 
 NO_KEY: Final = tr_noop("none yet; after `%qfauth set` the same cells run on Qianfan")
@@ -105,7 +107,7 @@ def bundle(home: Home) -> Bundle:
 def html(home: Home) -> Html:
     """Return the panel as an output of its own."""
     now = time.time()
-    pill = components.pill("bad", tr("Not usable")) if home.problem else components.pill("ok", tr("Ready"))
+    pill = components.pill(*_state(home))
     subtitle = f"{tr('version {version}', version=home.version)} · {formats.as_of(now)}"
     facts = [(name, components.with_code(value)) for name, value in _facts(home)]
     steps = [(components.code(command), components.with_code(meaning)) for command, meaning in home.next_steps.items()]
@@ -132,7 +134,7 @@ def text(home: Home) -> str:
     mark = f" [{tr(components.SANDBOX_MARK)}]" if home.is_sandbox else ""
     lines = [f"qfnb {home.version}{mark}", *([f"✕ {home.problem}"] if home.problem else [])]
     lines += [f"⚠ {' '.join(home.damage)}"] if home.damage else []
-    lines += [f"  {labelled(name, value)}" for name, value in _facts(home)]
+    lines += [f"  {labelled(name, value)}" for name, value in (*_facts(home), _disk(home))]
     if home.activities:
         lines.append(tr("In progress, in all notebooks"))
         lines += [
@@ -143,7 +145,7 @@ def text(home: Home) -> str:
         lines.append(tr("Recent reports"))
         lines += [f"  {r.path} · {tr(', ').join(r.models)} · {when(r.saved, now)}" for r in home.reports[:MAX_ROWS]]
     lines += [] if home.activities or home.reports else [tr(NOTHING)]
-    lines += [tr("Things to try"), *(f"  {command}  {meaning}" for command, meaning in home.next_steps.items())]
+    lines += [tr("Things to try"), *(f"  {command} · {meaning}" for command, meaning in home.next_steps.items())]
     return "\n".join(one_line(line, 300) if line[:2] != "  " else f"  {one_line(line, 300)}" for line in lines)
 
 
@@ -153,7 +155,7 @@ def markdown(home: Home) -> str:
     mark = f" ({tr(components.SANDBOX_MARK)})" if home.is_sandbox else ""
     lines = [f"### qfnb {home.version}{mark}", "", *([f"**{_cell(home.problem)}**", ""] if home.problem else [])]
     lines += [*map(_cell, home.damage), ""] if home.damage else []
-    lines += [f"- {labelled(name, _cell(value))}" for name, value in _facts(home)]
+    lines += [f"- {labelled(name, _cell(value))}" for name, value in (*_facts(home), _disk(home))]
     if home.activities:
         heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))
         jobs = [
@@ -200,8 +202,22 @@ def _facts(home: Home) -> list[tuple[str, str]]:
         (tr("Key"), " · ".join(keys) or tr(NO_KEY)),
         *((tr("Default model") if name == "model" else name, value) for name, value in home.models.items()),
         *([(tr("This kernel"), used)] if home.usage.calls else []),
-        (tr("Disk"), f"{size(sum(home.disk.values()))} · {home.folder}"),
+        *([(tr("Quickstart"), home.quickstart)] if home.quickstart else []),
     ]
+
+
+def _disk(home: Home) -> tuple[str, str]:
+    return tr("Disk"), f"{size(sum(home.disk.values()))} · {home.folder}"
+
+
+def _state(home: Home) -> tuple[Kind, str]:
+    """Return the colour and the words of what qfnb does now, in all notebooks."""
+    if home.problem:
+        return "bad", tr("Not usable")
+    running = [activity for activity in home.activities if activity.kind == "run"]
+    if not running:
+        return "ok", tr("Ready")
+    return "run", running[0].state if len(running) == 1 else trn("{n} job runs", "{n} jobs run", len(running))
 
 
 def _activities_html(home: Home, now: float) -> Html:

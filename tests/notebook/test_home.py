@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
-from qfnb import config, errors
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, config, errors
 from qfnb.batching.journal_store import list_journals
+from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home
@@ -25,6 +27,16 @@ def state(tmp_path, monkeypatch):
     shutil.copytree(STORED, tmp_path / "state")
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path / "state"))
     return tmp_path / "state"
+
+
+@pytest.fixture
+def shell():
+    """The IPython of this process, with qfnb loaded."""
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "qfnb")
+    yield shell
+    shell.run_line_magic("unload_ext", "qfnb")
+    InteractiveShell.clear_instance()
 
 
 def activities():
@@ -102,6 +114,29 @@ def test_the_panel_is_in_one_language(state, monkeypatch, language, title):
     assert title in bundle["text/html"]
     assert title in bundle["text/plain"]
     assert ("Default model" in bundle["text/plain"]) == (language == "en")
+
+
+def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(state):
+    run = run_store.RunRecord.begin(name="shop", train_type="m")
+    run.update(progress={"started_at": time.time(), "percent": 40})
+    html = view.html(home.collect())
+    assert "</span> Training<" in html.split("</header>")[0]
+    assert "Ready" not in html.split("</header>")[0]
+    assert html.count(">Disk") == 1
+
+
+def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(state, shell, sandbox, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shell.user_ns["pairs"] = pairs = Dataset([{"prompt": "问", "response": "答"}] * 20)
+    trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
+    shell.user_ns["tuned"] = trainer
+    write_samples(tmp_path)
+    steps = home.collect(shell).next_steps
+    assert {"%qftrain new pairs", "%qftrain chat tuned"} <= steps.keys()
+    assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report" in steps
+    lines = [*(line for line in steps if line != "%qfauth set"), "%qfbatch wait", "%qfeval wait"]
+    results = [shell.run_cell(line) for line in lines]
+    assert [result.error_before_exec or result.error_in_exec for result in results] == [None] * len(results)
 
 
 def test_a_page_cannot_be_changed_by_a_name(state):
