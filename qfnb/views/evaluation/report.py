@@ -28,6 +28,7 @@ MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
 NEXT_STEPS: Final = (
     tr_noop("question by question: `%qfeval browse`"),
     tr_noop("to save it: `%qfeval save report.html`"),
+    tr_noop("to train on its questions: `%qfeval open -o report`, then `report.to_sft()`"),
 )
 
 

@@ -57,6 +57,12 @@ def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is
     assert f"<strong>{words}</strong>" in evaluation.card_html(report.card())
 
 
+def test_a_report_ends_in_commands_that_browse_save_and_train():
+    footer = evaluation.html(tuned_report()).split("<footer")[1]
+    commands = ["%qfeval browse", "%qfeval save report.html", "%qfeval open -o report", "report.to_sft()"]
+    assert re.findall(r"<code>(.*?)</code>", footer) == commands
+
+
 def test_interval_number_of_questions_and_test_stand_in_one_sentence():
     sentence = (
         "m is higher by 1.000 (95% interval +0.760 to +1.000) on the same 20 questions; exact McNemar test, p < 0.0001."
@@ -71,7 +77,7 @@ def test_in_chinese_nothing_but_names_is_english():
     page = words_of(evaluation.html(report) + evaluation.card_html(report.card()))
     assert "b 优于 a" in page
     assert "本地沙盒" in page
-    allowed = "a|b|m|n|p|q\\d+|right|gone|Holm|McNemar|Wilson|qfeval|browse|save|report|html|Tokens|cost_quality|radar"
+    allowed = "a|b|m|n|p|q\\d+|right|gone|Holm|McNemar|Wilson|qfeval|browse|save|open|to_sft|report|html|Tokens|cost_quality|radar"
     assert not re.findall(rf"(?<![\w-])(?!(?:{allowed})(?![\w-]))[A-Za-z]{{3,}}", page)
 
 
