@@ -64,7 +64,7 @@ class TrainingProgress:
         started_at, ended_at: Unix seconds.
         queued_at, training_at: when the platform accepted the run, and when the training started.
         points: the loss curve so far.
-        marks: the times at which the percent changed, since the first loss if there is one.
+        marks: the times at which the percent changed; in the sandbox since the first loss.
         run_state: the platform's own word for the run's state.
         job_name, train_mode, parameter_scale: what the platform calls it, SFT or another mode, LoRA or another scale.
         stop_error: why the platform did not stop the run, "" where it did or was not asked to.
@@ -138,8 +138,11 @@ class TrainingProgress:
 
     def remaining(self, now: float) -> RemainingTime | None:
         """Return the remaining seconds of the training step, None while they are unknown."""
-        training = self.training_at is not None and self.status == FinetuneStatus.Training
-        return estimate_remaining(self.marks, now) if training and not self.finished else None
+        is_training = self.training_at is not None and self.status == FinetuneStatus.Training
+        is_preparing = self.from_sandbox and not self.points
+        if not is_training or is_preparing or self.finished:
+            return None
+        return estimate_remaining(self.marks, now)
 
     def with_event(self, event: Event) -> TrainingProgress:
         """Return the progress after one more event."""
@@ -229,8 +232,8 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
     state = progress.run_state if task.run_status is None else task.run_status
     is_queued, is_sandbox = state in QUEUED_STATES, progress.from_sandbox or "sandbox" in result
     percent = progress.percent if task.run_progress is None else max(progress.percent or 0, task.run_progress)
-    # what was done before the first loss was preparation, which has a pace of its own
-    earlier_marks = () if points and not progress.points else progress.marks
+    # what the sandbox does before the first loss is preparation, which has a pace of its own
+    earlier_marks = () if is_sandbox and points and not progress.points else progress.marks
     last_percent = earlier_marks[-1][1] if earlier_marks else None
     is_new_mark = percent is not None and percent != last_percent and state == wire.RUNNING
     values = (task.model_extra or {}).get("hyperParameterConfig")

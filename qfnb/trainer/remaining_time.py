@@ -17,6 +17,9 @@ RECENT_MARKS: Final = 20
 
 MIN_PACES: Final = 3
 
+MAX_SLOWDOWN: Final = 2.0
+"""How many times slower than the others a step between two marks counts: what is longer was a pause."""
+
 
 @dataclass(frozen=True)
 class RemainingTime:
@@ -34,20 +37,38 @@ def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | Non
         marks: in the order of time.
         now: Unix seconds.
     """
-    recent = list(marks)[-RECENT_MARKS:]
-    paces = [
-        (end_percent - start_percent) / (end - start)
-        for (start, start_percent), (end, end_percent) in itertools.pairwise(recent)
+    steps = [
+        (end - start, end_percent - start_percent)
+        for (start, start_percent), (end, end_percent) in itertools.pairwise(marks)
         if end > start and end_percent > start_percent
     ]
-    if len(paces) < MIN_PACES:
+    if len(steps) < MIN_PACES:
         return None
-    (start, first_percent), (end, last_percent) = recent[0], recent[-1]
-    pace = (last_percent - first_percent) / (end - start)
-    margin = 2 * statistics.stdev(paces) / math.sqrt(len(paces))
-    remaining_percent, since_last_mark = 100.0 - last_percent, max(0.0, now - end)
+    steps = _without_pauses(_later_half(steps))
+    percents = [percent for _, percent in steps]
+    pace = sum(percents) / sum(seconds for seconds, _ in steps)
+    margin = 2 * statistics.stdev(percent / seconds for seconds, percent in steps) / math.sqrt(len(steps))
+    end, last_percent = marks[-1]
+    remaining_percent = 100.0 - last_percent
+    next_step = min(statistics.median(percents), remaining_percent / 2)  # a wait beyond it is a pause, no progress
+    since_last_mark = min(max(0.0, now - end), next_step / pace)
 
     def seconds_at(rate: float) -> float:
         return max(0.0, remaining_percent / rate - since_last_mark)
 
     return RemainingTime(seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4)))
+
+
+def _later_half(steps: list[Mark]) -> list[Mark]:
+    """Return the steps that made the later half of the percents, a few at least: a run may start slowly."""
+    half, count, percents = sum(percent for _, percent in steps) / 2, 0, 0.0
+    while percents < half and count < RECENT_MARKS:
+        count += 1
+        percents += steps[-count][1]
+    return steps[-max(count, MIN_PACES + 1) :]
+
+
+def _without_pauses(steps: list[Mark]) -> list[Mark]:
+    """Return seconds and percents of steps, those that contain a pause shortened."""
+    typical = statistics.median(seconds / percent for seconds, percent in steps)
+    return [(min(seconds, MAX_SLOWDOWN * typical * percent), percent) for seconds, percent in steps]

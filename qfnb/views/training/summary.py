@@ -180,11 +180,11 @@ def _epoch(progress: TrainingProgress) -> str:
 
 
 def _time_left(progress: TrainingProgress, now: float) -> str:
-    """Return the remaining time with its bounds; before 5 % and the first epoch it would be a guess."""
+    """Return the remaining time with its bounds, "" at the end; before 5 % and the first epoch it would be a guess."""
     epoch = progress.points[-1].epoch if progress.points else None
     remaining = progress.remaining(now)
     if remaining is None or ((progress.percent or 0) < 5 and (epoch or 0) < 1):
-        return "" if progress.percent is None else tr("estimating the time left")
+        return "" if progress.percent in {None, 100} else tr("estimating the time left")
     likely, low, high = map(approximate_duration, (remaining.likely, remaining.low, remaining.high))
     if low == high:
         return tr("about {time} left", time=likely)
