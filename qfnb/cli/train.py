@@ -201,6 +201,9 @@ def _describe(progress: TrainingProgress) -> Step:
     percent = "" if progress.percent is None else f"{progress.percent}%"
     loss = f"loss {progress.points[-1].training_loss:.3f}" if progress.points else ""
     words = tr(STAGES[stage.name]) if stage and stage.name in STAGES else tr("Preparing")
+    if stage and stage.name == "train" and progress.percent == 100 and progress.stages[-1] is not stage:
+        name = progress.run_id or progress.task_id
+        words = tr("trained, not published; `%qftrain attach {name}` publishes it", name=name)
     share = None if progress.percent is None else progress.percent / 100
     return Step(share, " · ".join(filter(None, [mark, progress.title, progress.task_id, words, percent, loss])))
 
