@@ -84,8 +84,9 @@ class AnswerStream:
         seconds = time.perf_counter() - self.started
         answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
         text, reasoning = hide_keys(answer.text), hide_keys(answer.reasoning)
-        damaged = process.claim_damaged_database() if answer.from_sandbox else ""
-        self.answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, damaged=damaged)
+        notice = process.claim_damage_notice() if answer.from_sandbox else ""
+        answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut)
+        self.answer = replace(answer, damage_notice=notice)
 
     def to_reply(self) -> ChatResponse | None:
         """Return the last round as a reply that knows those before it, None when nothing arrived."""

@@ -131,12 +131,12 @@ def damaged_databases(home: Path | None = None) -> list[Path]:
     return sorted((home or default_home()).glob("state.*.old"))
 
 
-def claim_damaged_database(home: Path | None = None) -> str:
-    """Return the name of such a database of which no kernel has told its user yet, "" for none; each is told once."""
+def claim_damage_notice(home: Path | None = None) -> str:
+    """Return the sentence about such a database that no user was told yet, "" for none; each is told once."""
     for path in damaged_databases(home):
         with contextlib.suppress(OSError):  # the file of another kernel is there
             path.with_suffix(".told").touch(mode=0o600, exist_ok=False)
-            return path.name
+            return tr("the sandbox began anew: its database was damaged, and is now {name}", name=path.name)
     return ""
 
 

@@ -50,7 +50,7 @@ class StreamedAnswer:
         replacement: the model that was asked where the name in `model` has ended, "" otherwise.
         preface: what the model wrote before it called functions.
         steps: the calls of functions; `running` is the one that has not returned.
-        damaged: the name of the sandbox's damaged database, in the first answer after it was moved aside.
+        damage_notice: that the sandbox's damaged database was moved aside, in the first answer after that.
         cost: CNY by list price, None where it is not known; in the sandbox, which bills nothing, what it would be.
         error: what ended it badly, "" otherwise.
         form: how the text is shown.
@@ -75,7 +75,7 @@ class StreamedAnswer:
     steps: Sequence[ToolStep] = ()
     running: str = ""
     is_cut_while_thinking: bool = False
-    damaged: str = ""
+    damage_notice: str = ""
 
     @classmethod
     def from_reply(cls, reply: ChatResponse, model: str = "") -> StreamedAnswer:
@@ -114,8 +114,8 @@ def footer(answer: StreamedAnswer) -> list[str]:
     parts = [model, _times(answer), _tokens(answer), _cost(answer)]
     if answer.error and answer.request_id:
         parts.append(tr("request id {id}", id=answer.request_id))
-    if answer.damaged:
-        parts.append(tr("the sandbox began anew: its database was damaged, and is now {name}", name=answer.damaged))
+    if answer.damage_notice:
+        parts.append(answer.damage_notice)
     return [part for part in parts if part]
 
 

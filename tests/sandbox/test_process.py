@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.waiting import until
 
-from qfnb import ChatCompletion, cli, connect, doctor, errors
+from qfnb import ChatCompletion, Completion, cli, connect, doctor, errors
 from qfnb.notebook import home as home_panel
-from qfnb.sandbox import ensure, find, reset, stop
+from qfnb.sandbox import ensure, find, process, reset, stop
 from qfnb.views import home as view
 
 
@@ -45,6 +45,19 @@ def test_a_damaged_database_is_told_by_the_panel_the_doctor_and_the_next_answer(
     assert all(damaged.name in text for text in [doctor.report(doctor.examine(reach=False)), *panel.values()])
     home_panel.clean(0, asks=False)
     assert (doctor.describe_damage(), list(home.glob("state.*.*"))) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda: ChatCompletion().do("你是谁"), lambda: list(Completion().do("你", stream=True))]
+)
+def test_a_call_without_a_panel_says_once_that_a_damaged_database_was_moved_aside(sandbox, caplog, ask):
+    damaged = process.default_home() / f"state.{id(ask)}.old"
+    damaged.touch()
+    ask()
+    ask()
+    damaged.unlink()
+    damaged.with_suffix(".told").unlink()
+    assert [damaged.name in text for text in caplog.messages] == [True]
 
 
 def test_another_state_folder_has_another_sandbox_at_once(sandbox, home, monkeypatch):

@@ -91,10 +91,21 @@ class CallSender(Generic[ReplyT]):
         return create_reply(self.reply_type, response)
 
     def _run(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        return event_loop.run(self.send(call))
+        reply = event_loop.run(self.send(call))
+        _tell_damage(reply)
+        return reply
 
     async def _run_async(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        return await event_loop.run_async(self.send(call))
+        reply = await event_loop.run_async(self.send(call))
+        _tell_damage(reply)
+        return reply
+
+    async def _stream_pieces(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+        """Yield the pieces of a reply for a caller without a panel."""
+        async with contextlib.aclosing(self.stream(call)) as pieces:
+            async for piece in pieces:
+                yield piece
+        _tell_damage(piece)
 
     async def resolve_client(self) -> Client:
         """Return the client that a call would use now; on the I/O loop only."""
@@ -212,3 +223,13 @@ class CallSender(Generic[ReplyT]):
         finally:
             await pieces.aclose()
             log_usage(entry)
+
+
+def _tell_damage(reply: Reply[Any]) -> None:
+    """Log, once, that the sandbox that answered began anew; a panel says it in its footer."""
+    if not reply.from_sandbox:
+        return
+    from ...sandbox import process  # noqa: PLC0415 - the sandbox is needed only without keys
+
+    if notice := process.claim_damage_notice():
+        warn_once(notice)

@@ -89,7 +89,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
         """
         limits: Any = {"request_timeout": request_timeout, "retry_count": retry_count}
         call = self.prepare(messages, model, endpoint, stream=stream, **limits, **options_)
-        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
+        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
 
     @overload
     async def ado(
@@ -129,7 +129,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
         """The awaited form of `do`."""
         limits: Any = {"request_timeout": request_timeout, "retry_count": retry_count}
         call = self.prepare(messages, model, endpoint, stream=stream, **limits, **options_)
-        return event_loop.iterate_async(self.stream(call)) if stream else await self._run_async(call)
+        return event_loop.iterate_async(self._stream_pieces(call)) if stream else await self._run_async(call)
 
     def batch_do(  # type: ignore[override] # its rows also go by the seed's name
         self,

@@ -79,7 +79,7 @@ class Completion(InferenceModel[ChatResponse]):
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
+        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
 
     @overload
     async def ado(
@@ -110,7 +110,7 @@ class Completion(InferenceModel[ChatResponse]):
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self.stream(call)) if stream else await self._run_async(call)
+        return event_loop.iterate_async(self._stream_pieces(call)) if stream else await self._run_async(call)
 
     def prepare_call(
         self, item: str, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, *, stream: bool
@@ -208,7 +208,7 @@ class Plugin(InferenceModel[PluginResponse]):
             InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
         """
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
+        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
 
     async def ado(
         self,
@@ -222,7 +222,7 @@ class Plugin(InferenceModel[PluginResponse]):
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
         pieces: AsyncIterator[PluginResponse]
         if stream:
-            pieces = event_loop.iterate_async(self.stream(call))
+            pieces = event_loop.iterate_async(self._stream_pieces(call))
             return pieces
         return await self._run_async(call)
 

@@ -57,7 +57,7 @@ class Image2Text(InferenceModel[ChatResponse]):
             InvalidArgumentError: the prompt or the image is wrong; nothing was sent.
         """
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self.stream(call)) if stream else self._run(call)
+        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
 
     async def ado(
         self,
@@ -70,7 +70,7 @@ class Image2Text(InferenceModel[ChatResponse]):
     ) -> Any:
         """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self.stream(call)) if stream else await self._run_async(call)
+        return event_loop.iterate_async(self._stream_pieces(call)) if stream else await self._run_async(call)
 
     def prepare_call(
         self,
