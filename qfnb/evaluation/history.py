@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HISTORY_COLUMNS: Final = (
-    "id", "created", "dataset", "digest", "questions", "models", "metrics", "scores", "failed", "sandbox", "problem",
+    "id", "created", "dataset", "digest", "questions", "models", "metrics", "scores", "failed", "sandbox",
+    "sandbox_models", "problem",
 )  # fmt: skip
 
 
@@ -26,8 +27,9 @@ def history() -> pd.DataFrame:
     """Return every evaluation of this user as a DataFrame, the newest first.
 
     Columns: id, created, dataset (its name), digest (of its questions and references), questions, models, metrics,
-    scores ({model: {metric: mean}}), failed (questions without an answer), sandbox (whether it answered), problem (why
-    a file cannot be read). The newest 200 are kept, up to 200 MB, in the folder `history` of the state folder.
+    scores ({model: {metric: mean}}), failed (questions without an answer), sandbox (whether it answered),
+    sandbox_models (for which models it did), problem (why a file cannot be read). The newest 200 are kept, up to
+    200 MB, in the folder `history` of the state folder.
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
@@ -164,9 +166,9 @@ def _columns_of(entry: archive.Entry) -> dict[str, Any]:
     created = pd.Timestamp.fromtimestamp(entry.created).floor("s")
     scores = {model: {name: mean[0] for name, mean in row.items()} for model, row in entry.scores.items()}
     texts = {"id": entry.id, "dataset": entry.dataset, "digest": entry.digest, "problem": entry.problem}
-    lists = {"models": [*entry.models], "metrics": [*entry.metrics], "scores": scores}
+    lists = {"models": [*entry.models], "metrics": [*entry.metrics], "sandbox_models": [*entry.sandbox_models]}
     numbers = {"questions": entry.questions, "failed": entry.failed, "sandbox": entry.from_sandbox}
-    return {**texts, "created": created, **lists, **numbers}
+    return {**texts, "created": created, **lists, "scores": scores, **numbers}
 
 
 def _resolve(value: str | EvaluationResult) -> EvaluationResult:

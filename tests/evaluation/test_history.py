@@ -252,7 +252,14 @@ def test_a_trend_of_what_is_not_there_says_what_is(choice, message):
 def test_evaluations_are_shown_with_data_questions_and_means():
     archive.keep(build_report({f"m{n}": [0.5, None] for n in range(6)}, origins={"m0": "sandbox"}))
     bundle = views.table_bundle(history())
-    for words in ("without a name", "Local sandbox", "6 answers failed", "m0 0.500", "and 2 models", "%qfeval open ID"):
+    for words in (
+        "without a name",
+        "Local sandbox: m0",
+        "6 answers failed",
+        "m0 0.500",
+        "and 2 models",
+        "%qfeval open ID",
+    ):
         assert words in bundle["text/html"]
     assert "| Time | Evaluation |" in bundle["text/markdown"]
 

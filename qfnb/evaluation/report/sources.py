@@ -1,6 +1,6 @@
 """Where the numbers of a report are from: the sandbox's mark, origins, recipes, coverage."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from ..._language import tr, tr_noop
@@ -29,11 +29,15 @@ class HasModels(Protocol):
 
 def sandbox_mark(subject: HasModels) -> str:
     """Return the sandbox's mark, with the names of its models where others are beside them; "" without any."""
-    models = subject.sandbox_models
-    if not models:
+    return mark_models(subject.models, subject.sandbox_models)
+
+
+def mark_models(models: Sequence[str], sandbox_models: Sequence[str]) -> str:
+    """Return the sandbox's mark of an evaluation of models, some of them of the sandbox."""
+    if not sandbox_models:
         return ""
     mark = tr(SANDBOX_MARK)
-    return mark if len(models) == len(subject.models) else labelled(mark, tr(", ").join(models))
+    return mark if len(sandbox_models) == len(models) else labelled(mark, tr(", ").join(sandbox_models))
 
 
 def with_mark(title: str, subject: HasModels) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._language import tr, trn
 from ..._text import clip
 from ...evaluation.history import Diff
+from ...evaluation.report.sources import mark_models
 from ...evaluation.report.text import format_score, metric_title, report_title, to_markdown, to_plain
 from .. import components
 from ..components import Html
@@ -84,7 +85,7 @@ def _cells(row: dict[Any, Any]) -> list[list[str]]:
     if row["problem"]:
         return [[created], [row["id"]], [tr("cannot be opened; `%qfeval open ID` says why")], [], []]
     data = [to_plain(clip(row["dataset"], MAX_NAME_CHARS)) or tr("without a name")]
-    data += [tr(components.SANDBOX_MARK)] if row["sandbox"] else []
+    data += [to_plain(mark_models(row["models"], row["sandbox_models"]))] if row["sandbox"] else []
     data += [trn("{n} answer failed", "{n} answers failed", row["failed"])] if row["failed"] else []
     return [[created], [row["id"]], data, [f"{row['questions']:,}"], _means(row)]
 
