@@ -134,13 +134,13 @@ _register_displays()
 
 def load_ipython_extension(ipython: Any) -> None:
     """Register the magics: `%load_ext qfnb`."""
-    from .notebook import load  # noqa: PLC0415 - IPython is needed only here
+    from .notebook.registration import load  # noqa: PLC0415 - IPython is needed only here
 
     load(ipython, __version__)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Remove the magics: `%unload_ext qfnb`."""
-    from .notebook import unload  # noqa: PLC0415
+    from .notebook.registration import unload  # noqa: PLC0415
 
     unload(ipython)

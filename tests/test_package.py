@@ -31,6 +31,11 @@ def test_import_loads_nothing_heavy():
     assert not loaded_after("import qfnb") & set(HEAVY)
 
 
+def test_the_command_line_asks_and_shows_without_ipython():
+    statement = "import qfnb.notebook.aliases, qfnb.notebook.chat_run, qfnb.cli.chat"
+    assert not loaded_after(statement) & {"IPython", "ipywidgets", "pandas", "matplotlib"}
+
+
 def test_chat_loads_no_frames_and_no_drawing():
     assert not loaded_after("from qfnb import ChatCompletion") & {
         "pandas",

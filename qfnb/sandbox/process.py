@@ -79,6 +79,8 @@ def ensure(
     engine_config = engine_configs.resolve_config(folder, engine)
     prepare_folder(folder)
     engine_configs.save_config(folder, engine_config)
+    if sys.stderr is not None and sys.stderr.isatty():  # a kernel's is none: its panels show that they wait
+        print(tr("starting the local sandbox…"), file=sys.stderr)  # noqa: T201 - the terminal would be silent for seconds
     process, deadline = _spawn(folder, idle_minutes), time.monotonic() + wait
     while time.monotonic() < deadline:
         if (running := find(folder)) is not None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 
 import pytest
 from support.waiting import until
@@ -27,9 +28,16 @@ def test_many_who_ask_at_once_get_one_server(home):
     assert len({address.pid for address in addresses}) == 1
 
 
-def test_it_is_found_again_and_stopped(home):
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_is_told_that_it_starts_and_it_is_found_again_and_stopped(home, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     assert find(home) is None
     assert ensure(home) == ensure(home)
+    assert terminal.getvalue() == "starting the local sandbox…\n"
     assert stop(home)
     assert find(home) is None
 

@@ -1,0 +1,49 @@
+"""The magics and the formatters of values are registered in a shell, and removed.
+
+Nothing that draws is imported before it is needed, so that `%load_ext qfnb` is fast.
+"""
+
+import platform
+from typing import Any
+
+from .._language import tr
+from ..views import formatters
+from . import await_cell, tab_completion
+from .auth import AuthMagics, describe_platform
+from .batch import BatchMagics
+from .chat import ChatMagics
+from .evaluate import EvalMagics
+from .home import HomeMagics
+from .image import ImageMagics
+from .train import TrainMagics
+
+_GROUPS = (ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics, HomeMagics)
+_NAMES = ("qf", "qfauth", "qfbatch", "qfchat", "qfeval", "qfimage", "qftrain")
+
+
+def load(shell: Any, version: str) -> None:
+    """Register the magics and the formatters of values, and print the banner; idempotent.
+
+    Args:
+        shell: the IPython shell.
+        version: of qfnb, for the banner.
+    """
+    for group in _GROUPS:
+        shell.register_magics(group)
+    formatters.register(shell.display_formatter)
+    if await_cell.transform_cell not in shell.input_transformers_post:
+        shell.input_transformers_post.append(await_cell.transform_cell)
+    tab_completion.register(shell)
+    kernel = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"qfnb {version} · {describe_platform()} · {kernel} · {tr('start: %qf  help: %%qfchat?  %qfauth')}")  # noqa: T201 - one line for the person who loads it
+
+
+def unload(shell: Any) -> None:
+    """Remove the magics and the formatters."""
+    formatters.unregister(shell.display_formatter)
+    tab_completion.unregister(shell)
+    if await_cell.transform_cell in shell.input_transformers_post:
+        shell.input_transformers_post.remove(await_cell.transform_cell)
+    for table in shell.magics_manager.magics.values():
+        for name in _NAMES:
+            table.pop(name, None)
