@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..._text import count_tokens
+from ..._text import count_tokens, is_chinese
 from ...wire import chat as wire
 from ...wire.catalog import CatalogModel, find_model
 from ..engines.protocol import ChatModel, Conversation, Reply, StreamingModel, content_text
@@ -96,7 +96,7 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Repl
         return None
     last_message = body.messages[-1]
     if last_message.role in {"function", "tool"}:
-        return conversion.tool_reply(f"工具的结果是：{content_text(last_message.content)}", kind="tool result")
+        return conversion.tool_reply(_repeat_result(body.messages), kind="tool result")
     functions, must_call = _offered_functions(call, body)
     if match := plugins.choose_function(functions, content_text(last_message.content), must_call=must_call):
         tool_call = {"function": {"name": match[0], "arguments": match[1]}}
@@ -104,3 +104,12 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Repl
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})
     description = pictures.describe_content(call.world, last_message.content)
     return conversion.tool_reply(description, kind="picture") if description else None
+
+
+def _repeat_result(messages: Sequence[wire.Message]) -> str:
+    """Return the result of a tool, which is the last message, in the language of the question."""
+    questions = [content_text(message.content) for message in messages if message.role == "user"]
+    result = content_text(messages[-1].content)
+    if is_chinese(questions[-1] if questions else ""):
+        return f"工具的结果是：{result}"
+    return f"The tool's result: {result}"

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ..._text import has_chinese, is_chinese
 from ...wire import inference
 from ..engines.protocol import content_text
 from ..http.call import Call, Stream, emulates
@@ -27,6 +28,19 @@ _OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
 _FORMULA = re.compile(r"[\d(][\d\s.+\-*/%()×÷（）]*[\d)）]")
 _PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_PREPOSITION = re.compile(
+    r"\b(?:of|in|for|at|near|about)\s+(?:the\s+)?(.+?)\s*(?=\b(?:today|tomorrow|tonight|now|please)\b|[,.?!;]|$)",
+    re.IGNORECASE,
+)
+_QUESTION_WORD = re.compile(
+    r"an?|and|are|can|could|do|does|find|get|give|how|is|it|like|me|now|please|s|show|tell|the|today|tomorrow|what|when|"
+    r"where|which|who|will|you",
+    re.IGNORECASE,
+)
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_CHART_TEXTS = ("（本地沙盒）没有可以画成图表的数字。", "图表已生成。")
+_ENGLISH_CHART_TEXTS = ("(local sandbox) There are no numbers to draw.", "The chart is drawn.")
 
 MIN_SIMILARITY = 0.12
 """The similarity (0-1) of a question to a description from which the function is called."""
@@ -70,7 +84,8 @@ def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict
         raise call.refusal(f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}")
     question = content_text(body.messages[-1].content)
     option = build_chart(question) if "eChart" in body.plugins else None
-    text = "图表已生成。" if option else "（本地沙盒）没有可以画成图表的数字。"
+    texts = _CHART_TEXTS if is_chinese(question) else _ENGLISH_CHART_TEXTS
+    text = texts[option is not None]
     reply = conversion.tool_reply(text, kind="tool eChart")
     info = {
         "plugin_id": "eChart",
@@ -107,7 +122,8 @@ def run_tool(question: str) -> ToolResult | None:
         return ToolResult("calculator", formula, f"{value:.10g}")
     if re.search(r"今天|日期|星期|几号|today|date", question, re.IGNORECASE):
         now = datetime.now().astimezone()
-        return ToolResult("calendar", "today", f"{now:%Y-%m-%d} 星期{'一二三四五六日'[now.weekday()]}")
+        weekday = f"星期{'一二三四五六日'[now.weekday()]}" if has_chinese(question) else _WEEKDAYS[now.weekday()]
+        return ToolResult("calendar", "today", f"{now:%Y-%m-%d} {weekday}")
     return None
 
 
@@ -154,7 +170,8 @@ def choose_function(
     best = max(range(len(scores)), key=scores.__getitem__)
     if scores[best] < MIN_SIMILARITY and not must_call:
         return None
-    arguments = _extract_arguments((functions[best].get("parameters") or {}).get("properties") or {}, question)
+    properties = (functions[best].get("parameters") or {}).get("properties") or {}
+    arguments = _extract_arguments(properties, question, descriptions[best])
     return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
 
 
@@ -168,7 +185,7 @@ def _evaluate(node: ast.AST) -> float:
     raise ValueError
 
 
-def _extract_arguments(properties: Mapping[str, Any], question: str) -> dict[str, Any]:
+def _extract_arguments(properties: Mapping[str, Any], question: str, description: str) -> dict[str, Any]:
     numbers = iter(_NUMBER.findall(question))
     arguments: dict[str, Any] = {}
     for name, schema in properties.items():
@@ -179,15 +196,26 @@ def _extract_arguments(properties: Mapping[str, Any], question: str) -> dict[str
             if (number := next(numbers, None)) is not None:
                 arguments[name] = float(number) if kind == "number" else int(float(number))
         else:
-            arguments[name] = _subject(question)
+            arguments[name] = _subject(question, description)
     return arguments
 
 
-def _subject(question: str) -> str:
-    """Return the subject of a question: its quotation, or its first words without the polite ones."""
+def _subject(question: str, description: str) -> str:
+    """Return the subject of a question to a function: its quotation, or what is left without the usual words."""
     quotation = re.search(r"[“\"'「](.+?)[”\"'」]", question)
     if quotation:
         return quotation.group(1)
-    stripped = re.sub(r"^(请问|请|帮我|麻烦|查一下|查询|看看)+", "", question.strip())
-    subject: str = re.split(r"[的，,。？?！! ]", stripped)[0]
+    if not has_chinese(question):
+        return _english_subject(question, description) or question
+    stripped = re.sub(r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip())
+    subject: str = re.split(r"天气|气温|今天|明天|现在|怎么|如何|多少|[的，,。？?！! ]", stripped)[0]
     return subject or question
+
+
+def _english_subject(question: str, description: str) -> str:
+    """Return what stands behind a preposition, else the words that the function's description has not."""
+    if match := _PREPOSITION.search(question):
+        return match[1]
+    described = set(re.findall(r"[a-z]+", description.lower()))
+    words = [word for word in re.findall(r"[\w-]+", question) if word.lower() not in described]
+    return " ".join(word for word in words if not _QUESTION_WORD.fullmatch(word))

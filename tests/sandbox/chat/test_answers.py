@@ -257,6 +257,26 @@ def test_tool_choice_decides_which_function_is_called(http, choice, name):
     assert calls == ([name] if name else [])
 
 
+@pytest.mark.parametrize(
+    ("question", "city", "said"),
+    [
+        ("weather of Hangzhou?", "Hangzhou", "The tool's result: 21"),
+        ("What is the weather like in New York today?", "New York", "The tool's result: 21"),
+        ("Hangzhou weather", "Hangzhou", "The tool's result: 21"),
+        ("杭州天气", "杭州", "工具的结果是：21"),
+        ("请问杭州的天气怎么样", "杭州", "工具的结果是：21"),
+    ],
+)
+def test_a_tool_gets_the_subject_of_the_question_and_its_result_is_said_in_that_language(http, question, city, said):
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "weather", "description": "a city", "parameters": parameters}}
+    asked = request(question=question, tools=[tool], tool_choice="required")
+    call = message(http.post(CHAT, json=asked).json())
+    assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"city": city}
+    asked["messages"] += [call, {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": "21"}]
+    assert message(http.post(CHAT, json=asked).json())["content"] == said
+
+
 def test_a_search_has_results_that_say_what_they_are(http):
     assert "there is no web search" in ask(http, web_search={"enable": True})["search_results"][0]["title"]
     assert "search_results" not in ask(http)
