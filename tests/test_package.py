@@ -112,6 +112,12 @@ def test_the_conda_recipe_says_what_pyproject_says():
     assert set(recipe["build"]["python"]["entry_points"]) == scripts
 
 
+def test_the_install_of_the_readme_can_write_reports_for_excel():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert 'pip install ".[lab]"' in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(extras["excel"]) <= set(extras["lab"])
+
+
 def test_the_tested_versions_are_not_below_the_declared_ones():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

@@ -155,7 +155,10 @@ def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
     print_table(heads, cells, numeric={3, 4, 5, 6, 7})
     cost = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))
     tokens = f"{totals['prompt_tokens'] + totals['completion_tokens']:,}"
-    common.say(tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=cost))
+    if all(row["platform"] == "sandbox" for row in rows):
+        common.say(tr("Together: {tokens} tokens, free in the sandbox.", tokens=tokens))
+    else:
+        common.say(tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=cost))
     if totals["unknown"]:
         common.say(
             trn(

@@ -50,7 +50,7 @@ def seconds(value: float) -> str:
     """Return a time: `0.48 s` below ten seconds, else in at most two units."""
     if value >= 10:
         return duration(value)
-    return tr("{seconds} s", seconds=f"{value:.2g}" if value >= 1 else f"{value:.2f}")
+    return tr("{seconds} s", seconds=f"{value:.1f}" if value >= 1 else f"{value:.2f}")
 
 
 def as_of(timestamp: float) -> str:

@@ -74,7 +74,7 @@ def _hover_columns(plot: Plot) -> Iterator[str]:
         dots = "".join(Dot(x, plot.y(y), curve).svg("", ' opacity="0"') for curve, y in values)
         box = f'x="{left:.1f}" y="{TOP}" width="{max(right - left, 4):.1f}" height="{BOTTOM - TOP}"'
         ruler = f'<line opacity="0" stroke="#888" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{BOTTOM}"/>'
-        words = " · ".join([plot.chart.describe_x(column), *(f"{curve.label} {y:.4f}" for curve, y in values)])
+        words = " · ".join([plot.chart.describe_x(column), *(f"{curve.label} {y:.3f}" for curve, y in values)])
         area = f'<rect fill="none" pointer-events="all" {box}/>'
         yield f'<g class="pt">{area}{ruler}{dots}<title>{escape(words)}</title></g>'
 

@@ -64,7 +64,7 @@ def usage_bundle(frame: pd.DataFrame) -> Bundle:
     numbers = [
         (tr("Tokens in"), f"{int(frame['prompt_tokens'].sum()):,}", ""),
         (tr("Tokens out"), f"{int(frame['completion_tokens'].sum()):,}", ""),
-        (tr("Cost"), formats.cost(_sum_cost(frame)), ""),
+        (tr("Cost"), _format_cost(_sum_cost(frame)), ""),
         (tr("Errors"), f"{int((frame['error'] != '').sum()):,}", ""),
     ]
     table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True)
@@ -112,9 +112,14 @@ def _call_row(row: dict[Any, Any]) -> tuple[str, ...]:
         row["model"],
         *("–" if row[name] is None else f"{int(row[name]):,}" for name in ("prompt_tokens", "completion_tokens")),
         formats.seconds(row["seconds"]),
-        "–" if row["error"] else formats.cost(price),
+        "–" if row["error"] else _format_cost(price),
         row["error"],
     )
+
+
+def _format_cost(price: PriceRange | None) -> str:
+    """Return the cost of calls; what costs nothing, as in the sandbox, is free."""
+    return formats.cost(price, is_free=price is not None and price.high == 0)
 
 
 def _sum_cost(frame: pd.DataFrame) -> PriceRange | None:

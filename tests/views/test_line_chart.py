@@ -52,7 +52,7 @@ def test_hover_columns_are_sixty_at_most_and_have_the_values_of_all_lines():
     svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)]))
     assert svg.count("<title>") <= 61
     assert len(svg) < 40_000
-    assert "<title>Epoch 2 · training 1.0000 · validation 0.5000</title>" in line_chart.svg(CHART)
+    assert "<title>Epoch 2 · training 1.000 · validation 0.500</title>" in line_chart.svg(CHART)
 
 
 def test_dashes_are_those_of_the_curve_and_a_pale_line_has_no_name():

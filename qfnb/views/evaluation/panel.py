@@ -188,10 +188,11 @@ def _model_facts(model: ModelProgress, progress: EvaluationProgress) -> list[str
     """Return facts on a model's answers: speed, failures, tokens, cost, and why it stopped."""
     if (batch := model.batch) is None:
         return []
-    cached = trn("{n} row from the cache", "{n} rows from the cache", batch.cached) if batch.cached else ""
+    cached = trn("{n} answer from the cache", "{n} answers from the cache", batch.cached) if batch.cached else ""
     failed = trn("{n} failed", "{n} failed", batch.failed) if batch.failed else ""
     tokens = tr("{n} tokens", n=f"{batch.prompt_tokens + batch.completion_tokens:,}")
-    speed = "" if batch.is_finished else formats.rate(batch.rate or None)
+    has_speed = batch.rate and not batch.is_finished
+    speed = tr("{rate} answers/s", rate=f"{batch.rate:.1f}") if has_speed else ""
     facts = [one_line(batch.reason, 80), speed, cached, failed, tokens, _cost(batch)]
     return [fact for fact in facts if fact]
 

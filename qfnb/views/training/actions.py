@@ -117,7 +117,7 @@ def _publish_best(trainer: LLMFinetune) -> list[Action]:
     published_steps = {row.step for row in trainer.ppls[0].actions if isinstance(row, ModelPublishAction)}
     if best is None or best is points[-1] or best.step in published_steps:
         return []
-    loss = f"{best.validation_loss:.4f}"
+    loss = f"{best.validation_loss:.3f}"
     return [
         Action(
             "star",

@@ -93,9 +93,9 @@ def _differing_rows(runs: Sequence[TrainingProgress]) -> list[Row]:
 
 
 def _last_loss(run: TrainingProgress) -> str:
-    return f"{run.points[-1].training_loss:.4f}" if run.points else ""
+    return f"{run.points[-1].training_loss:.3f}" if run.points else ""
 
 
 def _lowest_validation(run: TrainingProgress) -> str:
     best = best_checkpoint(run.points)
-    return "" if best is None else f"{best.validation_loss:.4f} ({checkpoint_name(best)})"
+    return "" if best is None else f"{best.validation_loss:.3f} ({checkpoint_name(best)})"

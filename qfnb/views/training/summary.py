@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any, Final
 
-from ..._language import tr, tr_noop
+from ..._language import tr, tr_noop, trn
 from ..._text import approximate_duration, duration
 from ...trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from ...trainer.loss_diagnostics import best_checkpoint
@@ -66,7 +66,8 @@ def title(progress: TrainingProgress) -> str:
 def subtitle(progress: TrainingProgress) -> str:
     """Return the name of the training, its method and its epochs, as far as they are known."""
     epochs = progress.hyper_parameters.get("epoch")
-    words = "" if epochs is None else tr("{epochs} epochs", epochs=epochs)
+    count = 1 if str(epochs) == "1" else 2  # a platform's number may be a text
+    words = "" if epochs is None else trn("{epochs} epoch", "{epochs} epochs", count, epochs=epochs)
     parts = (progress.job_name, progress.train_mode, progress.parameter_scale, words)
     return " · ".join(one_line(part, 80) for part in parts if part)
 

@@ -122,13 +122,13 @@ def _rows(progress: SweepProgress) -> list[tuple[str, ...]]:
         if label in progress.reused:
             words = tr("{state}, existed already", state=words)
         best = best_checkpoint(training.points)
-        validation = "" if best is None else f"{best.validation_loss:.4f} ({checkpoint_name(best)})"
+        validation = "" if best is None else f"{best.validation_loss:.3f} ({checkpoint_name(best)})"
         rows.append(
             (
                 one_line(label, MAX_LABEL),
                 f"{sign} {words}",
                 "" if training.percent is None else f"{training.percent}%",
-                f"{training.points[-1].training_loss:.4f}" if training.points else "",
+                f"{training.points[-1].training_loss:.3f}" if training.points else "",
                 f"{validation} ★" if label == lowest else validation,
                 duration(training.elapsed(now)) if training.started_at is not None else "",
             )

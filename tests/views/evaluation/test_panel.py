@@ -32,8 +32,8 @@ class Task:
 
 @pytest.mark.parametrize(
     "part",
-    ["Evaluation: published and 基座 base", "200 questions", "64 / 200 questions", "20 rows from the cache",
-     "12.5 rows/s", "4 failed", "12,345 tokens", "¥0.01 of ¥0.5", "answers on the platform"],
+    ["Evaluation: published and 基座 base", "200 questions", "64 / 200 questions", "20 answers from the cache",
+     "12.5 answers/s", "4 failed", "12,345 tokens", "¥0.01 of ¥0.5", "answers on the platform"],
 )  # fmt: skip
 def test_each_model_has_a_line(part):
     assert part in html(RUNNING)
