@@ -3,9 +3,12 @@
 import importlib
 import json
 import re
+import runpy
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -116,6 +119,28 @@ def test_the_install_of_the_readme_can_write_reports_for_excel():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     assert 'pip install ".[lab]"' in (ROOT / "README.md").read_text(encoding="utf-8")
     assert set(extras["excel"]) <= set(extras["lab"])
+
+
+def test_the_description_of_the_package_has_no_picture_and_no_link_of_the_repository():
+    hook = runpy.run_path(str(ROOT / "hatch_build.py"))["Description"]
+    metadata = {}
+    hook(str(ROOT), {}).update(metadata)
+    text = metadata["readme"]["text"]
+    assert re.findall(r"\]\((?!https?:)", text) == []
+    assert len(text) > 4000
+
+
+def test_an_install_has_the_compiled_catalogues_only_and_the_sources_have_no_screens(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", tmp_path], cwd=ROOT, capture_output=True, check=True
+    )
+    with (
+        zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel,
+        tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sources,
+    ):
+        installed, sent = wheel.namelist(), sources.getnames()
+    assert [Path(name).suffix for name in installed if "/LC_MESSAGES/" in name] == [".mo"]
+    assert [name for name in sent if "/screens/" in name] == []
 
 
 def test_the_tested_versions_are_not_below_the_declared_ones():
