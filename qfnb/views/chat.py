@@ -210,7 +210,8 @@ def html(answer: StreamedAnswer, *, fold: bool = True) -> Html:
     if status := status_line(answer):
         blocks.append(f'<div class="qf-sub" role="status">{escape(status)}</div>')
     mark = components.sandbox_mark() if answer.from_sandbox else ""
-    blocks.append(components.footer(mark, *footer(answer)))
+    facts = components.footer(mark, *footer(answer))
+    blocks.append(f'<div role="status">{facts}</div>' if answer.state == "done" else facts)  # screen readers say it
     busy = ' aria-busy="true"' if answer.state in {"waiting", "streaming"} else ""
     return Html(f'<article class="qf-answer"{busy}>{"".join(blocks)}</article>')
 
