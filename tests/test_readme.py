@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,11 @@ def test_figures_of_the_pages_are_those_that_their_command_has_stored():
     shown = [(page.name, *figure) for page in pages for figure in marker.findall(text_of(page))]
     assert {name for name, *_ in shown} >= {"README.md", "README.zh.md", "training.md", "training.zh.md", "sandbox.md"}
     assert [row for row in shown if figures.get(row[1]) != row[2]] == []
+
+
+def test_the_guide_says_what_the_probe_costs():
+    measure = runpy.run_path(str(ROOT / "benchmarks" / "figures.py"))["probe_costs"]
+    assert measure().items() <= json.loads(text_of(ROOT / "benchmarks" / "figures.json")).items()
 
 
 @pytest.mark.parametrize("path", sorted(GUIDE.glob("*.md")), ids=lambda path: path.name)
