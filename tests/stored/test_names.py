@@ -46,7 +46,6 @@ from qfnb.notebook import (
     conversation_store,
     conversations,
     evaluate_parser,
-    formatters,
     home,
     image,
     train,
@@ -60,6 +59,7 @@ from qfnb.sandbox.state import lifecycle
 from qfnb.trainer import actions, configs, consts, progress, stored_trainer, train_action as training
 from qfnb.trainer.form import launch_form as launch
 from qfnb.trainer.sweep import store as sweep_store
+from qfnb.views import formatters
 
 pytestmark = pytest.mark.long
 
