@@ -65,7 +65,7 @@ def html(progress: BatchProgress) -> Html:
     """Return the progress as an output of its own: the end, or the state as of now."""
     now = time.time()
     blocks = [*_summary(progress, is_live=False, now=now), _failures(progress)]
-    steps = map(components.with_code, _next_steps(progress))
+    steps = map(components.with_code, _next_steps(progress) if progress.is_finished else [])
     return components.output(components.panel(_title(progress), *blocks, components.footer(*steps)))
 
 
@@ -92,7 +92,7 @@ def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html
         None if is_unknown else progress.finished_rows if progress.total else float(progress.is_finished),
         progress.total or 1,
         describe_rows(progress),
-        subtitle=describe_times(progress, now),
+        subtitle=describe_times(progress, now, is_live=is_live),
         kind=kind,
     )
     remarks = components.dim_lines(*_remarks(progress))
@@ -107,6 +107,9 @@ class BatchPanel(Panel):
 
     def _bundle(self, progress: BatchProgress) -> Bundle:
         return bundle(progress)
+
+    def _go_on(self, progress: BatchProgress) -> str:
+        return tr("; ").join([tr("Answered rows are kept"), *_next_steps(progress)])
 
 
 class BatchControls:
@@ -205,13 +208,15 @@ def describe_rows(progress: BatchProgress) -> str:
     return tr("{n} / {total} rows", n=f"{progress.finished_rows:,}", total=f"{progress.total:,}")
 
 
-def describe_times(progress: BatchProgress, now: float) -> str:
-    """Return times and rates in one line; of a paused batch nothing that changes."""
+def describe_times(progress: BatchProgress, now: float, *, is_live: bool = True) -> str:
+    """Return times and rates in one line; of a paused batch, or of an output that is not live, nothing that changes."""
     seconds = progress.elapsed(now)
     if progress.is_finished:
         answered = progress.finished_rows - progress.cached
         speed = answered / seconds if answered > 0 and seconds > 0 else None
         parts = [tr("took {time}", time=formats.seconds(seconds)), formats.rate(speed)]
+    elif not is_live and progress.started_at is not None:
+        parts = [tr("{time} elapsed", time=duration(seconds))]
     elif progress.state == "paused" or progress.started_at is None:
         parts = [_in_flight(progress)]
     else:

@@ -20,7 +20,9 @@ from typing import Any, Literal
 from .._language import tr
 from ..errors import InvalidArgumentError
 from ..transport import event_loop
-from .text import inert
+from . import components
+from .live_frame import LiveFrame
+from .text import inert, without_formulas
 
 Bundle = dict[str, Any]
 DisplayMode = Literal["live", "static", "text"]
@@ -32,8 +34,13 @@ REDRAW_S = 0.1  # seconds between two redraws at least; a reader sees no differe
 VSCODE_REDRAW_S = 0.5
 
 RENEW_S = 5.0
-"""Age of a panel in seconds when its fallback is renewed first, then whenever the age has doubled: JupyterLab
-draws the widget anew each time, which takes the focus away."""
+"""Age of a panel in seconds when its static form is renewed first, then whenever the age has doubled."""
+
+MAX_RENEW_S = 60.0
+"""Seconds between two renewals at most: a page shows the static form when the kernel is gone."""
+
+ATTACH_S = 4.0
+"""Seconds in which a page takes a live output's widget; for others, the output gets a view of its own."""
 
 
 def display_mode() -> DisplayMode:
@@ -74,7 +81,8 @@ class LiveOutput:
         widget: creates the widget that is shown while the output is live.
         draw: shows a state in the widget.
         final: returns the static bundle of a state.
-        dated: whether the fallback says when it was true; it is what a notebook that is saved before the end shows.
+        go_on: returns what is safe and how to go on, for a page whose kernel is gone; None where the static form
+            says it all.
     """
 
     def __init__(
@@ -84,20 +92,24 @@ class LiveOutput:
         widget: Callable[[], Any],
         draw: Callable[[Any, Any], None],
         final: Callable[[Any], Bundle],
-        dated: bool = True,
+        go_on: Callable[[Any], str] | None = lambda _state: tr("To go on, run the cell again."),
     ) -> None:
         self.mode = display_mode()
         self.state = state
-        self._draw, self._dated, self._create_bundle = draw, dated, final
-        self._opened_at, self._renew_age = time.monotonic(), RENEW_S
+        self._draw = draw
+        self._create_bundle = final
+        self._go_on = go_on
+        self._opened_at = time.monotonic()
+        self._renew_age = RENEW_S
         self._lock = threading.RLock()
         self._drawn_at, self._is_redraw_scheduled, self._is_finished = 0.0, False, False
         self._interval = VSCODE_REDRAW_S if "VSCODE_PID" in os.environ else REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None
-        self._outer: Any = None
+        self._frame: LiveFrame | None = None
         self._front_end: Any = None
+        self._has_view = _needs_view()
         if self.mode == "live":
             self._open(widget())
 
@@ -122,10 +134,10 @@ class LiveOutput:
                 self._context.copy().run(self._handle.update, self._unfinished_bundle(), raw=True)
 
     def renew_when_due(self) -> None:
-        """Renew the fallback if the output is twice as old as at the last time; see `RENEW_S`."""
+        """Renew the static form if it is due; see `RENEW_S`."""
         age = time.monotonic() - self._opened_at
         if age >= self._renew_age:
-            self._renew_age = 2 * age
+            self._renew_age = age + min(age, MAX_RENEW_S)
             self.renew()
 
     def finish(self, state: Any) -> None:
@@ -138,9 +150,9 @@ class LiveOutput:
             bundle = self._final(state)
             self._context.copy().run(self._handle.update, bundle, raw=True)
             if _current_front_end() is self._front_end:
-                close_widget(self._outer)
+                self._close()
             else:
-                _leave_static(self._outer, bundle)
+                self._leave(bundle)
         else:
             publish(self._final(state))
 
@@ -152,7 +164,7 @@ class LiveOutput:
             self._is_finished = True
         if self._handle is not None:
             self._handle.update({"text/plain": "", "text/html": ""}, raw=True)
-            close_widget(self._outer)
+            self._close()
 
     def replace_with(self, show: Callable[[], object]) -> None:
         """End, and put the live output that `show` opens into the widget of this one.
@@ -177,37 +189,69 @@ class LiveOutput:
         if self._handle is not None and self._is_finished:
             self._handle.update(self._final(self.state), raw=True)
 
-    def mount(self, widget: Any) -> tuple[Any, Any]:
-        """Replace the content of this widget by another one; return this widget and its display handle."""
-        old_children, self._outer.children = self._outer.children, (widget,)
-        for child in old_children:
-            close_widget(child)
-        return self._outer, self._handle
+    def hand_over(self, widget: Any) -> tuple[LiveFrame, Any]:
+        """Show another widget in the place of this one; return the frame and the display handle."""
+        frame = self._frame
+        assert frame is not None, "only a live output is replaced"
+        frame.widget = widget
+        close_widget(self._widget)
+        return frame, self._handle
 
     def _open(self, widget: Any) -> None:
         from IPython.display import display  # noqa: PLC0415 - only under IPython
 
-        self._widget = self._outer = widget
+        self._widget = widget
         self._front_end = _current_front_end()
         self._draw(widget, self.state)
         if (replaced := _replaced_output.get()) is not None:
-            self._outer, self._handle = replaced.mount(widget)
+            self._frame, self._handle = replaced.hand_over(widget)
+            self._frame.on_attached = self._drop_view
+            self._has_view = replaced._has_view  # noqa: SLF001 - another one of this class
             _replaced_output.set(None)
-        bundle = self._unfinished_bundle()
-        if replaced is not None:
-            self._handle.update(bundle, raw=True)
+            self._handle.update(self._unfinished_bundle(), raw=True)
         else:
-            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            self._frame = LiveFrame(widget, self._drop_view)
+            metadata = self._frame.metadata
+            self._handle = display(self._unfinished_bundle(), metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        if not self._has_view:
+            loop = event_loop.loop()
+            loop.call_soon_threadsafe(loop.call_later, ATTACH_S, self._add_view)
+
+    def _add_view(self) -> None:
+        """Show the widget's own view: no page has taken the widget, so the front end may know views only."""
+        if self._frame is not None and not self._frame.is_attached:
+            self._has_view = True
+            self.renew()
+
+    def _drop_view(self) -> None:
+        """Save no view any more: a page draws the widget over the static form."""
+        if self._has_view and not _needs_view():
+            self._has_view = False
+            self.renew()
+
+    def _close(self) -> None:
+        if self._frame is not None:
+            self._frame.close()
+        close_widget(self._widget)
+
+    def _leave(self, bundle: Bundle) -> None:
+        """Show the final state in a page that was reloaded, since its output cannot be updated."""
+        if self._frame is not None:
+            self._frame.leave(bundle["text/html"])
+        close_widget(self._widget)
 
     def _unfinished_bundle(self) -> Bundle:
-        """Return the widget with its fallback, which is static: the state, and when it was so."""
-        fallback = self._final(self.state)
-        if self._dated:
-            now = time.strftime("%Y-%m-%d %H:%M:%S")
-            note = tr("As of {time}; not followed any more.", time=now)
-            html = f"{fallback['text/html']}<div><em>{note}</em></div>"
-            fallback = fallback | {"text/plain": f"{fallback['text/plain']}\n{note}", "text/html": html}
-        return {**self._outer._repr_mimebundle_(), **fallback}
+        """Return the static form of the state, dated; with the widget's view where a front end needs one."""
+        form = self._final(self.state)
+        if self._go_on is not None:
+            statement = tr("As of {time}; not followed any more.", time=time.strftime("%Y-%m-%d %H:%M:%S"))
+            remedy = self._go_on(self.state)
+            note = components.body(components.note("idle", statement, components.with_code(remedy), sign="○"))
+            form["text/html"] = without_formulas(note) + form["text/html"]
+            form["text/plain"] += f"\n{statement} {remedy}"
+        assert self._frame is not None, "only a live output has an unfinished bundle"
+        form["text/html"] = self._frame.wrap(form["text/html"])
+        return self._widget._repr_mimebundle_() | form if self._has_view else form
 
     def _final(self, state: Any) -> Bundle:
         return inert(self._create_bundle(state))
@@ -228,6 +272,11 @@ def _shell() -> Any:
     return get_ipython()
 
 
+def _needs_view() -> bool:
+    """Return whether the front end draws only widgets whose view lies in an output: VS Code and Colab, by reading."""
+    return "VSCODE_PID" in os.environ or "google.colab" in sys.modules
+
+
 def close_widget(widget: Any) -> None:
     """Close a widget with its children, layout and style, so that no model is left in the kernel."""
     for child in getattr(widget, "children", ()):
@@ -243,16 +292,6 @@ def _current_front_end() -> Any:
     from ipywidgets import Widget  # noqa: PLC0415 - there is a widget
 
     return getattr(Widget, "_control_comm", None)
-
-
-def _leave_static(widget: Any, bundle: Bundle) -> None:
-    """Put the final state into a widget whose page was reloaded, since its output cannot be updated."""
-    from ipywidgets import HTMLMath, Layout  # noqa: PLC0415 - there is a widget
-
-    old_children, widget.layout = widget.children, Layout()
-    widget.children = (HTMLMath(bundle["text/html"], layout=widget.layout),)
-    for child in old_children:
-        close_widget(child)
 
 
 def accept_clicks(widget: Any) -> None:

@@ -45,6 +45,10 @@ class Panel(ABC):
     def _bundle(self, progress: Any) -> Bundle:
         """Return a state in every static format."""
 
+    @abstractmethod
+    def _go_on(self, progress: Any) -> str:
+        """Return what is safe and how to go on, for a page whose kernel is gone."""
+
     def _draw(self, controls: Any, progress: Any) -> None:
         """Show a state in the widgets."""
         controls.draw(progress)
@@ -64,7 +68,9 @@ class Panel(ABC):
             return
         controls = self._create_controls()
         draw = lambda _, progress: self._draw(controls, progress)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(self.job.progress, widget=controls.build, draw=draw, final=self._bundle)
+        self._live = live = LiveOutput(
+            self.job.progress, widget=controls.build, draw=draw, final=self._bundle, go_on=self._go_on
+        )
         if live.mode == "live":
             contextvars.copy_context().run(event_loop.submit, self._follow(live, controls))
         else:

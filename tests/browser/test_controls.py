@@ -17,7 +17,7 @@ def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
     panel.get_by_role("button", name="Stop training…").click()
     panel.get_by_role("button", name="Stop it").click()
     panel.get_by_role("status").filter(has_text="Stopped").wait_for(timeout=180_000)
-    panel.get_by_role("button").wait_for(state="detached")
+    panel.get_by_role("button").first.wait_for(state="detached")
     assert panel.get_by_role("img", name="Loss over").count() == 1
     notebook.screenshot("stop-after", at=panel)
 

@@ -28,6 +28,7 @@ def open_form(page, lab, name, *cells):
     notebook.run_all()
     form = notebook.output(1)
     form.get_by_text("Training steps", exact=True).first.wait_for(timeout=180_000)
+    form.get_by_role("button", name="Start training").wait_for(timeout=180_000)
     return notebook, form
 
 

@@ -79,7 +79,7 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
         run_one(notebook, page, number)
     panel = notebook.output(3)
     panel.locator("svg").first.wait_for(timeout=180_000)
-    assert percent(panel) >= before
+    until(lambda: percent(panel) >= before)
     panel.get_by_role("button", name="Show details").click()
     panel.get_by_text("onto the platform").first.wait_for(timeout=180_000)
     notebook.screenshot("training-attached-dark", at=panel)

@@ -6,13 +6,11 @@ import signal
 import time
 
 import pytest
-from support.kernel import record_messages
+from support.kernel import is_live, record_messages
 from support.scripted_server import stream_head
 from support.waiting import until
 
 pytestmark = pytest.mark.kernel
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.mark.fault("F73")
@@ -35,16 +33,16 @@ def test_a_chat_cell_ends_as_one_static_output(kernel):
     assert len(cell.outputs) == 1
     assert "不是文心一言" in cell.text
     assert "Local sandbox" in cell.html
-    assert WIDGET not in cell.outputs[0]["data"]
+    assert not is_live(cell.outputs[0])
 
 
 def test_a_live_cell_streams_then_turns_static_and_leaves_no_widget(kernel):
     before = set(kernel.open_comms)
     cell = kernel.start("%%qfchat\n你是谁", live=True)
     kernel.until(lambda: bool(cell.outputs))
-    assert WIDGET in cell.outputs[0]["data"]
+    assert is_live(cell.outputs[0])
     kernel.wait(cell)
-    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"] and kernel.open_comms == before)
+    kernel.until(lambda: not is_live(cell.outputs[0]) and kernel.open_comms == before)
     assert len(cell.outputs) == 1
     assert "不是文心一言" in cell.html
 
@@ -151,7 +149,7 @@ def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
     kernel.interrupt()
     kernel.wait(cell)
     kernel.until(lambda: "Stopped" in cell.html)
-    assert WIDGET not in cell.outputs[0]["data"]
+    assert not is_live(cell.outputs[0])
     assert len(cell.error) == 1
     until(lambda: control.get("/_sandbox/health").json()["streams"] == 0)
     assert kernel.value("len(partial.text) > 0") == "True"
@@ -166,7 +164,7 @@ def test_ten_thousand_tokens_are_drawn_ten_times_a_second_at_most_and_stored_onc
     kernel.run("c.api_key = 'bce-v3/ALTAK-test/canary0123456789'")
     messages, started_at = record_messages(kernel, monkeypatch), time.monotonic()
     cell = kernel.run("%%qfchat\n你是谁", live=True)
-    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
+    kernel.until(lambda: not is_live(cell.outputs[0]))
     redraws = [kind for _, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]
     assert len(redraws) <= 10 * (time.monotonic() - started_at) + 10
     assert len(cell.outputs) == 1, cell.texts[1:]

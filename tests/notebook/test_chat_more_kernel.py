@@ -4,17 +4,16 @@ import json
 
 import pytest
 from support.canaries import SECRETS, search
-from support.kernel import request_counts
+from support.kernel import is_live, request_counts
 
 pytestmark = pytest.mark.kernel
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
 BUTTON = "[w for w in __import__('ipywidgets').Widget.widgets.values() if type(w).__name__ == 'Button'][-1]"
 
 
 def test_several_models_answer_side_by_side(kernel):
     cell = kernel.run("%%qfchat -m ernie-speed-8k,ERNIE-4.0-8K -o both\n你是谁", live=True)
-    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"])
+    kernel.until(lambda: not is_live(cell.outputs[0]))
     assert [output["output_type"] for output in cell.outputs].count("display_data") == 1
     assert cell.html.count("不是文心一言") == 2
     assert "ernie-speed-8k" in cell.html

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from support.kernel import max_per_second, record_messages, request_counts
+from support.kernel import is_live, max_per_second, record_messages, request_counts
 
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
@@ -13,7 +13,6 @@ from qfnb.notebook.evaluate_inputs import find_only_report
 
 pytestmark = pytest.mark.kernel
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
 SETUP = """\
 import qfnb, time, pandas as pd
 from qfnb import Service
@@ -43,7 +42,7 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     kernel.until_silent(0.3)
     before, messages = set(kernel.open_comms), record_messages(kernel, monkeypatch)
     cell = start_evaluation(150, live=True)
-    assert WIDGET in cell.outputs[0]["data"]
+    assert is_live(cell.outputs[0])
     assert len(kernel.open_comms - before) <= 12
     with busy_cell():
         for _ in range(3):
@@ -53,7 +52,7 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     hold(release=True)
     waited = kernel.run("%qfeval wait", live=True)
     assert (waited.status, waited.outputs) == ("ok", [])
-    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"] and kernel.open_comms == before)
+    kernel.until(lambda: not is_live(cell.outputs[0]) and kernel.open_comms == before)
     assert len(cell.outputs) == 1
     assert "Evaluation: other and base" in cell.text
     assert "ROUGE-L" in cell.text
@@ -102,7 +101,7 @@ def test_the_same_cell_again_shows_the_same_evaluation_and_afterwards_sends_noth
     start_evaluation(60, live=True)
     kernel.run("first = report")
     again = kernel.run(START, live=True)
-    assert WIDGET in again.outputs[0]["data"]
+    assert is_live(again.outputs[0])
     assert kernel.value("report is first") == "True"
     hold(release=True)
     kernel.run("%qfeval wait")
@@ -201,12 +200,12 @@ def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, sta
     kernel.run("%qfeval wait")
     before = set(kernel.open_comms)
     cell = kernel.run("view = qfnb.browse(report); view", live=True)
-    assert WIDGET in cell.outputs[0]["data"]
-    assert len(kernel.open_comms - before) <= 21
+    assert is_live(cell.outputs[0])
+    assert len(kernel.open_comms - before) <= 23
     kernel.run("view.choose(page=2); view.close()", live=True)
-    kernel.until(lambda: WIDGET not in cell.outputs[0]["data"] and kernel.open_comms == before)
+    kernel.until(lambda: not is_live(cell.outputs[0]) and kernel.open_comms == before)
     assert "Questions 21–25 of 25" in cell.text
-    assert WIDGET not in kernel.run("view").outputs[0]["data"]
+    assert not is_live(kernel.run("view").outputs[0])
 
 
 @pytest.mark.parametrize(
@@ -296,7 +295,7 @@ def test_a_model_that_cannot_be_asked_is_an_error_after_the_report(kernel, start
 
 
 def test_help_shows_how_it_is_used(kernel):
-    assert "%qfeval base tuned --data heldout" in kernel.run("%qfeval --help").text
+    assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl" in kernel.run("%qfeval --help").text
 
 
 @pytest.mark.parametrize(

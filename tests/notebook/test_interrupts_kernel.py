@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import pytest
-from support.kernel import request_counts
+from support.kernel import is_live, request_counts
 from support.waiting import until
 
 pytestmark = pytest.mark.kernel
 
 TRAIN = Path(__file__).parents[2] / "notebooks" / "data" / "teahouse_train.jsonl"
-WIDGET = "application/vnd.jupyter.widget-view+json"
 CLIENT = "import qfnb\nclient = qfnb.ChatCompletion()\n"
 STREAMS = {
     "chat cell": "%%qfchat -o partial\n你是谁",
@@ -52,7 +51,7 @@ def test_interrupts_end_a_call_that_stalls_and_the_next_cell_runs(kernel, stalle
             kernel.listen(0.05)
     kernel.wait(cell)
     until(lambda: count_streams(control) == 0)
-    kernel.until(lambda: not any(WIDGET in output.get("data", {}) for output in cell.outputs))
+    kernel.until(lambda: not any(is_live(output) for output in cell.outputs))
     assert kernel.value("40 + 2") == "42"
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from support.kernel import is_live
 
 pytestmark = pytest.mark.kernel
 
 TRAIN = Path(__file__).parents[2] / "notebooks" / "data" / "teahouse_train.jsonl"
-WIDGET = "application/vnd.jupyter.widget-view+json"
 READY = "form.state.stage == 'editing' and not form.state.has_issues"
 
 
@@ -24,7 +24,7 @@ def wait_for(kernel, expression):
 def test_the_form_launches_and_its_place_is_taken_by_the_panel(kernel, data):
     before = set(kernel.open_comms)
     cell = kernel.run("form = qfnb.launcher(ds); form", live=True)
-    assert WIDGET in cell.outputs[0]["data"]
+    assert is_live(cell.outputs[0])
     wait_for(kernel, READY)
     kernel.until(lambda: len(kernel.open_comms - before) > 20)
     assert len(kernel.open_comms - before) <= 50
@@ -34,7 +34,7 @@ def test_the_form_launches_and_its_place_is_taken_by_the_panel(kernel, data):
     kernel.until(lambda: "✓ Published" in cell.text)
     kernel.until(lambda: kernel.open_comms == before)
     assert len(cell.outputs) == 1
-    assert WIDGET not in cell.outputs[0]["data"]
+    assert not is_live(cell.outputs[0])
     assert kernel.run("%qftrain wait").status == "ok"
     assert kernel.value("tuned is form.trainer") == "True"
 
@@ -45,7 +45,7 @@ def test_a_closed_form_is_what_it_says_and_no_widget(kernel, data):
     wait_for(kernel, READY)
     kernel.run("form.press('close')")
     kernel.until(lambda: kernel.open_comms == before)
-    assert WIDGET not in cell.outputs[0]["data"]
+    assert not is_live(cell.outputs[0])
     assert "TrainConfig(" in cell.text
 
 
@@ -55,7 +55,7 @@ def test_a_form_that_is_shown_again_has_one_place(kernel, data):
     wait_for(kernel, READY)
     kernel.run("form", live=True)
     wait_for(kernel, READY)
-    kernel.until(lambda: WIDGET not in first.outputs[0]["data"])
+    kernel.until(lambda: not is_live(first.outputs[0]))
     assert len(kernel.open_comms - before) <= 50
     kernel.run("form.close()")
     kernel.until(lambda: kernel.open_comms == before)
@@ -66,7 +66,7 @@ def test_where_outputs_cannot_move_the_form_is_static(kernel, data, line):
     cell = kernel.run(line)
     assert cell.status == "ok"
     assert len(cell.outputs) == 1
-    assert WIDGET not in cell.outputs[0]["data"]
+    assert not is_live(cell.outputs[0])
     assert "ERNIE-4.5-Turbo-128K" in cell.text
     assert ("LLMFinetune(" in cell.text) is (line != "%qftrain")
 

@@ -44,6 +44,11 @@ class Cell:
         return next((output["traceback"] for output in self.outputs if output["output_type"] == "error"), [])
 
 
+def is_live(output: dict[str, Any]) -> bool:
+    """Return whether a page draws a widget over this output: it has a frame, and the model that finds it."""
+    return 'class="qf-frame-' in output.get("data", {}).get("text/html", "")
+
+
 def _text(output: dict[str, Any]) -> str:
     kind = output["output_type"]
     if kind == "stream":

@@ -44,7 +44,7 @@ def clock(monkeypatch):
         "</span> Data</b> 2 s",
         "</span> Train</b> 18 s",
         '<progress max="100" value="40"',
-        "epoch 6 of 6 · trained for 13 s · about 12 s left (",
+        "epoch 6 of 6 · trained for 13 s</div>",
         "<dd>0.348 <small>smoothed</small>",
         "<dd>★ epoch 5.5 <small>validation loss 0.409",
         "<summary>Loss over 12 points: training from 4.000 to 0.348",
@@ -53,7 +53,6 @@ def clock(monkeypatch):
         "bringing 800 rows",
         ">★ 110<",
         "<summary>Problems <small>1</small>",
-        "<code>%qftrain attach teahouse</code>",
         "LLMFinetune.attach(&#x27;run-ab12cd34ef&#x27;)",
     ],
 )

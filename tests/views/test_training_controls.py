@@ -199,16 +199,6 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     assert set(_instances) == before, "a click that comes late opens nothing"
 
 
-def test_a_reloaded_page_keeps_one_text():
-    before = set(_instances)
-    _, box = build_controls(Trainer(RUNNING, [TRAIN], current=TRAIN))
-    display._leave_static(box, panel.bundle(DEPLOYED))
-    assert "Deployed" in box.children[0].value
-    assert len(set(_instances) - before) == 4
-    display.close_widget(box)
-    assert set(_instances) == before
-
-
 def test_what_has_not_changed_is_not_sent():
     widgets, box = build_controls(Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True)
     sent = []

@@ -74,7 +74,7 @@ class LabelPanel(Labels):
         controls = LabelControls(self)
         state, final = self._state(super().next()), partial(bundle, self)
         draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(state, widget=controls.build, draw=draw, final=final, dated=False)
+        self._live = live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=None)
         if live.mode != "live":
             self._live = None
             live.finish(state)

@@ -55,8 +55,7 @@ def text(progress: EvaluationProgress) -> str:
 
 def html(progress: EvaluationProgress) -> Html:
     """Return the progress as an output of its own: the end, or the state as of now."""
-    follow = "" if progress.is_finished else components.with_code(tr(_FOLLOW))
-    blocks = [*_summary(progress, is_live=False), _scoring_bar(progress), components.footer(follow)]
+    blocks = [*_summary(progress, is_live=False), _scoring_bar(progress)]
     return components.output(components.panel(_title(progress), *blocks), parts=("TABLE", "OTHERS"))
 
 
@@ -71,6 +70,9 @@ class EvaluationPanel(Panel):
 
     def _create_controls(self) -> EvaluationControls:
         return EvaluationControls(self.job)
+
+    def _go_on(self, progress: EvaluationProgress) -> str:
+        return tr("Answers are kept. To follow it, run `%qfeval show`; after a restart of the kernel, the cell again.")
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
         """Return the state in every format; the report is drawn once, since that takes seconds."""
@@ -124,14 +126,18 @@ def _summary(progress: EvaluationProgress, *, is_live: bool) -> list[Html]:
         is_sandbox=_from_sandbox(progress),
     )
     reasons = [components.note("bad", line, sign="✕", is_alert=is_live) for line in _reasons(progress)]
-    return [head, *reasons, *(_model_bar(model, progress) for model in progress.models)]
+    return [head, *reasons, *(_model_bar(model, progress, is_live=is_live) for model in progress.models)]
 
 
-def _model_bar(model: ModelProgress, progress: EvaluationProgress) -> Html:
+def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: bool) -> Html:
     batch = model.batch
     is_waiting = batch is None and progress.state == "asking"
     done, total = (batch.finished_rows, batch.total or progress.questions) if batch else (1, 1)
-    kind: Kind = "warn" if batch and batch.reason else "run" if batch is None or not batch.is_finished else "ok"
+    kind: Kind = "run" if is_live else "idle"
+    if batch is not None and batch.is_finished:
+        kind = "ok"
+    if batch is not None and batch.reason:
+        kind = "warn"
     subtitle = " · ".join(_model_facts(model, progress))
     label = _answered(model, progress)
     bar = components.progress_bar(None if is_waiting else done, total or 1, label, subtitle=subtitle, kind=kind)

@@ -101,7 +101,7 @@ class SampleBrowser:
         self._controls = controls = SampleControls(self)
         final = partial(table.bundle, self.pages)
         draw = lambda _, selection: controls.draw(selection)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(self.selection, widget=controls.build, draw=draw, final=final, dated=False)
+        self._live = live = LiveOutput(self.selection, widget=controls.build, draw=draw, final=final, go_on=None)
         if live.mode != "live":
             self._live = None
             live.finish(self.selection)

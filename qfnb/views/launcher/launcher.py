@@ -93,7 +93,13 @@ class Launcher:
         if self._live is not None:
             self._live.remove()
         self._close_widget()
-        self._live = live = LiveOutput(self.state, widget=self._build, draw=self._draw, final=bundle)
+        self._live = live = LiveOutput(
+            self.state,
+            widget=self._build,
+            draw=self._draw,
+            final=bundle,
+            go_on=lambda _: tr("Nothing was started. To fill the form in, run the cell again."),
+        )
         if live.mode == "live":
             self._run_in_background(self._open_form)
         else:

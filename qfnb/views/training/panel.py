@@ -79,7 +79,8 @@ def html(progress: TrainingProgress) -> Html:
     """Return the progress as an output of its own: the end, or the state as of now."""
     now = time.time()
     folds = components.folds(*details.folds(progress).values())
-    next_steps = components.footer(*map(components.with_code, summary.next_steps(progress)))
+    steps = summary.next_steps(progress) if progress.finished else []
+    next_steps = components.footer(*map(components.with_code, steps))
     blocks = [*summary.blocks(progress, is_live=False, now=now), numbers_and_charts(progress, now=now)]
     return components.output(components.panel(summary.title(progress), *blocks, folds, next_steps), parts=PARTS)
 
@@ -140,6 +141,14 @@ class TrainingPanel(Panel):
 
     def _bundle(self, progress: TrainingProgress) -> Bundle:
         return bundle(progress)
+
+    def _go_on(self, progress: TrainingProgress) -> str:
+        name = summary.handle(progress)
+        if not name:
+            return tr("To go on, run the cell again.")
+        if self._stays_open:
+            return tr("To show it again: `%qftrain show {name}`", name=name)
+        return tr("The training goes on; to follow it here: `%qftrain attach {name}`", name=name)
 
     def _has_ended(self) -> bool:
         return not self.job.is_running

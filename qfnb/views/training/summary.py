@@ -137,12 +137,15 @@ def stage_label(name: str) -> str:
     return tr(STAGE_LABELS[name]) if name in STAGE_LABELS else one_line(name, 40)
 
 
-def progress_line(progress: TrainingProgress, *, now: float) -> tuple[float | None, str, str] | None:
+def progress_line(
+    progress: TrainingProgress, *, now: float, is_live: bool = True
+) -> tuple[float | None, str, str] | None:
     """Return the percent, the words beside the bar and those below it; None where there is nothing to wait for.
 
     Args:
         progress: the training.
         now: Unix seconds.
+        is_live: whether the output still changes; one that does not says nothing of the time left.
     """
     stage = current_stage(progress)
     if progress.finished or stage is None:
@@ -156,7 +159,8 @@ def progress_line(progress: TrainingProgress, *, now: float) -> tuple[float | No
         return None, duration(now - (stage.since or now)), "" if is_beginning else one_line(stage.detail, 240)
     percent = "…" if progress.percent is None else f"{progress.percent}%"
     trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
-    return progress.percent, percent, _joined(_epoch(progress), trained, _time_left(progress, now))
+    time_left = _time_left(progress, now) if is_live else ""
+    return progress.percent, percent, _joined(_epoch(progress), trained, time_left)
 
 
 def _joined(*parts: str) -> str:
@@ -290,8 +294,9 @@ def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Htm
         components.note(kind, statement, remedy, sign=sign, is_alert=kind == "bad")
         for kind, sign, statement, remedy in remarks(progress)
     ]
-    if line := progress_line(progress, now=now):
+    if line := progress_line(progress, now=now, is_live=is_live):
         value, label, below = line
-        bar: dict[str, Any] = {"subtitle": below, "kind": "warn" if progress.stopped else "run"}
+        ending = "warn" if progress.stopped else "idle"
+        bar: dict[str, Any] = {"subtitle": below, "kind": "run" if is_live and not progress.stopped else ending}
         parts.append(components.progress_bar(0.0 if value is None and not is_live else value, 100, label, **bar))
     return parts

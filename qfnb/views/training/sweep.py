@@ -22,7 +22,7 @@ from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.sweep.background import Sweep
 from ...trainer.sweep.progress import SweepProgress
 from ...transport import event_loop
-from .. import components, line_chart
+from .. import components, formats, line_chart
 from ..components import Html, Kind
 from ..controls import PanelWidgets
 from ..display import Bundle, accept_clicks
@@ -40,9 +40,9 @@ MAX_CURVE_NAME: Final = 16
 
 def bundle(progress: SweepProgress) -> Bundle:
     """Return the sweep in every static format; the picture of the curves is drawn once they are final."""
-    formats: Bundle = {"text/plain": text(progress), "text/html": html(progress), "text/markdown": markdown(progress)}
+    forms: Bundle = {"text/plain": text(progress), "text/html": html(progress), "text/markdown": markdown(progress)}
     picture = line_chart.png(_chart(progress), _title(progress)) if progress.is_finished else None
-    return formats | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
+    return forms | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
 
 
 def text(progress: SweepProgress) -> str:
@@ -70,7 +70,7 @@ def markdown(progress: SweepProgress) -> str:
 def html(progress: SweepProgress) -> Html:
     """Return the sweep as an output of its own: the end, or the state as of now."""
     steps = components.footer(*map(components.with_code, _next_steps(progress)))
-    blocks = [*_summary(progress), _details(progress), steps]
+    blocks = [*_summary(progress, is_live=False), _details(progress), steps]
     return components.output(components.panel(_title(progress), *blocks), parts=("TABLE", "CHART"))
 
 
@@ -92,7 +92,10 @@ def _subtitle(progress: SweepProgress) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _state(progress: SweepProgress) -> tuple[Kind, str, str]:
+def _state(progress: SweepProgress, *, is_live: bool = True) -> tuple[Kind, str, str]:
+    """Return the colour, the sign and the words of the state; that of a saved output that is not final is dated."""
+    if not is_live and not progress.is_finished:
+        return "idle", "○", formats.as_of(time.time())
     if progress.is_finished:
         if progress.is_stopped:
             return "warn", "■", tr("Stopped")
@@ -208,9 +211,9 @@ def _next_steps(progress: SweepProgress) -> list[str]:
     return [tr("to deploy it: `%qftrain deploy {name}`", name=name)] if name else []
 
 
-def _summary(progress: SweepProgress) -> list[Html]:
+def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
     """Return the header, the bar, the table of trainings and the remarks."""
-    kind, sign, words = _state(progress)
+    kind, sign, words = _state(progress, is_live=is_live)
     pill = components.pill(kind, words, sign)
     ended = sum(training.finished for training in progress.trainings.values()) + len(progress.problems)
     count = tr("{done} of {total} have ended", done=ended, total=len(progress.trainings))
@@ -255,6 +258,9 @@ class SweepPanel(Panel):
     def _bundle(self, progress: SweepProgress) -> Bundle:
         return bundle(progress)
 
+    def _go_on(self, progress: SweepProgress) -> str:
+        return tr("Trainings that were started go on. To follow them, run the cell again.")
+
     def _is_open(self) -> bool:
         return self.job.is_running
 
@@ -277,7 +283,7 @@ class SweepControls:
 
     def draw(self, progress: SweepProgress) -> None:
         """Show a state; what has not changed is not sent."""
-        self._head.value = without_formulas(components.stack(*_summary(progress)))
+        self._head.value = without_formulas(components.stack(*_summary(progress, is_live=True)))
         self._body.value = without_formulas(components.stack(_details(progress)))
         is_ending = progress.is_stopped or progress.is_finished
         self.is_asking = self.is_asking and not is_ending

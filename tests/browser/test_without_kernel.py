@@ -1,0 +1,54 @@
+"""Panels whose kernel is gone: as soon as it is restarted, and in the notebook that is opened again."""
+
+import pytest
+from playwright.sync_api import expect
+from support.jupyterlab import Notebook
+
+pytestmark = pytest.mark.browser
+
+LOAD = """\
+%load_ext qfnb
+import qfnb
+rows = [{"prompt": f"第{n}个问题", "response": "不知道"} for n in range(500)]
+report = qfnb.compare("ernie-4.5-turbo-128k", "ernie-5.1", qfnb.Dataset(rows[:24]))"""
+PANELS = {
+    "%qfbatch rows --prompt '{prompt}'": "Answered rows are kept",
+    "%qftrain start -d data/teahouse_train.jsonl --epoch 50 --again": "%qftrain attach qfnb_",
+    "%qftrain sweep -d data/teahouse_train.jsonl --grid epoch=40,50": "Trainings that were started go on",
+    "%qfeval ernie-4.5-turbo-128k ernie-5.1 -d rows": "Answers are kept",
+    "%qftrain new data/teahouse_train.jsonl": "Nothing was started",
+    "qfnb.browse(report)": "1–10 of 24",
+    "%%qfchat\n写一首很长的诗": "run the cell again",
+}
+
+
+def run(notebook, number):
+    notebook.cell(number).click()
+    notebook.page.keyboard.press("Control+Enter")
+
+
+def check(notebook):
+    """Look at every output: what it was, what is safe and how to go on, and nothing that could be pressed."""
+    for number, words in enumerate(PANELS.values(), 1):
+        output = notebook.output(number)
+        expect(output).to_contain_text(words)
+        expect(output.get_by_role("button")).to_have_count(0)
+        expect(output.locator(".qf-pill.qf-run, .jupyter-widgets-disconnected")).to_have_count(0)
+    expect(notebook.page.locator(".jp-Notebook")).not_to_contain_text("Error displaying widget")
+
+
+def test_every_panel_is_a_dated_form_after_a_restart_and_when_it_is_opened_again(page, lab, fault):
+    notebook = Notebook(page, lab, lab.write("gone.ipynb", LOAD, *PANELS))
+    run(notebook, 0)
+    notebook.idle()
+    fault("chat.v2", "slow", seconds=60, times=None)
+    for number in range(1, len(PANELS) + 1):
+        run(notebook, number)
+        expect(notebook.output(number).locator(".jupyter-widgets").first).to_be_visible()
+    notebook.restart()
+    check(notebook)
+    notebook.screenshot("without-kernel-light")
+    notebook.save()
+    notebook.reload()
+    check(notebook)
+    notebook.screenshot("without-kernel-reopened-light")

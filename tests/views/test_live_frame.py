@@ -1,0 +1,83 @@
+"""An output that is live: what the notebook keeps of it, and which front ends get a view of its widget."""
+
+from types import SimpleNamespace
+
+import ipywidgets
+import pytest
+from ipywidgets.widgets.widget import _instances
+
+from qfnb.views.display import LiveOutput
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.fixture
+def bundles(monkeypatch):
+    """What is displayed, the newest last."""
+    bundles = []
+    add = lambda bundle, **_: bundles.append(bundle)
+    display = lambda bundle, **_: add(bundle) or SimpleNamespace(update=add)
+    monkeypatch.setenv("QFNB_DISPLAY", "live")
+    monkeypatch.setattr("IPython.display.display", display)
+    return bundles
+
+
+def open_output(**options):
+    return LiveOutput(
+        "half",
+        widget=ipywidgets.HTML,
+        draw=lambda widget, state: setattr(widget, "value", state),
+        final=lambda state: {"text/plain": state, "text/html": f"<b>{state}</b>"},
+        **options,
+    )
+
+
+def test_a_notebook_keeps_the_dated_static_form_and_no_view(bundles):
+    live = open_output(go_on=lambda state: f"Rows of {state} are kept; run `%qfbatch show`.")
+    assert WIDGET not in bundles[0]
+    assert "<b>half</b>" in bundles[0]["text/html"]
+    assert "Rows of half are kept; run <code>%qfbatch show</code>" in bundles[0]["text/html"]
+    assert "not followed any more" in bundles[0]["text/plain"]
+    live.finish("whole")
+    assert bundles[-1] == {"text/plain": "whole", "text/html": bundles[-1]["text/html"]}
+    assert "qf-frame" not in bundles[-1]["text/html"]
+
+
+def test_a_view_is_added_where_no_page_takes_the_widget_and_dropped_when_one_does(bundles):
+    live = open_output()
+    live._add_view()
+    assert WIDGET in bundles[-1]
+    live._frame._receive()
+    assert WIDGET not in bundles[-1]
+    live._add_view()
+    assert len(bundles) == 3, "a page has the widget"
+    live.finish("whole")
+
+
+def test_vs_code_gets_a_view_at_once(bundles, monkeypatch):
+    monkeypatch.setenv("VSCODE_PID", "1")
+    live = open_output()
+    live._frame._receive()
+    assert [WIDGET in bundle for bundle in bundles] == [True]
+    live.finish("whole")
+
+
+def test_what_replaces_a_live_output_has_its_frame(bundles):
+    live = open_output()
+    replaced = []
+    live.replace_with(lambda: replaced.append(open_output()))
+    assert replaced[0]._frame is live._frame
+    assert live._widget.comm is None
+    replaced[0].finish("whole")
+
+
+def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_were_reloaded(bundles, monkeypatch):
+    before = set(_instances)
+    open_output().finish("whole")
+    assert set(_instances) == before
+    live = open_output()
+    monkeypatch.setattr(ipywidgets.Widget, "_control_comm", object())
+    live.finish("whole")
+    assert live._frame._model.final_html == bundles[-1]["text/html"]
+    live._close()
+    assert set(_instances) == before
