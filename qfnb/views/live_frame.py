@@ -48,7 +48,7 @@ class LiveFrame:
 
     def wrap(self, html: str) -> str:
         """Return a static form as the HTML over which a page draws the widget."""
-        return f'<div class="qf-frame-{self._model.name}">{html}</div>'
+        return f'<div class="qf-frame-{self._model.name} mathjax_ignore tex2jax_ignore">{html}</div>'
 
     def leave(self, html: str) -> None:
         """Show a final form in pages whose output can no longer be updated, also in those that are loaded later."""
