@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 from .._language import tr
@@ -206,16 +207,20 @@ class LiveOutput:
         if (replaced := _replaced_output.get()) is not None:
             self._frame, self._handle = replaced.hand_over(widget)
             self._frame.on_attached = self._drop_view
-            self._has_view = replaced._has_view  # noqa: SLF001 - another one of this class
             _replaced_output.set(None)
+            self._has_view = False
             self._handle.update(self._unfinished_bundle(), raw=True)
+            if replaced._has_view:  # noqa: SLF001 - another one of this class
+                self._has_view = True  # only now: JupyterLab hides the output in which a view was closed
+                self.renew()
         else:
             self._frame = LiveFrame(widget, self._drop_view)
             metadata = self._frame.metadata
             self._handle = display(self._unfinished_bundle(), metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         if not self._has_view:
             loop = event_loop.loop()
-            loop.call_soon_threadsafe(loop.call_later, ATTACH_S, self._add_view)
+            add_view = partial(loop.run_in_executor, None, self._add_view)  # drawing may take a second
+            loop.call_soon_threadsafe(loop.call_later, ATTACH_S, add_view)
 
     def _add_view(self) -> None:
         """Show the widget's own view: no page has taken the widget, so the front end may know views only."""

@@ -94,6 +94,24 @@ def test_every_control_has_a_name_and_an_error_belongs_to_its_field(page, lab):
     assert all(re.match(r' "[^"]+"', name) for _, name in controls), controls
 
 
+def test_where_the_front_end_of_anywidget_is_missing_the_form_works_all_the_same(browser, lab):
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.route("**/anywidget/**", lambda route: route.abort())
+    lab.load(page)
+    try:
+        _, form = open_form(page, lab, "without.ipynb", "%qftrain new ds")
+        type_into(page, "Job name", "teahouse")
+        form.get_by_label("Method").select_option("SFT · full")
+        tab_to(page, "Start training")
+        page.keyboard.press("Enter")
+        form.get_by_role("button", name="Confirm").click()
+        form.locator("progress").wait_for(timeout=180_000)
+        assert form.get_by_text("Error").count() == 0
+    finally:
+        lab.tidy_up(page)
+        page.context.close()
+
+
 def is_refused(form, name, words):
     """Type a name of data; return whether the form refuses it. A label that is drawn meanwhile takes it back."""
     form.get_by_label("Training data").fill(name)

@@ -71,6 +71,13 @@ def test_what_replaces_a_live_output_has_its_frame(bundles):
     replaced[0].finish("whole")
 
 
+def test_a_view_that_replaces_another_comes_in_an_output_of_its_own(bundles, monkeypatch):
+    monkeypatch.setenv("VSCODE_PID", "1")
+    live = open_output()
+    live.replace_with(open_output)
+    assert [WIDGET in bundle for bundle in bundles] == [True, False, True]
+
+
 def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_were_reloaded(bundles, monkeypatch):
     before = set(_instances)
     open_output().finish("whole")
