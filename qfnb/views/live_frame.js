@@ -23,6 +23,7 @@ const initialize = ({ model }) => {
   const name = `qf-frame-${model.get("name")}`, manager = model.widget_manager
   const views = new Map() // by the element that holds it, each a promise
   const forms = new Map() // the static form of an element, which is out of the page while the widgets are there
+  const finished = new WeakSet() // elements that show the final form
   const aborting = new AbortController()
   let panel = null, focused = null
 
@@ -45,13 +46,18 @@ const initialize = ({ model }) => {
   }
   const update = () => {
     for (const element of document.getElementsByClassName(name)) {
-      if (views.has(element)) continue
+      if (views.has(element) || finished.has(element)) continue
+      if (model.get("final_html")) {
+        finished.add(element)
+        element.innerHTML = model.get("final_html")
+        continue
+      }
       const previous = [...views.keys()].find(other => !other.isConnected) // the output was renewed
       const view = previous ? views.get(previous) : create()
       views.delete(previous)
       forms.delete(previous)
       views.set(element, view)
-      view.then(view => views.has(element) ? attach(element, view) : remove(view))
+      view.then(view => views.has(element) && attach(element, view))
     }
   }
   const observer = new MutationObserver(update)
@@ -64,23 +70,20 @@ const initialize = ({ model }) => {
   }
   const show = () => {
     detach()
-    if (!panel?.comm_live || model.get("final_html")) return
+    if (!panel?.comm_live && !model.get("final_html")) return
     observer.observe(document.body, { subtree: true, childList: true })
     update()
   }
   const replace = async () => {
     panel?.off("comm_live_update", show)
+    if (!model.get("panel")) return void (panel = null) // the final form is there
     panel = await findModel(manager, model.get("panel").split("_").pop(), aborting.signal)
     panel.on("comm_live_update", show)
     show()
   }
-  const finish = () => {
-    detach()
-    for (const element of document.getElementsByClassName(name)) element.innerHTML = model.get("final_html")
-  }
   model.on("change:panel", replace)
-  model.on("change:final_html", finish)
-  if (model.get("final_html")) finish()
+  model.on("change:final_html", show)
+  if (model.get("final_html")) show() // after a reload: its panel is closed
   else replace()
   return () => {
     aborting.abort()

@@ -53,6 +53,7 @@ class LiveFrame:
     def leave(self, html: str) -> None:
         """Show a final form in pages whose output can no longer be updated, also in those that are loaded later."""
         self._model.final_html = html
+        self._model.panel = None  # it is closed: a page that asks for the state of all models would get none
 
     def close(self) -> None:
         """Remove the model from the kernel and the widget from its pages."""
@@ -77,7 +78,7 @@ def _model_class() -> type[Any]:
             "__module__": __name__,
             "_esm": files(__package__).joinpath("live_frame.js").read_text(encoding="utf-8"),
             "name": Unicode().tag(sync=True),
-            "panel": Instance(Widget).tag(sync=True, **widget_serialization),
+            "panel": Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization),
             "final_html": Unicode().tag(sync=True),
         },
     )

@@ -97,6 +97,8 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
     panel.get_by_role("status").filter(has_text="Published").wait_for(timeout=180_000)
     until(lambda: panel.get_by_role("button").count() == 0)
     assert panel.get_by_role("img", name="Loss over").count() == 1
+    notebook.reload()
+    expect(panel.get_by_role("status").filter(has_text="Published")).to_be_visible()
 
 
 def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):

@@ -86,5 +86,8 @@ def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_were_reloa
     monkeypatch.setattr(ipywidgets.Widget, "_control_comm", object())
     live.finish("whole")
     assert live._frame._model.final_html == bundles[-1]["text/html"]
+    assert live._frame._model.get_state()["panel"] is None, (
+        "a page that is loaded anew asks for the state of all models"
+    )
     live._close()
     assert set(_instances) == before
