@@ -140,7 +140,6 @@ class ChatRun:
             final=chat.answers_bundle,
             stop=stop,
             tooltip=tr("Stop this answer") if len(answers) == 1 else tr("Stop these answers"),
-            fold=chat.fold_reasoning,
         )
         self.value: Any = None
         self._parse_error: ValueError | None = None

@@ -8,13 +8,13 @@ from textwrap import indent
 from typing import Any, Final, Literal, NamedTuple
 
 from .._language import tr, trn
-from .._text import clip, clip_start, diff_texts
+from .._text import clip, diff_texts
 from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.thinking import CUT_WHILE_THINKING
 from ..wire.prices import PriceRange, sum_prices
 from . import components, formats
-from .components import Html, Kind, StylePart
+from .components import Html, Kind
 from .display import Bundle
 from .markdown import MAX_CHARS, render_markdown
 from .text import escape, strip_controls
@@ -22,9 +22,6 @@ from .tool_steps import steps_html, steps_text
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
 AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
-
-MAX_LIVE_REASONING = 4000
-"""Characters of reasoning that are sent ten times a second while it grows."""
 
 MAX_TEXT_REASONING = 1000
 """Characters of reasoning in a terminal, which cannot fold; all of it is in the reply's `reasoning`."""
@@ -34,8 +31,6 @@ MAX_COMPARED_CHARS = 4000
 
 MIN_SHARED: Final = 0.4
 """The share of a text that two answers have in common at least where their differences are marked."""
-
-STYLE_PARTS: Final[tuple[StylePart, ...]] = ("TABLE", "CHAT")
 
 
 @dataclass(frozen=True)
@@ -183,24 +178,13 @@ def _characters(text: str) -> str:
     return trn("{n} character", "{n} characters", len(text))
 
 
-def reasoning_html(answer: StreamedAnswer) -> str:
-    """Return the reasoning as a block to be folded; of a long one that still grows the end."""
-    is_growing = answer.state in {"waiting", "streaming"}
-    text = clip_start(answer.reasoning, MAX_LIVE_REASONING) if is_growing else clip(answer.reasoning, MAX_CHARS)
-    return f'<pre class="qf-think">{escape(text)}</pre>'
-
-
-def html(answer: StreamedAnswer, *, fold: bool = True) -> Html:
-    """Return the answer as safe HTML, without the stylesheet.
-
-    Args:
-        answer: the answer.
-        fold: put the reasoning into it, folded; False where a widget shows it.
-    """
+def html(answer: StreamedAnswer) -> Html:
+    """Return the answer as safe HTML, without the stylesheet; the reasoning is folded."""
     blocks: list[str] = []
-    if answer.reasoning and fold:
+    if answer.reasoning:
         summary = f"<summary>{tr('Reasoning')} <small>{_characters(answer.reasoning)}</small></summary>"
-        blocks.append(f'<details class="qf-think">{summary}<div>{reasoning_html(answer)}</div></details>')
+        reasoning = f'<pre class="qf-think">{escape(clip(answer.reasoning, MAX_CHARS))}</pre>'
+        blocks.append(f'<details class="qf-think">{summary}<div>{reasoning}</div></details>')
     blocks += [f'<div class="qf-md qf-dim">{render_markdown(answer.preface)}</div>'] if answer.preface else []
     blocks.append(steps_html(answer.steps, answer.running))
     blocks += [_body(answer)] if answer.text else []
@@ -237,18 +221,12 @@ def reply_bundle(reply: ChatResponse) -> Bundle:
 
 def answers_html(answers: Sequence[StreamedAnswer]) -> Html:
     """Return the answers of one question as an output of its own: one alone, several as columns."""
-    answer = html(answers[0]) if len(answers) == 1 else comparison_html(answers)
-    return components.output(answer, parts=STYLE_PARTS)
+    return components.output(live_html(answers))
 
 
-def live_html(answers: Sequence[StreamedAnswer]) -> str:
-    """Return the answers while they stream; a widget of its own shows the reasoning of one alone."""
-    return html(answers[0], fold=False) if len(answers) == 1 else comparison_html(answers)
-
-
-def fold_reasoning(answers: Sequence[StreamedAnswer]) -> tuple[str, str]:
-    """Return title and HTML of the reasoning of one answer alone, ("", "") of several."""
-    return (reasoning_title(answers[0]), reasoning_html(answers[0])) if len(answers) == 1 else ("", "")
+def live_html(answers: Sequence[StreamedAnswer]) -> Html:
+    """Return the answers of one question, without the stylesheet."""
+    return html(answers[0]) if len(answers) == 1 else comparison_html(answers)
 
 
 def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Final, Literal
 
 from .._language import html_lang, tr, tr_noop
+from .stylesheet import output_sheet
 from .text import escape
 
 Kind = Literal["run", "ok", "warn", "bad", "idle"]
 """At work, done, amber, failed, waiting."""
-
-StylePart = Literal["CORE", "TABLE", "CHART", "CHAT", "FORM", "OTHERS"]
 
 SIGNS: Final[dict[str, str]] = {"run": "●", "ok": "✓", "warn": "⚠︎", "bad": "✕", "idle": "○"}
 
@@ -41,27 +38,16 @@ def join(parts: Iterable[object], separator: str = "") -> Html:
     return Html(separator.join(to_html(part) for part in parts if part != ""))
 
 
-def output(*blocks: object, parts: Sequence[StylePart] = ("TABLE",)) -> Html:
-    """Return an output that stands alone: the stylesheet's core and the named parts of it, and the blocks."""
-    return Html(stylesheet(*parts) + body(*blocks))
+def output(*blocks: object) -> Html:
+    """Return an output that stands alone: the blocks, and the rules of the stylesheet that they need."""
+    content = join(blocks)
+    sheet, name = output_sheet(content)
+    return Html(f'<style>{sheet}</style><div class="qf {name}" lang="{html_lang()}">{content}</div>')
 
 
 def body(*blocks: object) -> Html:
-    """Return blocks without the stylesheet, which a live panel holds once."""
+    """Return blocks without the stylesheet, which a page with live outputs holds once."""
     return Html(f'<div class="qf" lang="{html_lang()}">{join(blocks)}</div>')
-
-
-@cache
-def stylesheet(*parts: StylePart) -> Html:
-    """Return a <style> element with the core of `look.css` and the named parts."""
-    source = files(__package__).joinpath("look.css").read_text(encoding="utf-8")
-    nested, closing = source.rsplit("\n}\n", 1)
-    _, *named = re.split(r"/\* ([A-Z]+)\b", nested)
-    wanted = [
-        text.split("*/", 1)[1] for name, text in zip(named[::2], named[1::2], strict=True) if name in {"CORE", *parts}
-    ]
-    minified = re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", "".join(wanted))))
-    return Html(f"<style>{minified.strip()}}}{closing.strip()}</style>")
 
 
 def panel(label: str, *blocks: object) -> Html:
@@ -147,6 +133,14 @@ def note(kind: Kind, statement: object, remedy: object = "", *, sign: str = "", 
     role = ' role="alert"' if is_alert else ""
     strong = f"<b>{f'{sign} ' if sign else ''}{to_html(statement)}</b>"
     return Html(f'<div class="qf-note qf-{kind}"{role}>{strong}{f" {to_html(remedy)}" if remedy else ""}</div>')
+
+
+def button(label: str, tooltip: str = "", *, is_disabled: bool = False) -> Html:
+    """Return a button of an output that is drawn without widgets; the page says when it is pressed."""
+    state = " disabled" if is_disabled else ""
+    title = f' title="{escape(tooltip)}"' if tooltip else ""
+    attributes = f'class="qf-btn" data-qf-press data-lm-suppress-shortcuts{title}{state}'
+    return Html(f"<button {attributes}>{escape(label)}</button>")
 
 
 def dim_lines(*lines: object) -> Html:

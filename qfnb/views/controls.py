@@ -1,18 +1,44 @@
-"""The widgets of a live panel: a frame with the stylesheet, rows of buttons, parts that are redrawn."""
+"""The widgets of a live panel: a frame, rows of buttons, parts that are redrawn."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from .._language import tr
-from .components import StylePart, stylesheet
+from . import components
 from .display import Bundle, LiveOutput, accept_clicks
 from .text import without_formulas
 
 ButtonKind = Literal["", "main", "risk"]
+
+PART_BYTES_PER_S: Final = 700
+"""What a part of a panel may cost while only its numbers change, one message of 500 bytes for each redraw included."""
+
+
+class LimitedPart:
+    """A part of a panel whose numbers change all the time: long ones are sent less often.
+
+    Args:
+        widget: the HTML that shows the part.
+    """
+
+    def __init__(self, widget: Any) -> None:
+        self.widget = widget
+        self._key: object = None
+        self._due = 0.0
+
+    def draw(self, html: str, key: object) -> None:
+        """Show HTML: at once where the key has changed, else when it is due; a later call shows what was skipped."""
+        now = time.monotonic()
+        if key == self._key and now < self._due:
+            return
+        self._key = key
+        self._due = now + (len(html) + 500) / PART_BYTES_PER_S
+        self.widget.value = without_formulas(html)
 
 
 class PanelWidgets:
@@ -55,9 +81,9 @@ class PanelWidgets:
         """Return a widget that keeps the keys within its panel from the notebook; it shows nothing."""
         return _keyboard_class()()
 
-    def panel(self, children: Sequence[Any], *, parts: Sequence[StylePart] = ("TABLE",)) -> Any:
-        """Return a framed panel of widgets; the stylesheet's core and the named parts lie in it once."""
-        frame = self._widgets.VBox([*children, self.html(stylesheet(*parts))], layout=self._layout)
+    def panel(self, children: Sequence[Any]) -> Any:
+        """Return a framed panel of widgets; the page has the stylesheet."""
+        frame = self._widgets.VBox(children, layout=self._layout)
         for name in ("qf", "qf-panel"):
             frame.add_class(name)
         return frame
@@ -79,41 +105,20 @@ def _keyboard_class() -> type[Any]:
 
 
 def open_with_stop_button(
-    state: Any,
-    *,
-    html: Callable[[Any], str],
-    final: Callable[[Any], Bundle],
-    stop: Callable[[], None],
-    tooltip: str,
-    parts: Sequence[StylePart] = ("TABLE", "CHAT"),
-    fold: Callable[[Any], tuple[str, str]] = lambda _state: ("", ""),
+    state: Any, *, html: Callable[[Any], str], final: Callable[[Any], Bundle], stop: Callable[[], None], tooltip: str
 ) -> LiveOutput:
-    """Return a live output with a Stop button below it."""
+    """Return a live output with a Stop button below it, which a page draws without widgets."""
+    is_stopping = False
 
-    def build() -> Any:
-        import ipywidgets  # noqa: PLC0415 - only where widgets can be shown
+    def on_press() -> None:
+        nonlocal is_stopping
+        is_stopping = True
+        live.update(live.state)
+        stop()
 
-        button = ipywidgets.Button(description=tr("Stop"), tooltip=tooltip)
-        button.add_class("qf-btn")
+    def live_html(new_state: Any) -> tuple[str, str]:
+        button = components.button(tr("Stopping…") if is_stopping else tr("Stop"), tooltip, is_disabled=is_stopping)
+        return components.body(html(new_state)), components.body(components.Html(f'<div class="qf-bar">{button}</div>'))
 
-        def on_click(_: Any) -> None:
-            button.disabled, button.description = True, tr("Stopping…")
-            stop()
-
-        button.on_click(on_click)
-        block = ipywidgets.Accordion([ipywidgets.HTML()], layout=ipywidgets.Layout(display="none"))
-        box = ipywidgets.VBox([block, ipywidgets.HTMLMath(), button, ipywidgets.HTML(stylesheet(*parts))])
-        box.add_class("qf")
-        return box
-
-    def draw(box: Any, new_state: Any) -> None:
-        block, content, button, _ = box.children
-        title, folded = fold(new_state)
-        if title:
-            block.titles, block.layout.display = (title,), "block"
-            block.children[0].value = folded
-            accept_clicks(block)
-        content.value = without_formulas(html(new_state))
-        accept_clicks(button)
-
-    return LiveOutput(state, widget=build, draw=draw, final=final)
+    live = LiveOutput(state, html=live_html, final=final, on_press=on_press)
+    return live

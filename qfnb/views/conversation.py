@@ -63,7 +63,7 @@ def html(view: ConversationView) -> Html:
         *map(_turn_html, view.turns[-MAX_TURNS:]),
         components.footer(components.with_code(_next_step(view))),
     ]
-    return components.output(components.panel(view.name, *blocks), parts=("CHAT",))
+    return components.output(components.panel(view.name, *blocks))
 
 
 def text(view: ConversationView) -> str:

@@ -16,14 +16,17 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._language import tr
 from ..errors import InvalidArgumentError
 from ..transport import event_loop
 from . import components
-from .live_frame import LiveFrame
+from .stylesheet import whole_sheet
 from .text import inert, without_formulas
+
+if TYPE_CHECKING:
+    from .live_frame import LiveFrame
 
 Bundle = dict[str, Any]
 DisplayMode = Literal["live", "static", "text"]
@@ -31,14 +34,14 @@ DisplayMode = Literal["live", "static", "text"]
 _replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar("qfnb_place", default=None)
 """The output that the next one replaces."""
 
-REDRAW_S = 0.1  # seconds between two redraws at least; a reader sees no difference below that
+REDRAW_S = 0.15  # seconds between two redraws at least
 VSCODE_REDRAW_S = 0.5
 
-RENEW_S = 5.0
-"""Age of a panel in seconds when its static form is renewed first, then whenever the age has doubled."""
+RENEW_S = (5.0, 60.0)
+"""Seconds between two renewals of the static form, at least and at most: it is what is left when the kernel is gone."""
 
-MAX_RENEW_S = 60.0
-"""Seconds between two renewals at most: a page shows the static form when the kernel is gone."""
+RENEW_BYTES_PER_S = 300
+"""What the renewals of one output may cost: a long form is renewed less often."""
 
 ATTACH_S = 4.0
 """Seconds in which a page takes a live output's widget; for others, the output gets a view of its own."""
@@ -79,9 +82,12 @@ class LiveOutput:
 
     Args:
         state: the first state, any value.
+        final: returns the static bundle of a state.
         widget: creates the widget that is shown while the output is live.
         draw: shows a state in the widget.
-        final: returns the static bundle of a state.
+        html: instead of a widget, returns a state as the HTML that is shown while the output is live: what grows,
+            and the end, which seldom changes.
+        on_press: called when a button of that HTML is pressed, in any thread.
         go_on: returns what is safe and how to go on, for a page whose kernel is gone; None where the static form
             says it all.
     """
@@ -90,36 +96,42 @@ class LiveOutput:
         self,
         state: Any,
         *,
-        widget: Callable[[], Any],
-        draw: Callable[[Any, Any], None],
         final: Callable[[Any], Bundle],
+        widget: Callable[[], Any] | None = None,
+        draw: Callable[[Any, Any], None] | None = None,
+        html: Callable[[Any], tuple[str, str]] | None = None,
+        on_press: Callable[[], None] | None = None,
         go_on: Callable[[Any], str] | None = lambda _state: tr("To go on, run the cell again."),
     ) -> None:
         self.mode = display_mode()
         self.state = state
         self._draw = draw
+        self._html = html
+        self._on_press = on_press
         self._create_bundle = final
         self._go_on = go_on
-        self._opened_at = time.monotonic()
-        self._renew_age = RENEW_S
+        self._renew_at = 0.0
         self._lock = threading.RLock()
         self._drawn_at, self._is_redraw_scheduled, self._is_finished = 0.0, False, False
         self._interval = VSCODE_REDRAW_S if "VSCODE_PID" in os.environ else REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None
+        self._view: Any = None
         self._frame: LiveFrame | None = None
         self._front_end: Any = None
         self._has_view = _needs_view()
         if self.mode == "live":
-            self._open(widget())
+            self._open(widget() if widget else None)
 
     def update(self, state: Any) -> None:
         """Move to a new state; redrawn every REDRAW_S seconds at most, the last state always."""
         with self._lock:
             self.state = state
-            if self._widget is None or self._is_finished or self._is_redraw_scheduled:
+            if self._frame is None or self._is_finished or self._is_redraw_scheduled:
                 return
+            if self._html is not None:
+                self.renew_when_due()
             remaining = self._drawn_at + self._interval - time.monotonic()
             if remaining > 0:
                 self._is_redraw_scheduled = True
@@ -136,9 +148,7 @@ class LiveOutput:
 
     def renew_when_due(self) -> None:
         """Renew the static form if it is due; see `RENEW_S`."""
-        age = time.monotonic() - self._opened_at
-        if age >= self._renew_age:
-            self._renew_age = age + min(age, MAX_RENEW_S)
+        if time.monotonic() >= self._renew_at:
             self.renew()
 
     def finish(self, state: Any) -> None:
@@ -194,8 +204,8 @@ class LiveOutput:
         """Show another widget in the place of this one; return the frame and the display handle."""
         frame = self._frame
         assert frame is not None, "only a live output is replaced"
-        frame.widget = widget
-        close_widget(self._widget)
+        frame.show_widget(widget)
+        self._close_widgets()
         return frame, self._handle
 
     def _open(self, widget: Any) -> None:
@@ -203,7 +213,8 @@ class LiveOutput:
 
         self._widget = widget
         self._front_end = _current_front_end()
-        self._draw(widget, self.state)
+        if widget is not None:
+            self._redraw()
         if (replaced := _replaced_output.get()) is not None:
             self._frame, self._handle = replaced.hand_over(widget)
             self._frame.on_attached = self._drop_view
@@ -214,22 +225,29 @@ class LiveOutput:
                 self._has_view = True  # only now: JupyterLab hides the output in which a view was closed
                 self.renew()
         else:
-            self._frame = LiveFrame(widget, self._drop_view)
-            metadata = self._frame.metadata
-            self._handle = display(self._unfinished_bundle(), metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        if not self._has_view:
+            from .live_frame import LiveFrame  # noqa: PLC0415 - imports the widgets
+
+            self._frame = LiveFrame(self._drop_view, self._on_press)
+            metadata = self._frame.metadata if self._has_view else {}
+            bundle = self._unfinished_bundle(is_first=True)
+            self._handle = display(bundle, metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            if widget is None:
+                self._redraw()
+            else:
+                self._frame.show_widget(widget)
+        if not self._has_view and not self._frame.is_attached:
             loop = event_loop.loop()
             add_view = partial(loop.run_in_executor, None, self._add_view)  # drawing may take a second
             loop.call_soon_threadsafe(loop.call_later, ATTACH_S, add_view)
 
     def _add_view(self) -> None:
-        """Show the widget's own view: no page has taken the widget, so the front end may know views only."""
+        """Show the widget's own view: no page draws the output, so the front end may know views only."""
         if self._frame is not None and not self._frame.is_attached:
             self._has_view = True
             self.renew()
 
     def _drop_view(self) -> None:
-        """Save no view any more: a page draws the widget over the static form."""
+        """Save no view any more: a page draws over the static form."""
         if self._has_view and not _needs_view():
             self._has_view = False
             self.renew()
@@ -237,26 +255,47 @@ class LiveOutput:
     def _close(self) -> None:
         if self._frame is not None:
             self._frame.close()
-        close_widget(self._widget)
+        self._close_widgets()
 
     def _leave(self, bundle: Bundle) -> None:
         """Show the final state in a page that was reloaded, since its output cannot be updated."""
         if self._frame is not None:
             self._frame.leave(bundle["text/html"])
-        close_widget(self._widget)
+        self._close_widgets()
 
-    def _unfinished_bundle(self) -> Bundle:
-        """Return the static form of the state, dated; with the widget's view where a front end needs one."""
+    def _close_widgets(self) -> None:
+        for widget in filter(None, (self._widget, self._view)):
+            close_widget(widget)
+
+    def _unfinished_bundle(self, *, is_first: bool = False) -> Bundle:
+        """Return the static form of the state, dated; with the widget's view where a front end needs one.
+
+        The first one of HTML is its date alone: most answers have ended before it is renewed.
+        """
         form = self._final(self.state)
         if self._go_on is not None:
             statement = tr("As of {time}; not followed any more.", time=time.strftime("%Y-%m-%d %H:%M:%S"))
             remedy = self._go_on(self.state)
-            note = components.body(components.note("idle", statement, components.with_code(remedy), sign="○"))
-            form["text/html"] = without_formulas(note) + form["text/html"]
-            form["text/plain"] += f"\n{statement} {remedy}"
+            note = components.note("idle", statement, components.with_code(remedy), sign="○")
+            if is_first and self._html is not None:
+                form = {"text/plain": "", "text/html": components.body(note)}
+            else:
+                form["text/html"] = without_formulas(components.output(note)) + form["text/html"]
+            form["text/plain"] = f"{form['text/plain']}\n{statement} {remedy}".lstrip()
         assert self._frame is not None, "only a live output has an unfinished bundle"
+        shortest, longest = RENEW_S
+        interval = sum(map(len, form.values())) / RENEW_BYTES_PER_S
+        self._renew_at = time.monotonic() + min(max(shortest, interval), longest)
         form["text/html"] = self._frame.wrap(form["text/html"])
-        return self._widget._repr_mimebundle_() | form if self._has_view else form
+        return self._view_bundle() | form if self._has_view and self._widget is not None else form
+
+    def _view_bundle(self) -> Bundle:
+        """Return the view of the widget and of the stylesheet, which no frame has brought to the page."""
+        from ipywidgets import HTML, VBox  # noqa: PLC0415 - there is a widget
+
+        if self._view is None:
+            self._view = VBox([self._widget, HTML(f"<style>{whole_sheet()}</style>")])
+        return dict(self._view._repr_mimebundle_())
 
     def _final(self, state: Any) -> Bundle:
         return inert(self._create_bundle(state))
@@ -266,7 +305,17 @@ class LiveOutput:
             self._is_redraw_scheduled = False
             if not self._is_finished:
                 self._drawn_at = time.monotonic()
-                self._draw(self._widget, self.state)
+                self._redraw()
+
+    def _redraw(self) -> None:
+        if self._draw is not None:
+            self._draw(self._widget, self.state)
+        elif self._html is not None and self._frame is not None:
+            if self._has_view:
+                self._handle.update(self._final(self.state), raw=True)  # without widgets there is no other view
+            else:
+                self._frame.show_html(*map(without_formulas, self._html(self.state)))
+                accept_clicks(self._frame.model)
 
 
 def _shell() -> Any:

@@ -16,8 +16,6 @@ from .components import Html, Kind
 from .display import Bundle
 from .text import one_line
 
-STYLE_PARTS: Final = ("TABLE", "OTHERS")
-
 MAX_ROWS: Final = 12
 """Rows of a table; the newest."""
 
@@ -125,7 +123,7 @@ def html(home: Home) -> Html:
         components.folds((tr("Disk"), size(sum(home.disk.values())), _disk_html(home))),
         components.footer(components.with_code(tr("free disk space: `%qf clean`"))),
     ]
-    return components.output(components.panel("qfnb", *blocks), parts=STYLE_PARTS)
+    return components.output(components.panel("qfnb", *blocks))
 
 
 def text(home: Home) -> str:

@@ -3,17 +3,15 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from .._language import tr, trn
 from ..resources.inference.image_reply import ImageResponse
 from . import components
-from .components import Html, StylePart
+from .components import Html
 from .controls import open_with_stop_button
 from .display import Bundle, LiveOutput
 from .text import escape, strip_controls
-
-STYLE_PARTS: Final[tuple[StylePart, ...]] = ("CHAT", "OTHERS")
 
 _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
@@ -36,12 +34,12 @@ def bundle(reply: ImageResponse) -> Bundle:
 def open_live(prompt: str, stop: Callable[[], None]) -> LiveOutput:
     """Return a live output for images that are about to be drawn."""
     return open_with_stop_button(
-        ImageState(prompt), html=_body, final=_drawn_bundle, stop=stop, tooltip=tr("Stop drawing"), parts=STYLE_PARTS
+        ImageState(prompt), html=_body, final=_drawn_bundle, stop=stop, tooltip=tr("Stop drawing")
     )
 
 
 def _drawn_bundle(drawing: ImageState) -> Bundle:
-    return {"text/plain": text(drawing), "text/html": components.output(_body(drawing), parts=STYLE_PARTS)}
+    return {"text/plain": text(drawing), "text/html": components.output(_body(drawing))}
 
 
 def _body(drawing: ImageState) -> Html:

@@ -17,18 +17,21 @@ from .text import escape
 HOVER_COLUMNS: Final = 60
 
 
-def figure(chart: LineChart, *, has_switch: bool = False) -> Html:
+def figure(chart: LineChart, *, has_switch: bool = False, has_values: bool = True) -> Html:
     """Return a chart with its title as HTML, "" where no curve has a point.
 
     Args:
         chart: what is drawn.
         has_switch: offer a linear and a logarithmic axis; that works without a kernel.
+        has_values: show the values below the pointer, which is most of the size.
     """
     if not (curves := chart.visible()):
         return Html("")
     if not has_switch or any(y <= 0 for curve in curves for _, y in curve.points):
-        return Html(f'<figure class="qf-fig"><figcaption>{escape(chart.title)}</figcaption>{_view(chart)}</figure>')
-    linear, logarithmic = (_view(replace(chart, is_log=is_log)) for is_log in (False, True))
+        return Html(
+            f'<figure class="qf-fig"><figcaption>{escape(chart.title)}</figcaption>{_view(chart, has_values)}</figure>'
+        )
+    linear, logarithmic = (_view(replace(chart, is_log=is_log), has_values) for is_log in (False, True))
     caption = f"<figcaption>{escape(chart.title)} {_switch(is_log=chart.is_log)}</figcaption>"
     views = f'<div class="qf-lin-view">{linear}</div><div class="qf-log-view">{logarithmic}</div>'
     return Html(f'<figure class="qf-fig">{caption}{views}</figure>')
@@ -39,8 +42,8 @@ def with_words(finding: str, svg_html: Html) -> Html:
     return Html(f'<details class="qf-draw"><summary>{escape(finding)}</summary>{svg_html}</details>')
 
 
-def _view(chart: LineChart) -> Html:
-    return with_words(chart.finding, svg(chart))
+def _view(chart: LineChart, has_values: bool) -> Html:
+    return with_words(chart.finding, svg(chart, has_values=has_values))
 
 
 def _switch(*, is_log: bool) -> Html:
@@ -54,12 +57,12 @@ def _switch(*, is_log: bool) -> Html:
     return Html(f'<form method="dialog" class="qf-seg" role="radiogroup" aria-label="{label}">{options}</form>')
 
 
-def svg(chart: LineChart) -> Html:
-    """Return a chart as SVG, "" where no curve has a point."""
+def svg(chart: LineChart, *, has_values: bool = True) -> Html:
+    """Return a chart as SVG, "" where no curve has a point; `has_values` are those below the pointer."""
     if not (curves := chart.visible()):
         return Html("")
     plot = Plot(chart, curves)
-    content = "".join([*(shape.svg() for shape in plot.shapes()), *_hover_columns(plot)])
+    content = "".join([*(shape.svg() for shape in plot.shapes()), *(_hover_columns(plot) if has_values else ())])
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" font-size="12" font-family="sans-serif"'
     label = escape(chart.finding)
     return Html(f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}">{content}</svg>')

@@ -1,17 +1,14 @@
-// Draws the widgets of a live output in the place of its static form, as long as the kernel has them.
+// Draws the live outputs of a kernel in the place of their static forms, as long as the kernel is there.
 //
-// A notebook keeps the static form alone: HTML in an element of the class `qf-frame-ID`. This model finds that element
-// without a view of its own in the output, since the page would show an error for a view whose kernel is gone.
+// A notebook keeps the static forms alone: HTML in elements of the class `qf-frame-NAME`. The one model of a kernel
+// has no view in any output, since a page would show an error for a view whose kernel is gone. Of its state, `frames`
+// are the names of what is live, and the key NAME says what is drawn there: `{panel: id}` a widget, `{html: n}` the
+// keys NAME-0 to NAME-(n-1) and NAME-end joined, `{final: html}` a static form for elements that the kernel can no longer change.
 const POLL_MS = 100
+const FORMULA = ".mathjax_process"
 
 const send = (view, ...types) => {
   for (const type of types) view.luminoWidget.processMessage({ type, isConductible: false })
-}
-
-const remove = view => {
-  send(view, "before-detach", "after-detach")
-  view.el.remove()
-  view.remove()
 }
 
 const findModel = async (manager, id, signal) => {
@@ -19,76 +16,198 @@ const findModel = async (manager, id, signal) => {
   return manager.get_model(id)
 }
 
-const initialize = ({ model }) => {
-  const name = `qf-frame-${model.get("name")}`, manager = model.widget_manager
-  const views = new Map() // by the element that holds it, each a promise
-  const forms = new Map() // the static form of an element, which is out of the page while the widgets are there
-  const finished = new WeakSet() // elements that show the final form
-  const aborting = new AbortController()
-  let panel = null, focused = null
+const typeset = (manager, element) => {
+  const typesetter = (manager.rendermime ?? manager._rendermime)?.latexTypesetter
+  if (typesetter) typesetter.typeset(element)
+  else window.MathJax?.Hub?.Queue?.(["Typeset", window.MathJax.Hub, element])
+}
 
-  const create = async () => {
-    const view = await manager.create_view(panel)
-    view.el.addEventListener("focusin", event => { focused = event.target })
-    view.el.addEventListener("focusout", ({ target }) => queueMicrotask(() => {
-      if (target.isConnected && target === focused) focused = null // not taken out of the page with its output
-    }))
-    return view
-  }
-  const attach = (element, view) => {
-    const isNew = !view.luminoWidget.isAttached
-    forms.set(element, [...element.childNodes])
-    if (isNew) send(view, "before-attach")
-    element.replaceChildren(view.el)
-    if (isNew) send(view, "after-attach")
-    if (focused && view.el.contains(focused)) focused.focus({ preventScroll: true })
-    model.send({ type: "attached" })
-  }
-  const update = () => {
-    for (const element of document.getElementsByClassName(name)) {
-      if (views.has(element) || finished.has(element)) continue
-      if (model.get("final_html")) {
-        finished.add(element)
-        element.innerHTML = model.get("final_html")
-        continue
-      }
-      const previous = [...views.keys()].find(other => !other.isConnected) // the output was renewed
-      const view = previous ? views.get(previous) : create()
-      views.delete(previous)
-      forms.delete(previous)
-      views.set(element, view)
-      view.then(view => views.has(element) && attach(element, view))
+// Changes what is drawn where `after` differs from `before`: what a reader has unfolded or selected elsewhere stays.
+// `before` is the HTML that was drawn last, without what the page has done to it since.
+const patch = (drawn, before, after) => {
+  const count = after.childNodes.length
+  for (let n = 0; n < count; n++) {
+    const node = drawn.childNodes[n], old = before.childNodes[n], fresh = after.childNodes[n]
+    if (!node || !old) {
+      drawn.insertBefore(fresh.cloneNode(true), node ?? null)
+    } else if (old.isEqualNode(fresh)) {
+      continue
+    } else if (old.nodeName === fresh.nodeName && fresh.attributes && !fresh.matches(FORMULA)
+      && node.childNodes.length === old.childNodes.length) {
+      for (const { name } of old.attributes) if (!fresh.hasAttribute(name)) node.removeAttribute(name)
+      for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) node.setAttribute(name, value)
+      patch(node, old, fresh)
+    } else {
+      node.replaceWith(fresh.cloneNode(true))
     }
   }
-  const observer = new MutationObserver(update)
-  const detach = () => {
-    observer.disconnect()
-    for (const view of views.values()) view.then(remove)
-    for (const [element, form] of forms) element.replaceChildren(...form)
-    views.clear()
-    forms.clear()
+  while (drawn.childNodes.length > count) drawn.lastChild.remove()
+}
+
+// What is drawn in one element: `el`, and what is to be done when it comes into the page and leaves it.
+const createPanel = async (manager, model) => {
+  const view = await manager.create_view(model)
+  return {
+    el: view.el,
+    attach: place => {
+      const isNew = !view.luminoWidget.isAttached
+      if (isNew) send(view, "before-attach")
+      place.replaceChildren(view.el)
+      if (isNew) send(view, "after-attach")
+    },
+    update: () => {},
+    remove: () => {
+      send(view, "before-detach", "after-detach")
+      view.el.remove()
+      view.remove()
+    },
   }
-  const show = () => {
-    detach()
-    if (!panel?.comm_live && !model.get("final_html")) return
-    observer.observe(document.body, { subtree: true, childList: true })
-    update()
+}
+
+const createHtml = (manager, readHtml, onPress) => {
+  const el = document.createElement("div")
+  let before = el.cloneNode(), last = ""
+  const update = () => {
+    const html = readHtml(), after = el.cloneNode()
+    if (html === last) return
+    after.innerHTML = html
+    patch(el, before, after)
+    before = after
+    last = html
+    if (el.isConnected) typesetFormulas()
   }
-  const replace = async () => {
-    panel?.off("comm_live_update", show)
-    if (!model.get("panel")) return void (panel = null) // the final form is there
-    panel = await findModel(manager, model.get("panel").split("_").pop(), aborting.signal)
-    panel.on("comm_live_update", show)
-    show()
+  const typesetFormulas = () => {
+    if (el.querySelector(FORMULA)) typeset(manager, el)
   }
-  model.on("change:panel", replace)
-  model.on("change:final_html", show)
-  if (model.get("final_html")) show() // after a reload: its panel is closed
-  else replace()
+  const attach = place => {
+    place.replaceChildren(el)
+    typesetFormulas()
+  }
+  el.addEventListener("click", ({ target }) => {
+    if (target.closest("button[data-qf-press]")) onPress()
+  })
+  update()
+  return { el, attach, update, remove: () => el.remove() }
+}
+
+class Frame {
+  constructor(hub, name) {
+    Object.assign(this, { hub, name, focused: null, panel: null })
+    this.drawings = new Map() // by the element that holds it, each a promise
+    this.forms = new Map() // the static form of an element, which is out of the page while something is drawn there
+    this.finished = new WeakSet() // elements that show the final form
+    this.aborting = new AbortController()
+    this.onLife = () => this.refresh()
+  }
+
+  // Draws in all elements of this frame what the model says.
+  async refresh() {
+    const description = this.hub.get(this.name)
+    if (description.panel !== this.description?.panel || !description.html !== !this.description?.html) {
+      this.detach()
+      this.description = description
+      await this.observePanel(description.panel)
+    }
+    this.description = description
+    if (!this.isLive()) return this.detach()
+    this.place()
+    for (const drawing of this.drawings.values()) drawing.then(({ update }) => update())
+  }
+
+  async observePanel(id) {
+    this.panel?.off("comm_live_update", this.onLife)
+    this.panel = id ? await findModel(this.hub.widget_manager, id, this.aborting.signal) : null
+    this.panel?.on("comm_live_update", this.onLife)
+  }
+
+  isLive() {
+    const { final, panel } = this.description
+    if (panel && !this.panel) return false // it is being looked for
+    return Boolean(final) || (this.panel ?? this.hub.get("layout")).comm_live
+  }
+
+  place() {
+    for (const element of document.getElementsByClassName(`qf-frame-${this.name}`)) {
+      if (this.drawings.has(element) || this.finished.has(element)) continue
+      if (this.description.final) {
+        this.finished.add(element)
+        element.innerHTML = this.description.final
+        continue
+      }
+      const previous = [...this.drawings.keys()].find(other => !other.isConnected) // the output was renewed
+      const drawing = previous ? this.drawings.get(previous) : this.create()
+      this.drawings.delete(previous)
+      this.forms.delete(previous)
+      this.drawings.set(element, drawing)
+      drawing.then(content => this.drawings.has(element) && this.attach(element, content))
+    }
+  }
+
+  async create() {
+    const { widget_manager: manager } = this.hub
+    const content = this.panel
+      ? await createPanel(manager, this.panel)
+      : createHtml(manager, () => this.html(), () => this.hub.send({ type: "press", frame: this.name }))
+    content.el.addEventListener("focusin", event => { this.focused = event.target })
+    content.el.addEventListener("focusout", ({ target }) => queueMicrotask(() => {
+      if (target.isConnected && target === this.focused) this.focused = null // not taken out with its output
+    }))
+    return content
+  }
+
+  html() {
+    const chunks = Array.from({ length: this.description.html }, (_, n) => this.hub.get(`${this.name}-${n}`))
+    return [...chunks, this.hub.get(`${this.name}-end`)].join("")
+  }
+
+  attach(element, content) {
+    this.forms.set(element, [...element.childNodes])
+    content.attach(element)
+    content.update()
+    if (this.focused && content.el.contains(this.focused)) this.focused.focus({ preventScroll: true })
+  }
+
+  detach() {
+    for (const drawing of this.drawings.values()) drawing.then(({ remove }) => remove())
+    for (const [element, form] of this.forms) element.replaceChildren(...form)
+    this.drawings.clear()
+    this.forms.clear()
+  }
+
+  close() {
+    this.aborting.abort()
+    this.panel?.off("comm_live_update", this.onLife)
+    this.detach()
+  }
+}
+
+const initialize = ({ model }) => {
+  const frames = new Map()
+  const update = () => {
+    const names = model.get("frames") ?? []
+    for (const [name, frame] of frames) {
+      if (names.includes(name)) continue
+      frame.close()
+      frames.delete(name)
+    }
+    for (const name of names) {
+      if (!frames.has(name)) frames.set(name, new Frame(model, name))
+      frames.get(name).refresh()
+    }
+  }
+  const observer = new MutationObserver(() => {
+    for (const frame of frames.values()) if (frame.description && frame.isLive()) frame.place()
+  })
+  const life = model.get("layout") // ends with the model, whose own life a widget does not see
+  observer.observe(document.body, { subtree: true, childList: true })
+  model.on("change", update)
+  life.on("comm_live_update", update)
+  update()
+  model.send({ type: "attached" })
   return () => {
-    aborting.abort()
-    panel?.off("comm_live_update", show)
-    detach()
+    observer.disconnect()
+    life.off("comm_live_update", update)
+    for (const frame of frames.values()) frame.close()
   }
 }
 

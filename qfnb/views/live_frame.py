@@ -1,84 +1,130 @@
-"""The place of a live output in its page: widgets while the kernel has them, else the static form.
+"""Live outputs in their pages: drawn there while the kernel works, else the static form of the notebook.
 
 A front end that meets a widget's view in a saved notebook shows an error when the kernel is gone, whatever other
-formats lie beside it. So the output is the static form alone, as HTML, and a model without a view draws the widgets
-over it, in every page that has both.
+formats lie beside it. So an output is its static form alone, as HTML, and one model of the kernel, without a view,
+draws widgets or HTML over it in every page that has both. The model also brings the stylesheet, once for a page.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from functools import cache
+import threading
+from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
+
+import anywidget
+
+from .stylesheet import whole_sheet
+
+CHUNK_CHARS: Final = 128
+"""Characters of HTML in one key of the model: of a text that grows at its end, only the last keys are sent."""
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class LiveFrame:
-    """Shows a widget in place of a static form.
+    """The place of one live output.
 
     Args:
-        widget: what is shown first.
-        on_attached: called when a page shows the widget, in any thread.
-
-    Attributes:
-        is_attached: whether a page has shown the widget.
+        on_attached: called when the first page draws the output, in any thread.
+        on_press: called when a button of the HTML is pressed, in any thread.
     """
 
-    def __init__(self, widget: Any, on_attached: Callable[[], None]) -> None:
+    def __init__(self, on_attached: Callable[[], None], on_press: Callable[[], None] | None = None) -> None:
         self.on_attached = on_attached
-        self.is_attached = False
-        self._model = _model_class()(name=secrets.token_hex(8), panel=widget)
-        self._model.on_msg(self._receive)
+        self.on_press = on_press
+        self.name = secrets.token_hex(4)
+        self.model = _model()
 
     @property
-    def widget(self) -> Any:
-        """What is shown."""
-        return self._model.panel
-
-    @widget.setter
-    def widget(self, widget: Any) -> None:
-        self._model.panel = widget
+    def is_attached(self) -> bool:
+        """Whether a page draws the live outputs of this kernel."""
+        return self.model.is_attached
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata of an output with the widget's view: Colab loads other widgets than its own with them only."""
-        _, metadata = self._model._repr_mimebundle_()
-        return dict(metadata)
+        """The metadata of an output with a widget's view: Colab loads other widgets than its own with them only."""
+        bundle = self.model._repr_mimebundle_()
+        assert bundle is not None, "the model has a view"
+        return dict(bundle[1])
+
+    def show_widget(self, widget: Any) -> None:
+        """Draw a widget."""
+        self.model.show(self, {"panel": widget.model_id})
+
+    def show_html(self, html: str, end: str) -> None:
+        """Draw HTML that grows, and an end that seldom changes; what the page has already is not sent again."""
+        chunks = [html[start : start + CHUNK_CHARS] for start in range(0, len(html), CHUNK_CHARS)]
+        content = {f"{self.name}-{n}": chunk for n, chunk in enumerate(chunks)}
+        self.model.show(self, {"html": len(chunks)}, content | {f"{self.name}-end": end})
 
     def wrap(self, html: str) -> str:
-        """Return a static form as the HTML over which a page draws the widget."""
-        return f'<div class="qf-frame-{self._model.name} mathjax_ignore tex2jax_ignore">{html}</div>'
+        """Return a static form as the HTML over which a page draws."""
+        return f'<div class="qf-frame-{self.name} mathjax_ignore tex2jax_ignore">{html}</div>'
 
     def leave(self, html: str) -> None:
         """Show a final form in pages whose output can no longer be updated, also in those that are loaded later."""
-        self._model.final_html = html
-        self._model.panel = None  # it is closed: a page that asks for the state of all models would get none
+        self.model.show(self, {"final": html})
 
     def close(self) -> None:
-        """Remove the model from the kernel and the widget from its pages."""
-        self._model.layout.close()
-        self._model.close()
-
-    def _receive(self, *_: object) -> None:
-        self.is_attached = True
-        self.on_attached()
+        """Draw nothing any more."""
+        self.model.forget(self)
 
 
-@cache
-def _model_class() -> type[Any]:
-    import anywidget  # noqa: PLC0415 - only for a widget
-    from ipywidgets import Widget, widget_serialization  # noqa: PLC0415
-    from traitlets import Instance, Unicode  # noqa: PLC0415
+class LiveFrames(anywidget.AnyWidget):
+    """Keeps what the pages draw as state of the model, which also a page that is loaded later gets."""
 
-    return type(
-        "LiveFrameModel",
-        (anywidget.AnyWidget,),
-        {
-            "__module__": __name__,
-            "_esm": files(__package__).joinpath("live_frame.js").read_text(encoding="utf-8"),
-            "name": Unicode().tag(sync=True),
-            "panel": Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization),
-            "final_html": Unicode().tag(sync=True),
-        },
-    )
+    _esm = files(__package__).joinpath("live_frame.js").read_text(encoding="utf-8")
+    _css = whole_sheet()
+
+    def __init__(self) -> None:
+        self._contents: dict[str, Any] = {"frames": []}
+        self._frames: dict[str, LiveFrame] = {}
+        self.is_attached = False
+        super().__init__()
+        self.on_msg(self._receive)
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Return the traits, and what the pages draw."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        return state | self._contents if key is None else state
+
+    def show(
+        self, frame: LiveFrame, description: dict[str, Any], content: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Send what is new of a frame."""
+        self._frames[frame.name] = frame
+        contents = {"frames": list(self._frames), frame.name: description, **content}
+        changes = {key: value for key, value in contents.items() if self._contents.get(key) != value}
+        self._contents |= changes
+        if changes and self.comm is not None:
+            self.comm.send({"method": "update", "state": changes, "buffer_paths": []})
+
+    def forget(self, frame: LiveFrame) -> None:
+        """Take a frame out of the model; a page, whose output shows the final form, is told with the next frame."""
+        self._frames.pop(frame.name, None)
+        self._contents = {key: value for key, value in self._contents.items() if not key.startswith(frame.name)}
+
+    def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        frame = self._frames.get(message.get("frame", ""))
+        if message["type"] == "attached":
+            self.is_attached = True
+            for each in list(self._frames.values()):
+                each.on_attached()
+        elif message["type"] == "press" and frame is not None and frame.on_press is not None:
+            frame.on_press()
+
+
+def _model() -> LiveFrames:
+    """Return the model of this kernel; a new one where the old one was closed."""
+    global _current_model
+    with _lock:
+        if _current_model is None or _current_model.comm is None:
+            _current_model = LiveFrames()
+        return _current_model
+
+
+_current_model: LiveFrames | None = None
+_lock = threading.Lock()

@@ -143,9 +143,8 @@ EACH = (
     "    steps = (ToolStep(ToolCall(a, {a: a}), a), ToolStep(ToolCall(a, {a: a}), a, is_error=True))\n"
     "    y = chat.StreamedAnswer(a + '2', text=a + ' other', state='done', preface=a, steps=steps, running=a)\n"
     "    publish({'text/plain': chat.text(x), 'text/html': chat.comparison_html((x, y))})"),
-    ("for a in attacks:\n    x, still = chat.StreamedAnswer(a, text=a), {'text/plain': '', 'text/html': ''}\n"
-    "    open_with_stop_button(x, html=chat.html, final=lambda _: still, stop=lambda: None, tooltip=a,\n"
-     "        fold=lambda x: (a, chat.reasoning_html(chat.StreamedAnswer(a, reasoning=a))))"),
+    ("for a in attacks:\n    x, still = chat.StreamedAnswer(a, text=a, reasoning=a), {'text/plain': '', 'text/html': ''}\n"
+    "    open_with_stop_button(x, html=chat.html, final=lambda _: still, stop=lambda: None, tooltip=a)"),
     "for a in attacks: display(Dataset([{'prompt': a, 'response': a}], name=a))",
     ("for a in attacks: publish(training.bundle(TrainingProgress(a, (Stage('train'),), task_id='t', error=a, message=a,"
     " metrics={a: a}, model_id=a, service_endpoint=a)))"),

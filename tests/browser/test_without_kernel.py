@@ -44,7 +44,7 @@ def test_every_panel_is_a_dated_form_after_a_restart_and_when_it_is_opened_again
     fault("chat.v2", "slow", seconds=60, times=None)
     for number in range(1, len(PANELS) + 1):
         run(notebook, number)
-        expect(notebook.output(number).locator(".jupyter-widgets").first).to_be_visible()
+        expect(notebook.output(number).locator(".jupyter-widgets, [data-qf-press]").first).to_be_visible()
     notebook.restart()
     check(notebook)
     notebook.screenshot("without-kernel-light")

@@ -78,6 +78,10 @@ class Kernel:
         self.cells: dict[str, Cell] = {}
         self.open_comms: set[str] = set()
         self.widget_texts: list[str] = []
+        self.frames_comm = ""
+        """The model of all live outputs, which stays as long as the kernel; it and its layout count as no open comm."""
+        self.frames: dict[str, Any] = {}
+        """Its state."""
         self.run("%load_ext qfnb")
         self.major = int(self.value("__import__('ipykernel').version_info[0]"))
 
@@ -159,9 +163,9 @@ class Kernel:
         kind, content = message["msg_type"], message["content"]
         cell = self.cells.get(message["parent_header"].get("msg_id", ""))
         if kind == "comm_open":
-            self.open_comms.add(content["comm_id"])
+            self._open_comm(content["comm_id"], content["data"].get("state", {}))
         elif kind == "comm_msg":
-            self.widget_texts.append(json.dumps(content["data"], ensure_ascii=False))
+            self._receive_comm(content["comm_id"], content["data"])
         elif kind == "comm_close":
             self.open_comms.discard(content["comm_id"])
         elif kind == "update_display_data":
@@ -177,6 +181,37 @@ class Kernel:
             cell.status = "error"
         elif kind == "status" and content["execution_state"] == "idle":
             cell.status = cell.status or "ok"
+
+    def _open_comm(self, comm_id: str, state: dict[str, Any]) -> None:
+        if str(state.get("_anywidget_id")).endswith("LiveFrames"):
+            self.frames_comm = comm_id
+            self.frames = {}
+            self.open_comms.discard(state["layout"].removeprefix("IPY_MODEL_"))
+            self.send_to_frames({"type": "attached"})
+            self._draw_frames(state)
+        else:
+            self.open_comms.add(comm_id)
+
+    def _receive_comm(self, comm_id: str, data: dict[str, Any]) -> None:
+        if comm_id == self.frames_comm:
+            self._draw_frames(data["state"])
+        else:
+            self.widget_texts.append(json.dumps(data, ensure_ascii=False))
+
+    def send_to_frames(self, content: dict[str, Any]) -> None:
+        """Send what a page says to the model of all live outputs."""
+        data = {"comm_id": self.frames_comm, "data": {"method": "custom", "content": content}}
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", data))
+
+    def press(self) -> None:
+        """Press the button of the live output that was drawn last."""
+        self.send_to_frames({"type": "press", "frame": self.frames["frames"][-1]})
+
+    def _draw_frames(self, changes: dict[str, Any]) -> None:
+        self.frames |= changes
+        for name in self.frames["frames"]:
+            chunks = [self.frames[f"{name}-{n}"] for n in range(self.frames[name].get("html", 0))]
+            self.widget_texts.append("".join(chunks))
 
     def _update(self, content: dict[str, Any]) -> None:
         display_id = content["transient"]["display_id"]

@@ -6,6 +6,7 @@ import ipywidgets
 import pytest
 from ipywidgets.widgets.widget import _instances
 
+from qfnb.views import live_frame
 from qfnb.views.display import LiveOutput
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -13,8 +14,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 @pytest.fixture
 def bundles(monkeypatch):
-    """What is displayed, the newest last."""
+    """What is displayed in a kernel that no page has drawn for, the newest last."""
     bundles = []
+    monkeypatch.setattr(live_frame, "_current_model", None)
     add = lambda bundle, **_: bundles.append(bundle)
     display = lambda bundle, **_: add(bundle) or SimpleNamespace(update=add)
     monkeypatch.setenv("QFNB_DISPLAY", "live")
@@ -47,7 +49,7 @@ def test_a_view_is_added_where_no_page_takes_the_widget_and_dropped_when_one_doe
     live = open_output()
     live._add_view()
     assert WIDGET in bundles[-1]
-    live._frame._receive()
+    live._frame.model._receive(None, {"type": "attached"}, [])
     assert WIDGET not in bundles[-1]
     live._add_view()
     assert len(bundles) == 3, "a page has the widget"
@@ -57,7 +59,7 @@ def test_a_view_is_added_where_no_page_takes_the_widget_and_dropped_when_one_doe
 def test_vs_code_gets_a_view_at_once(bundles, monkeypatch):
     monkeypatch.setenv("VSCODE_PID", "1")
     live = open_output()
-    live._frame._receive()
+    live._frame.model._receive(None, {"type": "attached"}, [])
     assert [WIDGET in bundle for bundle in bundles] == [True]
     live.finish("whole")
 
@@ -79,15 +81,15 @@ def test_a_view_that_replaces_another_comes_in_an_output_of_its_own(bundles, mon
 
 
 def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_were_reloaded(bundles, monkeypatch):
+    open_output().finish("the kernel's one model of all frames is there from now on")
     before = set(_instances)
     open_output().finish("whole")
     assert set(_instances) == before
     live = open_output()
     monkeypatch.setattr(ipywidgets.Widget, "_control_comm", object())
     live.finish("whole")
-    assert live._frame._model.final_html == bundles[-1]["text/html"]
-    assert live._frame._model.get_state()["panel"] is None, (
-        "a page that is loaded anew asks for the state of all models"
-    )
+    state = live._frame.model.get_state()
+    assert state[live._frame.name] == {"final": bundles[-1]["text/html"]}, "a page that is loaded anew asks for it"
     live._close()
+    assert live._frame.name not in live._frame.model.get_state()
     assert set(_instances) == before

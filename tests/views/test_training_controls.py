@@ -21,7 +21,7 @@ def recording_action(key, question=""):
 
 
 def build_controls(trainer, *, stays_open=False):
-    widgets = controls.Controls(trainer, panel.numbers_and_charts, close=lambda: None, parts=panel.PARTS)
+    widgets = controls.Controls(trainer, panel.numbers_and_charts, close=lambda: None)
     box = widgets.build()
     widgets.draw(trainer.progress, stays_open=stays_open)
     return widgets, box

@@ -117,7 +117,7 @@ class LabelControls:
         hidden = ipywidgets.Box([widgets.keyboard(), self._keys])
         hidden.add_class("qf-hide")
         rows = [widgets.row([*self._words.values()]), widgets.row([self._undo, self._back, self._finish])]
-        return widgets.panel([self._head, self._question, *rows, hidden], parts=("CHAT",))
+        return widgets.panel([self._head, self._question, *rows, hidden])
 
     def draw(self, state: LabelState) -> None:
         """Show a state."""
@@ -156,7 +156,7 @@ def bundle(labels: Labels, state: LabelState) -> Bundle:
     return {
         "text/plain": "\n".join(lines),
         "text/markdown": "  \n".join(map(to_markdown, lines)),
-        "text/html": redact_text(components.output(content, parts=("CHAT",))),
+        "text/html": redact_text(components.output(content)),
     }
 
 

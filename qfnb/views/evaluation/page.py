@@ -15,7 +15,7 @@ from .. import components
 from ..components import Html
 from ..text import escape
 from .charts.style import Chart
-from .report import PARTS, blocks
+from .report import blocks
 
 MAX_SAMPLES: Final = 500  # samples of a page; a file with more of them takes long to open
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -39,7 +39,7 @@ def render_page(report: ReportData, pictures: Iterable[HasPicture] = (), lead: S
         *map(_picture_html, others),
         _samples_html(report),
     )
-    body = components.output(content, parts=PARTS)
+    body = components.output(content)
     page = (
         f'<!doctype html>\n<html lang="{html_lang()}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

@@ -56,7 +56,7 @@ def text(progress: EvaluationProgress) -> str:
 def html(progress: EvaluationProgress) -> Html:
     """Return the progress as an output of its own: the end, or the state as of now."""
     blocks = [*_summary(progress, is_live=False), _scoring_bar(progress)]
-    return components.output(components.panel(_title(progress), *blocks), parts=("TABLE", "OTHERS"))
+    return components.output(components.panel(_title(progress), *blocks))
 
 
 class EvaluationPanel(Panel):
@@ -101,7 +101,7 @@ class EvaluationControls:
         self._state, self._scoring = widgets.html(), widgets.html()
         self._cancel = widgets.button("", self._stop, tooltip=tr("What was answered is kept and scored"))
         row = widgets.row([self._cancel])
-        return widgets.panel([self._state, row, self._scoring], parts=("TABLE", "OTHERS"))
+        return widgets.panel([self._state, row, self._scoring])
 
     def draw(self, progress: EvaluationProgress) -> None:
         """Show a state; unchanged values are not sent."""

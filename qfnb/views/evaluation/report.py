@@ -14,7 +14,7 @@ from ...evaluation.report.matrix import Matrix, build_matrix
 from ...evaluation.report.text import format_difference, metric_title, redact_text, to_plain
 from ...evaluation.stats.aggregates import Comparison
 from .. import components
-from ..components import Html, StylePart
+from ..components import Html
 from ..display import Bundle
 from ..text import escape
 from . import charts, matrix as matrix_view
@@ -23,7 +23,6 @@ from .questions import changes_html
 from .score_bars import effect_figure, judge_folds, judge_note, score_table
 from .usage import shift_table, usage_table
 
-PARTS: Final[tuple[StylePart, ...]] = ("TABLE", "CHART", "CHAT", "OTHERS")
 MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
 NEXT_STEPS: Final = (
     tr_noop("question by question: `%qfeval browse`"),
@@ -141,7 +140,7 @@ def card_html(card: Card[Any]) -> Html:
 
 def output(title: str, *content: object) -> Html:
     """Return a panel without secrets."""
-    return Html(redact_text(components.output(components.panel(title, *content), parts=PARTS)))
+    return Html(redact_text(components.output(components.panel(title, *content))))
 
 
 def _picture(report: ReportData) -> Bundle:

@@ -152,7 +152,7 @@ class SampleControls:
         ]  # fmt: skip
         keyboard = ipywidgets.Box([widgets.keyboard()], layout=layout)
         keyboard.add_class("qf-hide")
-        return widgets.panel([self._head, widgets.row(self._inputs), self._page, keyboard], parts=("CHAT",))
+        return widgets.panel([self._head, widgets.row(self._inputs), self._page, keyboard])
 
     def draw(self, selection: table.SampleSelection) -> None:
         """Show a selection; unchanged values are not sent."""

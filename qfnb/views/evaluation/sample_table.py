@@ -152,7 +152,7 @@ def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
     return {
         "text/plain": lines,
         "text/markdown": "  \n".join(map(to_markdown, lines.splitlines())),
-        "text/html": redact_text(components.output(content, parts=("CHAT",))),
+        "text/html": redact_text(components.output(content)),
     }
 
 

@@ -70,7 +70,7 @@ def html(state: LauncherState) -> Html:
     )
     parts = [header(state), Html(f'<dl class="qf-list">{values}</dl>'), warning(state), issues, doubts, folded]
     body = components.panel(tr(TITLE), *parts, numbers(state), message(state))
-    return components.output(body, parts=("CHAT", "FORM", "OTHERS"))
+    return components.output(body)
 
 
 def header(state: LauncherState) -> Html:

@@ -60,8 +60,7 @@ class LauncherWidget:
         self._rows = {key: panel.row([]) for key in ("dialog", "status", "buttons")}
         self._more = self._box("qf-more")
         self._keyboard = self._box("qf-hide", [panel.keyboard()])  # hidden, with what is shown in its stead
-        self._frame = panel.panel([], parts=("TABLE", "CHAT", "FORM"))
-        self._stylesheet = self._frame.children
+        self._frame = panel.panel([])
         self.root = ipywidgets.Box([self._frame], layout=ipywidgets.Layout(width="100%", display="block"))
 
     @property
@@ -80,7 +79,7 @@ class LauncherWidget:
             else:
                 self._texts["status"].value = render.waiting(state)
             self._draw_buttons(state)
-            self._set_children(self._frame, [*self._visible_parts(state), self._keyboard, *self._stylesheet])
+            self._set_children(self._frame, [*self._visible_parts(state), self._keyboard])
         finally:
             self._drawing_thread = 0
 
@@ -91,7 +90,7 @@ class LauncherWidget:
     def close(self) -> None:
         """Close everything but the form's own widget, which may hold something else by now."""
         boxes = (*self._grids.values(), *self._rows.values(), self._more, self._keyboard)
-        parts = (*self._fields.values(), *self._buttons.values(), *self._texts.values(), *self._stylesheet)
+        parts = (*self._fields.values(), *self._buttons.values(), *self._texts.values())
         shared = (self._frame.layout, self._texts["head"].style, self._buttons["launch"].style)
         for widget in (*self._keyboard.children, *parts, *boxes, self._frame, *shared, *self._field_settings.values()):
             widget.close()

@@ -59,7 +59,7 @@ def html(runs: Mapping[str, TrainingProgress]) -> Html:
         line_chart.figure(comparison_chart(runs), has_switch=True),
         components.table(heads, rows, numeric=range(1, len(heads))),
     ]
-    return components.output(components.panel(_title(runs), *blocks), parts=("TABLE", "CHART"))
+    return components.output(components.panel(_title(runs), *blocks))
 
 
 def table(runs: Sequence[TrainingProgress]) -> list[Row]:

@@ -16,10 +16,10 @@ from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress
 from ...transport import event_loop
 from .. import components
-from ..components import Html, StylePart
-from ..controls import ButtonKind, PanelWidgets, mark_kind
+from ..components import Html
+from ..controls import ButtonKind, LimitedPart, PanelWidgets, mark_kind
 from ..display import accept_clicks
-from ..text import escape, without_formulas
+from ..text import escape
 from . import actions, details, summary
 from .actions import Action
 
@@ -37,18 +37,10 @@ class Controls:
         trainer: the trainer of the panel.
         content: returns the key numbers and charts of a progress and a time.
         close: called by the button that closes the panel.
-        parts: the parts of the stylesheet that the panel needs.
     """
 
-    def __init__(
-        self,
-        trainer: LLMFinetune,
-        content: Callable[..., Html],
-        *,
-        close: Callable[[], None],
-        parts: Sequence[StylePart],
-    ) -> None:
-        self._trainer, self._content, self._close, self._parts = trainer, content, close, parts
+    def __init__(self, trainer: LLMFinetune, content: Callable[..., Html], *, close: Callable[[], None]) -> None:
+        self._trainer, self._content, self._close = trainer, content, close
         self._context = contextvars.copy_context()  # what an action prints belongs to the panel's cell
         self._lock = threading.RLock()
         self._progress, self._stays_open = trainer.progress, False
@@ -66,9 +58,9 @@ class Controls:
     def build(self) -> Any:
         """Return the widget; its parts share their layouts and styles."""
         self._widgets = PanelWidgets()
-        self._head, self._body = self._widgets.html(), self._widgets.html()
+        self._head, self._body = LimitedPart(self._widgets.html()), LimitedPart(self._widgets.html())
         self._row = self._widgets.row([])
-        return self._widgets.panel([self._head, self._row, self._body], parts=self._parts)
+        return self._widgets.panel([self._head.widget, self._row, self._body.widget])
 
     def draw(self, progress: TrainingProgress, *, stays_open: bool) -> None:
         """Show a state; what has not changed is not sent.
@@ -83,9 +75,11 @@ class Controls:
             visible = self._visible_actions()
             self._update_buttons(visible)
             blocks = summary.blocks(progress, is_live=True, now=now)
-            self._head.value = without_formulas(components.stack(*blocks))
-            body = [*self._messages(visible), self._content(progress, now=now), self._details()]
-            self._body.value = without_formulas(components.stack(*filter(None, body)))
+            state = summary.state(progress, is_live=True, now=now)
+            self._head.draw(components.stack(*blocks), state)
+            messages, details = self._messages(visible), self._details()
+            body = [*messages, self._content(progress, now=now), details]
+            self._body.draw(components.stack(*filter(None, body)), (state, messages, self._has_details))
             for button in self._buttons.values():
                 accept_clicks(button)
 

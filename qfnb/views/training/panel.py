@@ -12,7 +12,7 @@ from ...evaluation.report.text import to_markdown
 from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress
 from .. import components, line_chart
-from ..components import Html, StylePart
+from ..components import Html
 from ..display import Bundle
 from ..panel import Panel
 from ..text import one_line
@@ -21,9 +21,6 @@ from .controls import Controls
 from .loss_chart import loss_chart, rewards_chart
 
 STARTED: Final = tr_noop("The training runs in the background; `%qftrain wait` shows how it ends.")
-
-PARTS: Final[tuple[StylePart, ...]] = ("TABLE", "CHART", "CHAT")
-"""The parts of the stylesheet that a training needs."""
 
 
 def bundle(progress: TrainingProgress) -> Bundle:
@@ -82,7 +79,7 @@ def html(progress: TrainingProgress) -> Html:
     steps = summary.next_steps(progress) if progress.finished else []
     next_steps = components.footer(*map(components.with_code, steps))
     blocks = [*summary.blocks(progress, is_live=False, now=now), numbers_and_charts(progress, now=now)]
-    return components.output(components.panel(summary.title(progress), *blocks, folds, next_steps), parts=PARTS)
+    return components.output(components.panel(summary.title(progress), *blocks, folds, next_steps))
 
 
 def numbers_and_charts(progress: TrainingProgress, *, now: float) -> Html:
@@ -94,11 +91,12 @@ def numbers_and_charts(progress: TrainingProgress, *, now: float) -> Html:
     """
     numbers = summary.key_numbers(progress, now=now)
     waiting = summary.waiting_for_curve(progress)
+    has_values = progress.finished or progress.elapsed(now) >= VALUES_S
     parts = [
         components.key_numbers(*numbers) if numbers else "",
         components.dim_lines(waiting) if waiting else "",
-        line_chart.figure(loss_chart(progress), has_switch=progress.finished),
-        line_chart.figure(rewards_chart(progress)),
+        line_chart.figure(loss_chart(progress), has_switch=progress.finished, has_values=has_values),
+        line_chart.figure(rewards_chart(progress), has_values=has_values),
     ]
     return components.join(parts)
 
@@ -108,6 +106,10 @@ def _headline(progress: TrainingProgress, now: float) -> str:
     _, sign, words = summary.state(progress, is_live=True, now=now)
     mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
     return labelled(f"{summary.title(progress)}{mark}", f"{sign} {words}")
+
+
+VALUES_S: Final = 60.0
+"""Age of a running training in seconds from which its charts show values below the pointer: they are redrawn seldom."""
 
 
 class TrainingPanel(Panel):
@@ -134,7 +136,7 @@ class TrainingPanel(Panel):
             super().publish_final()
 
     def _create_controls(self) -> Controls:
-        return Controls(self.job, numbers_and_charts, close=self._close, parts=PARTS)
+        return Controls(self.job, numbers_and_charts, close=self._close)
 
     def _draw(self, controls: Controls, progress: TrainingProgress) -> None:
         controls.draw(progress, stays_open=self._stays_open)

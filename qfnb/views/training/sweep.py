@@ -71,7 +71,7 @@ def html(progress: SweepProgress) -> Html:
     """Return the sweep as an output of its own: the end, or the state as of now."""
     steps = components.footer(*map(components.with_code, _next_steps(progress)))
     blocks = [*_summary(progress, is_live=False), _details(progress), steps]
-    return components.output(components.panel(_title(progress), *blocks), parts=("TABLE", "CHART"))
+    return components.output(components.panel(_title(progress), *blocks))
 
 
 def _markdown_table(heads: list[str], rows: list[tuple[str, ...]]) -> str:
@@ -279,7 +279,7 @@ class SweepControls:
         self._first = widgets.button("", self._toggle, tooltip=tooltip)
         self._confirm = widgets.button(tr("Yes, stop all"), self._stop, kind="risk")
         self._row = widgets.row([self._first])
-        return widgets.panel([self._head, self._row, self._body], parts=("TABLE", "CHART"))
+        return widgets.panel([self._head, self._row, self._body])
 
     def draw(self, progress: SweepProgress) -> None:
         """Show a state; what has not changed is not sent."""

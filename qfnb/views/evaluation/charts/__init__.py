@@ -79,7 +79,7 @@ def charts_bundle(charts: Charts) -> Bundle:
     return {
         "text/plain": to_plain(repr(charts)),
         "text/markdown": "\n\n".join(itertools.chain(*texts)),
-        "text/html": components.output(components.panel(tr("Charts"), charts_html(charts)), parts=("CHART",)),
+        "text/html": components.output(components.panel(tr("Charts"), charts_html(charts))),
         **bundle,
     }
 
