@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Final
 
 from ._language import tr, tr_noop
@@ -26,7 +26,7 @@ SAMPLE_BYTES: Final = 1024 * 1024
 """Bytes by which the encoding of a file is told."""
 
 MIN_COMMON_SHARE: Final = 0.8
-"""The share of a GBK text's Chinese characters at least that GB2312 has, too; accented letters read as GBK are rare ones."""
+"""The share of a GBK text's characters that GB2312 has, too; accented letters, read as GBK, are rare characters."""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -37,11 +37,12 @@ class RowError(ValueError):
     Attributes:
         reason: what was found and what is expected.
         column: the column at fault, "" where it is the row as a whole.
+        columns: those that the row has, where `column` is missing.
     """
 
-    def __init__(self, reason: str, column: str = "") -> None:
+    def __init__(self, reason: str, column: str = "", columns: Sequence[str] = ()) -> None:
         super().__init__(reason)
-        self.reason, self.column = reason, column
+        self.reason, self.column, self.columns = reason, column, columns
 
 
 def describe_no_rows(suffix: str, size: int) -> str:

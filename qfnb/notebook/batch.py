@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from ..resources.inference.thinking import parse_think
 from . import aliases, tab_completion
 from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
-from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER, VERBS
+from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER
 from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .services import resolve_endpoint
@@ -43,23 +44,29 @@ class BatchMagics(VerbMagics):
 
     @no_var_expand
     @line_cell_magic
+    @PARSER.speak
     def qfbatch(self, line: str, cell: str | None = None) -> Any:
         verb, options, target = self.parse(line)
         if cell is not None and not options.help:
             if verb != "start":
                 PARSER.error(tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb))
             options.prompt = _cell_prompt(options, cell)
-        return self.run_verb(verb, options, target)
+        with self.naming_columns(line):
+            return self.run_verb(verb, options, target)
+
+    def column_options(self, columns: Sequence[str]) -> str:
+        """Return the prompt that is a column."""
+        return f"--prompt {{{columns[0]}}}"
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers: verbs and data at first, data or batches behind a verb."""
         from ..batching.journal_store import batches  # noqa: PLC0415
 
         if previous.endswith("qfbatch"):
-            return [*VERBS, *tab_completion.variables_of(self, DATA_KINDS)]
+            return [*PARSER.verbs, *tab_completion.variables_of(self, DATA_KINDS)]
         if previous == "start":
             return tab_completion.variables_of(self, DATA_KINDS)
-        if previous in VERBS:
+        if previous in PARSER.verbs:
             return [*tab_completion.variables_of(self, BATCH_KINDS), *batches()["name"]]
         return []
 

@@ -114,10 +114,11 @@ class ChatMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
+    @PARSER.speak
     def qfchat(self, line: str, cell: str | None = None) -> Any:
         options, remaining = PARSER.parse_line(line)
         chat_options = PARSER.keywords(options)
-        if options.help:
+        if options.help or (cell is None and remaining == "help"):
             return await_cell.print_help(PARSER, awaited=options.awaited)
         if cell is None and not options.explain:
             words = remaining.split()

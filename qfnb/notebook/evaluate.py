@@ -40,8 +40,15 @@ class EvalMagics(HistoryVerbs):
 
     @no_var_expand
     @line_magic
+    @PARSER.speak
     def qfeval(self, line: str) -> Any:
         return self.run_line(line)
+
+    def _split_verb(self, line: str) -> tuple[str, str]:
+        if line.split()[:1] == ["history"] and "history" not in user_variables(self.shell):
+            cells = "%qfeval list\n%qfeval trend"
+            PARSER.error(tr("%qfeval has no verb history: `list` shows the evaluations, `trend` draws them"), cells)
+        return super()._split_verb(line)
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, list[str]]:
         """Return the options behind a verb, and its words."""
@@ -54,7 +61,7 @@ class EvalMagics(HistoryVerbs):
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers: verbs and models at first, data or reports behind a verb, else models."""
         if previous.endswith("qfeval"):
-            return [*VERBS, *model_names(self)]
+            return [*PARSER.verbs, *model_names(self)]
         if previous == "only":
             return data_variables(self)
         if previous in {"open", "diff", "trend"} or previous.startswith("eval-"):

@@ -78,12 +78,13 @@ class ImageMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
+    @PARSER.speak
     def qfimage(self, line: str, cell: str | None = None) -> Any:
         from ..resources.inference.image_edit import ImageEdit  # noqa: PLC0415 - %load_ext stays fast
         from ..resources.inference.text2image import Text2Image  # noqa: PLC0415
 
         options, remaining = PARSER.parse_line(line)
-        if options.help:
+        if options.help or (cell is None and remaining == "help"):
             return await_cell.print_help(PARSER, awaited=options.awaited)
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:

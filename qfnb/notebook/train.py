@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop, trn
-from .._text import did_you_mean
+from ..dataset.file_formats import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
 from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .sweep import SweepVerbs
-from .train_parser import PARSER, VERBS, read_config
+from .train_parser import PARSER, read_config
 from .trainings import find_trainer, list_trainers, read_data
 from .verb_magic import VerbMagics, wait_in_cell
 
@@ -42,20 +42,28 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
     parser = PARSER
     default_verb = "new"
+    needs_verb = True
 
     @no_var_expand
     @line_magic
+    @PARSER.speak
     def qftrain(self, line: str) -> Any:
         return self.run_line(line)
 
-    def _split_verb(self, line: str) -> tuple[str, str]:
-        verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
-        if not verb or verb in {"-h", "--help"}:
-            return self.default_verb, line
-        if verb not in VERBS:
-            verbs, hint = tr(", ").join(VERBS), did_you_mean(verb, VERBS)
-            PARSER.error(tr("{verb!r} is not a verb of %qftrain: use {verbs}{hint}", verb=verb, verbs=verbs, hint=hint))
-        return verb, remaining
+    def column_options(self, columns: Sequence[str]) -> str:
+        """Return options that name the columns of questions and answers."""
+        return "" if len(columns) < 2 else f"--input {columns[0]} --reference {columns[1]}"
+
+    def _propose_verb(self, word: str) -> str:
+        """Return the cell that may be meant by a variable, or by the name of a file or a dataset."""
+        from ..trainer import LLMFinetune  # noqa: PLC0415 - %load_ext stays fast
+        from ..trainer.form.inspection import is_data  # noqa: PLC0415
+
+        value = user_variables(self.shell).get(word)
+        if isinstance(value, LLMFinetune):
+            return f"%qftrain show {word}"
+        is_named = word.startswith("ds-") or Path(word).suffix.lower() in SUFFIXES
+        return f"%qftrain new {word}" if is_named or is_data(value) else ""
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
         """Return the options after a verb, and the training; `compare` takes several."""
@@ -64,7 +72,8 @@ class TrainMagics(SweepVerbs, VerbMagics):
     def do_new(self, options: Namespace, target: str) -> None:
         from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
 
-        launcher(target or options.dataset, variable=options.out).show()
+        data = read_data(self.shell, options) if options.input or options.reference else target or options.dataset
+        launcher(data, variable=options.out).show()
 
     def do_sample(self, options: Namespace, target: str) -> None:
         write_samples(Path())
@@ -256,7 +265,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
         if not options.dataset:
             PARSER.error(tr("start needs a trainer's variable, or -d DATA"))
-        data, config = read_data(self.shell, options.dataset), read_config(options)
+        data, config = read_data(self.shell, options), read_config(options)
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
         previous = find_trainer(self.shell, options.previous) if options.previous else None
         step = None if previous is None else resolve_step(options.step, previous.progress.points)

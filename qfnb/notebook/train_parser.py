@@ -72,6 +72,14 @@ PARSER.add_option(
     verbs=("new", "start", "sweep"),
 )
 PARSER.add_option(
+    "--input", metavar="COLUMN", help=tr_noop("the column of the questions; default: prompt"),
+    verbs=("new", "start", "sweep"),
+)  # fmt: skip
+PARSER.add_option(
+    "--reference", metavar="COLUMN", help=tr_noop("the column of the answers; default: response"),
+    verbs=("new", "start", "sweep"),
+)  # fmt: skip
+PARSER.add_option(
     "-m",
     "--model",
     metavar="NAME",

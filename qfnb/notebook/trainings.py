@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from .._language import tr
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import user_variables
+from .train_parser import PARSER
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -61,7 +63,18 @@ def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFi
     )
 
 
-def read_data(shell: Any, name: str) -> Any:
-    """Return the data that a word of a line names: a variable's value, an id of the platform, or a path."""
-    data = user_variables(shell).get(name, name)
-    return Path(data) if isinstance(data, str) and not data.startswith("ds-") else data
+def read_data(shell: Any, options: Namespace) -> Any:
+    """Return the data that a line names: a variable's value, an id of the platform, or a path.
+
+    With `--input` and `--reference` it is a dataset whose columns are named so.
+    """
+    from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
+
+    data = user_variables(shell).get(options.dataset, options.dataset)
+    is_id = isinstance(data, str) and data.startswith("ds-")
+    if options.input or options.reference:
+        if is_id or isinstance(data, Dataset):
+            PARSER.error(tr("--input and --reference name columns of a file or a table"))
+        columns = [options.input] if options.input else None
+        return Dataset.load(data, input_columns=columns, reference_column=options.reference)
+    return Path(data) if isinstance(data, str) and not is_id else data
