@@ -57,6 +57,15 @@ def chat_options(
     return {name: value for name, value in options.items() if value is not None}
 
 
+def resolve_endpoint(name: str | None) -> str | None:
+    """Return the endpoint that `-e` names; see `notebook.services.resolve_endpoint`."""
+    if name is None:
+        return None
+    from ..notebook import services  # noqa: PLC0415 - only a name needs it
+
+    return services.resolve_endpoint(None, name)
+
+
 def _read_schema(path: Path) -> dict[str, Any]:
     try:
         schema = json.loads(path.expanduser().read_text(encoding="utf-8"))

@@ -109,9 +109,7 @@ def evaluate(
     judges, judging = evaluate_plan.resolve_judges(None, judge, is_pairwise=pairwise, fresh=fresh)
     evaluators = [*evaluate_inputs.resolve_evaluators(None, questions.metrics, recipe, bool(judges)), *judging]
     rows = evaluate_inputs.prepare_questions(
-        evaluate_inputs.resolve_data(None, questions.data),
-        question_column,
-        reference,
+        *evaluate_inputs.load_questions(None, questions.data, questions.input, questions.reference),
         is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
         keep_empty=keep_wrong_rows,
     )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,17 @@ from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSE
 from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .services import resolve_endpoint
-from .verb_magic import VerbMagics, wait_in_cell
+from .verb_magic import VerbMagics, choose_only, list_cells, wait_in_cell
 
 if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
     from ..batching.journal_reader import JournalInUse
 
 ALREADY_RUNNING = tr_noop("This batch is running already; `%qfbatch wait` shows how it ends.")
+
+
+UNFINISHED = frozenset({"interrupted", "stopped"})
+"""States of stored batches that can be continued."""
 
 
 class BatchStoppedEarly(QianfanError):
@@ -103,17 +107,18 @@ class BatchMagics(VerbMagics):
         self._show_panel(options, self._require_batch(target))
 
     def do_pause(self, options: Namespace, target: str) -> None:
-        self._require_batch(target).pause()
+        self._require_running(target, "pause").pause()
 
     def do_cancel(self, options: Namespace, target: str) -> None:
-        self._require_batch(target).cancel()
+        self._require_running(target, "cancel").cancel()
 
     def do_resume(self, options: Namespace, target: str) -> None:
         from ..batching.resume import resume  # noqa: PLC0415
 
         job = self._find_batch(target)
         if job is None and not target:
-            PARSER.error(tr("resume needs a batch's name: `%qfbatch list` shows them"))
+            names = _stored_batches(UNFINISHED)
+            target = choose_only(PARSER, "resume", names, tr("no batch is there to be continued"), "%qfbatch list")
         budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
         if job is None or (job.progress.is_finished and any(budget is not None for budget in budgets.values())):
             batch_name = job.progress.name if job else target
@@ -133,8 +138,10 @@ class BatchMagics(VerbMagics):
     def do_delete(self, options: Namespace, target: str) -> None:
         from ..batching.journal_store import delete_journal  # noqa: PLC0415
 
-        if not target:
-            PARSER.error(tr("delete needs a batch's name: `%qfbatch list` shows them"))
+        if not target:  # also where there is one only: nothing is deleted by a guess
+            PARSER.error(
+                tr("delete needs a batch's name"), list_cells("%qfbatch delete", _stored_batches()) or "%qfbatch list"
+            )
         delete_journal(target)
 
     def _show_panel(self, options: Namespace, job: BackgroundBatch, notice: str = "") -> None:
@@ -209,10 +216,20 @@ class BatchMagics(VerbMagics):
         matches = [task for task in batches if not target or task is value or task.progress.name == target]
         return matches[-1] if matches else None
 
+    def _require_running(self, target: str, verb: str) -> BackgroundBatch:
+        """Return the batch of a name; without one the only one that runs, or else the newest."""
+        running = [task.progress.name for task in self._kernel_batches() if not task.progress.is_finished]
+        if not target and len(running) > 1 and all(running):
+            choose_only(PARSER, verb, running[::-1], "", "")
+        return self._require_batch(target)
+
     def _require_batch(self, target: str) -> BackgroundBatch:
         job = self._find_batch(target)
+        if job is None and not target:
+            cells = list_cells("%qfbatch resume", _stored_batches(UNFINISHED))
+            PARSER.error(tr("this kernel has no batch"), cells or "%qfbatch list")
         if job is None:
-            name = f" {target!r}" if target else ""
+            name = f" {target!r}"
             raise InvalidArgumentError(
                 tr(
                     "this kernel has no batch{name}: `%qfbatch list` shows all, `%qfbatch resume NAME` continues one",
@@ -220,6 +237,14 @@ class BatchMagics(VerbMagics):
                 )
             )
         return job
+
+
+def _stored_batches(states: Collection[str] = ()) -> list[str]:
+    """Return the names of stored batches, the newest first; only those in some states, where these are named."""
+    from ..batching.journal_store import list_journals  # noqa: PLC0415 - %load_ext stays fast
+
+    journals = sorted(list_journals(), key=lambda journal: journal.updated, reverse=True)
+    return [journal.name for journal in journals if not states or journal.state in states]
 
 
 def _cell_prompt(options: Namespace, cell: str) -> str:

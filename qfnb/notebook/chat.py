@@ -254,13 +254,12 @@ class ChatMagics(Magics):
         return [(model, self._create_client(model, version)) for model in names]
 
     def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
-        """Return the client of a model; a variable that holds a service may stand in a list of models."""
+        """Return the client of a model; a variable that holds a service or a trainer may stand in a list of models."""
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
         value = user_variables(self.shell).get(model)
-        endpoint_of_value = getattr(value, "endpoint", None)
-        if isinstance(endpoint_of_value, str):
-            return ChatCompletion(None, endpoint_of_value, version=version)
+        if hasattr(value, "progress") or isinstance(getattr(value, "endpoint", None), str):
+            return ChatCompletion(None, resolve_endpoint(self.shell, model), version=version)
         return ChatCompletion(model, version=version)
 
     def _store_replies(self, options: Namespace, replies: list[ChatResponse | None]) -> None:

@@ -212,10 +212,9 @@ class EvalMagics(HistoryVerbs):
         return arguments
 
     def _rows(self, options: Namespace, evaluators: Sequence[Any], templates: Mapping[str, str]) -> Any:
+        loaded = evaluate_inputs.load_questions(self.shell, options.data, options.input, options.reference)
         return evaluate_inputs.prepare_questions(
-            evaluate_inputs.resolve_data(self.shell, options.data),
-            options.input,
-            options.reference,
+            *loaded,
             is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
             keep_empty=options.keep_wrong_rows,
             template_columns=evaluate_plan.template_columns(templates),

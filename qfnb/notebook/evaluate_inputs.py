@@ -131,6 +131,21 @@ def resolve_data(shell: Any, name: Any) -> Any:
     raise InvalidArgumentError(tr("--data {name} is neither a variable nor a file{hint}", name=repr(name), hint=hint))
 
 
+def load_questions(
+    shell: Any, name: Any, input_name: str | None, reference_name: str | None
+) -> tuple[Any, str | None, str | None]:
+    """Return the rows that `--data` names, and the names of their columns, as `prepare_questions` takes them.
+
+    A file has to have a question in each row, so its columns are renamed while it is read.
+    """
+    is_file = isinstance(name, str) and name not in user_variables(shell) and Path(name).suffix.lower() in DATA_SUFFIXES
+    if not is_file or not input_name:
+        return resolve_data(shell, name), input_name, reference_name
+    from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
+
+    return Dataset.load(name, input_columns=[input_name], reference_column=reference_name), None, None
+
+
 def prepare_questions(
     data: Any,
     input_name: str | None,

@@ -72,9 +72,10 @@ def image_models(_magics: Any) -> list[str]:
 
 
 def endpoints(magics: Any) -> list[str]:
-    """Return the notebook's variables that hold a service."""
+    """Return the notebook's variables that hold a service or a trainer."""
     items = list(user_variables(magics.shell).items())
-    return [key for key, value in items if isinstance(getattr(value, "endpoint", None), str)]
+    services = [key for key, value in items if isinstance(getattr(value, "endpoint", None), str)]
+    return [*services, *variables_of(magics, {"LLMFinetune"})]
 
 
 def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from ..views.panel import Panel
 
 
+MAX_LISTED = 5
+"""Cells that an error offers at most, where a name is missing."""
+
+
 class VerbParser(WordsParser):
     """The options of a magic with verbs.
 
@@ -87,8 +91,8 @@ class VerbMagics(Magics):
             raise
 
     def column_options(self, columns: Sequence[str]) -> str:
-        """Return options that name columns which the data have, "" where the magic has none."""
-        return ""
+        """Return options that name columns which the data have, those of questions and answers; "" for none."""
+        return "" if len(columns) < 2 else f"--input {columns[0]} --reference {columns[1]}"
 
     def parse(self, line: str) -> tuple[str, Namespace, Any]:
         """Return the verb of a line, by default `default_verb`, its options, and its target."""
@@ -133,6 +137,33 @@ class VerbMagics(Magics):
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word: verbs behind the name of the magic."""
         return list(self.parser.verbs) if previous.endswith(self.parser.prog) else []
+
+
+def choose_only(parser: VerbParser, verb: str, names: Sequence[str], when_none: str, cell: str) -> str:
+    """Return the only name that a verb without one can mean.
+
+    Args:
+        parser: of the magic.
+        verb: the verb.
+        names: what it can mean, the newest first.
+        when_none: what is wrong where there are none.
+        cell: the cell to run then.
+
+    Raises:
+        InvalidArgumentError: there are none, or several; it ends in a cell for each of the newest.
+    """
+    command = f"{parser.prog} {verb}"
+    if not names:
+        parser.error(when_none, cell)
+    if len(names) > 1:
+        text = tr("{command}: there are {n} to choose from", command=command, n=len(names))
+        parser.error(text, list_cells(command, names))
+    return names[0]
+
+
+def list_cells(command: str, names: Sequence[str]) -> str:
+    """Return a command with each of some names, the first `MAX_LISTED`, a line each."""
+    return "\n".join(f"{command} {quote_word(name)}" for name in names[:MAX_LISTED])
 
 
 def wait_in_cell(
