@@ -246,8 +246,8 @@ class TrainingError(InternalError):
     """A training run failed or was stopped; the official SDK raises its InternalError then."""
 
 
-def split_message(error: BaseException) -> tuple[list[str], list[str]]:
-    """Return the lines of an error that a notebook shows, at most three, and the cells to run next, which end it."""
+def split_message(error: object) -> tuple[list[str], list[str]]:
+    """Return at most three lines of an error, or of its text, and the cells to run next, which end it."""
     lines = strip_controls(error).splitlines()
     cells: list[str] = []
     while len(lines) > 1 and lines[-1].startswith("%"):

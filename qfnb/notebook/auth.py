@@ -6,11 +6,12 @@ from argparse import Namespace
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
-from .. import config, connect, doctor
+from .. import config, connect
 from .._language import tr, tr_noop, trn
 from .._text import labelled, near_miss
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
+from .doctor import print_report
 from .parser import Parser, document_magic
 
 VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor", "help")
@@ -66,7 +67,7 @@ class AuthMagics(Magics):
         if unexpected and verb != "model":
             PARSER.error(tr("%qfauth {verb} takes no word behind it", verb=verb), f"%qfauth {verb}")
         if verb == "doctor":
-            print(doctor.report(doctor.examine()))  # noqa: T201 - what was asked for
+            print_report()
             return
         _change_settings(verb, options, unexpected)
         print(describe_credentials())  # noqa: T201 - what was asked for

@@ -42,7 +42,7 @@ PARSER = Parser(
         "  Do I need an umbrella in Hangzhou tomorrow?\n\n"
         "  %%qfchat --image photo.png -m ernie-4.5-turbo-vl\n  What is in the picture?\n\n"
         "  reply = %qfchat Hello\n"
-        "  %qfchat VERB, one of: {verbs}, alias NAME MODEL\n"
+        "  %qfchat VERB, one of: {verbs}, alias NAME MODEL, help\n"
         "  %qfchat --explain                               (the last exception of the notebook)"
     ),
     verbs=", ".join(VERBS.values()),
@@ -141,7 +141,9 @@ class ChatMagics(Magics):
         return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word: conversations behind their verbs."""
+        """Return what Tab offers: verbs behind the name of the magic, conversations behind their verbs."""
+        if previous.endswith("qfchat"):
+            return [*VERBS, "alias", "help"]
         return self.conversations.names_behind(previous)
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:

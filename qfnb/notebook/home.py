@@ -251,9 +251,8 @@ def clean(days: int, *, asks: bool) -> str:
     if not names and not leftovers:
         return tr("nothing to delete: {size} in {folder}", size=size(before), folder=paste_safe(str(folder)))
     batches = trn("{n} finished batch with all its answers", "{n} finished batches with all their answers", len(names))
-    if asks and not _confirm(
-        tr("delete {batches}? They cannot be asked for again without cost. yes/no: ", batches=batches)
-    ):
+    question = tr("delete {batches}? They cannot be asked for again without cost. yes/no: ", batches=batches)
+    if asks and not confirm(question, "%qf clean --yes"):
         return tr("nothing was deleted")
     for name in names:
         with contextlib.suppress(QianfanError):  # it is used again
@@ -269,8 +268,12 @@ def _leftovers() -> list[Path]:
     return [*sandbox.glob("server.log.old"), *sandbox.glob("state.*.old"), *sandbox.glob("state.*.told")]
 
 
-def _confirm(question: str) -> bool:
+def confirm(question: str, cell: str) -> bool:
     """Return whether the user says yes.
+
+    Args:
+        question: with its answers, `yes/no: `.
+        cell: the cell that does not ask.
 
     Raises:
         InvalidArgumentError: the front end cannot ask.
@@ -278,7 +281,7 @@ def _confirm(question: str) -> bool:
     try:
         return input(question).strip().lower() in {"y", "yes", "是"}
     except (EOFError, NotImplementedError, RuntimeError):  # of a kernel without a front end
-        raise InvalidArgumentError(tr("nobody can be asked here: add --yes")) from None
+        raise InvalidArgumentError(f"{tr('nobody can be asked here: add --yes')}\n{cell}") from None
 
 
 document_magic(HomeMagics.qf, PARSER)

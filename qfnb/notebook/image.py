@@ -73,8 +73,8 @@ class ImageMagics(Magics):
     parser = PARSER
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word: nothing."""
-        return []
+        """Return what Tab offers behind a word: `help` behind the name of the magic."""
+        return ["help"] if previous.endswith("qfimage") else []
 
     @no_var_expand
     @line_cell_magic

@@ -87,7 +87,7 @@ def _find_endpoint(name: str) -> str:
         return name
     if endpoint := _newest(rows, name):
         return endpoint
-    names = list(dict.fromkeys(_suffix(row) or row.name for row in rows))
+    names = list(dict.fromkeys(_chosen_name(row) for row in rows))
     if not names:
         raise InvalidArgumentError(tr("-e {name}: this account has no service; -m asks a model", name=name))
     raise InvalidArgumentError(
@@ -104,6 +104,13 @@ def _newest(rows: Sequence[ServiceDetail], name: str) -> str:
     """Return the endpoint of the newest of the services that a word names, "" where there is none."""
     matches = [row for row in rows if name in {row.name, row.endpoint, row.service_id, _suffix(row)}]
     return max(matches, key=lambda row: row.create_time or "").endpoint if matches else ""
+
+
+def _chosen_name(row: ServiceDetail) -> str:
+    """Return the name that a person knows: that of the service, or where it is a generated one, its suffix."""
+    from ..evaluation.samples import GENERATED_NAME  # noqa: PLC0415 - %load_ext stays fast
+
+    return _suffix(row) or row.name if GENERATED_NAME.fullmatch(row.name) else row.name
 
 
 def _suffix(row: ServiceDetail) -> str:

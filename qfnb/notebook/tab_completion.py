@@ -11,7 +11,7 @@ from . import aliases
 from .parser import user_variables
 
 IDENTIFIER = "qfnb"
-_OWN_MAGIC = re.compile(r"\s*%{1,2}(qf|qfauth|qfbatch|qfchat|qfeval|qfimage|qftrain)\s")
+_OWN_MAGIC = re.compile(r"\s*%{1,2}(qf\w*)\s")
 
 
 def register(shell: Any) -> None:
