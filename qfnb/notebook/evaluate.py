@@ -46,8 +46,8 @@ class EvalMagics(HistoryVerbs):
 
     def _split_verb(self, line: str) -> tuple[str, str]:
         if line.split()[:1] == ["history"] and "history" not in user_variables(self.shell):
-            cells = "%qfeval list\n%qfeval trend"
-            PARSER.error(tr("%qfeval has no verb history: `list` shows the evaluations, `trend` draws them"), cells)
+            text = tr("%qfeval has no verb history: `list` shows the evaluations, `trend` draws them")
+            PARSER.error(text, "%qfeval list")
         return super()._split_verb(line)
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, list[str]]:
@@ -255,7 +255,7 @@ class EvalMagics(HistoryVerbs):
         if value is None:  # a report may be the work of `qfnb.compare` or of an EvaluationManager
             value = evaluate_inputs.find_only_report(self.shell)
         if value is None:
-            raise InvalidArgumentError(tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"))
+            PARSER.error(tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"), "%qfeval help")
         return value
 
     def _find_running(self, words: Sequence[str]) -> BackgroundEvaluation:

@@ -92,7 +92,8 @@ def resolve_model(shell: Any, word: str) -> Any:
     if shell is None:
         kinds = tr_noop("{word} is not a known model{hint}")
     others = tr("others: -m {name} for a model that is not listed, -e for an endpoint", name=clip(word, MAX_WORD_CHARS))
-    raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}")
+    cell = "" if shell is None else "\n%qfeval help"
+    raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}{cell}")
 
 
 def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:

@@ -263,7 +263,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from ..trainer.offer import default_model  # noqa: PLC0415
 
         if not options.dataset:
-            PARSER.error(tr("start needs a trainer's variable, or -d DATA"))
+            PARSER.error(tr("start needs a trainer's variable, or -d DATA; the form asks for them"), "%qftrain")
         data, config = read_data(self.shell, options), read_config(options)
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
         previous = find_trainer(self.shell, options.previous) if options.previous else None
