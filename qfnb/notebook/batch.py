@@ -107,10 +107,10 @@ class BatchMagics(VerbMagics):
         self._show_panel(options, self._require_batch(target))
 
     def do_pause(self, options: Namespace, target: str) -> None:
-        self._require_running(target, "pause").pause()
+        self._require_batch(target).pause()
 
     def do_cancel(self, options: Namespace, target: str) -> None:
-        self._require_running(target, "cancel").cancel()
+        self._require_batch(target).cancel()
 
     def do_resume(self, options: Namespace, target: str) -> None:
         from ..batching.resume import resume  # noqa: PLC0415
@@ -215,13 +215,6 @@ class BatchMagics(VerbMagics):
         batches, value = self._kernel_batches(), user_variables(self.shell).get(target)
         matches = [task for task in batches if not target or task is value or task.progress.name == target]
         return matches[-1] if matches else None
-
-    def _require_running(self, target: str, verb: str) -> BackgroundBatch:
-        """Return the batch of a name; without one the only one that runs, or else the newest."""
-        running = [task.progress.name for task in self._kernel_batches() if not task.progress.is_finished]
-        if not target and len(running) > 1 and all(running):
-            choose_only(PARSER, verb, running[::-1], "", "")
-        return self._require_batch(target)
 
     def _require_batch(self, target: str) -> BackgroundBatch:
         job = self._find_batch(target)

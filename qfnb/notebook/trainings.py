@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 UNFINISHED_VERBS: Final = frozenset({"attach", "stop"})
 """Verbs that without a name mean a training that has not ended, wherever it was started."""
 
+RESULT_VERBS: Final = frozenset({"publish", "deploy", "chat", "evaluate"})
+"""Verbs for which it does not matter whether a training has ended."""
+
 
 def list_trainers(shell: Any) -> list[LLMFinetune]:
     """Return the trainers of this kernel, those in variables before those in panels, the newest last."""
@@ -50,7 +53,7 @@ def find_trainer(shell: Any, target: str, *, verb: str = "show", from_record: bo
     trainers = list_trainers(shell)
     if not target and trainers and verb not in UNFINISHED_VERBS:
         return trainers[-1]
-    target = target or _only_training(trainers, verb)
+    target = target or only_training(trainers, verb)
     value = user_variables(shell).get(target)
     if isinstance(value, LLMFinetune):
         return value
@@ -69,7 +72,7 @@ def find_trainer(shell: Any, target: str, *, verb: str = "show", from_record: bo
     )
 
 
-def _only_training(trainers: Sequence[LLMFinetune], verb: str) -> str:
+def only_training(trainers: Sequence[LLMFinetune], verb: str) -> str:
     """Return the id of the only training that a verb without a name can mean: one that has not ended, else any.
 
     Raises:
@@ -79,8 +82,9 @@ def _only_training(trainers: Sequence[LLMFinetune], verb: str) -> str:
 
     runs = run_store.list_runs()
     running = [trainer.id for trainer in trainers if trainer.is_running]
+    everything = [] if verb == "stop" else [run.id for run in runs]
     unfinished = [run.id for run in runs if _is_unfinished(run) or run.id in running]
-    ids = unfinished or ([] if verb == "stop" else [run.id for run in runs])
+    ids = everything if verb in RESULT_VERBS else unfinished or everything
     names = [str(run.facts.get("name") or run.id) for run in runs]
     labels = {run.id: name if names.count(name) == 1 else run.id for run, name in zip(runs, names, strict=True)}
     if verb == "stop":
