@@ -121,7 +121,7 @@ def test_a_training_stands_for_its_service_or_ends_in_the_cell_that_deploys_it(t
     words = ("deployed", deployed.id, "task-0")
     assert [find_endpoint(None, word) for word in words] == ["abcdefgh_bike1"] * 3
     assert (find_endpoint(None, "elsewhere"), find_endpoint(None, "nobody")) == (None, None)
-    with pytest.raises(errors.InvalidArgumentError, match='\n%qftrain deploy "my run"$'):
+    with pytest.raises(errors.InvalidArgumentError, match=r'\n%qftrain deploy "my run"$'):
         resolve_endpoint(Shell(), "my run")
 
 
