@@ -56,7 +56,7 @@ def bundle(error: errors.QianfanError) -> dict[str, Any]:
 
     text = "\n".join(error._render_traceback_())
     kind = type(error).__name__
-    lines, cells = errors.split_message(text.removeprefix(kind).lstrip(":： "))
+    lines, cells = errors.split_message(text.removeprefix(kind).lstrip(":\uff1a "))
     heading = next(HEADINGS[base.__name__] for base in type(error).__mro__ if base.__name__ in HEADINGS)
     first, *others = lines or [""]
     blocks = [

@@ -14,7 +14,8 @@ class NoticeHandler(logging.Handler):
         from . import components, display  # noqa: PLC0415 - `import qfnb` stays fast
 
         if display.display_mode() == "text":
-            sys.stderr.write(f"{record.getMessage()}\n")
+            if not logging.getLogger("qfnb").hasHandlers():  # as Python itself does
+                sys.stderr.write(f"{record.getMessage()}\n")
             return
         text = record.getMessage()
         display.publish({"text/plain": text, "text/html": components.output(components.dim_lines(text), parts=())})
