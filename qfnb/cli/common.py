@@ -15,7 +15,10 @@ from ..errors import InvalidArgumentError
 
 JsonFlag = Annotated[bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))]
 Model = Annotated[str | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A preset model."))]
-Endpoint = Annotated[str | None, Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own."))]
+Endpoint = Annotated[
+    str | None,
+    Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own: its name, id or suffix.")),
+]
 System = Annotated[str | None, Option("-s", "--system", metavar="TEXT", help=tr_noop("The model's persona."))]
 Temperature = Annotated[
     float | None,

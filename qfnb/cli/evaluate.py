@@ -51,7 +51,8 @@ def evaluate(
         list[str] | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A model that is not in the table."))
     ] = None,
     endpoints: Annotated[
-        list[str] | None, Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own."))
+        list[str] | None,
+        Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own: its name, id or suffix.")),
     ] = None,
     metrics: Annotated[
         str | None, Option(metavar="NAME,…", help=tr_noop("The first one decides (rouge_l, exact_match)."))

@@ -47,7 +47,7 @@ PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
-    help=tr_noop("a service of your own, or a variable that holds one"),
+    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
     complete=tab_completion.endpoints,
 )
 PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable"))

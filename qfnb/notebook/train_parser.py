@@ -39,7 +39,7 @@ PARSER = VerbParser(
     "%qftrain",
     tr_noop(
         "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
-        "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
+        "A TRAINING is a variable, a name or an id; by default the newest, of attach and stop the one that runs.\n"
         "Verbs: {verbs}."
     ),
     tr_noop(
