@@ -1,14 +1,16 @@
 """The one reader of JSONL, CSV and Parquet, for datasets and batches: rows as a stream, with their lines."""
 
+import codecs
 import contextlib
 import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, Final
 
 from ._language import tr, tr_noop
+from ._notices import warn_once
 from ._text import clip
 from .errors import DatasetError, InvalidArgumentError
 
@@ -16,6 +18,15 @@ MAX_CELL_CHARACTERS = 2**31 - 1
 """Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in it."""
 
 NOT_UTF8 = tr_noop("not UTF-8 text (GBK, perhaps): save the file as UTF-8")
+
+GBK: Final = "gb18030"
+"""The encoding of what Excel writes in China; GBK and GB2312 are parts of it."""
+
+SAMPLE_BYTES: Final = 1024 * 1024
+"""Bytes by which the encoding of a file is told."""
+
+MIN_COMMON_SHARE: Final = 0.8
+"""The share of a GBK text's characters that GB2312 has, too; accented letters, read as GBK, are rare characters."""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -26,11 +37,12 @@ class RowError(ValueError):
     Attributes:
         reason: what was found and what is expected.
         column: the column at fault, "" where it is the row as a whole.
+        columns: those that the row has, where `column` is missing.
     """
 
-    def __init__(self, reason: str, column: str = "") -> None:
+    def __init__(self, reason: str, column: str = "", columns: Sequence[str] = ()) -> None:
         super().__init__(reason)
-        self.reason, self.column = reason, column
+        self.reason, self.column, self.columns = reason, column, columns
 
 
 def describe_no_rows(suffix: str, size: int) -> str:
@@ -64,16 +76,17 @@ def read_jsonl(file: IO[bytes], name: str, expected: str = "") -> Iterator[tuple
 
 
 def read_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError]]:
-    """Yield the line number (from 1) and the text of every line, or its RowError where it is not UTF-8.
+    """Yield the line number (from 1) and the text of every line, or its RowError where it cannot be decoded.
 
     Raises:
         DatasetError: the file is UTF-16.
     """
+    encoding = find_encoding(file, name)
     for number, line in enumerate(file, 1):
         if number == 1:
             _raise_if_utf16(line, name)
         try:
-            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            yield number, line.decode(encoding).removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n")
         except UnicodeDecodeError:
             yield number, RowError(tr(NOT_UTF8))
 
@@ -87,7 +100,7 @@ def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple
         delimiter: one character between two cells.
 
     Raises:
-        DatasetError: it is not CSV or not UTF-8, or two columns have the same name.
+        DatasetError: it is not CSV, neither UTF-8 nor GBK, or two columns have the same name.
     """
     csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARACTERS))
     reader = csv.reader(_decoded_lines(file, name), delimiter=delimiter)
@@ -166,15 +179,55 @@ def read_text(file: IO[bytes], name: str) -> str:
     """Return a file as one text.
 
     Raises:
-        DatasetError: it is not UTF-8; says on which line.
+        DatasetError: it is neither UTF-8 nor GBK; says on which line.
     """
+    encoding = find_encoding(file, name)
     content = file.read()
     _raise_if_utf16(content, name)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DatasetError(tr(NOT_UTF8), path=name, line=line) from None
+
+
+def find_encoding(file: IO[bytes], name: str) -> str:
+    """Return the encoding of a text from here on, "utf-8" or `GBK`; a notice says where it is the latter.
+
+    Args:
+        file: open for reading bytes; it stays where it is. One that cannot be read twice is UTF-8.
+        name: its name in the notice.
+    """
+    if not file.seekable():
+        return "utf-8"
+    start = file.tell()
+    sample = file.read(SAMPLE_BYTES)
+    file.seek(start)
+    if not _is_gbk(sample):
+        return "utf-8"
+    warn_once(tr("{name} is not UTF-8 but GBK, and was read as GBK", name=name))
+    return GBK
+
+
+def _is_gbk(sample: bytes) -> bool:
+    """Return whether the beginning of a text is GBK; not where UTF-8 explains most of its lines."""
+    if _decode_beginning(sample, "utf-8") is not None or b"\0" in sample:
+        return False
+    lines = [line for line in sample.split(b"\n") if not line.isascii()]
+    readable = sum(_decode_beginning(line, "utf-8") is not None for line in lines)
+    text = _decode_beginning(sample, GBK, is_whole=len(sample) < SAMPLE_BYTES)
+    characters = "".join(character for character in text or "" if not character.isascii())
+    if not characters or 2 * readable >= len(lines):
+        return False
+    return len(characters.encode("gb2312", "ignore")) >= MIN_COMMON_SHARE * 2 * len(characters)
+
+
+def _decode_beginning(sample: bytes, encoding: str, *, is_whole: bool = False) -> str | None:
+    """Return a sample as text, without a character that its end cuts; None where it is not in this encoding."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(sample, is_whole)
+    except UnicodeDecodeError:
+        return None
 
 
 def json_problem(error: ValueError | RecursionError) -> str:
@@ -206,7 +259,8 @@ def _parse_json(text: str, expected: str) -> object:
 
 
 def _decoded_lines(file: IO[bytes], name: str) -> Iterator[str]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    encoding = find_encoding(file, name)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
     try:
         yield from text
     except UnicodeDecodeError:
@@ -217,7 +271,7 @@ def _decoded_lines(file: IO[bytes], name: str) -> Iterator[str]:
 
 
 def _undecodable_line(file: IO[bytes], name: str) -> int | None:
-    """Return the first line that is not UTF-8: text is decoded in blocks, so it has to be looked for."""
+    """Return the first line that cannot be decoded: text is decoded in blocks, so it has to be looked for."""
     if not file.seekable():
         return None
     file.seek(0)

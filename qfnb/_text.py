@@ -22,8 +22,13 @@ MIN_LIKENESS = 0.62
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate most like a name, None where none is alike."""
-    return next(iter(difflib.get_close_matches(name, list(candidates), 1, MIN_LIKENESS)), None)
+    """Return the candidate most like a name, None where none is alike.
+
+    Of a short name, one wrong letter is much; it counts as alike all the same.
+    """
+    names = list(candidates)
+    matches = difflib.get_close_matches(name, names, 1, MIN_LIKENESS)
+    return next(iter(matches), None) or (near_miss(name, names) if len(name) > 1 else None) or None
 
 
 def near_miss(word: str, candidates: Iterable[str]) -> str:

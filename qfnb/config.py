@@ -8,7 +8,6 @@ have no key at all: the keys of two accounts are never mixed.
 """
 
 import contextlib
-import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from pydantic import SecretStr, ValidationError
 
 from . import kept_keys
 from ._language import LANGUAGES, choose_language, language, tr
+from ._notices import warn_once
 from ._settings import SETTINGS_WITHOUT_EFFECT, UNSET_VALUES, Settings as Settings
 from ._text import describe_problem
 from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
@@ -54,7 +54,7 @@ class Config:
             return _set_language(value)
         if name.lower() in SETTINGS_WITHOUT_EFFECT:
             self._without_effect[name.lower()] = value
-            return logging.getLogger("qfnb").warning(tr("the setting {name} changes nothing in qfnb", name=name))
+            return warn_once(tr("the setting {name} changes nothing in qfnb", name=name))
         if name.lower() not in Settings.model_fields:
             raise InvalidArgumentError(
                 tr(

@@ -33,6 +33,9 @@ from ._language import tr
 from ._text import strip_controls
 from .redact import redact
 
+MAX_LINES = 3
+"""Lines of an error in a notebook; of several cells to run next each has its own."""
+
 
 class QianfanError(Exception):
     """Base class of every qfnb error; `attempts` says how often the call was sent."""
@@ -44,13 +47,20 @@ class QianfanError(Exception):
 
         IPython joins several texts without line breaks in `%xmode Plain` and `Minimal`.
         """
-        lines = strip_controls(self).splitlines() or [""]
+        lines, cells = split_message(self)
+        first, *others = lines or [""]
         cell_line = _cell_line(self.__traceback__)
-        return ["\n".join([f"{type(self).__name__}: {lines[0]}{cell_line}", *lines[1:3]])]
+        return ["\n".join([f"{type(self).__name__}: {first}{cell_line}", *others, *cells])]
 
 
 class InvalidArgumentError(QianfanError, ValueError):
-    """The call is wrong; nothing was sent."""
+    """The call is wrong; nothing was sent.
+
+    Attributes:
+        columns: those that the data have, where the one that is needed is not among them.
+    """
+
+    columns: Sequence[str] = ()
 
 
 class DatasetError(InvalidArgumentError):
@@ -234,6 +244,15 @@ class InternalError(QianfanError):
 
 class TrainingError(InternalError):
     """A training run failed or was stopped; the official SDK raises its InternalError then."""
+
+
+def split_message(error: object) -> tuple[list[str], list[str]]:
+    """Return at most three lines of an error, or of its text, and the cells to run next, which end it."""
+    lines = strip_controls(error).splitlines()
+    cells: list[str] = []
+    while len(lines) > 1 and lines[-1].startswith("%"):
+        cells.insert(0, lines.pop())
+    return lines[: max(MAX_LINES - bool(cells), 1)], cells
 
 
 def _cell_line(trace: TracebackType | None) -> str:

@@ -105,13 +105,15 @@ class RequestSpec:
         elif source.columns == ():
             raise InvalidArgumentError(tr("the input has no columns ({description})", description=source.description))
         elif source.columns is not None and not {"prompt", "messages"} & set(source.columns):
-            raise InvalidArgumentError(
+            error = InvalidArgumentError(
                 tr(
                     "which column is the prompt? The columns are {columns}: write prompt='...{{{first}}}...'",
                     columns=tr(", ").join(source.columns),
                     first=source.columns[0],
                 )
             )
+            error.columns = source.columns
+            raise error
 
     def build_conversation(self, item: Item) -> Conversation:
         """Return what is sent for one row.

@@ -101,7 +101,12 @@ def batch(
     options = common.chat_options(
         system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
     )
-    options |= {"model": resolve(model) if model else None, "endpoint": endpoint, "name": name, "dedupe": dedupe}
+    options |= {
+        "model": resolve(model) if model else None,
+        "endpoint": common.resolve_endpoint(endpoint),
+        "name": name,
+        "dedupe": dedupe,
+    }
     options |= {**budgets, "workers": workers, "mode": "offline" if offline else "online"}
     options["out"] = out
     options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"

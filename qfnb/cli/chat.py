@@ -48,7 +48,7 @@ def chat(
     options = common.chat_options(
         system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
     )
-    client = ChatCompletion(resolve(model) if model else None, endpoint)
+    client = ChatCompletion(resolve(model) if model else None, common.resolve_endpoint(endpoint))
     if as_json or schema is not None:
         return _print_whole(client.do(question, **options), quiet=quiet, as_json=as_json)
     return _print_stream(client, question, options, quiet=quiet)

@@ -15,7 +15,10 @@ from ..errors import InvalidArgumentError
 
 JsonFlag = Annotated[bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))]
 Model = Annotated[str | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A preset model."))]
-Endpoint = Annotated[str | None, Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own."))]
+Endpoint = Annotated[
+    str | None,
+    Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own: its name, id or suffix.")),
+]
 System = Annotated[str | None, Option("-s", "--system", metavar="TEXT", help=tr_noop("The model's persona."))]
 Temperature = Annotated[
     float | None,
@@ -55,6 +58,15 @@ def chat_options(
         "response_format": None if schema is None else _read_schema(schema),
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+def resolve_endpoint(name: str | None) -> str | None:
+    """Return the endpoint that `-e` names; see `notebook.services.resolve_endpoint`."""
+    if name is None:
+        return None
+    from ..notebook import services  # noqa: PLC0415 - only a name needs it
+
+    return services.resolve_endpoint(None, name)
 
 
 def _read_schema(path: Path) -> dict[str, Any]:

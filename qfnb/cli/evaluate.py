@@ -51,7 +51,8 @@ def evaluate(
         list[str] | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A model that is not in the table."))
     ] = None,
     endpoints: Annotated[
-        list[str] | None, Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own."))
+        list[str] | None,
+        Option("-e", "--endpoint", metavar="NAME", help=tr_noop("A service of your own: its name, id or suffix.")),
     ] = None,
     metrics: Annotated[
         str | None, Option(metavar="NAME,…", help=tr_noop("The first one decides (rouge_l, exact_match)."))
@@ -109,9 +110,7 @@ def evaluate(
     judges, judging = evaluate_plan.resolve_judges(None, judge, is_pairwise=pairwise, fresh=fresh)
     evaluators = [*evaluate_inputs.resolve_evaluators(None, questions.metrics, recipe, bool(judges)), *judging]
     rows = evaluate_inputs.prepare_questions(
-        evaluate_inputs.resolve_data(None, questions.data),
-        question_column,
-        reference,
+        *evaluate_inputs.load_questions(None, questions.data, questions.input, questions.reference),
         is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
         keep_empty=keep_wrong_rows,
     )

@@ -84,7 +84,9 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
             )
         )
     location = first.location if first.location.line is not None else RowLocation()
-    raise DatasetError("\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors))
+    error = DatasetError("\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors))
+    error.columns = errors[0][1].columns
+    raise error
 
 
 def _row_label(location: RowLocation) -> str:

@@ -58,7 +58,7 @@ class Schema:
             if column in row:
                 _VALIDATORS[kind](column, row[column])
             elif kind not in {"optional", "turns"}:
-                raise RowError(self._missing(column, row), column)
+                raise RowError(self._missing(column, row), column, [*map(str, row)])
         if self is FEEDBACK and not (row.get("chosen") or row.get("rejected")):
             message = tr("neither chosen nor rejected has a text; expected {expected}", expected=self.expected)
             raise RowError(message, "chosen")

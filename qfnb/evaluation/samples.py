@@ -247,7 +247,7 @@ def model_label(model: Any) -> str:
     return next((str(name) for name in names if name), "the default model" if is_chat else str(model))
 
 
-_GENERATED_NAME: Final = re.compile(r"(?:svc_)?m_task_\w+")
+GENERATED_NAME: Final = re.compile(r"(?:svc_)?m_task_\w+")
 """A name that nobody gave: of a model or a service of a training."""
 
 
@@ -255,7 +255,7 @@ def label_in_notebook(model: Any) -> str:
     """Return the label of a model or a trainer; one that nobody has named is called as its variable in the notebook."""
     target = trained_model(model)
     label = model_label(target)
-    is_named = label != getattr(target, "endpoint", None) and not _GENERATED_NAME.fullmatch(label)
+    is_named = label != getattr(target, "endpoint", None) and not GENERATED_NAME.fullmatch(label)
     return label if is_named or isinstance(target, str) else _variable_of(model, target) or label
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from .._language import tr
+from .._notices import warn_once
 from ..errors import ConnectionFailed, QianfanError, RequestError, ServerError
 from ..transport import clock
 
@@ -41,7 +42,7 @@ def create_once(
     cancelled, attempts = stop_event or threading.Event(), 0
     while True:
         if may_exist and (existing := _look_up(find_existing, cancelled)) is not None:
-            log.warning(tr("{thing} exists already; it is used, and no second one is created", thing=label))
+            warn_once(tr("{thing} exists already; it is used, and no second one is created", thing=label))
             return existing
         attempts += 1
         try:

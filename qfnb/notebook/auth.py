@@ -6,14 +6,15 @@ from argparse import Namespace
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
-from .. import config, connect, doctor
+from .. import config, connect
 from .._language import tr, tr_noop, trn
-from .._text import did_you_mean, labelled
+from .._text import labelled, near_miss
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
+from .doctor import print_report
 from .parser import Parser, document_magic
 
-VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor")
+VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor", "help")
 
 PARSER = Parser(
     "%qfauth",
@@ -36,9 +37,19 @@ PARSER.add_argument(
 )
 
 
+KEY_ON_THE_LINE = tr_noop(
+    "A key is not typed on the line, where the notebook keeps it: delete it there. `%qfauth set` asks for it, hidden."
+)
+
+MAX_WORD_CHARS = 12
+"""Characters of a word that a message repeats: what is longer is no slip of the finger, and may be a key."""
+
+
 @magics_class
 class AuthMagics(Magics):
     """Credentials, without showing them."""
+
+    parser = PARSER
 
     @no_var_expand
     @line_magic
@@ -46,20 +57,38 @@ class AuthMagics(Magics):
         verb, _, remaining = line.strip().partition(" ")
         if verb.startswith("-"):
             verb, remaining = "show", line
+        _validate_verb(verb or "show")
         options, unexpected = PARSER.parse_line(remaining)
-        if options.help:
+        if options.help or verb == "help":
             print(PARSER.format_help())  # noqa: T201 - help was asked for
             return
-        if (verb or "show") not in VERBS or (unexpected and verb != "model"):
-            verbs, hint = tr(", ").join(VERBS), "" if verb in VERBS else did_you_mean(verb, VERBS)
-            PARSER.error(
-                tr("{words!r} is not understood: use {verbs}{hint}", words=line.strip(), verbs=verbs, hint=hint)
-            )
+        if unexpected and verb == "set":
+            PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
+        if unexpected and verb != "model":
+            PARSER.error(tr("%qfauth {verb} takes no word behind it", verb=verb), f"%qfauth {verb}")
         if verb == "doctor":
-            print(doctor.report(doctor.examine()))  # noqa: T201 - what was asked for
+            print_report()
             return
         _change_settings(verb, options, unexpected)
         print(describe_credentials())  # noqa: T201 - what was asked for
+
+    def complete_word(self, previous: str) -> list[str]:
+        """Return what Tab offers behind a word."""
+        return list(VERBS) if previous.endswith("qfauth") else []
+
+
+def _validate_verb(word: str) -> None:
+    """Raise unless a word is a verb; what may be a key is not repeated."""
+    if word in VERBS:
+        return
+    if not word.isalpha() or len(word) > MAX_WORD_CHARS:
+        PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
+    match = near_miss(word, VERBS)
+    hint = tr("; did you mean {match}?", match=match) if match else tr(": use {verbs}", verbs=tr(", ").join(VERBS))
+    PARSER.error(
+        tr("{word!r} is not a verb of {magic}{hint}", word=word, magic="%qfauth", hint=hint),
+        f"%qfauth {match}" if match else "",
+    )
 
 
 def _change_settings(verb: str, options: Namespace, model: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 from argparse import Namespace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,21 @@ from ..resources.inference.thinking import parse_think
 from . import aliases, tab_completion
 from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
-from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER, VERBS
+from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER
 from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .services import resolve_endpoint
-from .verb_magic import VerbMagics, wait_in_cell
+from .verb_magic import VerbMagics, choose_only, list_cells, wait_in_cell
 
 if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
     from ..batching.journal_reader import JournalInUse
 
 ALREADY_RUNNING = tr_noop("This batch is running already; `%qfbatch wait` shows how it ends.")
+
+
+UNFINISHED = frozenset({"interrupted", "stopped"})
+"""States of stored batches that can be continued."""
 
 
 class BatchStoppedEarly(QianfanError):
@@ -43,23 +48,29 @@ class BatchMagics(VerbMagics):
 
     @no_var_expand
     @line_cell_magic
+    @PARSER.speak
     def qfbatch(self, line: str, cell: str | None = None) -> Any:
         verb, options, target = self.parse(line)
         if cell is not None and not options.help:
             if verb != "start":
                 PARSER.error(tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb))
             options.prompt = _cell_prompt(options, cell)
-        return self.run_verb(verb, options, target)
+        with self.naming_columns(line):
+            return self.run_verb(verb, options, target)
+
+    def column_options(self, columns: Sequence[str]) -> str:
+        """Return the prompt that is a column."""
+        return f"--prompt {{{columns[0]}}}"
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers: verbs and data at first, data or batches behind a verb."""
         from ..batching.journal_store import batches  # noqa: PLC0415
 
         if previous.endswith("qfbatch"):
-            return [*VERBS, *tab_completion.variables_of(self, DATA_KINDS)]
+            return [*PARSER.verbs, *tab_completion.variables_of(self, DATA_KINDS)]
         if previous == "start":
             return tab_completion.variables_of(self, DATA_KINDS)
-        if previous in VERBS:
+        if previous in PARSER.verbs:
             return [*tab_completion.variables_of(self, BATCH_KINDS), *batches()["name"]]
         return []
 
@@ -106,7 +117,8 @@ class BatchMagics(VerbMagics):
 
         job = self._find_batch(target)
         if job is None and not target:
-            PARSER.error(tr("resume needs a batch's name: `%qfbatch list` shows them"))
+            names = _stored_batches(UNFINISHED)
+            target = choose_only(PARSER, "resume", names, tr("no batch is there to be continued"), "%qfbatch list")
         budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
         if job is None or (job.progress.is_finished and any(budget is not None for budget in budgets.values())):
             batch_name = job.progress.name if job else target
@@ -126,8 +138,10 @@ class BatchMagics(VerbMagics):
     def do_delete(self, options: Namespace, target: str) -> None:
         from ..batching.journal_store import delete_journal  # noqa: PLC0415
 
-        if not target:
-            PARSER.error(tr("delete needs a batch's name: `%qfbatch list` shows them"))
+        if not target:  # also where there is one only: nothing is deleted by a guess
+            PARSER.error(
+                tr("delete needs a batch's name"), list_cells("%qfbatch delete", _stored_batches()) or "%qfbatch list"
+            )
         delete_journal(target)
 
     def _show_panel(self, options: Namespace, job: BackgroundBatch, notice: str = "") -> None:
@@ -204,8 +218,11 @@ class BatchMagics(VerbMagics):
 
     def _require_batch(self, target: str) -> BackgroundBatch:
         job = self._find_batch(target)
+        if job is None and not target:
+            cells = list_cells("%qfbatch resume", _stored_batches(UNFINISHED))
+            PARSER.error(tr("this kernel has no batch"), cells or "%qfbatch list")
         if job is None:
-            name = f" {target!r}" if target else ""
+            name = f" {target!r}"
             raise InvalidArgumentError(
                 tr(
                     "this kernel has no batch{name}: `%qfbatch list` shows all, `%qfbatch resume NAME` continues one",
@@ -213,6 +230,14 @@ class BatchMagics(VerbMagics):
                 )
             )
         return job
+
+
+def _stored_batches(states: Collection[str] = ()) -> list[str]:
+    """Return the names of stored batches, the newest first; only those in some states, where these are named."""
+    from ..batching.journal_store import list_journals  # noqa: PLC0415 - %load_ext stays fast
+
+    journals = sorted(list_journals(), key=lambda journal: journal.updated, reverse=True)
+    return [journal.name for journal in journals if not states or journal.state in states]
 
 
 def _cell_prompt(options: Namespace, cell: str) -> str:

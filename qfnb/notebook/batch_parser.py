@@ -48,7 +48,7 @@ PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
-    help=tr_noop("a service of your own, or a variable that holds one"),
+    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
     complete=tab_completion.endpoints,
 )
 PARSER.add_option("--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is"), keyword="system")

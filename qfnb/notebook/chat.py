@@ -42,7 +42,7 @@ PARSER = Parser(
         "  Do I need an umbrella in Hangzhou tomorrow?\n\n"
         "  %%qfchat --image photo.png -m ernie-4.5-turbo-vl\n  What is in the picture?\n\n"
         "  reply = %qfchat Hello\n"
-        "  %qfchat VERB, one of: {verbs}, alias NAME MODEL\n"
+        "  %qfchat VERB, one of: {verbs}, alias NAME MODEL, help\n"
         "  %qfchat --explain                               (the last exception of the notebook)"
     ),
     verbs=", ".join(VERBS.values()),
@@ -58,7 +58,7 @@ PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
-    help=tr_noop("a service of your own, or a variable that holds one"),
+    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
     complete=tab_completion.endpoints,
 )
 PARSER.add_option("-s", "--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is"))
@@ -114,10 +114,11 @@ class ChatMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
+    @PARSER.speak
     def qfchat(self, line: str, cell: str | None = None) -> Any:
         options, remaining = PARSER.parse_line(line)
         chat_options = PARSER.keywords(options)
-        if options.help:
+        if options.help or (cell is None and remaining == "help"):
             return await_cell.print_help(PARSER, awaited=options.awaited)
         if cell is None and not options.explain:
             words = remaining.split()
@@ -140,7 +141,9 @@ class ChatMagics(Magics):
         return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word: conversations behind their verbs."""
+        """Return what Tab offers: verbs behind the name of the magic, conversations behind their verbs."""
+        if previous.endswith("qfchat"):
+            return [*VERBS, "alias", "help"]
         return self.conversations.names_behind(previous)
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
@@ -253,13 +256,12 @@ class ChatMagics(Magics):
         return [(model, self._create_client(model, version)) for model in names]
 
     def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
-        """Return the client of a model; a variable that holds a service may stand in a list of models."""
+        """Return the client of a model; a variable that holds a service or a trainer may stand in a list of models."""
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
         value = user_variables(self.shell).get(model)
-        endpoint_of_value = getattr(value, "endpoint", None)
-        if isinstance(endpoint_of_value, str):
-            return ChatCompletion(None, endpoint_of_value, version=version)
+        if hasattr(value, "progress") or isinstance(getattr(value, "endpoint", None), str):
+            return ChatCompletion(None, resolve_endpoint(self.shell, model), version=version)
         return ChatCompletion(model, version=version)
 
     def _store_replies(self, options: Namespace, replies: list[ChatResponse | None]) -> None:

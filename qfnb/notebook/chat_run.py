@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._language import tr
+from .._notices import collecting
 from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
 from ..redact import hide_keys
 from ..resources.inference.arguments import Messages
@@ -33,6 +34,7 @@ class AnswerStream:
         pieces: of the present round.
         earlier: the replies of the rounds before it.
         tool_loop: runs the functions that it may call.
+        notices: remarks about the call, which the answer shows.
     """
 
     answer: StreamedAnswer
@@ -43,6 +45,7 @@ class AnswerStream:
     earlier: list[Reply[Any]] = field(default_factory=list)
     tool_loop: ToolLoop | None = None
     started: float = field(default_factory=time.perf_counter)
+    notices: list[str] = field(default_factory=list)
 
     def start_round(self) -> None:
         """Keep the reply so far as an earlier one; its text is replaced."""
@@ -85,7 +88,8 @@ class AnswerStream:
         answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
         text, reasoning = hide_keys(answer.text), hide_keys(answer.reasoning)
         notice = process.claim_damage_notice() if answer.from_sandbox else ""
-        answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut)
+        notices = tuple(hide_keys(text) for text in self.notices)
+        answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, notices=notices)
         self.answer = replace(answer, damage_notice=notice)
 
     def to_reply(self) -> ChatResponse | None:
@@ -131,8 +135,7 @@ class ChatRun:
             self._options["response_format"] = replace(response_format, is_checked=False)  # `_parse_value` does it
         answers = tuple(StreamedAnswer(label, form=form) for label, _ in request.models)
         self.streams = [
-            AnswerStream(answer, client, client.prepare(request.turns, stream=request.stream, **self._options))
-            for answer, (_, client) in zip(answers, request.models, strict=True)
+            self._prepare(answer, client) for answer, (_, client) in zip(answers, request.models, strict=True)
         ]
         self.live = open_with_stop_button(
             answers,
@@ -144,6 +147,12 @@ class ChatRun:
         self.value: Any = None
         self._parse_error: ValueError | None = None
         self._failure: QianfanError | None = None
+
+    def _prepare(self, answer: StreamedAnswer, client: ChatCompletion) -> AnswerStream:
+        notices: list[str] = []
+        with collecting(notices):
+            call = client.prepare(self.request.turns, stream=self.request.stream, **self._options)
+        return AnswerStream(answer, client, call, notices=notices)
 
     async def run(self) -> None:
         """Ask all models at once; a model that fails does not disturb the others."""
@@ -183,7 +192,8 @@ class ChatRun:
 
     async def _stream_answer(self, stream: AnswerStream) -> None:
         stream.started = time.perf_counter()
-        await self._receive_or_fail(stream, self._run_tools if self.request.tools else self._receive)
+        with collecting(stream.notices):
+            await self._receive_or_fail(stream, self._run_tools if self.request.tools else self._receive)
 
     async def _receive_or_fail(
         self, stream: AnswerStream, receive: Callable[[AnswerStream], Awaitable[None]] | None = None

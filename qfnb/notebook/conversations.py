@@ -143,6 +143,7 @@ class Conversations:
                     match=match,
                 )
                 + tr("\nto ask a model: %%qfchat, and the question on the line below")
+                + f"\n{' '.join(['%qfchat', match, *words[1:]])}"
             )
         counts = {"history": (0, 1), "sessions": (0, 0), "list": (0, 0), "fork": (2, 2), "export": (2, 2)}
         low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)

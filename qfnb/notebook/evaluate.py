@@ -40,8 +40,15 @@ class EvalMagics(HistoryVerbs):
 
     @no_var_expand
     @line_magic
+    @PARSER.speak
     def qfeval(self, line: str) -> Any:
         return self.run_line(line)
+
+    def _split_verb(self, line: str) -> tuple[str, str]:
+        if line.split()[:1] == ["history"] and "history" not in user_variables(self.shell):
+            text = tr("%qfeval has no verb history: `list` shows the evaluations, `trend` draws them")
+            PARSER.error(text, "%qfeval list")
+        return super()._split_verb(line)
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, list[str]]:
         """Return the options behind a verb, and its words."""
@@ -54,7 +61,7 @@ class EvalMagics(HistoryVerbs):
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers: verbs and models at first, data or reports behind a verb, else models."""
         if previous.endswith("qfeval"):
-            return [*VERBS, *model_names(self)]
+            return [*PARSER.verbs, *model_names(self)]
         if previous == "only":
             return data_variables(self)
         if previous in {"open", "diff", "trend"} or previous.startswith("eval-"):
@@ -205,10 +212,9 @@ class EvalMagics(HistoryVerbs):
         return arguments
 
     def _rows(self, options: Namespace, evaluators: Sequence[Any], templates: Mapping[str, str]) -> Any:
+        loaded = evaluate_inputs.load_questions(self.shell, options.data, options.input, options.reference)
         return evaluate_inputs.prepare_questions(
-            evaluate_inputs.resolve_data(self.shell, options.data),
-            options.input,
-            options.reference,
+            *loaded,
             is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
             keep_empty=options.keep_wrong_rows,
             template_columns=evaluate_plan.template_columns(templates),
@@ -249,7 +255,7 @@ class EvalMagics(HistoryVerbs):
         if value is None:  # a report may be the work of `qfnb.compare` or of an EvaluationManager
             value = evaluate_inputs.find_only_report(self.shell)
         if value is None:
-            raise InvalidArgumentError(tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"))
+            PARSER.error(tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"), "%qfeval help")
         return value
 
     def _find_running(self, words: Sequence[str]) -> BackgroundEvaluation:

@@ -92,7 +92,8 @@ def resolve_model(shell: Any, word: str) -> Any:
     if shell is None:
         kinds = tr_noop("{word} is not a known model{hint}")
     others = tr("others: -m {name} for a model that is not listed, -e for an endpoint", name=clip(word, MAX_WORD_CHARS))
-    raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}")
+    cell = "" if shell is None else "\n%qfeval help"
+    raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}{cell}")
 
 
 def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
@@ -129,6 +130,21 @@ def resolve_data(shell: Any, name: Any) -> Any:
         )
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
     raise InvalidArgumentError(tr("--data {name} is neither a variable nor a file{hint}", name=repr(name), hint=hint))
+
+
+def load_questions(
+    shell: Any, name: Any, input_name: str | None, reference_name: str | None
+) -> tuple[Any, str | None, str | None]:
+    """Return the rows that `--data` names, and the names of their columns, as `prepare_questions` takes them.
+
+    A file has to have a question in each row, so its columns are renamed while it is read.
+    """
+    is_file = isinstance(name, str) and name not in user_variables(shell) and Path(name).suffix.lower() in DATA_SUFFIXES
+    if not is_file or not input_name:
+        return resolve_data(shell, name), input_name, reference_name
+    from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
+
+    return Dataset.load(name, input_columns=[input_name], reference_column=reference_name), None, None
 
 
 def prepare_questions(

@@ -10,31 +10,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .. import config, connect
 from .._language import tr, tr_noop, trn
-from .._text import did_you_mean
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from .next_steps import list_next_steps, quickstart
-from .parser import Parser, document_magic
+from .parser import document_magic
+from .verb_magic import VerbMagics, VerbParser
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from ..views.home import Activity, Home, Usage
 
 VERBS: Final = ("show", "clean")
 
-PARSER = Parser(
+PARSER = VerbParser(
     "%qf",
     tr_noop("The home panel: platform and key, running jobs of all kernels, reports, disk, what to try."),
     tr_noop("  %qf\n  %qf clean             (asks before it deletes finished batches)\n  %qf clean --days 7 --yes"),
+    VERBS,
 )
-PARSER.add_argument(
-    "--days", type=int, default=30, help=tr_noop("clean: what has not changed for so many days; default 30")
-)
-PARSER.add_argument("--yes", action="store_true", help=tr_noop("clean: do not ask"))
+PARSER.add_option(
+    "--days", type=int, metavar="N", help=tr_noop("clean: what has not changed for so many days; default 30"),
+    verbs=("clean",),
+)  # fmt: skip
+PARSER.add_option("--yes", action="store_true", help=tr_noop("clean: do not ask"), verbs=("clean",))
+
+CLEANED_DAYS: Final = 30
 
 FOLLOWED_S: Final = 150.0
 """Seconds after its last sign for which a training counts as followed: five polls."""
@@ -57,36 +63,27 @@ OTHER_FILES: Final = tr_noop("Other files")
 
 
 @magics_class
-class HomeMagics(Magics):
+class HomeMagics(VerbMagics):
     """The home panel."""
 
     parser = PARSER
+    default_verb = "show"
+    needs_verb = True
+    takes_target = False
 
     @no_var_expand
     @line_magic
     def qf(self, line: str) -> None:
-        verb, _, remaining = line.strip().partition(" ")
-        if not verb or verb.startswith("-"):
-            verb, remaining = "show", line
-        options, unexpected = PARSER.parse_line(remaining)
-        if options.help:
-            print(PARSER.format_help())  # noqa: T201 - help was asked for
-            return
-        if verb not in VERBS or unexpected:
-            verbs, hint = tr(", ").join(VERBS), "" if verb in VERBS else did_you_mean(verb, VERBS)
-            PARSER.error(
-                tr("{words!r} is not understood: use {verbs}{hint}", words=line.strip(), verbs=verbs, hint=hint)
-            )
-        if verb == "clean":
-            print(clean(options.days, asks=not options.yes))  # noqa: T201 - what was done
-            return
+        self.run_line(line)
+
+    def do_show(self, options: Namespace, target: str) -> None:
         from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
         display.publish(home.bundle(collect(self.shell)))
 
-    def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word."""
-        return list(VERBS) if previous.endswith("qf") else []
+    def do_clean(self, options: Namespace, target: str) -> None:
+        days = CLEANED_DAYS if options.days is None else options.days
+        print(clean(days, asks=not options.yes))  # noqa: T201 - what was done
 
 
 def collect(shell: Any = None) -> Home:
@@ -254,9 +251,8 @@ def clean(days: int, *, asks: bool) -> str:
     if not names and not leftovers:
         return tr("nothing to delete: {size} in {folder}", size=size(before), folder=paste_safe(str(folder)))
     batches = trn("{n} finished batch with all its answers", "{n} finished batches with all their answers", len(names))
-    if asks and not _confirm(
-        tr("delete {batches}? They cannot be asked for again without cost. yes/no: ", batches=batches)
-    ):
+    question = tr("delete {batches}? They cannot be asked for again without cost. yes/no: ", batches=batches)
+    if asks and not confirm(question, "%qf clean --yes"):
         return tr("nothing was deleted")
     for name in names:
         with contextlib.suppress(QianfanError):  # it is used again
@@ -272,8 +268,12 @@ def _leftovers() -> list[Path]:
     return [*sandbox.glob("server.log.old"), *sandbox.glob("state.*.old"), *sandbox.glob("state.*.told")]
 
 
-def _confirm(question: str) -> bool:
+def confirm(question: str, cell: str) -> bool:
     """Return whether the user says yes.
+
+    Args:
+        question: with its answers, `yes/no: `.
+        cell: the cell that does not ask.
 
     Raises:
         InvalidArgumentError: the front end cannot ask.
@@ -281,7 +281,7 @@ def _confirm(question: str) -> bool:
     try:
         return input(question).strip().lower() in {"y", "yes", "是"}
     except (EOFError, NotImplementedError, RuntimeError):  # of a kernel without a front end
-        raise InvalidArgumentError(tr("nobody can be asked here: add --yes")) from None
+        raise InvalidArgumentError(f"{tr('nobody can be asked here: add --yes')}\n{cell}") from None
 
 
 document_magic(HomeMagics.qf, PARSER)

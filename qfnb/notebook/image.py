@@ -47,7 +47,7 @@ PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
-    help=tr_noop("a service of your own, or a variable that holds one"),
+    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
     complete=tab_completion.endpoints,
 )
 PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable"))
@@ -73,17 +73,18 @@ class ImageMagics(Magics):
     parser = PARSER
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word: nothing."""
-        return []
+        """Return what Tab offers behind a word: `help` behind the name of the magic."""
+        return ["help"] if previous.endswith("qfimage") else []
 
     @no_var_expand
     @line_cell_magic
+    @PARSER.speak
     def qfimage(self, line: str, cell: str | None = None) -> Any:
         from ..resources.inference.image_edit import ImageEdit  # noqa: PLC0415 - %load_ext stays fast
         from ..resources.inference.text2image import Text2Image  # noqa: PLC0415
 
         options, remaining = PARSER.parse_line(line)
-        if options.help:
+        if options.help or (cell is None and remaining == "help"):
             return await_cell.print_help(PARSER, awaited=options.awaited)
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:

@@ -24,7 +24,9 @@ def list_next_steps(shell: Any, *, has_key: bool) -> dict[str, str]:
     steps.update(_data_steps(shell))
     for name, progress in _ended_trainings(shell):
         steps.update(_training_steps(name, progress))
-    return steps | dict(_result_steps(shell))
+    steps.update(_result_steps(shell))
+    steps |= {} if has_key else {"%qfsandbox": tr("whether the local sandbox runs, and what it does")}
+    return steps | {"%qfdoctor": tr("versions, keys and platform, and what is wrong")}
 
 
 def quickstart() -> str:

@@ -1,23 +1,29 @@
 """The options of a magic: split as a shell does it; the text after them is left unchanged."""
 
 import argparse
+import contextlib
 import copy
+import functools
+import inspect
 import io
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NoReturn
 
 from .._language import tr, tr_noop
 from .._text import did_you_mean
-from ..errors import InvalidArgumentError
+from ..errors import APIError, InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION
 
 Completer = Callable[[Any], Iterable[str]]
 """Returns what Tab offers as an option's value; its argument is the magics object."""
+
+
+MAX_USAGE_CHARS = 100
+"""Characters of a usage line that an error shows; a longer one is left to the help."""
 
 
 def _complete_nothing(_magics: Any) -> list[str]:
@@ -32,6 +38,7 @@ def _is_no_option(word: str) -> bool:
 class Option:
     """The facts about an option that argparse does not know."""
 
+    flag: str = ""  # its long form, `--model`
     keyword: str = ""  # the parameter of the library that it sets, "" where it sets none by itself
     verbs: Sequence[str] = ()  # the verbs that take it, for a magic with verbs
     complete: Completer = _complete_nothing  # returns what Tab offers as the value
@@ -86,7 +93,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, magic: str, description: str, examples: str, **facts: str) -> None:
         super().__init__(
             prog=magic, description=description, epilog=examples, add_help=False, allow_abbrev=False,
-            formatter_class=partial(_HelpFormatter, self),
+            formatter_class=functools.partial(_HelpFormatter, self),
         )  # fmt: skip
         self.options: dict[str, Option] = {}
         self._facts = facts
@@ -113,7 +120,7 @@ class Parser(argparse.ArgumentParser):
             **settings: of `ArgumentParser.add_argument`.
         """
         action = self.add_argument(*flags, **settings)
-        self.options[action.dest] = Option(keyword, verbs, complete, accepts)
+        self.options[action.dest] = Option(max(flags, key=len), keyword, verbs, complete, accepts)
 
     def add_temperature_option(self) -> None:
         """Add `-t`."""
@@ -153,6 +160,21 @@ class Parser(argparse.ArgumentParser):
         action = self._option_string_actions.get(flag)
         return None if action is None else self.options.get(action.dest, Option())
 
+    def speak(self, magic: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a magic whose errors say its options; one that is awaited, too (a decorator)."""
+
+        @functools.wraps(magic)
+        def run(*arguments: Any, **options: Any) -> Any:
+            with self.in_its_words():
+                result = magic(*arguments, **options)
+            return self._await(result) if inspect.iscoroutine(result) else result
+
+        return run
+
+    async def _await(self, result: Coroutine[Any, Any, Any]) -> Any:
+        with self.in_its_words():
+            return await result
+
     def format_help(self) -> str:
         """Return the help in the user's language."""
         translated = copy.copy(self)
@@ -167,11 +189,35 @@ class Parser(argparse.ArgumentParser):
             text = text.replace(f"{{{name}}}", fact.replace(", ", tr(", ")))
         return text
 
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of ending the process."""
-        raise InvalidArgumentError(
-            f"{_translate_refusal(message)}\n{self._usage_line()}{tr(' (help: {magic} --help)', magic=self.prog)}"
-        )
+    def error(self, message: str, cell: str = "") -> NoReturn:
+        """Raise instead of ending the process; the last line is the cell to run next.
+
+        Args:
+            message: what is wrong.
+            cell: the cell, or several, a line each; by default the one that shows the help, below the usage.
+        """
+        next_lines = [cell] if cell else [self._usage_line(), f"%{self.prog.lstrip('%')} help"]
+        raise InvalidArgumentError("\n".join(filter(None, [_translate_refusal(message), *next_lines])))
+
+    @contextlib.contextmanager
+    def in_its_words(self) -> Iterator[None]:
+        """Say options, `--prompt`, in errors that name the library's parameters, `prompt=`."""
+        try:
+            yield
+        except QianfanError as error:
+            error.args = tuple(self._rename(value) if isinstance(value, str) else value for value in error.args)
+            if isinstance(error, APIError):
+                error.hint = self._rename(error.hint)
+            raise
+
+    def _rename(self, text: str) -> str:
+        """Return a text in which parameters are options; `workers=0` is `--workers 0`."""
+        text = re.sub(r"\w+=\S+ \((--[\w-]+)\)", r"\1", text)  # the library's messages name some options in brackets
+        for name, option in self.options.items():
+            parameter = rf"(?<![\w(.]){option.keyword or name}="
+            text = re.sub(rf"{parameter}(?=[^\s,;:)])", f"{option.flag} ", text)
+            text = re.sub(parameter, option.flag, text)
+        return text
 
     def parse_line(self, line: str) -> tuple[argparse.Namespace, str]:
         """Return the options at the start of a line, and the text after them, verbatim."""
@@ -219,7 +265,7 @@ class Parser(argparse.ArgumentParser):
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())
-        return usage if len(usage) <= 100 else tr("usage: {magic} [options]", magic=self.prog)
+        return usage if len(usage) <= MAX_USAGE_CHARS else ""
 
 
 class WordsParser(Parser):
@@ -259,6 +305,11 @@ class WordsParser(Parser):
             word, text = self._next_word(remaining) if remaining else ("", "")
             words += [word] if remaining else []
         return self.parse_line(" ".join(option_texts))[0], words
+
+
+def quote_word(text: str) -> str:
+    """Return a text as one word of a line."""
+    return f'"{text}"' if re.search(r"[\s'\\]", text) else text
 
 
 def used_options(options: argparse.Namespace) -> dict[str, Any]:

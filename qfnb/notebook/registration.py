@@ -7,18 +7,21 @@ import platform
 from typing import Any
 
 from .._language import tr
-from ..views import formatters
+from ..views import error_card, formatters
 from . import await_cell, tab_completion
 from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics
+from .doctor import DoctorMagics
 from .evaluate import EvalMagics
 from .home import HomeMagics
 from .image import ImageMagics
+from .sandbox import SandboxMagics
 from .train import TrainMagics
 
-_GROUPS = (ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics, HomeMagics)
-_NAMES = ("qf", "qfauth", "qfbatch", "qfchat", "qfeval", "qfimage", "qftrain")
+_GROUPS = (
+    ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics, HomeMagics, DoctorMagics, SandboxMagics,
+)  # fmt: skip
 
 
 def load(shell: Any, version: str) -> None:
@@ -34,6 +37,8 @@ def load(shell: Any, version: str) -> None:
     if await_cell.transform_cell not in shell.input_transformers_post:
         shell.input_transformers_post.append(await_cell.transform_cell)
     tab_completion.register(shell)
+    if error_card.show_error not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", error_card.show_error)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"qfnb {version} · {describe_platform()} · {kernel} · {tr('start: %qf  help: %%qfchat?  %qfauth')}")  # noqa: T201 - one line for the person who loads it
 
@@ -42,8 +47,10 @@ def unload(shell: Any) -> None:
     """Remove the magics and the formatters."""
     formatters.unregister(shell.display_formatter)
     tab_completion.unregister(shell)
+    if error_card.show_error in shell.events.callbacks["post_run_cell"]:
+        shell.events.unregister("post_run_cell", error_card.show_error)
     if await_cell.transform_cell in shell.input_transformers_post:
         shell.input_transformers_post.remove(await_cell.transform_cell)
     for table in shell.magics_manager.magics.values():
-        for name in _NAMES:
-            table.pop(name, None)
+        for name in [key for key, magic in table.items() if isinstance(getattr(magic, "__self__", None), _GROUPS)]:
+            del table[name]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .._language import tr
 from .._text import clip, did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
-from .parser import user_variables
+from .parser import quote_word, user_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,19 +25,27 @@ MAX_SERVICES: Final = 100  # of which a name is looked for, and what a list has 
 
 
 def resolve_endpoint(shell: Any, name: str | None) -> str | None:
-    """Return an endpoint from its name, its service's, or a variable that holds a service, a trainer or a string.
+    """Return the endpoint that a word names.
+
+    Args:
+        shell: whose variables are looked at; None on the command line.
+        name: an endpoint, its suffix, a service's name or id, a training's name or id, or a variable that holds a
+            service, a trainer or one of these words.
 
     Raises:
-        InvalidArgumentError: the variable holds something else, or no service of the account has the name.
+        InvalidArgumentError: the variable holds something else, the training has no service, or nothing has the name.
     """
     value = user_variables(shell).get(name or "", name)
     if value is None:
         return None
     if isinstance(value, str):
-        return value if ENDPOINT.fullmatch(value) or catalog.find_model(None, value) else _find_endpoint(value)
-    from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
+        is_known = ENDPOINT.fullmatch(value) or catalog.find_model(None, value)
+        return value if is_known else _find_of_training(shell, value) or _find_endpoint(value)
+    from ..trainer.progress import TrainingProgress  # noqa: PLC0415 - %load_ext stays fast
 
-    attribute = getattr(trained_model(value), "endpoint", None)
+    if isinstance(progress := getattr(value, "progress", None), TrainingProgress):
+        return progress.service_endpoint or _refuse_undeployed(str(name))
+    attribute = getattr(value, "endpoint", None)
     if not isinstance(attribute, str):
         raise InvalidArgumentError(
             tr("-e {name}: the variable holds a {kind}, not a service", name=name, kind=type(value).__name__)
@@ -45,8 +53,25 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
     return attribute
 
 
+def _find_of_training(shell: Any, name: str) -> str | None:
+    """Return the endpoint of the service of a training, None where no training has the name.
+
+    Raises:
+        InvalidArgumentError: it has none, and no service has this name; ends in the cell that deploys it.
+    """
+    from .trainings import find_endpoint  # noqa: PLC0415 - %load_ext stays fast
+
+    endpoint = find_endpoint(shell, name)
+    return _refuse_undeployed(name) if endpoint == "" else endpoint
+
+
+def _refuse_undeployed(name: str) -> NoReturn:
+    text = tr("-e {name}: this training's model is not deployed yet", name=name)
+    raise InvalidArgumentError(f"{text}\n%qftrain deploy {quote_word(name)}")
+
+
 def _find_endpoint(name: str) -> str:
-    """Return the endpoint of the newest service of the account with a name; the name where the platform does not tell.
+    """Return the endpoint of the newest service that a word names; the word where the platform does not tell.
 
     Raises:
         InvalidArgumentError: the account has no such service; names those it has.
@@ -56,13 +81,13 @@ def _find_endpoint(name: str) -> str:
     try:
         page = Service.V2.service_list(max_keys=MAX_SERVICES).data
         rows = page.service_list
-        if not any(name in {row.name, row.endpoint} for row in rows) and page.page_info and page.page_info.is_truncated:
+        if not _newest(rows, name) and page.page_info and page.page_info.is_truncated:
             return _newest(Service.V2.service_list(name=name, max_keys=MAX_SERVICES).data.service_list, name) or name
     except QianfanError:
         return name
     if endpoint := _newest(rows, name):
         return endpoint
-    names = list(dict.fromkeys(row.name for row in rows))
+    names = list(dict.fromkeys(_chosen_name(row) for row in rows))
     if not names:
         raise InvalidArgumentError(tr("-e {name}: this account has no service; -m asks a model", name=name))
     raise InvalidArgumentError(
@@ -76,6 +101,18 @@ def _find_endpoint(name: str) -> str:
 
 
 def _newest(rows: Sequence[ServiceDetail], name: str) -> str:
-    """Return the endpoint of the newest of the services with a name or an endpoint, "" where there is none."""
-    matches = [row for row in rows if name in {row.name, row.endpoint}]
+    """Return the endpoint of the newest of the services that a word names, "" where there is none."""
+    matches = [row for row in rows if name in {row.name, row.endpoint, row.service_id, _suffix(row)}]
     return max(matches, key=lambda row: row.create_time or "").endpoint if matches else ""
+
+
+def _chosen_name(row: ServiceDetail) -> str:
+    """Return the name that a person knows: that of the service, or where it is a generated one, its suffix."""
+    from ..evaluation.samples import GENERATED_NAME  # noqa: PLC0415 - %load_ext stays fast
+
+    return _suffix(row) or row.name if GENERATED_NAME.fullmatch(row.name) else row.name
+
+
+def _suffix(row: ServiceDetail) -> str:
+    """Return what a person chose of an endpoint, `bike1` of `ab12cd34_bike1`."""
+    return row.endpoint.partition("_")[2] if ENDPOINT.fullmatch(row.endpoint) else ""

@@ -51,7 +51,7 @@ class SweepVerbs(VerbMagics):
         metrics = {"metrics": options.metrics.split(",")} if options.metrics else {}
         created = sweep(
             options.model or default_model(),
-            read_data(self.shell, options.dataset),
+            read_data(self.shell, options),
             dict(map(parse_grid, options.grid)),
             train_config=read_config(options),
             train_mode=options.mode or "SFT",

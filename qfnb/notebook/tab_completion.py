@@ -11,7 +11,7 @@ from . import aliases
 from .parser import user_variables
 
 IDENTIFIER = "qfnb"
-_OWN_MAGIC = re.compile(r"\s*%{1,2}(qf|qfauth|qfbatch|qfchat|qfeval|qfimage|qftrain)\s")
+_OWN_MAGIC = re.compile(r"\s*%{1,2}(qf\w*)\s")
 
 
 def register(shell: Any) -> None:
@@ -72,9 +72,10 @@ def image_models(_magics: Any) -> list[str]:
 
 
 def endpoints(magics: Any) -> list[str]:
-    """Return the notebook's variables that hold a service."""
+    """Return the notebook's variables that hold a service or a trainer."""
     items = list(user_variables(magics.shell).items())
-    return [key for key, value in items if isinstance(getattr(value, "endpoint", None), str)]
+    services = [key for key, value in items if isinstance(getattr(value, "endpoint", None), str)]
+    return [*services, *variables_of(magics, {"LLMFinetune"})]
 
 
 def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .._language import tr, tr_noop, trn
-from .._text import did_you_mean
+from ..dataset.file_formats import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
 from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .sweep import SweepVerbs
-from .train_parser import PARSER, VERBS, read_config
+from .train_parser import PARSER, read_config
 from .trainings import find_trainer, list_trainers, read_data
 from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
+    from ..trainer.progress import TrainingProgress
     from ..trainer.run_store import RunRecord
 
 CONTINUES = tr_noop("The training goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again.")
@@ -42,20 +43,24 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
     parser = PARSER
     default_verb = "new"
+    needs_verb = True
 
     @no_var_expand
     @line_magic
+    @PARSER.speak
     def qftrain(self, line: str) -> Any:
         return self.run_line(line)
 
-    def _split_verb(self, line: str) -> tuple[str, str]:
-        verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
-        if not verb or verb in {"-h", "--help"}:
-            return self.default_verb, line
-        if verb not in VERBS:
-            verbs, hint = tr(", ").join(VERBS), did_you_mean(verb, VERBS)
-            PARSER.error(tr("{verb!r} is not a verb of %qftrain: use {verbs}{hint}", verb=verb, verbs=verbs, hint=hint))
-        return verb, remaining
+    def _propose_verb(self, word: str) -> str:
+        """Return the cell that may be meant by a variable, or by the name of a file or a dataset."""
+        from ..trainer import LLMFinetune  # noqa: PLC0415 - %load_ext stays fast
+        from ..trainer.form.inspection import is_data  # noqa: PLC0415
+
+        value = user_variables(self.shell).get(word)
+        if isinstance(value, LLMFinetune):
+            return f"%qftrain show {word}"
+        is_named = word.startswith("ds-") or Path(word).suffix.lower() in SUFFIXES
+        return f"%qftrain new {word}" if is_named or is_data(value) else ""
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
         """Return the options after a verb, and the training; `compare` takes several."""
@@ -64,7 +69,8 @@ class TrainMagics(SweepVerbs, VerbMagics):
     def do_new(self, options: Namespace, target: str) -> None:
         from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
 
-        launcher(target or options.dataset, variable=options.out).show()
+        data = read_data(self.shell, options) if options.input or options.reference else target or options.dataset
+        launcher(data, variable=options.out).show()
 
     def do_sample(self, options: Namespace, target: str) -> None:
         write_samples(Path())
@@ -124,9 +130,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
         self._open_panel(options, find_trainer(self.shell, target))
 
     def do_attach(self, options: Namespace, target: str) -> None:
-        if not target:
-            PARSER.error(tr("attach needs a training: its name, run-... or task-...; `%qftrain list` shows them"))
-        trainer = find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer(self.shell, target, verb="attach", from_record=True)
         if not trainer.is_running and not trainer.progress.finished:
             trainer.start()
         self._open_panel(options, trainer)
@@ -134,7 +138,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
     def do_wait(self, options: Namespace, target: str) -> Any:
         from ..views.training.panel import TrainingPanel  # noqa: PLC0415
 
-        trainer = find_trainer(self.shell, target)
+        trainer = find_trainer(self.shell, target, verb="wait")
 
         def raise_errors() -> None:
             if trainer.is_running:
@@ -152,12 +156,12 @@ class TrainMagics(SweepVerbs, VerbMagics):
     def do_status(self, options: Namespace, target: str) -> None:
         from ..views.training.panel import text  # noqa: PLC0415
 
-        print(text(find_trainer(self.shell, target).progress))  # noqa: T201 - it was asked for
+        print(text(find_trainer(self.shell, target, verb="status").progress))  # noqa: T201 - it was asked for
 
     def do_stop(self, options: Namespace, target: str) -> None:
         from ..trainer import TrainAction  # noqa: PLC0415
 
-        trainer = find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer(self.shell, target, verb="stop", from_record=True)
         if not trainer.is_running:
             action = trainer.ppls[0].current
             if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
@@ -166,14 +170,15 @@ class TrainMagics(SweepVerbs, VerbMagics):
         trainer.stop()
 
     def do_resume(self, options: Namespace, target: str) -> None:
-        trainer = find_trainer(self.shell, target, from_record=True)
+        trainer = find_trainer(self.shell, target, verb="resume", from_record=True)
         if trainer.ppls[0].current is None:
             raise InvalidArgumentError(tr("all steps of {run} are done", run=trainer.id))
         trainer.start(retry=True)
         self._open_panel(options, trainer)
 
     def do_publish(self, options: Namespace, target: str) -> None:
-        self._add_step(options, target, lambda trainer: trainer.publish(options.name or "", step=options.step))
+        trainer = find_trainer(self.shell, target, verb="publish", from_record=True)
+        self._add_step(options, trainer, lambda: trainer.publish(options.name or "", step=options.step))
 
     def do_deploy(self, options: Namespace, target: str) -> None:
         from ..model import DeployConfig  # noqa: PLC0415
@@ -181,19 +186,21 @@ class TrainMagics(SweepVerbs, VerbMagics):
         names = {"name": options.name, "endpoint_suffix": options.suffix}
         arguments = {**names, "replicas": options.replicas, "hours": options.hours}
         config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
-        self._add_step(options, target, lambda trainer: trainer.deploy(config, step=options.step))
+        trainer = find_trainer(self.shell, target, verb="deploy", from_record=True)
+        self._add_step(options, trainer, lambda: trainer.deploy(config, step=options.step))
 
     def do_chat(self, options: Namespace, target: str) -> None:
         from ..views.training.actions import chat_cell  # noqa: PLC0415
 
-        self._insert_cell(chat_cell(find_trainer(self.shell, target).progress))
+        progress = find_trainer(self.shell, target, verb="chat").progress
+        self._insert_cell(chat_cell(progress), progress)
 
     def do_evaluate(self, options: Namespace, target: str) -> None:
         from ..views.training.actions import checkpoint_cell, evaluation_cell  # noqa: PLC0415
 
-        progress = find_trainer(self.shell, target).progress
+        progress = find_trainer(self.shell, target, verb="evaluate").progress
         cell = evaluation_cell(progress) if options.step is None else checkpoint_cell(progress, options.step)
-        self._insert_cell(cell)
+        self._insert_cell(cell, progress)
 
     def do_compare(self, options: Namespace, targets: list[str]) -> None:
         from ..views.display import publish  # noqa: PLC0415
@@ -211,7 +218,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
             PARSER.error(tr("alert needs --to: a function's variable, or an https address"))
         minutes = options.stalled_after
         alert(
-            find_trainer(self.shell, target),
+            find_trainer(self.shell, target, verb="alert"),
             user_variables(self.shell).get(options.to, options.to),
             stalled_after=STALLED_AFTER_S if minutes is None else 60 * minutes,
         )
@@ -227,11 +234,10 @@ class TrainMagics(SweepVerbs, VerbMagics):
         table = pd.DataFrame(rows, columns=columns)
         return listing(table, tr("no training is stored on this computer: `%qftrain` opens the form that starts one"))
 
-    def _add_step(self, options: Namespace, target: str, add: Callable[[LLMFinetune], object]) -> None:
+    def _add_step(self, options: Namespace, trainer: LLMFinetune, add: Callable[[], object]) -> None:
         """Add a step to a training, and show its panel, unless it is running and has one."""
-        trainer = find_trainer(self.shell, target, from_record=True)
         was_running = trainer.is_running
-        add(trainer)
+        add()
         if not was_running:
             self._open_panel(options, trainer)
 
@@ -242,10 +248,12 @@ class TrainMagics(SweepVerbs, VerbMagics):
             store_variable(self.shell, options.out, trainer)
         TrainingPanel(trainer).show()
 
-    def _insert_cell(self, code: str) -> None:
+    def _insert_cell(self, code: str, progress: TrainingProgress) -> None:
         """Insert a cell below this one; without code, the model is not deployed: InvalidArgumentError."""
         if not code:
-            raise InvalidArgumentError(tr("there is no service yet: deploy the model with `%qftrain deploy`"))
+            from ..views.training.summary import handle  # noqa: PLC0415
+
+            PARSER.error(tr("there is no service yet: deploy the model"), f"%qftrain deploy {handle(progress)}")
         self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
@@ -255,8 +263,8 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from ..trainer.offer import default_model  # noqa: PLC0415
 
         if not options.dataset:
-            PARSER.error(tr("start needs a trainer's variable, or -d DATA"))
-        data, config = read_data(self.shell, options.dataset), read_config(options)
+            PARSER.error(tr("start needs a trainer's variable, or -d DATA; the form asks for them"), "%qftrain")
+        data, config = read_data(self.shell, options), read_config(options)
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
         previous = find_trainer(self.shell, options.previous) if options.previous else None
         step = None if previous is None else resolve_step(options.step, previous.progress.points)

@@ -39,7 +39,7 @@ PARSER = VerbParser(
     "%qftrain",
     tr_noop(
         "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
-        "A TRAINING is a variable, run-..., task-..., or the newest when none is named.\n"
+        "A TRAINING is a variable, a name or an id; by default the newest, of attach and stop the one that runs.\n"
         "Verbs: {verbs}."
     ),
     tr_noop(
@@ -71,6 +71,14 @@ PARSER.add_option(
     help=tr_noop("a variable (Dataset, DataFrame), a .jsonl path, or ds-..."),
     verbs=("new", "start", "sweep"),
 )
+PARSER.add_option(
+    "--input", metavar="COLUMN", help=tr_noop("the column of the questions; default: prompt"),
+    verbs=("new", "start", "sweep"),
+)  # fmt: skip
+PARSER.add_option(
+    "--reference", metavar="COLUMN", help=tr_noop("the column of the answers; default: response"),
+    verbs=("new", "start", "sweep"),
+)  # fmt: skip
 PARSER.add_option(
     "-m",
     "--model",

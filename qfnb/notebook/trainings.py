@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .._language import tr
 from .._text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import user_variables
+from .train_parser import PARSER
+from .verb_magic import choose_only
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
+    from ..trainer.run_store import RunRecord
+
+UNFINISHED_VERBS: Final = frozenset({"attach", "stop"})
+"""Verbs that without a name mean a training that has not ended, wherever it was started."""
+
+RESULT_VERBS: Final = frozenset({"publish", "deploy", "chat", "evaluate"})
+"""Verbs for which it does not matter whether a training has ended."""
 
 
 def list_trainers(shell: Any) -> list[LLMFinetune]:
@@ -25,24 +36,24 @@ def list_trainers(shell: Any) -> list[LLMFinetune]:
     return [*started, *(panel.job for panel in RECENT_PANELS if isinstance(panel.job, LLMFinetune))]
 
 
-def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFinetune:
+def find_trainer(shell: Any, target: str, *, verb: str = "show", from_record: bool = False) -> LLMFinetune:
     """Return a trainer of this kernel, or attach one, without starting it, to a training of another kernel.
 
     Args:
         shell: whose variables are looked at.
-        target: a variable, a name, `run-...` or `task-...`; "" for the newest.
+        target: a variable, a name, `run-...` or `task-...`; "" for the one that the verb can mean.
+        verb: what is done with it.
         from_record: prefer the stored training to a trainer of this kernel that is not running.
 
     Raises:
-        InvalidArgumentError: no such training.
+        InvalidArgumentError: no such training, or several.
     """
     from ..trainer import LLMFinetune, run_store  # noqa: PLC0415
 
     trainers = list_trainers(shell)
-    if not target:
-        if not trainers:
-            raise InvalidArgumentError(tr("no training was started here: `%qftrain list` shows stored ones"))
+    if not target and trainers and verb not in UNFINISHED_VERBS:
         return trainers[-1]
+    target = target or only_training(trainers, verb)
     value = user_variables(shell).get(target)
     if isinstance(value, LLMFinetune):
         return value
@@ -61,7 +72,62 @@ def find_trainer(shell: Any, target: str, *, from_record: bool = False) -> LLMFi
     )
 
 
-def read_data(shell: Any, name: str) -> Any:
-    """Return the data that a word of a line names: a variable's value, an id of the platform, or a path."""
-    data = user_variables(shell).get(name, name)
-    return Path(data) if isinstance(data, str) and not data.startswith("ds-") else data
+def only_training(trainers: Sequence[LLMFinetune], verb: str) -> str:
+    """Return the id of the only training that a verb without a name can mean: one that has not ended, else any.
+
+    Raises:
+        InvalidArgumentError: there is none, or there are several.
+    """
+    from ..trainer import run_store  # noqa: PLC0415
+
+    runs = run_store.list_runs()
+    running = [trainer.id for trainer in trainers if trainer.is_running]
+    everything = [] if verb == "stop" else [run.id for run in runs]
+    unfinished = [run.id for run in runs if _is_unfinished(run) or run.id in running]
+    ids = everything if verb in RESULT_VERBS else unfinished or everything
+    names = [str(run.facts.get("name") or run.id) for run in runs]
+    labels = {run.id: name if names.count(name) == 1 else run.id for run, name in zip(runs, names, strict=True)}
+    if verb == "stop":
+        when_none, cell = tr("no training is running"), "%qftrain list"
+    else:
+        when_none, cell = tr("no training is stored on this computer: the form starts one"), "%qftrain"
+    return choose_only(PARSER, verb, [labels[id_] for id_ in ids], when_none, cell)
+
+
+def _is_unfinished(run: RunRecord) -> bool:
+    """Return whether a stored training was started and has not ended, as far as a kernel wrote."""
+    progress = run.facts.get("progress") or {}
+    return bool(progress.get("started_at")) and progress.get("ended_at") is None
+
+
+def find_endpoint(shell: Any, name: str) -> str | None:
+    """Return the endpoint of a training's service, "" where it has none; None where no training has the name or id."""
+    from .. import connect  # noqa: PLC0415
+    from ..batching.request_spec import platform_name  # noqa: PLC0415
+    from ..trainer import run_store  # noqa: PLC0415
+
+    for progress in [trainer.progress for trainer in reversed(list_trainers(shell) if shell else [])]:
+        if name in {progress.run_id, progress.task_id, progress.job_name}:
+            return progress.service_endpoint
+    for run in run_store.list_runs():
+        if name in {run.id, run.facts.get("name"), run.facts.get("task_id")}:
+            is_here = run.facts.get("platform") == platform_name(connect.current_platform())
+            return str((run.facts.get("facts") or {}).get("service_endpoint") or "") if is_here else None
+    return None
+
+
+def read_data(shell: Any, options: Namespace) -> Any:
+    """Return the data that a line names: a variable's value, an id of the platform, or a path.
+
+    With `--input` and `--reference` it is a dataset whose columns are named so.
+    """
+    from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
+
+    data = user_variables(shell).get(options.dataset, options.dataset)
+    is_id = isinstance(data, str) and data.startswith("ds-")
+    if options.input or options.reference:
+        if is_id or isinstance(data, Dataset):
+            PARSER.error(tr("--input and --reference name columns of a file or a table"))
+        columns = [options.input] if options.input else None
+        return Dataset.load(data, input_columns=columns, reference_column=options.reference)
+    return Path(data) if isinstance(data, str) and not is_id else data

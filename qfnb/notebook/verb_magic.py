@@ -6,19 +6,25 @@ the magic's own module; the help, the checks and the completion follow from them
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.magic import Magics
 
 from .._language import tr
 from .._text import near_miss
+from ..errors import InvalidArgumentError
 from .await_cell import print_help, run_in_cell
-from .parser import WordsParser, used_options, user_variables
+from .parser import WordsParser, quote_word, used_options, user_variables
 
 if TYPE_CHECKING:
     from ..views.panel import Panel
+
+
+MAX_LISTED = 5
+"""Cells that an error offers at most, where a name is missing."""
 
 
 class VerbParser(WordsParser):
@@ -33,8 +39,8 @@ class VerbParser(WordsParser):
     """
 
     def __init__(self, magic: str, description: str, examples: str, verbs: Sequence[str], **facts: str) -> None:
-        super().__init__(magic, description, examples, verbs=", ".join(verbs), **facts)
-        self.verbs = tuple(verbs)
+        self.verbs = (*verbs, "help")
+        super().__init__(magic, description, examples, verbs=", ".join(self.verbs), **facts)
 
     def check_verb(self, verb: str, options: Namespace) -> None:
         """Check that a verb accepts the options.
@@ -55,14 +61,38 @@ class VerbParser(WordsParser):
 
 
 class VerbMagics(Magics):
-    """A magic whose first word is a verb; `do_<verb>(options, target)` runs it."""
+    """A magic whose first word is a verb; `do_<verb>(options, target)` runs it.
+
+    Attributes:
+        default_verb: the verb of a line that begins with none.
+        needs_verb: whether a first word that is neither a verb nor an option is a mistake, not a target.
+        takes_target: whether a word may stand behind a verb.
+    """
 
     parser: ClassVar[VerbParser]
     default_verb: ClassVar[str] = "start"
+    needs_verb: ClassVar[bool] = False
+    takes_target: ClassVar[bool] = True
 
     def run_line(self, line: str) -> Any:
         """Run a line; return what its verb returns."""
-        return self.run_verb(*self.parse(line))
+        with self.naming_columns(line):
+            return self.run_verb(*self.parse(line))
+
+    @contextlib.contextmanager
+    def naming_columns(self, line: str) -> Iterator[None]:
+        """End an error about the names of columns in the line that names them."""
+        try:
+            yield
+        except InvalidArgumentError as error:
+            if options := error.columns and self.column_options([*map(quote_word, error.columns)]):
+                lines = [text for text in str(error).splitlines() if "Dataset.load(" not in text]
+                error.args = ("\n".join([*lines, f"{self.parser.prog} {line.strip()} {options}"]),)
+            raise
+
+    def column_options(self, columns: Sequence[str]) -> str:
+        """Return options that name columns which the data have, those of questions and answers; "" for none."""
+        return "" if len(columns) < 2 else f"--input {columns[0]} --reference {columns[1]}"
 
     def parse(self, line: str) -> tuple[str, Namespace, Any]:
         """Return the verb of a line, by default `default_verb`, its options, and its target."""
@@ -70,11 +100,13 @@ class VerbMagics(Magics):
         options, target = self._parse_target(verb, remaining)
         if not options.help:
             self.parser.check_verb(verb, options)
+        if target and not self.takes_target:
+            self.parser.error(tr("{magic} {verb} takes no word behind it", magic=self.parser.prog, verb=verb))
         return verb, options, target
 
     def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
         """Run a verb, or print the help."""
-        if options.help:
+        if options.help or verb == "help":
             return print_help(self.parser, awaited=options.awaited)
         return getattr(self, f"do_{verb}")(options, target)
 
@@ -82,16 +114,21 @@ class VerbMagics(Magics):
         verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
         if verb in self.parser.verbs:
             return verb, remaining
+        facts = {"word": verb, "magic": self.parser.prog}
         if verb not in user_variables(self.shell) and (match := near_miss(verb, self.parser.verbs)):
             self.parser.error(
-                tr(
-                    "{word!r} is not a verb of {magic}; did you mean {match}?",
-                    word=verb,
-                    magic=self.parser.prog,
-                    match=match,
-                )
+                tr("{word!r} is not a verb of {magic}; did you mean {match}?", match=match, **facts),
+                f"{self.parser.prog} {match} {remaining}".rstrip(),
             )
+        if self.needs_verb and verb and not verb.startswith("-"):
+            cell = self._propose_verb(verb)
+            hint = "" if cell else tr(": use {verbs}", verbs=tr(", ").join(self.parser.verbs))
+            self.parser.error(tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts), cell)
         return self.default_verb, line
+
+    def _propose_verb(self, word: str) -> str:
+        """Return the cell that may be meant by a word that is no verb, "" for none."""
+        return ""
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
         """Return the options behind a verb, and its target, one word at most."""
@@ -100,6 +137,33 @@ class VerbMagics(Magics):
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word: verbs behind the name of the magic."""
         return list(self.parser.verbs) if previous.endswith(self.parser.prog) else []
+
+
+def choose_only(parser: VerbParser, verb: str, names: Sequence[str], when_none: str, cell: str) -> str:
+    """Return the only name that a verb without one can mean.
+
+    Args:
+        parser: of the magic.
+        verb: the verb.
+        names: what it can mean, the newest first.
+        when_none: what is wrong where there are none.
+        cell: the cell to run then.
+
+    Raises:
+        InvalidArgumentError: there are none, or several; it ends in a cell for each of the newest.
+    """
+    command = f"{parser.prog} {verb}"
+    if not names:
+        parser.error(when_none, cell)
+    if len(names) > 1:
+        text = tr("{command}: there are {n} to choose from", command=command, n=len(names))
+        parser.error(text, list_cells(command, names))
+    return names[0]
+
+
+def list_cells(command: str, names: Sequence[str]) -> str:
+    """Return a command with each of some names, the first `MAX_LISTED`, a line each."""
+    return "\n".join(f"{command} {quote_word(name)}" for name in names[:MAX_LISTED])
 
 
 def wait_in_cell(

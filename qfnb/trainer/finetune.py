@@ -127,19 +127,22 @@ class LLMFinetune(StoredTrainer):
             return
         kinds = " / ".join(schema.title for schema in cls.schemas)
         if actual.columns:
-            text = tr(
-                "{mode} needs {kinds}: these rows are {kind}", mode=cls.train_mode, kinds=kinds, kind=actual.title
+            raise InvalidArgumentError(
+                tr("{mode} needs {kinds}: these rows are {kind}", mode=cls.train_mode, kinds=kinds, kind=actual.title)
             )
-        else:  # a table of any columns
-            text = tr(
+        columns = [*map(str, dataset.rows[0])]  # a table of any columns
+        error = InvalidArgumentError(
+            tr(
                 "{mode} needs {kinds}: these rows have the columns {columns}\n"
                 "where columns have other names: Dataset.load(..., columns={example})",
                 mode=cls.train_mode,
                 kinds=kinds,
-                columns=tr(", ").join(map(str, dataset.rows[0])),
+                columns=tr(", ").join(columns),
                 example={"question": "prompt", "answer": "response"},
             )
-        raise InvalidArgumentError(text)
+        )
+        error.columns = columns
+        raise error
 
     @classmethod
     def attach(

@@ -6,6 +6,7 @@ from typing import Final
 
 from .. import connect
 from .._language import tr
+from .._notices import warn_once
 from ..errors import APIError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
@@ -83,8 +84,8 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
         differences = compare_with_offer(train_type, fitted, offer, mode)
         if not differences:
             if text := describe_ignored_values(train_type, fitted, offer, mode):
-                log.warning(text)
+                warn_once(text)
             return fitted
     text = tr("; ").join(differences)
-    log.warning(tr("{differences} (sent all the same: the platform decides)", differences=text))
+    warn_once(tr("{differences} (sent all the same: the platform decides)", differences=text))
     return fitted

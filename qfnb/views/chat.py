@@ -46,6 +46,7 @@ class StreamedAnswer:
         preface: what the model wrote before it called functions.
         steps: the calls of functions; `running` is the one that has not returned.
         damage_notice: that the sandbox's damaged database was moved aside, in the first answer after that.
+        notices: remarks about the call with which nothing is wrong.
         cost: CNY by list price, None where it is not known; in the sandbox, which bills nothing, what it would be.
         error: what ended it badly, "" otherwise.
         form: how the text is shown.
@@ -71,6 +72,7 @@ class StreamedAnswer:
     running: str = ""
     is_cut_while_thinking: bool = False
     damage_notice: str = ""
+    notices: Sequence[str] = ()
 
     @classmethod
     def from_reply(cls, reply: ChatResponse, model: str = "") -> StreamedAnswer:
@@ -195,6 +197,7 @@ def html(answer: StreamedAnswer) -> Html:
         blocks.append(f'<div class="qf-sub" role="status">{escape(status)}</div>')
     mark = components.sandbox_mark() if answer.from_sandbox else ""
     facts = components.footer(mark, *footer(answer))
+    facts = components.join([facts, components.dim_lines(*answer.notices)])
     blocks.append(f'<div role="status">{facts}</div>' if answer.state == "done" else facts)  # screen readers say it
     busy = ' aria-busy="true"' if answer.state in {"waiting", "streaming"} else ""
     return Html(f'<article class="qf-answer"{busy}>{"".join(blocks)}</article>')
@@ -209,7 +212,7 @@ def text(answer: StreamedAnswer) -> str:
     mark = [tr(components.SANDBOX_MARK)] if answer.from_sandbox else []
     facts = f"[{' · '.join([*mark, *map(strip_controls, footer(answer))])}]"
     before = [folded, strip_controls(answer.preface), steps_text(answer.steps)]
-    lines = [*before, strip_controls(answer.text), ending, facts]
+    lines = [*before, strip_controls(answer.text), ending, facts, *map(strip_controls, answer.notices)]
     return "\n".join(line for line in lines if line)
 
 

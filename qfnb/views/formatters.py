@@ -4,6 +4,7 @@ import importlib
 from functools import partial
 from typing import Any
 
+from . import notices
 from .text import inert
 
 _FORMATTERS = (
@@ -29,13 +30,15 @@ _FORMATTERS = (
 
 
 def register(formatter: Any) -> None:
-    """Register our types with IPython's display formatter."""
+    """Register our types with IPython's display formatter, and show notices."""
+    notices.register()
     for module, name, view, function in _FORMATTERS:
         formatter.mimebundle_formatter.for_type_by_name(module, name, partial(_format, view, function))
 
 
 def unregister(formatter: Any) -> None:
-    """Remove our types from IPython's display formatter."""
+    """Remove our types from IPython's display formatter, and leave notices to the log."""
+    notices.unregister()
     bundles = formatter.mimebundle_formatter
     for module, name, *_ in _FORMATTERS:
         bundles.deferred_printers.pop((module, name), None)

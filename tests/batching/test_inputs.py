@@ -97,7 +97,7 @@ def test_files_are_read_by_their_ending(tmp_path):
         ("a.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", r"a\.jsonl:1: not JSON \(a number has more than"),
         ("a.csv", b"a,b\n1,2,3\n", r"a\.csv:2: more cells"),
         ("a.csv", b"prompt,b,prompt\n1,2,3\n", r"a\.csv:1: two columns are called 'prompt'"),
-        ("a.csv", "a\n\u4f60".encode("gb18030"), r"a\.csv:2: not UTF-8"),
+        ("a.csv", "a\n\u4f60".encode("gb18030") + b"\n\xff", r"a\.csv:2: not UTF-8"),
         ("a.parquet", b"nonsense", r"a\.parquet: not Parquet"),
         ("a.xlsx", b"", r"must end in"),
     ],

@@ -237,25 +237,25 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, start_batch, control, 
     ("line", "words"),
     [
         ("%qfbatch", "which rows"),
-        ("%qfbatch df", "prompt='...{review}...'"),
+        ("%qfbatch df", "--prompt '...{review}...'"),
         ("%qfbatch dff --prompt x", "did you mean df?"),
         ("%qfbatch nowhere.csv", "there is no such file"),
         ('%qfbatch df --prompt "{reviw}"', "did you mean {review}?"),
         ('%qfbatch df --prompt "{review} {"', "braces that are text"),
         ("%qfbatch df --prompt {review} twice", "into quotes"),
-        ("%qfbatch df --prompt {review} -w 0", "workers=0: must be an integer from 1 to 1000"),
-        ("%qfbatch df --prompt {review} -w 1000000", "workers=1000000"),
+        ("%qfbatch df --prompt {review} -w 0", "--workers 0: must be an integer from 1 to 1000"),
+        ("%qfbatch df --prompt {review} -w 1000000", "--workers 1000000"),
         ("%qfbatch df --prompt {review} -w many", "'many' is not an integer"),
         ("%qfbatch df --prompt {review} --wrokers 3", "did you mean --workers?"),
-        ("%qfbatch df --prompt {review} -t nan", "temperature=nan"),
-        ("%qfbatch df --prompt {review} --budget -1", "budget=-1.0"),
-        ("%qfbatch df --prompt {review} --canary -1", "canary=-1"),
-        ("%qfbatch df --prompt {review} --mode sideways", "mode='sideways': must be 'online' or 'offline'"),
-        ("%qfbatch df --prompt {review} --name a/b", "name='a/b'"),
-        ("%qfbatch df --prompt {review} --out result", "out='result'"),
-        ("%qfbatch df --prompt {review} --out no/x.csv", "out='no/x.csv'"),
+        ("%qfbatch df --prompt {review} -t nan", "--temperature nan"),
+        ("%qfbatch df --prompt {review} --budget -1", "--budget -1.0"),
+        ("%qfbatch df --prompt {review} --canary -1", "--canary -1"),
+        ("%qfbatch df --prompt {review} --mode sideways", "--mode 'sideways': must be 'online' or 'offline'"),
+        ("%qfbatch df --prompt {review} --name a/b", "--name 'a/b'"),
+        ("%qfbatch df --prompt {review} --out result", "--out 'result'"),
+        ("%qfbatch df --prompt {review} --out no/x.csv", "--out 'no/x.csv'"),
         ("%qfbatch df --prompt {review} -o 1x", "'1x' is not a variable name"),
-        ("%qfbatch df --prompt 写诗", "(--same-prompt)"),
+        ("%qfbatch df --prompt 写诗", "set --same-prompt"),
         ("%qfbatch df --prompt {review} -f df", "a batch takes text, json or pydantic:NAME"),
         ("%qfbatch df --prompt {review} -f pydantic:Nobody", "the notebook has no variable 'Nobody'"),
         ("%qfbatch holes --prompt {review}", "row 1: review is NaN"),
@@ -277,7 +277,7 @@ def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(kernel, c
     cell = kernel.run(line)
     assert cell.status == "error"
     assert words in cell.text
-    assert len(cell.text.strip().splitlines()) <= 3
+    assert len([line for line in cell.text.strip().splitlines() if not line.startswith("%")]) <= 3
     assert request_counts(control) == before
 
 

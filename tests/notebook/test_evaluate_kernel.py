@@ -153,9 +153,9 @@ def test_prompts_and_repeats_make_a_matrix_and_a_typing_error_in_a_prompt_sends_
     assert request_counts(control).get("chat.v2", 0) - before == 4 * 2 * 2 * 3
     assert kernel.value("(len(report.records), type(report.matrix()).__name__)") == "(48, 'Matrix')"
     assert "best mean" in kernel.run("%qfeval compare report").text or "same mean" in kernel.run("report").text
-    for line, words in (("--prompts short,lnog", "did you mean long"), ("--repeats 2 --pass-at 3", "k=3"),
+    for line, words in (("--prompts short,lnog", "did you mean long"), ("--repeats 2 --pass-at 3", "--pass-at 3"),
                         ("--prompts short,short", "named twice"), ("--pass-at x", "whole numbers"),
-                        ("--repeats 0", "n=0"), ("--prompts talks", "a list of templates")):  # fmt: skip
+                        ("--repeats 0", "--repeats 0"), ("--prompts talks", "a list of templates")):  # fmt: skip
         assert words in kernel.run(f"%qfeval base --data talks {line}").text
     assert request_counts(control).get("chat.v2", 0) - before == 48
 
@@ -232,9 +232,9 @@ def test_a_browser_is_live_and_closes_into_a_page_that_does_not_move(kernel, sta
         ("%qfeval base --data talks --judge nobody", "'nobody' is neither a variable"),
         ("%qfeval base --data talks --judge other --pairwise", "two models or more"),
         ("%qfeval base --data talks --pairwise", "--judge MODEL names one"),
-        ("%qfeval base --data talks -w 0", "workers=0"),
-        ("%qfeval base --data talks -t nan", "temperature=nan"),
-        ("%qfeval base --data talks --budget -1", "budget=-1"),
+        ("%qfeval base --data talks -w 0", "--workers 0"),
+        ("%qfeval base --data talks -t nan", "--temperature nan"),
+        ("%qfeval base --data talks --budget -1", "--budget -1"),
         ("%qfeval base --data talks -o 1x", "not a variable name"),
         ("%qfeval base --dta talks", "did you mean --data?"),
         ("%qfeval browse nobody", "'nobody' is not a report"),

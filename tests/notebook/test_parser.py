@@ -11,7 +11,9 @@ from qfnb.evaluation.samples import label_in_notebook
 from qfnb.notebook.evaluate_inputs import resolve_models
 from qfnb.notebook.parser import Parser, variable_name
 from qfnb.notebook.services import resolve_endpoint
+from qfnb.notebook.trainings import find_endpoint, only_training
 from qfnb.notebook.verb_magic import VerbParser
+from qfnb.trainer.run_store import RunRecord
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +102,52 @@ def test_an_endpoint_is_a_text_a_service_or_refused():
         resolve_endpoint(shell, "number")
 
 
-def test_a_service_is_found_by_its_name(tmp_path):
+def test_a_service_is_found_by_its_name_its_id_and_its_suffix(tmp_path):
     with run_service_sandbox(tmp_path) as shop:
-        url = shop.serve("teahouse").url
-        assert resolve_endpoint(Shell(), "teahouse") in url
+        service = shop.serve("teahouse")
+        for word in ("teahouse", service.service_id, "shop"):
+            assert resolve_endpoint(Shell(), word) == service.endpoint
         assert resolve_endpoint(Shell(), "ernie-5.1") == "ernie-5.1"
+
+
+def test_a_training_stands_for_its_service_or_ends_in_the_cell_that_deploys_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr("qfnb.batching.request_spec.platform_name", lambda _: "here")
+    facts = {"task_id": "task-0", "service_endpoint": "abcdefgh_bike1"}
+    deployed = RunRecord.begin(name="deployed", platform="here", task_id="task-0", facts=facts)
+    deployed.update()
+    RunRecord.begin(name="my run", platform="here", facts={}).update()
+    RunRecord.begin(name="elsewhere", platform="there", facts=facts).update()
+    words = ("deployed", deployed.id, "task-0")
+    assert [find_endpoint(None, word) for word in words] == ["abcdefgh_bike1"] * 3
+    assert (find_endpoint(None, "elsewhere"), find_endpoint(None, "nobody")) == (None, None)
+    with pytest.raises(errors.InvalidArgumentError, match=r'\n%qftrain deploy "my run"$'):
+        resolve_endpoint(Shell(), "my run")
+
+
+@pytest.mark.parametrize(
+    ("verb", "ended", "outcome"),
+    [
+        ("attach", {"a": True, "b": False, "c": True}, "b"),
+        ("stop", {"a": True, "b": False, "c": True}, "b"),
+        ("stop", {"a": True}, "\n%qftrain list"),
+        ("deploy", {"a": True}, "a"),
+        ("deploy", {"a": True, "b": False}, "\n%qftrain deploy b\n%qftrain deploy a"),
+        ("attach", {"a": False, "b": False, "c": True}, "\n%qftrain attach b\n%qftrain attach a"),
+        ("attach", {}, "\n%qftrain"),
+    ],
+)
+def test_a_verb_without_a_name_takes_the_only_training_that_fits(verb, ended, outcome, tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    for number, (name, has_ended) in enumerate(ended.items()):
+        run = RunRecord.begin(name=name)
+        run.update(created=number, progress={"started_at": 1.0, "ended_at": 2.0 if has_ended else None})
+    if outcome.startswith("\n"):
+        with pytest.raises(errors.InvalidArgumentError) as caught:
+            only_training([], verb)
+        assert str(caught.value).endswith(outcome)
+    else:
+        assert only_training([], verb) == outcome
 
 
 def test_a_name_that_no_service_has_is_refused_with_the_names_of_those_there_are(tmp_path):

@@ -29,5 +29,5 @@ def test_everything_is_text(sandbox, tmp_path):
     assert "== ernie-4.0-8k ==" in done.stdout
     assert "assistant" in done.stdout
     assert "1 picture" in done.stdout
-    assert "temperature=nan: must be a number" in done.stdout + done.stderr
+    assert "--temperature nan: must be a number" in done.stdout + done.stderr
     assert "<div" not in done.stdout

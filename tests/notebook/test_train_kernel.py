@@ -180,7 +180,6 @@ def test_an_alert_tells_of_the_end(kernel, start_training, small):
     [
         ("dance", "is not a verb"),
         ("stop nobody", "neither a trainer"),
-        ("attach", "attach needs"),
         ("attach run-0000000000", "neither a trainer"),
         ("compare trainer", "two trainings or more"),
         ("alert trainer", "alert needs --to"),
@@ -292,7 +291,7 @@ def test_a_sweep_shows_a_row_for_each_training_and_what_the_best_is_worth(kernel
     [
         ("--grid epoch=1,2", "sweep needs -d DATA and --grid"),
         ("-d {small} --grid epoch", "write NAME=A,B"),
-        ("-d {small} --grid epoch=1,2 --parallel 0", "parallel=0"),
+        ("-d {small} --grid epoch=1,2 --parallel 0", "--parallel 0"),
         ("-d {small} --grid epoch=1,2 --metrics nonsense --eval {small}", "nonsense"),
         ("-d {small} --grid epoch=1,2 --name a", "%qftrain sweep takes no name"),
     ],

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from ... import connect
 from ..._language import tr
+from ..._notices import warn_once
 from ...errors import APIError, RequestError, UnexpectedContent, UnreadableAnswer
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
@@ -21,7 +22,6 @@ from ...wire.endpoints import Endpoint
 from .chat_body import ChatBody
 from .model_choice import name_living_models
 from .reply import Reply, create_reply, join_pieces, refuse_defect
-from .thinking import warn_once
 from .usage_log import UsageEntry, log_usage
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..._language import tr
+from ..._notices import warn_once
 from ..._text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.auth import APP_HEADER
@@ -18,7 +19,6 @@ from ...wire import chat as wire
 from ...wire.catalog import CatalogModel
 from .call_sender import PreparedCall
 from .reply import ChatResponse
-from .thinking import warn_once
 
 log = logging.getLogger("qfnb")
 

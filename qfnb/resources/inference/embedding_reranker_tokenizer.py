@@ -6,6 +6,7 @@ from types import MethodType
 from typing import Any, Literal
 
 from ..._language import tr
+from ..._notices import warn_once
 from ..._text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
@@ -15,7 +16,6 @@ from .chat_request import validate_encodable
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, v1_only
 from .reply import Reply, refuse_defect
-from .thinking import warn_once
 from .v1_words import build_for_version
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ... import connect
 from ..._language import tr
+from ..._notices import warn_once
 from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in
@@ -20,7 +21,6 @@ from .chat_body import V1Dict
 from .inference_model import InferenceModel, PreparedCall
 from .model_choice import ModelChoice
 from .reply import Reply
-from .thinking import warn_once
 
 
 class ImageResponse(Reply[wire.ImageReply]):

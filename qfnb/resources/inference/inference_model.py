@@ -10,6 +10,7 @@ from typing import Any, Literal, Unpack
 from ... import config, connect
 from ..._jobs import worker_pool
 from ..._language import tr
+from ..._notices import warn_once
 from ..._text import labelled
 from ...config import Credentials
 from ...credentials import Secret, secret_in_address
@@ -22,7 +23,6 @@ from .client_options import CHAT_OPTIONS, split_client_options
 from .model_choice import DEFAULT_SETTINGS, ModelChoice
 from .model_facts import ModelFacts
 from .reply import ChatResponse
-from .thinking import warn_once
 
 Version = Literal[1, 2, "1", "2"]
 

@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from ..._language import tr, tr_noop
+from ..._notices import warn_once
 from ...errors import APIError, CredentialsError, InvalidArgumentError
 from ...transport.platform import Platform
 from ...wire import catalog
-from .thinking import warn_once
 
 T = TypeVar("T")
 

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ..._language import tr
+from ..._notices import warn_once
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...transport.protocol import quote_excerpt
 from ...transport.response import Response
 from ...wire import catalog, chat as wire, reply_shape
 from ...wire.prices import FREE, PriceRange, china_hour
 from .chat_body import ChatBody
-from .thinking import CUT_WHILE_THINKING, warn_once
+from .thinking import CUT_WHILE_THINKING
 
 MAX_TOKENS = 1 << 53
 """A token count from here on is not believed."""

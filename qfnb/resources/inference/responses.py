@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from ... import config, connect
 from ..._language import tr
+from ..._notices import warn_once
 from ...errors import APIError, InvalidArgumentError, RequestError
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
@@ -20,7 +21,7 @@ from ..validation import validate_choice, validate_range, validate_record
 from .chat_request import validate_encodable
 from .model_choice import find_living_model, name_living_models
 from .reply import Reply, ToolCall, create_reply, parse_arguments, refuse_defect
-from .thinking import Think, validate_think, warn_once, with_thinking
+from .thinking import Think, validate_think, with_thinking
 from .usage_log import UsageEntry, log_usage
 
 Item = Mapping[str, Any]

@@ -1,11 +1,10 @@
 """`think=`: one switch, sent in the one spelling that a model takes."""
 
-import functools
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from ..._language import tr, tr_noop
+from ..._notices import warn_once
 from ..._text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...wire.catalog import CatalogModel
@@ -165,9 +164,3 @@ def _send_nothing(reason: str) -> dict[str, Any]:
     if reason:
         warn_once(tr("{reason}: think= is not sent", reason=reason))
     return {}
-
-
-@functools.cache
-def warn_once(text: str) -> None:
-    """Log a warning, the same text once per process."""
-    logging.getLogger("qfnb").warning(text)

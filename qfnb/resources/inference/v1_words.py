@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._language import tr
+from ..._notices import warn_once
 from ..._text import did_you_mean
 from ...errors import InvalidArgumentError
 from ...transport.platform import Platform
@@ -13,7 +14,6 @@ from ...wire.endpoints import Endpoint
 from .call_sender import InferenceRequest
 from .client_options import CLIENT_NAMES
 from .model_choice import ModelChoice, find_target
-from .thinking import warn_once
 
 V2_OPTIONS = body_keys.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
 V1_OPTIONS = body_keys.BODY_KEYS["chat.v1"] | {"suffix"}

@@ -8,13 +8,13 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ... import connect
 from ..._language import tr
+from ..._notices import warn_once
 from ...config import Secret
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.response import Response
 from ...wire.base import Record
 from ...wire.endpoints import Endpoint
-from ..inference.thinking import warn_once
 from ..validation import validate_record
 
 P = ParamSpec("P")

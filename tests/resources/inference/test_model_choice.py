@@ -7,8 +7,8 @@ from support.chat_script import sent_bodies
 from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, Embedding, Plugin, Reranker, Text2Image, config, errors
+from qfnb._notices import warn_once
 from qfnb.resources.inference import model_choice
-from qfnb.resources.inference.thinking import warn_once
 from qfnb.wire import catalog
 
 REPLY = b'{"id": "as-1", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]}'

@@ -8,8 +8,8 @@ from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import Responses, errors
+from qfnb._notices import warn_once
 from qfnb.resources.inference.reply import ToolCall
-from qfnb.resources.inference.thinking import warn_once
 from qfnb.wire import responses as wire
 
 TOOL = {"type": "function", "name": "add", "description": "加法", "parameters": {"type": "object", "properties": {}}}

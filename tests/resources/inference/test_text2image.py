@@ -11,7 +11,7 @@ from PIL import Image
 from support.scripted_server import http_answer
 
 from qfnb import ImageEdit, Text2Image, errors
-from qfnb.resources.inference.thinking import warn_once
+from qfnb._notices import warn_once
 
 
 def picture(size=(200, 200), colour="red"):

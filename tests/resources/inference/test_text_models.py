@@ -8,7 +8,7 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import ChatCompletion, Completion, Embedding, Messages, Plugin, Reranker, Tokenizer, config, errors
-from qfnb.resources.inference.thinking import warn_once
+from qfnb._notices import warn_once
 from qfnb.views import chat as chat_view
 
 VERSIONS = pytest.mark.parametrize("version", [1, 2])

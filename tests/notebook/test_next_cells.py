@@ -1,0 +1,118 @@
+"""An error of a magic ends in the cell to run next: in each language, and that cell runs."""
+
+import pytest
+
+KEY = "bce-v3/ALTAK-canary/0123456789abcdef"
+
+PREPARE = """
+import pathlib, pandas as pd, qfnb
+df = pd.DataFrame({'question': ['what is it?'] * 6, 'answer': ['a bike'] * 6})
+zh = pd.DataFrame({'问题': ['是什么？'], '回答': ['单车']})
+pairs = df.rename(columns={'question': 'prompt', 'answer': 'response'})
+df.to_csv('bike.csv', index=False)
+for name in ('one', 'two'):
+    qfnb.batch(df, '{question}', name=name).wait()
+"""
+
+NEXT_CELLS = [
+    ("%qftrain bike.csv", "%qftrain new bike.csv"),
+    ("%qftrain df", "%qftrain new df"),
+    ("%qftrain strat -d pairs --epoch 1", "%qftrain start -d pairs --epoch 1"),
+    ("%qftrain nothing", "%qftrain help"),
+    ("%qftrain start", "%qftrain"),
+    ("%qftrain start -d bike.csv --epoch 1", "%qftrain start -d bike.csv --epoch 1 --input question --reference answer"),
+    ("%qftrain start -d df --epoch x", "%qftrain help"),
+    ("%qftrain compare df", "%qftrain help"),
+    ("%qftrain attach", "%qftrain"),
+    ("%qftrain stop", "%qftrain list"),
+    (f"%qfauth set {KEY}", "%qfauth set"),
+    (f"%qfauth {KEY}", "%qfauth set"),
+    (f"%qfauth shw {KEY}", "%qfauth show"),
+    (f"%qfauth doctor {KEY}", "%qfauth doctor"),
+    ("%qfbatch df --dry-run", "%qfbatch df --dry-run --prompt {question}"),
+    ("%qfbatch lsit", "%qfbatch list"),
+    ("%qfbatch delete", "%qfbatch delete two\n%qfbatch delete one"),
+    ("%qfbatch df --wrong", "%qfbatch help"),
+    ("%qfeval history", "%qfeval list"),
+    ("%qfeval base tuned --data df", "%qfeval help"),
+    ("%qfeval -m ernie-5.1 --data bike.csv --dry-run",
+     "%qfeval -m ernie-5.1 --data bike.csv --dry-run --input question --reference answer"),
+    ("%qfeval show", "%qfeval help"),
+    ("%qfchat histroy", "%qfchat history"),
+    ("%qfchat --wrong x", "%qfchat help"),
+    ("%%qfimage --wrong\nx", "%qfimage help"),
+    ("%qf wrong", "%qf help"),
+    ("%qfsandbox sttaus", "%qfsandbox status"),
+    ("%qfdoctor wrong", "%qfdoctor help"),
+]  # fmt: skip
+NEEDS_A_PERSON = {"%qfauth set", "%qfbatch delete two\n%qfbatch delete one"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("next")
+
+
+@pytest.fixture
+def prepared(kernel, folder):
+    """The kernel with rows in a variable and in a file, two finished batches, and no training."""
+    code = f"import os; os.environ['QFNB_STATE_DIR'] = {str(folder)!r}; os.chdir({str(folder)!r})\n{PREPARE}"
+    if not (folder / "bike.csv").exists():
+        assert not kernel.run(code).error
+    return kernel
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("cell", "next_cells"), NEXT_CELLS, ids=[cell for cell, _ in NEXT_CELLS])
+def test_an_error_ends_in_a_cell_that_runs(prepared, cell, next_cells, language):
+    prepared.run(f"qfnb.get_config().lang = {language!r}")
+    text = "\n".join(prepared.run(cell).error)
+    first, *others = text.splitlines()
+    assert "\n".join(line for line in others if line.startswith("%")) == next_cells
+    assert first.isascii() == (language == "en")
+    assert KEY not in text
+    for line in [] if next_cells in NEEDS_A_PERSON else next_cells.splitlines():
+        assert not prepared.run(line).error
+    if next_cells.startswith("%qftrain start"):
+        prepared.run("%qftrain wait")
+        prepared.run("import shutil; shutil.rmtree('runs')\nfrom qfnb.views import panel; panel.RECENT_PANELS.clear()")
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("%qfbatch df --prompt {question} -w 0", "--workers 0: must be"),
+        ("%qfbatch df --prompt {quesion}", "did you mean {question}?"),
+        ("%qfbatch zh --prompt {问提}", "did you mean {问题}?"),
+        ("%%qfchat -m ernie-nope\nhi", "check --model"),
+    ],
+)
+def test_an_error_speaks_of_options_and_knows_a_slip(prepared, cell, message):
+    prepared.run("qfnb.get_config().lang = 'en'")
+    assert message in "\n".join(prepared.run(cell).error)
+
+
+def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):
+    prepared.run("qfnb.get_config().lang = 'en'")
+    cell = prepared.run("%qftrain bike.csv", live=True)
+    prepared.until(lambda: "qf-error" in cell.html)
+    assert cell.html.count('role="alert"') == 1
+    assert "<code>%qftrain new bike.csv</code>" in cell.html
+
+
+@pytest.mark.parametrize("magic", ["qf", "qfauth", "qfbatch", "qfchat", "qfdoctor", "qfeval", "qfimage", "qfsandbox",
+                                   "qftrain"])  # fmt: skip
+def test_help_is_a_verb_of_every_magic_and_tab_offers_it(prepared, magic):
+    prepared.run("qfnb.get_config().lang = 'en'")
+    assert f"%{magic} [-h]" in prepared.run(f"%{magic} help").text
+    code = f"from qfnb.notebook.tab_completion import complete_line; complete_line(get_ipython(), '%{magic} h')"
+    assert "'help'" in prepared.run(code).text
+
+
+def test_a_notice_is_no_error_output(prepared):
+    prepared.run("qfnb.get_config().lang = 'en'")
+    cell = prepared.run("%%qfchat -m ernie-speed-8k --think low\nHello")
+    assert "ernie-speed-8k ended 2026-01-27; asking ernie-4.5-turbo-128k instead" in cell.html
+    line = prepared.run("reply = %qfchat -m ernie-lite-8k Hello")
+    assert "ernie-lite-8k ended" in line.html
+    assert not [output for output in cell.outputs + line.outputs if output.get("name") == "stderr"]
