@@ -15,6 +15,6 @@ def frame_class(name: str) -> Any:
 
 def __getattr__(name: str) -> Any:
     """Return a class by its name, so that pandas is loaded for it only."""
-    if name not in {"HistoryTable", "ModelTable", "UsageTable"}:
+    if not name.endswith("Table"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return frame_class(name)

@@ -95,7 +95,9 @@ def open_source(rows: Any) -> RowSource:
             )
         )
     if isinstance(rows, Sequence) or (isinstance(rows, Sized) and not isinstance(rows, Iterator)):
-        return RowSource(f"{type(rows).__name__} of {len(rows)}", lambda: iter(rows), total=len(rows))
+        return RowSource(
+            tr("{kind} of {count}", kind=type(rows).__name__, count=len(rows)), lambda: iter(rows), total=len(rows)
+        )
     return RowSource(f"{type(rows).__name__}", lambda: iter(rows), is_rereadable=False)
 
 

@@ -36,9 +36,6 @@ PARSER.add_argument(
 )
 PARSER.add_argument("--yes", action="store_true", help=tr_noop("clean: do not ask"))
 
-FOLLOWED_S: Final = 150.0
-"""Seconds after its last sign for which a training counts as followed: five polls."""
-
 DAY_S: Final = 86_400.0
 
 PARTS: Final = {
@@ -90,7 +87,10 @@ class HomeMagics(Magics):
 
 
 def collect(shell: Any = None) -> Home:
-    """Return what the home panel shows now, with the variables of a shell; nothing is asked on the network."""
+    """Return what the home panel shows now, with the variables of a shell.
+
+    The platform is asked only how far trainings are that no kernel follows.
+    """
     from ..evaluation import records  # noqa: PLC0415
     from ..views.home import Home, Report  # noqa: PLC0415
     from .auth import describe_platform  # noqa: PLC0415
@@ -137,26 +137,25 @@ def _usage() -> Usage:
 
 
 def _trainings() -> Iterator[Activity]:
-    """Yield the trainings that have not ended, as of the last time that a kernel wrote of them."""
+    """Yield the trainings that have not ended, as of now or as of the last time that a kernel wrote of them."""
     from ..trainer import run_store  # noqa: PLC0415
+    from ..trainer.background import refresh_runs  # noqa: PLC0415
     from ..views.home import Activity  # noqa: PLC0415
+    from ..views.listings import training_state  # noqa: PLC0415
 
-    now = time.time()
-    for run in run_store.list_runs():
-        progress = run.facts.get("progress") or {}
-        if progress.get("ended_at") is not None or not progress.get("started_at"):
-            continue
-        seen_at = run.last_change()
-        is_followed = now - seen_at < FOLLOWED_S
-        percent = progress.get("percent")
+    runs = [run for run in run_store.list_runs() if run.is_unfinished]
+    refresh_runs(runs)
+    for run in runs:
+        percent = run.facts["progress"].get("percent")
+        state = training_state(str(run.facts.get("status") or ""), percent, is_current=run.is_current)
         yield Activity(
             name=str(run.facts.get("name") or run.id),
             subject=str(run.facts.get("train_type") or ""),
-            kind="run" if is_followed else "idle",
-            state=tr("Training") if is_followed else tr("Not followed"),
+            kind=state.kind,
+            state=state.words,
             share=None if percent is None else percent / 100,
             amount="" if percent is None else f"{percent}%",
-            seen_at=seen_at,
+            seen_at=time.time() if run.is_asked else run.last_change(),
             command=f"%qftrain attach {run.id}",
         )
 

@@ -22,7 +22,7 @@ CANCELLING: Final = tr_noop("Cancelling…")
 MAX_SLIDER_WORKERS: Final = 64
 """The end of the slider, unless the batch starts with more workers."""
 
-_STATES: Final[dict[BatchState, tuple[Kind, str, str]]] = {
+STATES: Final[dict[BatchState, tuple[Kind, str, str]]] = {
     "preparing": ("idle", "○", tr_noop("Preparing")),
     "running": ("run", "●", tr_noop("Running")),
     "paused": ("warn", "‖", tr_noop("Paused")),
@@ -190,7 +190,7 @@ def _subtitle(progress: BatchProgress) -> str:
 
 def _state(progress: BatchProgress, *, is_live: bool, now: float) -> tuple[Kind, str, str]:
     """Return the colour, the sign and the words of a state; that of a saved output is dated."""
-    kind, sign, words = _STATES.get(progress.state, ("idle", "○", progress.state))
+    kind, sign, words = STATES.get(progress.state, ("idle", "○", progress.state))
     if progress.is_finished:
         if progress.state == "done" and progress.failed:
             failed = trn("Done, {n} row failed", "Done, {n} rows failed", progress.failed)

@@ -14,6 +14,7 @@ from ..wire.prices import PriceRange
 from . import components, formats
 from .components import Html, Kind
 from .display import Bundle
+from .formats import when
 from .text import one_line
 
 STYLE_PARTS: Final = ("TABLE", "OTHERS")
@@ -181,12 +182,6 @@ def size(count: int) -> str:
         if count >= 1e6
         else f"{count / 1e3:.0f} kB"
     )
-
-
-def when(timestamp: float, now: float) -> str:
-    """Return a time: with its date when it was not today."""
-    moment, today = time.localtime(timestamp), time.localtime(now)
-    return time.strftime("%H:%M" if moment[:3] == today[:3] else "%m-%d %H:%M", moment)
 
 
 def _facts(home: Home) -> list[tuple[str, str]]:

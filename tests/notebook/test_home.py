@@ -52,7 +52,7 @@ def test_a_batch_whose_kernel_died_is_shown_as_of_its_last_sign_and_how_it_goes_
 
 def test_a_training_that_nobody_follows_is_dated(state):
     run = run_store.RunRecord.begin(name="shop", train_type="ERNIE-Speed-8K")
-    run.update(progress={"started_at": time.time(), "percent": 40})
+    run.update(status="Training", progress={"started_at": time.time(), "percent": 40})
     assert (activities()["shop"].state, activities()["shop"].amount) == ("Training", "40%")
     path = state / "runs" / f"{run.id}.json"
     import os
@@ -118,7 +118,7 @@ def test_the_panel_is_in_one_language(state, monkeypatch, language, title):
 
 def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(state):
     run = run_store.RunRecord.begin(name="shop", train_type="m")
-    run.update(progress={"started_at": time.time(), "percent": 40})
+    run.update(status="Training", progress={"started_at": time.time(), "percent": 40})
     html = view.html(home.collect())
     assert "</span> Training<" in html.split("</header>")[0]
     assert "Ready" not in html.split("</header>")[0]
