@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
-from .. import config, connect
+from .. import config
 from .._language import tr, tr_noop, trn
 from .._text import did_you_mean
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
-from ..wire import catalog
 from .next_steps import list_next_steps, quickstart
 from .parser import Parser, document_magic
 
@@ -93,33 +92,27 @@ def collect(shell: Any = None) -> Home:
     """
     from ..evaluation import records  # noqa: PLC0415
     from ..views.home import Home, Report  # noqa: PLC0415
-    from .auth import describe_platform  # noqa: PLC0415
+    from ..views.platform import Access  # noqa: PLC0415
+    from .auth import describe_access  # noqa: PLC0415
 
-    problem, keys, is_sandbox = "", {}, False
+    problem, access = "", Access(platform="")
     try:
-        current = connect.platform_info()
-        keys, is_sandbox = dict(current.sources), current.name == "sandbox"
+        access = describe_access()
     except QianfanError as error:
         problem = paste_safe(str(error).splitlines()[0])
     activities = [*_trainings(), *_evaluations_and_batches()]
     reports = [Report(paste_safe(record.path), record.models, record.saved) for record in records.list_reports()]
-    models = {"model": catalog.default_model("chat")}
-    with contextlib.suppress(QianfanError):
-        models |= {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
     return Home(
         version=importlib.metadata.version("qfnb"),
-        platform="" if problem else describe_platform(),
-        is_sandbox=is_sandbox,
+        access=access,
         problem=problem,
         damage=describe_damage() or (),
-        keys=keys,
-        models=models,
         usage=_usage(),
         activities=sorted(activities, key=lambda activity: activity.seen_at, reverse=True),
         reports=reports,
         folder=paste_safe(str(config.state_dir())),
         disk=measure_disk(),
-        next_steps=list_next_steps(shell, has_key=bool(keys)),
+        next_steps=list_next_steps(shell, has_key=bool(access.keys)),
         quickstart=paste_safe(quickstart()),
     )
 

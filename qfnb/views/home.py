@@ -15,6 +15,7 @@ from . import components, formats
 from .components import Html, Kind
 from .display import Bundle
 from .formats import when
+from .platform import Access, access_facts
 from .text import one_line
 
 STYLE_PARTS: Final = ("TABLE", "OTHERS")
@@ -70,23 +71,18 @@ class Home:
     """What the panel shows.
 
     Attributes:
-        platform: in a few words.
+        access: the platform and its keys.
         problem: why no platform can be used, "" where one can.
         damage: that the sandbox began anew, and where its damaged database is; empty where it did not.
-        keys: where each key comes from, by its name; never a key.
-        models: the default models by setting.
         disk: bytes of each part of the state folder, by what is in it.
         next_steps: command -> what it does.
         quickstart: the path of the first notebook, "" where there is none.
     """
 
     version: str
-    platform: str
-    is_sandbox: bool
+    access: Access
     problem: str
     damage: Sequence[str]
-    keys: Mapping[str, str]
-    models: Mapping[str, str]
     usage: Usage
     activities: Sequence[Activity]
     reports: Sequence[Report]
@@ -96,7 +92,6 @@ class Home:
     quickstart: str = ""
 
 
-NO_KEY: Final = tr_noop("none yet; after `%qfauth set` the same cells run on Qianfan")
 NOTHING: Final = tr_noop("Nothing in progress, and no saved report yet.")
 
 
@@ -113,7 +108,7 @@ def html(home: Home) -> Html:
     facts = [(name, components.with_code(value)) for name, value in _facts(home)]
     steps = [(components.code(command), components.with_code(meaning)) for command, meaning in home.next_steps.items()]
     blocks = [
-        components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.is_sandbox),
+        components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.access.is_sandbox),
         components.note("bad", home.problem, is_alert=True) if home.problem else "",
         components.note("warn", *map(components.with_code, home.damage)) if home.damage else "",
         components.side_by_side(
@@ -132,7 +127,7 @@ def html(home: Home) -> Html:
 def text(home: Home) -> str:
     """Return the panel as lines of text."""
     now = time.time()
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if home.is_sandbox else ""
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if home.access.is_sandbox else ""
     lines = [f"qfnb {home.version}{mark}", *([f"✕ {home.problem}"] if home.problem else [])]
     lines += [f"⚠ {' '.join(home.damage)}"] if home.damage else []
     lines += [f"  {labelled(name, value)}" for name, value in (*_facts(home), _disk(home))]
@@ -153,7 +148,7 @@ def text(home: Home) -> str:
 def markdown(home: Home) -> str:
     """Return the panel as Markdown."""
     now = time.time()
-    mark = f" ({tr(components.SANDBOX_MARK)})" if home.is_sandbox else ""
+    mark = f" ({tr(components.SANDBOX_MARK)})" if home.access.is_sandbox else ""
     lines = [f"### qfnb {home.version}{mark}", "", *([f"**{_cell(home.problem)}**", ""] if home.problem else [])]
     lines += [*map(_cell, home.damage), ""] if home.damage else []
     lines += [f"- {labelled(name, _cell(value))}" for name, value in (*_facts(home), _disk(home))]
@@ -185,17 +180,14 @@ def size(count: int) -> str:
 
 
 def _facts(home: Home) -> list[tuple[str, str]]:
-    keys = [labelled(f"`{name}`", source) for name, source in home.keys.items()]
     used = tr(
         "{calls} · {tokens} tokens · {cost}",
         calls=trn("{n} call", "{n} calls", home.usage.calls),
         tokens=f"{home.usage.tokens:,}",
-        cost=formats.cost(home.usage.cost, is_free=home.is_sandbox),
+        cost=formats.cost(home.usage.cost, is_free=home.access.is_sandbox),
     )
     return [
-        (tr("Platform"), home.platform),
-        (tr("Key"), " · ".join(keys) or tr(NO_KEY)),
-        *((tr("Default model") if name == "model" else name, value) for name, value in home.models.items()),
+        *access_facts(home.access),
         *([(tr("This kernel"), used)] if home.usage.calls else []),
         *([(tr("Quickstart"), home.quickstart)] if home.quickstart else []),
     ]
