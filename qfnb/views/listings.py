@@ -13,7 +13,7 @@ from .._text import align_columns
 from ..trainer.consts import STATUS, FinetuneStatus
 from ..wire.prices import PriceRange
 from . import components, formats
-from .batch import STATES as BATCH_STATES
+from .batch import READ_STORED, STATES as BATCH_STATES
 from .components import Html, Kind
 from .display import Bundle
 from .tables import markdown_table, records
@@ -234,7 +234,7 @@ def _batch_steps(rows: Sequence[Row]) -> Iterator[str]:
     for name in open_ones[:1]:
         yield tr("to go on: {how}", how=f"`%qfbatch resume {name} -o answers`")
     for name in ended[:1]:
-        yield tr("its answers: `%qfbatch resume {name} -o answers`, then `answers.to_frame()`", name=name)
+        yield tr(READ_STORED, name=name)
 
 
 def _service_steps(rows: Sequence[Row]) -> Iterator[str]:
