@@ -13,6 +13,11 @@ def frame_class(name: str) -> Any:
     return type(name, (pd.DataFrame,), members)
 
 
+def is_list(value: object) -> bool:
+    """Return whether a value is one of these: a list of models, calls, trainings, ..., and no data."""
+    return type(value).__module__ == __name__
+
+
 def __getattr__(name: str) -> Any:
     """Return a class by its name, so that pandas is loaded for it only."""
     if not name.endswith("Table"):

@@ -14,6 +14,7 @@ from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home
+from qfnb.sandbox import stop
 from qfnb.trainer import run_store
 from qfnb.views import home as view
 
@@ -26,7 +27,8 @@ def state(tmp_path, monkeypatch):
     """A state folder with an interrupted batch and finished ones."""
     shutil.copytree(STORED, tmp_path / "state")
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path / "state"))
-    return tmp_path / "state"
+    yield tmp_path / "state"
+    stop()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from support.scripted_server import http_answer
 import qfnb
 from qfnb import ChatCompletion, Dataset, DeployConfig, LLMFinetune, TrainConfig, config, errors
 from qfnb.notebook import home
+from qfnb.sandbox import stop
 from qfnb.trainer import run_store
 from qfnb.views import listings, tables
 
@@ -58,6 +59,8 @@ def test_the_value_is_a_frame_and_so_is_what_is_made_of_it(read):
 def empty_state(tmp_path, monkeypatch):
     """A state folder in which nothing is stored."""
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path / "state"))
+    yield
+    stop()
 
 
 def training(**facts):
