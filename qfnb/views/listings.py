@@ -102,8 +102,7 @@ def trainings_bundle(frame: pd.DataFrame) -> Bundle:
 def batches_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of batches, and what can be done with the newest."""
     columns = (
-        Column(tr_noop("Batch"), lambda row: _name(row["name"], row["input"] or "")),
-        Column(tr_noop("Model"), lambda row: row["model"] or ""),
+        Column(tr_noop("Batch"), lambda row: _name(row["name"], row["input"] or "", row["model"] or "")),
         Column(tr_noop("State"), _batch_cell),
         Column(tr_noop("Rows"), lambda row: _count(row["rows"]), True),
         Column(tr_noop("Succeeded"), lambda row: _count(row["ok"]), True),
@@ -310,9 +309,9 @@ def _to_text(cell: Cell) -> str:
     return cell if isinstance(cell, str) else " · ".join(cell)
 
 
-def _name(name: str, remark: str) -> Cell:
-    """Return a name with its id or origin below it, each once."""
-    texts = (one_line(text, MAX_NAME_CHARS) for text in (name or remark, remark))
+def _name(name: str, *remarks: str) -> Cell:
+    """Return a name with its id, origin or model below it, each once."""
+    texts = (one_line(text, MAX_NAME_CHARS) for text in (name or remarks[0], *remarks))
     return tuple(dict.fromkeys(filter(None, texts)))
 
 
