@@ -146,6 +146,7 @@ def _trainings() -> Iterator[Activity]:
             subject=str(run.facts.get("train_type") or ""),
             kind=state.kind,
             state=state.words,
+            sign=state.sign,
             share=None if percent is None else percent / 100,
             amount="" if percent is None else f"{percent}%",
             seen_at=time.time() if run.is_asked else run.last_change(),

@@ -31,7 +31,7 @@ class Activity:
     Attributes:
         name: by which its magic finds it.
         subject: the model or models.
-        kind, state: colour and words of the state.
+        kind, state, sign: colour, words and sign of the state; "" for the usual sign of the colour.
         share: the finished part, 0 to 1; None where it is not known.
         amount: that in words.
         seen_at: Unix seconds of the last sign of it.
@@ -46,6 +46,7 @@ class Activity:
     amount: str
     seen_at: float
     command: str
+    sign: str = ""
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _activities_html(home: Home, now: float) -> Html:
     rows = [
         (
             Html(f"{components.to_html(a.name)}<br><small>{components.to_html(a.subject)}</small>"),
-            components.pill(a.kind, a.state),
+            components.pill(a.kind, a.state, a.sign),
             a.amount or "—",
             when(a.seen_at, now),
             components.code(a.command) if a.command.startswith("%") else a.command,
