@@ -7,7 +7,6 @@ it is used.
 from __future__ import annotations
 
 import importlib
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -18,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from ._language import tr, tr_noop
-from ._text import did_you_mean, strip_controls
+from ._text import align_columns, did_you_mean
 from .errors import InvalidArgumentError
 
 USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -204,17 +203,5 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, numer
         rows: as many cells as there are heads.
         numeric: indexes of the columns that are right-aligned.
     """
-    lines = [[" ".join(strip_controls(cell).split()) for cell in row] for row in (heads, *rows)]
-    widths = [max(map(cells, column)) for column in zip(*lines, strict=True)]
-    right = frozenset(numeric)
-    for line in lines:
-        padded = (
-            f"{' ' * (width - cells(cell))}{cell}" if number in right else f"{cell}{' ' * (width - cells(cell))}"
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        typer.echo("  ".join(padded).rstrip())
-
-
-def cells(text: str) -> int:
-    """Return how many cells of a terminal a text takes."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+    for line in align_columns((heads, *rows), numeric=numeric):
+        typer.echo(line)

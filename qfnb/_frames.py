@@ -13,8 +13,13 @@ def frame_class(name: str) -> Any:
     return type(name, (pd.DataFrame,), members)
 
 
+def is_list(value: object) -> bool:
+    """Return whether a value is one of these: a list of models, calls, trainings, ..., and no data."""
+    return type(value).__module__ == __name__
+
+
 def __getattr__(name: str) -> Any:
     """Return a class by its name, so that pandas is loaded for it only."""
-    if name not in {"HistoryTable", "ModelTable", "UsageTable"}:
+    if not name.endswith("Table"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return frame_class(name)

@@ -4,7 +4,8 @@ import difflib
 import heapq
 import json
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from ._language import language, tr, tr_noop
@@ -85,6 +86,29 @@ def strip_controls(text: object) -> str:
     """Return text without terminal escapes, control characters, direction overrides and lone surrogates."""
     cleaned = _ANSI.sub("", str(text).replace("\r\n", "\n"))
     return replace_surrogates(_DIRECTION.sub("", _CONTROL.sub("", cleaned)))
+
+
+def align_columns(rows: Iterable[Sequence[object]], *, numeric: Iterable[int] = ()) -> list[str]:
+    """Return rows as lines whose columns are aligned, also where a character is two cells wide; nothing is cut.
+
+    Args:
+        rows: the heads first, each with as many cells.
+        numeric: indexes of the columns that are right-aligned.
+    """
+    lines = [[" ".join(strip_controls(cell).split()) for cell in row] for row in rows]
+    widths = [max(map(terminal_cells, column)) for column in zip(*lines, strict=True)]
+    right = frozenset(numeric)
+    aligned = []
+    for line in lines:
+        gaps = [" " * (width - terminal_cells(cell)) for cell, width in zip(line, widths, strict=True)]
+        padded = (f"{gaps[n]}{cell}" if n in right else f"{cell}{gaps[n]}" for n, cell in enumerate(line))
+        aligned.append("  ".join(padded).rstrip())
+    return aligned
+
+
+def terminal_cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def replace_surrogates(text: str) -> str:

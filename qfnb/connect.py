@@ -229,7 +229,8 @@ def _configured_platform(settings: Settings, credentials: Credentials) -> Platfo
         raise CredentialsError(
             tr(
                 "api_key is no key of Qianfan, which begins with bce-v3/ALTAK-\n"
-                "copy it whole from the console into `%qfauth set`; for another server set QIANFAN_OPENAI_BASE_URL, too"
+                "for another server set QIANFAN_OPENAI_BASE_URL, too; else copy it whole from the console:"
+                " `%qfauth set`"
             )
         )
     return Platform(

@@ -25,7 +25,7 @@ from .redact import redact
 
 State = Literal["ok", "warn", "bad"]
 
-SIGNS: Final[dict[State, str]] = {"ok": "✓", "warn": "⚠", "bad": "✕"}
+SIGNS: Final[dict[State, str]] = {"ok": "✓", "warn": "⚠", "bad": "✕"}  # of the text that is pasted
 
 PACKAGES: Final = (
     "ipykernel", "ipywidgets", "ipython", "jupyterlab", "notebook", "httpx", "aiohttp", "pandas", "numpy", "matplotlib",
@@ -75,6 +75,8 @@ def examine(*, reach: bool = True) -> list[Finding]:
             findings.append(_describe_error(tr(topic), error))
         except Exception as error:  # noqa: BLE001 - a broken installation is what is looked for
             findings.append(Finding(tr(topic), "bad", f"{type(error).__name__}: {error}"))
+    distinct = {(finding.text, finding.remedy): finding for finding in reversed(findings)}  # of the same, the first
+    findings = [finding for finding in findings if distinct[finding.text, finding.remedy] is finding]
     return [Finding(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings]
 
 
@@ -82,20 +84,25 @@ def _describe_error(topic: str, error: QianfanError, host: str = "") -> Finding:
     """Return an error as a finding: what happened, and what to do about it."""
     reason, *hints = str(error).splitlines()
     text = labelled(host, reason) if host and host not in reason else reason
-    remedy = tr("; ").join(hints) or tr("Check the variables QIANFAN_*; `%qfauth` shows which platform is used.")
+    remedy = tr("; ").join(hints)
+    if "`" not in remedy:
+        check = tr("Check the variables QIANFAN_*; to see which platform is used: `%qfauth`")
+        remedy = tr("; ").join(filter(None, [remedy, check]))
     if isinstance(error, (ConnectionFailed, RequestTimeoutError)):
         remedy = tr(
             "Check the network. Set HTTPS_PROXY if it needs a proxy, and QIANFAN_BASE_URL and "
-            "QIANFAN_CONSOLE_API_BASE_URL if it has a gateway; `%qfauth sandbox` needs no network."
+            "QIANFAN_CONSOLE_API_BASE_URL if it has a gateway; to go on without a network: `%qfauth sandbox`"
         )
     return Finding(topic, "bad", text, remedy)
 
 
 def report(findings: list[Finding]) -> str:
     """Return findings as text that may be pasted anywhere."""
-    lines = []
+    lines, topic = [], ""
     for finding in findings:
-        lines.append(f"{SIGNS[finding.state]} {labelled(finding.topic, finding.text)}")
+        text = finding.text if finding.topic == topic else labelled(finding.topic, finding.text)
+        lines.append(f"{SIGNS[finding.state]} {text}")
+        topic = finding.topic
         lines += [f"    → {finding.remedy}"] if finding.remedy else []
     return "\n".join(lines)
 
@@ -114,7 +121,11 @@ def check_python() -> Iterator[Line]:
     """Yield versions of qfnb, Python and the system."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     yield "ok", f"qfnb {_version('qfnb')} · {platform.python_implementation()} {platform.python_version()} · {system}"
-    yield "ok", tr("language {name}", name=language())
+
+
+def check_language() -> Iterator[Line]:
+    """Yield the language of what is shown."""
+    yield "ok", language()
 
 
 def check_front_end() -> Iterator[Line]:
@@ -130,6 +141,7 @@ def check_front_end() -> Iterator[Line]:
 def check_packages() -> Iterator[Line]:
     """Yield the versions of the packages that decide how qfnb behaves."""
     versions = {name: _version(name) for name in PACKAGES}
+    versions["SQLite"] = sqlite3.sqlite_version
     yield "ok", ", ".join(f"{name} {version}" for name, version in versions.items() if version)
 
 
@@ -145,7 +157,7 @@ def check_fonts() -> Iterator[Line]:
     from .views.evaluation.charts.fonts import chinese_font  # noqa: PLC0415 - it loads matplotlib
 
     name = chinese_font()
-    remedy = tr("Install one, for instance `apt install fonts-noto-cjk`, then restart the kernel.")
+    remedy = tr("Install one, then restart the kernel: `apt install fonts-noto-cjk`")
     yield ("ok", name) if name else ("warn", tr("no Chinese font: charts show boxes or letters"), remedy)
 
 
@@ -154,15 +166,18 @@ def check_state_folder() -> Iterator[Line]:
     folder = config.state_dir()
     free = shutil.disk_usage(folder).free
     text = tr("{folder}, {free} GB free", folder=folder, free=f"{free / 1e9:,.1f}")
-    full = tr("Free some space, or set QFNB_STATE_DIR to another folder.")
+    full = tr("Set QFNB_STATE_DIR to another folder, or free some space: `%qf clean`")
     yield ("ok", text) if free >= MIN_FREE_BYTES else ("warn", text, full)
     if not os.access(folder, os.W_OK):
-        yield "bad", tr("it cannot be written to"), tr("Set QFNB_STATE_DIR to a folder of yours.")
+        yield (
+            "bad",
+            tr("it cannot be written to"),
+            tr("Set it to a folder of yours, then restart the kernel: `export QFNB_STATE_DIR=~/qfnb`"),
+        )
     kind = file_system(folder)
     if kind in NETWORK_FILE_SYSTEMS:
-        remedy = tr("Set QFNB_STATE_DIR to a local disk: SQLite's locks may not hold on a network folder.")
+        remedy = tr("SQLite's locks may not hold on it; set it to a local disk: `export QFNB_STATE_DIR=/var/tmp/qfnb`")
         yield "warn", tr("it is a network folder ({kind})", kind=kind), remedy
-    yield "ok", f"SQLite {sqlite3.sqlite_version}"
     if (damage := describe_damage()) is not None:
         yield "warn", *damage
 
@@ -173,7 +188,7 @@ def describe_damage() -> tuple[str, str] | None:
 
     names = tr(", ").join(f"{path.parent.name}/{path.name}" for path in process.damaged_databases())
     text = tr("The sandbox's database was damaged, so it began anew: what was trained or deployed before is gone.")
-    remedy = tr("The damaged file is {names} in the state folder; `%qf clean` deletes it.", names=names)
+    remedy = tr("The damaged file is {names} in the state folder; to delete it: `%qf clean`", names=names)
     return (text, remedy) if names else None
 
 
@@ -201,7 +216,7 @@ def check_keys() -> Iterator[Line]:
     """Yield the platform, the kinds of keys and where they come from."""
     current = connect.platform_info()
     if current.name == "sandbox":
-        remedy = tr("Set QIANFAN_API_KEY, or type a key into `%qfauth set`, to reach Qianfan.")
+        remedy = tr("To reach Qianfan, set QIANFAN_API_KEY, or type a key: `%qfauth set`")
         yield "ok", tr("no key is set: calls go to the local sandbox"), remedy
         return
     sources = tr(", ").join(
@@ -233,6 +248,7 @@ REACHABILITY: Final = tr_noop("Platform")
 
 CHECKS: Final[list[tuple[str, Callable[[], Iterator[Line]]]]] = [
     (tr_noop("Versions"), check_python),
+    (tr_noop("Language"), check_language),
     (tr_noop("Packages"), check_packages),
     (tr_noop("Front end"), check_front_end),
     (tr_noop("Fonts"), check_fonts),

@@ -8,6 +8,8 @@ import psutil
 import pytest
 
 from qfnb import cli, config, doctor
+from qfnb.notebook import auth
+from qfnb.views import platform
 
 KEY = "bce-v3/ALTAK-test/canary0123456789"
 
@@ -77,3 +79,39 @@ def test_the_command_speaks_chinese_too(monkeypatch, capsys, arguments):
     monkeypatch.setenv("QFNB_LANG", "zh")
     assert cli.main(["doctor", *arguments]) == 0
     assert "密钥" in capsys.readouterr().out
+
+
+WRONG = {
+    "a key of another form": {"QIANFAN_API_KEY": "your-key"},
+    "half of a pair": {"QIANFAN_ACCESS_KEY": "ALTAKtest0123456789", "QIANFAN_PLATFORM": "qianfan"},
+    "no answer": {"QIANFAN_API_KEY": KEY, "QIANFAN_CONSOLE_API_BASE_URL": "http://127.0.0.1:9"},
+    "no number": {"QIANFAN_RPM_LIMIT": "many"},
+}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("variables", WRONG.values(), ids=WRONG)
+def test_each_problem_is_said_once_and_ends_in_the_command_to_run(monkeypatch, variables, language):
+    for name, value in {**variables, "QFNB_LANG": language}.items():
+        monkeypatch.setenv(name, value)
+    findings = doctor.examine()
+    problems = [finding for finding in findings if finding.state != "ok"]
+    assert problems
+    assert len({finding.text for finding in problems}) == len(problems)
+    assert [finding.remedy for finding in problems if not finding.remedy.rstrip("。.").endswith("`")] == []
+    bundle = platform.findings_bundle(findings)
+    assert bundle["text/html"].count("</code></div>") >= len(problems)
+    topics = [line.split("：" if language == "zh" else ": ")[0] for line in bundle["text/plain"].splitlines()]
+    topics = [topic for topic in topics if not topic.startswith(" ")]
+    assert len(set(topics)) == len(topics)
+
+
+def test_the_cards_of_the_platform_and_of_the_sandbox_say_what_the_terminal_says(sandbox, monkeypatch):
+    monkeypatch.setenv("QFNB_LANG", "zh")
+    access = platform.access_bundle(auth.describe_access())
+    for text in ("平台", "默认模型", sandbox.url.removeprefix("http://"), "%qfauth doctor"):
+        assert [text in access[kind] for kind in ("text/plain", "text/html")] == [True, True]
+    assert "model：" not in access["text/plain"].replace("默认", "")
+    card = platform.sandbox_bundle()
+    for text in (sandbox.url, "strict=False", "状态目录"):
+        assert [text in card[kind] for kind in ("text/plain", "text/html")] == [True, True]

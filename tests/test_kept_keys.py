@@ -15,6 +15,7 @@ from keyring.errors import KeyringLocked
 
 from qfnb import cli, config, connect, doctor, errors, kept_keys
 from qfnb.notebook import auth
+from qfnb.views import platform
 
 KEY = "bce-v3/ALTAK-test/canary0123456789"
 
@@ -77,7 +78,11 @@ def test_a_kept_key_is_used_by_the_next_kernel_and_shown_by_none(memory, keep, s
     assert "kept in memory" in output
     assert config.credentials().get("api_key") == KEY
     assert config.sources() == {"api_key": "keyring"}
-    shown = output + auth.describe_credentials() + doctor.report(doctor.examine(reach=False))
+    shown = (
+        output
+        + platform.access_bundle(auth.describe_access())["text/html"]
+        + doctor.report(doctor.examine(reach=False))
+    )
     stored = "".join(path.read_text("utf-8") for path in state.iterdir() if path.is_file())
     assert "canary" not in shown + stored + repr(config.settings())
 

@@ -53,6 +53,7 @@ class BatchProgress:
         latest_failures: the last failures, oldest first.
         mode: `online`, `offline`, or `shards` of several processes.
         notes, remarks: what was noticed before the start, and while it worked.
+        rows_name: the variable or the file whose rows are asked, "" where they have no name.
     """
 
     name: str = ""
@@ -82,6 +83,7 @@ class BatchProgress:
     budget_tokens: int | None = None
     cost_low: float | None = None
     remarks: tuple[str, ...] = ()
+    rows_name: str = ""
 
     @property
     def cost_range(self) -> PriceRange | None:

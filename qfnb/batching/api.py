@@ -138,6 +138,7 @@ def batch(
             canary=canary,
             output_path=output_path,
             notes=(journal.damage,) if journal.damage else (),
+            input=source.description,
             call_options=call_options,
             offline_via=via,
             response_format=response_format,

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.background_job import POLL_INTERVAL_S
@@ -20,6 +20,7 @@ from . import export, journal_reader
 from .client_pool import ClientPool
 from .journal import Journal
 from .journal_reader import BatchRow
+from .output_layout import input_cells
 from .pool_member import MEMBER_COLUMNS
 from .preflight import JobSpec, Preflight
 from .row_pages import InputPages, JournalPages
@@ -67,7 +68,7 @@ class Batch(BackgroundBatch):
         """The present progress, as a value."""
         limiter, worker_count = self._runner.pipeline.limiter, self._runner.breaker.worker_count
         if pool := self._pool:
-            limits, remarks = pool.describe(), pool.remarks()
+            limits, remarks = pool.describe(), (*super().progress.remarks, *pool.remarks())
             return replace(super().progress, rate_limits=limits, remarks=remarks, workers=worker_count)
         limits = limiter.describe() if limiter else ""
         return replace(super().progress, rate_limits=limits, workers=worker_count)
@@ -115,6 +116,38 @@ class Batch(BackgroundBatch):
             self.wait()
         source = self.job.source
         return export.to_frame(self._rows(), source.frame if source else None, self.job.fields)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the input's cells, of the first row where they differ from row to row."""
+        if self.job.source is not None and self.job.source.columns is not None:
+            return self.job.source.columns
+        return next((tuple(input_cells(row)) for row in self._rows()), ())
+
+    def question_rows(self) -> list[dict[str, Any]]:
+        """Wait, then return the rows as evaluations take them: the input's cells, `prompt` as sent, `llm_output`."""
+        self.wait()
+        request = self.job.request
+        return [
+            {**input_cells(row), "prompt": request.sent_text(row.input), "llm_output": row.text, "error": row.error}
+            for row in self._rows()
+        ]
+
+    def to_pairs(self) -> pd.DataFrame:
+        """Wait, then return the answered rows as training data: `prompt`, as it was sent, and `response`, the answer.
+
+        Of a conversation the column is `messages`, which end with the answer. `Dataset.load` takes it.
+        """
+        import pandas as pd  # noqa: PLC0415
+
+        self.wait()
+        request, pairs = self.job.request, []
+        for row in (row for row in self._rows() if row.ok):
+            sent = request.build_conversation(row.input)
+            answer = {"role": "assistant", "content": row.text}
+            is_text = isinstance(sent, str)
+            pairs.append({"prompt": sent, "response": row.text} if is_text else {"messages": [*sent, answer]})
+        return pd.DataFrame(pairs)
 
     def save(self, path: str | Path) -> Path:
         """Wait, then write rows and results to a .jsonl, .csv or .parquet file; return its path."""

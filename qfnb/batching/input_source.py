@@ -9,12 +9,13 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
 from .._language import tr
 from .._tables import Table, open_table
+from .._variables import find_variables
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition
 from .file_access import SUFFIXES, describe_file, list_files, open_file, suffix_of
@@ -25,6 +26,9 @@ STREAM_ABOVE_BYTES = 64 * 1024 * 1024
 
 COPY_UP_TO_BYTES = 1024 * 1024
 """Bytes up to which the rows of files are copied into the journal."""
+
+_AFTER_NAME: Final = " · "
+"""What stands between a variable and its kind in a description."""
 
 COUNTED_BYTES: Final = 1024 * 1024
 """Bytes in which lines are counted at once."""
@@ -61,12 +65,27 @@ class RowSource:
 
 
 def open_source(rows: Any) -> RowSource:
-    """Return the source of the rows that a user gives.
+    """Return the source of the rows that a user gives; its description begins with the notebook's variable.
 
     Raises:
         InvalidArgumentError: the argument has no rows.
         DatasetError: the file does not exist or is of an unknown kind.
     """
+    source = _open_source(rows)
+    is_place = isinstance(rows, (str, Path))
+    variable = "" if is_place else next(iter(find_variables(lambda value: value is rows)), "")
+    return replace(source, description=f"{variable}{_AFTER_NAME}{source.description}") if variable else source
+
+
+def name_of_rows(description: str) -> str:
+    """Return the variable or the file that the description of a source names, "" for none."""
+    variable, separator, _ = description.partition(_AFTER_NAME)
+    if separator:
+        return variable
+    return PurePath(description).name if suffix_of(description) in SUFFIXES else ""
+
+
+def _open_source(rows: Any) -> RowSource:
     if isinstance(rows, (str, Path)):
         return _bucket_source(str(rows)) if str(rows).startswith("bos:/") else _files_source(str(rows))
     if (pandas := sys.modules.get("pandas")) is not None:
@@ -95,7 +114,9 @@ def open_source(rows: Any) -> RowSource:
             )
         )
     if isinstance(rows, Sequence) or (isinstance(rows, Sized) and not isinstance(rows, Iterator)):
-        return RowSource(f"{type(rows).__name__} of {len(rows)}", lambda: iter(rows), total=len(rows))
+        return RowSource(
+            tr("{kind} of {count}", kind=type(rows).__name__, count=len(rows)), lambda: iter(rows), total=len(rows)
+        )
     return RowSource(f"{type(rows).__name__}", lambda: iter(rows), is_rereadable=False)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from .. import config
+from .._frames import frame_class
 from .._language import tr
 from .._private_files import modified_at
 from ..errors import InvalidArgumentError
@@ -53,8 +54,9 @@ def batches() -> pd.DataFrame:
     """Return the journals of this user as a DataFrame, the latest first: name, state, rows, model, cost."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    table = pd.DataFrame(map(_columns, list_journals()), columns=list(_COLUMNS))
-    return table.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))  # a broken one has no counts
+    frame = pd.DataFrame(map(_columns, list_journals()), columns=list(_COLUMNS))
+    table: pd.DataFrame = frame_class("BatchTable")(frame.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64")))
+    return table  # counts may be missing: a broken journal has none
 
 
 def list_journals() -> list[JournalSummary]:

@@ -14,7 +14,7 @@ from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
 from ..wire.prices import PriceRange
 from .input_scan import InputScan, scan_cost
-from .input_source import RowSource
+from .input_source import RowSource, name_of_rows
 from .journal_reader import JournalCounts, ParseAnswer
 from .request_spec import InputRow, OfflineVia, RequestSpec
 
@@ -228,6 +228,7 @@ class JobSpec:
         output_path: a file that the results are written to at the end, or None.
         call_options: timeout and attempts of each row.
         notes: warnings that are shown.
+        input: the description of the rows.
         response_format: the form that answers must have, None without one.
         offline_via: the service that the rows are handed to, None for online.
     """
@@ -245,6 +246,7 @@ class JobSpec:
     output_path: Path | None = None
     call_options: CallOptions = field(default_factory=CallOptions)
     notes: tuple[str, ...] = ()
+    input: str = ""
     offline_via: OfflineVia | None = None
     response_format: ResponseFormat | None = None
 
@@ -297,7 +299,9 @@ class JobSpec:
             cached=self.preflight.cached,
             budget=self.budget,
             budget_tokens=self.budget_tokens,
-            notes=(*self.preflight.lines(), *self.notes),
+            notes=tuple(self.preflight.lines()),
+            remarks=self.notes,
+            rows_name=name_of_rows(self.input),
             mode="offline" if self.offline_via else "online",
             from_sandbox=self.request.platform == "sandbox",
         )

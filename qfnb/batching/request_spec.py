@@ -163,12 +163,12 @@ class RequestSpec:
             else:
                 yield InputRow(number, self.row_key(conversation), item, conversation)
 
-    def display_text(self, row: InputRow) -> str:
-        """Return what is sent for one row, for people."""
+    def sent_text(self, item: Item, conversation: Conversation | None = None) -> str:
+        """Return what is sent for one row, for people: of a conversation the last turn."""
         try:
-            conversation = row.conversation or self.build_conversation(row.item)
+            conversation = conversation or self.build_conversation(item)
         except InvalidArgumentError:
-            return str(row.item)
+            return str(item)
         return conversation if isinstance(conversation, str) else str(conversation[-1].get("content") or "")
 
     def to_json(self) -> str:

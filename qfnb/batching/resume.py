@@ -82,6 +82,7 @@ def resume(
                 *filter(None, [journal.damage]),
                 *(() if journal.get_fact("complete") == "1" else (tr(INPUT_NOT_READ),)),
             ),
+            input=journal.get_fact("input"),
             offline_via=offline_via,
             response_format=request.response_format,
         )

@@ -178,7 +178,7 @@ class RowPipeline:
             return
         if result.prompt_tokens is not None:  # the platform answered, but not in the requested format
             counter.record_usage(*tokens, result.cost_range)
-        prompt = self._job.request.display_text(row)[:80]
+        prompt = self._job.request.sent_text(row.item, row.conversation)[:80]
         counter.record_failure(RowFailure(row.number, prompt, result.error, result.message), result.attempts)
 
     def on_input_error(self, error: Exception) -> None:

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from .._command_line import cells
-from .._text import strip_controls
+from .._text import strip_controls, terminal_cells
 
 POLL_S: Final = 0.1
 """Seconds between two looks at a job."""
@@ -56,7 +55,7 @@ def draw_line(step: Step, width: int) -> str:
     bar = "·" * BAR_WIDTH if step.share is None else "━" * full + "─" * (BAR_WIDTH - full)
     line, text = f"{bar}  ", " ".join(strip_controls(step.text).split())
     for character in text:
-        if cells(line + character) > width:
+        if terminal_cells(line + character) > width:
             break
         line += character
     return line.rstrip()

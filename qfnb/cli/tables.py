@@ -31,6 +31,14 @@ _TITLES: Final = {
 """Columns of the table of models."""
 
 
+_STATUSES: Final = {
+    "active": tr_noop("in service"),
+    "preview": tr_noop("preview"),
+    "retired": tr_noop("ended"),
+    "unknown": tr_noop("unknown"),
+}
+
+
 def models(
     name: Annotated[str | None, Argument(metavar="NAME", help=tr_noop("Show all facts about one model."))] = None,
     *,
@@ -64,6 +72,7 @@ def models(
         )
     else:
         cells = [[_shown(row[key]) for key in _TITLES] for row in rows]
+        cells = [[*row, tr(_STATUSES.get(status, status))] for *row, status in cells]
         print_table([tr(title) for title in _TITLES.values()], cells, numeric={2})
     return DONE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -19,14 +19,6 @@ from .progress import POLL_S, Step, follow
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
     from ..trainer.progress import TrainingProgress
-
-STAGES: Final = {
-    "dataset": tr_noop("Uploading data"),
-    "train": tr_noop("Training"),
-    "publish": tr_noop("Publishing"),
-    "deploy": tr_noop("Deploying"),
-    "evaluate": tr_noop("Evaluating"),
-}
 
 
 def train(
@@ -191,6 +183,9 @@ def _is_handed_over(trainer: LLMFinetune, *, wait: bool) -> bool:
 
 def _describe(progress: TrainingProgress) -> Step:
     """Return where a training is: the model, the stage, the percent, the last loss."""
+    from ..views import listings  # noqa: PLC0415 - `qfnb --help` stays fast
+    from ..views.training import summary  # noqa: PLC0415
+
     mark = common.sandbox_mark(is_sandbox=progress.from_sandbox)
     if progress.finished:
         words = tr("Stopped") if progress.stopped else tr("Failed") if progress.failed else tr("Done")
@@ -200,10 +195,10 @@ def _describe(progress: TrainingProgress) -> Step:
     stage = next((row for row in reversed(progress.stages) if row.since is not None), None)
     percent = "" if progress.percent is None else f"{progress.percent}%"
     loss = f"loss {progress.points[-1].training_loss:.3f}" if progress.points else ""
-    words = tr(STAGES[stage.name]) if stage and stage.name in STAGES else tr("Preparing")
+    words = tr(summary.WORK.get(stage.name if stage else "", tr_noop("Preparing")))
     if stage and stage.name == "train" and progress.percent == 100 and progress.stages[-1] is not stage:
         name = progress.run_id or progress.task_id
-        words = tr("trained, not published; `%qftrain attach {name}` publishes it", name=name)
+        words = tr(listings.PUBLISHES, name=name)
     share = None if progress.percent is None else progress.percent / 100
     return Step(share, " · ".join(filter(None, [mark, progress.title, progress.task_id, words, percent, loss])))
 

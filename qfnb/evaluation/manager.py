@@ -5,6 +5,7 @@ from typing import Any, Unpack
 
 from .._language import tr
 from .._text import is_missing
+from ..batching.batch import Batch
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
@@ -190,11 +191,11 @@ class EvaluationManager:
         A missing cell (None, NaN) is a failed row; its reason is the row's `error`, if it has one.
 
         Args:
-            dataset: a Dataset, a DataFrame (that of a batch, for instance) or a list of dictionaries.
+            dataset: a Dataset, a DataFrame, a batch, or a list of dictionaries.
             output_column: the column with the outputs; several columns are several models.
             reference_column: the column with the expected answers, default `response`, `expected_output`, ...
             input_column: the column with the questions.
-            model: a label for each output column, default the columns' names.
+            model: a label for each output column, default the columns' names, of a batch its model's.
             cluster: a column whose rows belong together.
 
         Raises:
@@ -203,6 +204,8 @@ class EvaluationManager:
         self._require_local_evaluators("eval_only")
         rows = rows_of(dataset)
         outputs = [output_column] if isinstance(output_column, str) else list(output_column)
+        batch = dataset.job.request if isinstance(dataset, Batch) else None
+        model = model or (batch.endpoint or batch.model if batch else None)
         labels = [model] if isinstance(model, str) else list(model or outputs)
         if not rows or not outputs or len(labels) != len(outputs):
             raise InvalidArgumentError(
@@ -220,8 +223,15 @@ class EvaluationManager:
             for label, column in zip(unique_labels(labels), outputs, strict=True)
             for question, row in zip(questions, rows, strict=True)
         ]
-        name = data_label(dataset)
-        return build_report(samples, self.local_evaluators, self.pre_processors, cluster=cluster, dataset=name)
+        origins = dict.fromkeys(labels, batch.platform) if batch else {}
+        return build_report(
+            samples,
+            self.local_evaluators,
+            self.pre_processors,
+            cluster=cluster,
+            origins=origins,
+            dataset=data_label(dataset),
+        )
 
     @staticmethod
     def fetch(task: str) -> EvaluationResult | None:

@@ -1,6 +1,5 @@
 """Questions of an evaluation and samples: a sample is one question answered by one model."""
 
-import builtins
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any, Final, Protocol, Self
 from .._language import tr
 from .._tables import open_table
 from .._text import is_missing
+from .._variables import find_variables
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 
@@ -267,10 +267,7 @@ def data_label(data: Any) -> str:
 
 def _variable_of(*values: Any) -> str:
     """Return the notebook's variable that holds one of the values, "" where there is none."""
-    shell = getattr(builtins, "get_ipython", None)  # IPython puts it there
-    variables = getattr(shell(), "user_ns", {}).items() if shell is not None else ()
-    names = (name for name, held in variables if name[:1] != "_" and any(held is value for value in values))
-    return next(names, "")
+    return next(iter(find_variables(lambda held: any(held is value for value in values))), "")
 
 
 def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -1,18 +1,24 @@
 """`%qfauth`: the platform, and which keys come from where; never a key itself."""
 
+from __future__ import annotations
+
 import getpass
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
 from .._language import tr, tr_noop, trn
-from .._text import labelled, near_miss
+from .._text import near_miss
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
-from .doctor import print_report
+from .doctor import show_report
 from .parser import Parser, document_magic
+
+if TYPE_CHECKING:
+    from ..views.platform import Access
 
 VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor", "help")
 
@@ -67,10 +73,12 @@ class AuthMagics(Magics):
         if unexpected and verb != "model":
             PARSER.error(tr("%qfauth {verb} takes no word behind it", verb=verb), f"%qfauth {verb}")
         if verb == "doctor":
-            print_report()
+            show_report()
             return
         _change_settings(verb, options, unexpected)
-        print(describe_credentials())  # noqa: T201 - what was asked for
+        from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
+
+        display.publish(platform.access_bundle(describe_access()))
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word."""
@@ -120,19 +128,24 @@ def describe_platform() -> str:
     return f"{host} {current.host} ({tr(', ').join(current.kinds)})"
 
 
-def describe_credentials() -> str:
-    """Return the platform and the sources of the keys that calls use, in a few lines."""
+def describe_access() -> Access:
+    """Return the platform that calls go to, the sources of its keys, and the default models.
+
+    Raises:
+        QianfanError: no platform can be used; says why.
+    """
+    from ..views.platform import Access  # noqa: PLC0415
+
     current = connect.platform_info()
-    lines = [tr("Platform: {platform}", platform=describe_platform())]
-    lines += [f"  {labelled(name, source)}" for name, source in current.sources.items()]
     models = {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
-    lines += [
-        f"  {labelled(name, value)}" for name, value in ({"model": catalog.default_model("chat")} | models).items()
-    ]
-    if current.name == "sandbox":
-        state = tr("running at {host}", host=current.host) if current.host else tr("it starts with the first call")
-        lines.append(f"  {state}{tr('; ')}{tr('to reach Qianfan, set a key: %qfauth set')}")
-    return "\n".join(lines)
+    is_sandbox = current.name == "sandbox"
+    return Access(
+        platform=describe_platform(),
+        is_sandbox=is_sandbox,
+        address=current.host if is_sandbox else "",
+        keys=current.sources,
+        models={"model": catalog.default_model("chat")} | models,
+    )
 
 
 def _set_model(name: str) -> None:

@@ -18,9 +18,11 @@ PARSER = VerbParser(
 PARSER.add_option("--offline", action="store_true", help=tr_noop("do not ask the platform"), verbs=("show",))
 
 
-def print_report(*, reach: bool = True) -> None:
-    """Print what `doctor.examine` finds; with `reach` the platform is asked, too."""
-    print(doctor.report(doctor.examine(reach=reach)))  # noqa: T201 - what was asked for
+def show_report(*, reach: bool = True) -> None:
+    """Show what `doctor.examine` finds; with `reach` the platform is asked, too."""
+    from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
+
+    display.publish(platform.findings_bundle(doctor.examine(reach=reach)))
 
 
 @magics_class
@@ -38,7 +40,7 @@ class DoctorMagics(VerbMagics):
         self.run_line(line)
 
     def do_show(self, options: Namespace, target: str) -> None:
-        print_report(reach=not options.offline)
+        show_report(reach=not options.offline)
 
 
 document_magic(DoctorMagics.qfdoctor, PARSER)

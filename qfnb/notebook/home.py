@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from .. import config, connect
+from .. import config
 from .._language import tr, tr_noop, trn
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
-from ..wire import catalog
 from .next_steps import list_next_steps, quickstart
 from .parser import document_magic
 from .verb_magic import VerbMagics, VerbParser
@@ -41,9 +40,6 @@ PARSER.add_option(
 PARSER.add_option("--yes", action="store_true", help=tr_noop("clean: do not ask"), verbs=("clean",))
 
 CLEANED_DAYS: Final = 30
-
-FOLLOWED_S: Final = 150.0
-"""Seconds after its last sign for which a training counts as followed: five polls."""
 
 DAY_S: Final = 86_400.0
 
@@ -87,36 +83,33 @@ class HomeMagics(VerbMagics):
 
 
 def collect(shell: Any = None) -> Home:
-    """Return what the home panel shows now, with the variables of a shell; nothing is asked on the network."""
+    """Return what the home panel shows now, with the variables of a shell.
+
+    The platform is asked only how far trainings are that no kernel follows.
+    """
     from ..evaluation import records  # noqa: PLC0415
     from ..views.home import Home, Report  # noqa: PLC0415
-    from .auth import describe_platform  # noqa: PLC0415
+    from ..views.platform import Access  # noqa: PLC0415
+    from .auth import describe_access  # noqa: PLC0415
 
-    problem, keys, is_sandbox = "", {}, False
+    problem, access = "", Access(platform="")
     try:
-        current = connect.platform_info()
-        keys, is_sandbox = dict(current.sources), current.name == "sandbox"
+        access = describe_access()
     except QianfanError as error:
         problem = paste_safe(str(error).splitlines()[0])
     activities = [*_trainings(), *_evaluations_and_batches()]
     reports = [Report(paste_safe(record.path), record.models, record.saved) for record in records.list_reports()]
-    models = {"model": catalog.default_model("chat")}
-    with contextlib.suppress(QianfanError):
-        models |= {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
     return Home(
         version=importlib.metadata.version("qfnb"),
-        platform="" if problem else describe_platform(),
-        is_sandbox=is_sandbox,
+        access=access,
         problem=problem,
         damage=describe_damage() or (),
-        keys=keys,
-        models=models,
         usage=_usage(),
         activities=sorted(activities, key=lambda activity: activity.seen_at, reverse=True),
         reports=reports,
         folder=paste_safe(str(config.state_dir())),
         disk=measure_disk(),
-        next_steps=list_next_steps(shell, has_key=bool(keys)),
+        next_steps=list_next_steps(shell, has_key=bool(access.keys)),
         quickstart=paste_safe(quickstart()),
     )
 
@@ -134,26 +127,26 @@ def _usage() -> Usage:
 
 
 def _trainings() -> Iterator[Activity]:
-    """Yield the trainings that have not ended, as of the last time that a kernel wrote of them."""
+    """Yield the trainings that have not ended, as of now or as of the last time that a kernel wrote of them."""
     from ..trainer import run_store  # noqa: PLC0415
+    from ..trainer.background import refresh_runs  # noqa: PLC0415
     from ..views.home import Activity  # noqa: PLC0415
+    from ..views.listings import training_state  # noqa: PLC0415
 
-    now = time.time()
-    for run in run_store.list_runs():
-        progress = run.facts.get("progress") or {}
-        if progress.get("ended_at") is not None or not progress.get("started_at"):
-            continue
-        seen_at = run.last_change()
-        is_followed = now - seen_at < FOLLOWED_S
-        percent = progress.get("percent")
+    runs = [run for run in run_store.list_runs() if run.is_unfinished]
+    refresh_runs(runs)
+    for run in runs:
+        percent = run.facts["progress"].get("percent")
+        state = training_state(str(run.facts.get("status") or ""), percent, is_current=run.is_current)
         yield Activity(
             name=str(run.facts.get("name") or run.id),
             subject=str(run.facts.get("train_type") or ""),
-            kind="run" if is_followed else "idle",
-            state=tr("Training") if is_followed else tr("Not followed"),
+            kind=state.kind,
+            state=state.words,
+            sign=state.sign,
             share=None if percent is None else percent / 100,
             amount="" if percent is None else f"{percent}%",
-            seen_at=seen_at,
+            seen_at=time.time() if run.is_asked else run.last_change(),
             command=f"%qftrain attach {run.id}",
         )
 

@@ -37,9 +37,10 @@ def quickstart() -> str:
 
 def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
     """Yield what can be done with the newest variable that holds rows, or with the sample rows."""
-    from ..trainer.form.inspection import is_data  # noqa: PLC0415 - %load_ext stays fast
+    from .._frames import is_list  # noqa: PLC0415 - %load_ext stays fast
+    from ..trainer.form.inspection import is_data  # noqa: PLC0415
 
-    rows = {name: value for name, value in _variables(shell).items() if is_data(value)}
+    rows = {name: value for name, value in _variables(shell).items() if is_data(value) and not is_list(value)}
     names = [name for name, value in rows.items() if getattr(value, "is_fetched", True) and len(value)]
     for name in names[-1:]:
         if column := _text_column(rows[name]):

@@ -47,7 +47,11 @@ class SandboxMagics(VerbMagics):
         if options.help or verb == "help":
             super().run_verb(verb, options, target)
             return
-        if verb != "reset":
+        if verb == "status":
+            from ..views import display, platform  # noqa: PLC0415
+
+            display.publish(platform.sandbox_bundle())
+        elif verb != "reset":
             getattr(command, verb)()
         elif options.yes or confirm(tr(DELETES), "%qfsandbox reset --yes"):
             command.reset(yes=True)

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from ..trainer.progress import TrainingProgress
     from ..trainer.run_store import RunRecord
 
+LIST_COLUMNS = (
+    "id", "task_id", "status", "percent", "model", "name", "platform", "created", "finished", "current",
+)  # fmt: skip
+"""Of `%qftrain list`: the status is a FinetuneStatus, of a sweep a count; `current`: it is of now."""
+
 CONTINUES = tr_noop("The training goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again.")
 EXISTS = tr_noop(
     "The same data, model and settings: this is {training} already, and no second training was started. "
@@ -224,14 +229,16 @@ class TrainMagics(SweepVerbs, VerbMagics):
         )
 
     def do_list(self, options: Namespace, target: str) -> Any:
-        import pandas as pd  # noqa: PLC0415
-
+        from .._frames import frame_class  # noqa: PLC0415
         from ..trainer import run_store  # noqa: PLC0415
+        from ..trainer.background import refresh_runs  # noqa: PLC0415
         from ..trainer.sweep.store import list_sweeps  # noqa: PLC0415
 
-        columns = ["id", "task_id", "status", "percent", "model", "name", "platform", "created"]
-        rows = [*map(_sweep_row, list_sweeps()), *(_run_row(run.facts) for run in run_store.list_runs())]
-        table = pd.DataFrame(rows, columns=columns)
+        runs = run_store.list_runs()
+        refresh_runs(runs)
+        rows = [*map(_sweep_row, list_sweeps()), *map(_run_row, runs)]
+        rows.sort(key=lambda row: row["created"], reverse=True)
+        table = frame_class("TrainingTable")(rows, columns=LIST_COLUMNS)
         return listing(table, tr("no training is stored on this computer: `%qftrain` opens the form that starts one"))
 
     def _add_step(self, options: Namespace, trainer: LLMFinetune, add: Callable[[], object]) -> None:
@@ -282,18 +289,23 @@ class TrainMagics(SweepVerbs, VerbMagics):
         )
 
 
-def _run_row(facts: dict[str, Any]) -> dict[str, Any]:
-    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts.get("created") or 0))
+def _run_row(run: RunRecord) -> dict[str, Any]:
+    facts, progress = run.facts, run.facts.get("progress") or {}
     fields = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
-    percent = (facts.get("progress") or {}).get("percent")
-    return {**fields, "percent": percent, "model": facts.get("train_type") or "", "created": created}
+    fields |= {"model": facts.get("train_type") or "", "created": _date(facts.get("created"))}
+    ended = {"finished": _date(progress.get("ended_at")), "current": run.is_current}
+    return {**fields, "percent": progress.get("percent"), **ended}
 
 
 def _sweep_row(sweep: Any) -> dict[str, Any]:
-    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(sweep.created))
     count = trn("{n} training", "{n} trainings", len(sweep.labels))
     facts = {"id": sweep.id, "status": count, "model": sweep.model, "name": tr("; ").join(sweep.labels)}
-    return {"task_id": "", **facts, "percent": None, "platform": sweep.platform, "created": created}
+    dates = {"created": _date(sweep.created), "finished": "", "current": True}
+    return {"task_id": "", **facts, "percent": None, "platform": sweep.platform, **dates}
+
+
+def _date(timestamp: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(timestamp)) if timestamp else ""
 
 
 async def _wait_for_end(trainer: LLMFinetune) -> None:

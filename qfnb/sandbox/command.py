@@ -13,6 +13,7 @@ from typer import Argument, Option
 
 from .._command_line import Command, create_app
 from .._language import tr, tr_noop
+from .._text import labelled
 from ..errors import InvalidArgumentError, SandboxError
 from . import fault_command, process
 from .engines import config as engine_configs
@@ -130,24 +131,12 @@ def stop() -> None:
     cls=Command, help=tr_noop("Print whether it runs, and what it is doing; exit code 3 where it does not run.")
 )
 def status() -> int:
-    address = process.find()
-    if address is None:
+    facts = process.describe()
+    if not facts:
         print(tr("no sandbox is running"))
         return 3
-    now = process.control_call(address, "GET", "/_sandbox/health") or {}
-    _print_address(address)
-    print(
-        tr(
-            "trainings: {trainings}, open streams: {streams}",
-            trainings=now.get("trainings"),
-            streams=now.get("streams"),
-        )
-    )
-    engine = now.get("engine") or {}
-    print(tr("engine: {engine}; training: {training}", engine=engine.get("label"), training=engine.get("training")))
-    modes = ", ".join(f"{name}={value}" for name, value in (now.get("modes") or {}).items())
-    print(tr("modes: {modes}", modes=modes))
-    print(tr("state: {folder}", folder=process.default_home()))
+    for name, value in facts.items():
+        print(labelled(name, value))
     return 0
 
 

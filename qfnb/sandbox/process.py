@@ -199,6 +199,26 @@ def ask_control(method: str, path: str, body: Mapping[str, Any] | None = None) -
     return value
 
 
+def describe() -> dict[str, str]:
+    """Return what the running sandbox is and does, by label; nothing where none runs."""
+    address = find()
+    if address is None:
+        return {}
+    now = control_call(address, "GET", "/_sandbox/health") or {}
+    engine = now.get("engine") or {}
+    engines = {tr("Answers"): engine.get("label"), tr("Trains with"): engine.get("training")}
+    if len({*engines.values()}) == 1:
+        engines = {tr("Engine"): engine.get("label")}
+    count, streams = now.get("trainings"), now.get("streams")
+    return {
+        tr("Address"): f"{address.url} (pid {address.pid})",
+        tr("At work"): tr("trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams),
+        **{name: str(value) for name, value in engines.items()},
+        tr("Modes"): ", ".join(f"{name}={value}" for name, value in (now.get("modes") or {}).items()),
+        tr("State folder"): str(default_home()),
+    }
+
+
 def _read_address(folder: Path) -> Address | None:
     try:
         value = json.loads((folder / "server.json").read_text(encoding="utf-8"))

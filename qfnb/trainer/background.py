@@ -1,5 +1,6 @@
 """A training on a thread of its own: started, waited for, stopped, stored, its events passed on."""
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -19,7 +20,7 @@ from ..transport.response import Response
 from ..wire import finetune_v2 as wire
 from .actions import validate_new_actions
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
-from .consts import ActionState
+from .consts import ActionState, FinetuneStatus
 from .event import Event, EventHandler, validate_handler
 from .model_info import ModelInfo, get_trainer_model_list
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
@@ -31,6 +32,20 @@ SAVE_INTERVAL_S: Final = 2.0
 
 REFRESH_TIMEOUT_S: Final = 5.0
 """Seconds that attaching a training waits for the platform's answer."""
+
+LIST_TIMEOUT_S: Final = 2.0
+"""Seconds that a list of trainings waits for the platform's answers."""
+
+MAX_REFRESHED: Final = 8
+"""Trainings of which a list asks the platform."""
+
+_STATUS_OF_RUN: Final = {
+    wire.PENDING: FinetuneStatus.Created,
+    wire.RUNNING: FinetuneStatus.Training,
+    wire.DONE: FinetuneStatus.TrainFinished,
+    wire.FAILED: FinetuneStatus.TrainFailed,
+    wire.STOPPED: FinetuneStatus.TrainStopped,
+}
 
 log = logging.getLogger("qfnb.trainer")
 
@@ -284,8 +299,35 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             self.save()
 
 
-async def _describe_run(task_id: str) -> Response[wire.Task]:
-    options = CallOptions(timeout=REFRESH_TIMEOUT_S, attempts=1)
+def refresh_runs(runs: Sequence[RunRecord]) -> None:
+    """Ask the platform once how far those of some trainings are that no kernel follows, the newest of them.
+
+    Only the records in memory change, not what is stored; without a quick answer nothing does.
+    """
+    with contextlib.suppress(QianfanError):
+        platform = connect.platform_info()
+        known = [run for run in runs if run.facts.get("task_id") and run.facts.get("platform") == platform.name]
+        stale = [run for run in known if run.is_unfinished and not run.is_current]
+        if stale and platform.host:  # no sandbox is started for it
+            event_loop.run(_refresh_all(stale[:MAX_REFRESHED]))
+
+
+async def _refresh_all(runs: Sequence[RunRecord]) -> None:
+    await asyncio.gather(*map(_refresh_run, runs))
+
+
+async def _refresh_run(run: RunRecord) -> None:
+    with contextlib.suppress(QianfanError):
+        task = (await _describe_run(str(run.facts["task_id"]), LIST_TIMEOUT_S)).data
+        progress = {**run.facts["progress"], "percent": task.run_progress}
+        status = _STATUS_OF_RUN.get(task.run_status or "")
+        if status is not None and not progress.get("model_version_id"):  # of what follows only its kernel knows
+            run.facts |= {"status": str(status), "progress": progress}
+            run.is_asked = True
+
+
+async def _describe_run(task_id: str, timeout_s: float = REFRESH_TIMEOUT_S) -> Response[wire.Task]:
+    options = CallOptions(timeout=timeout_s, attempts=1)
     return await (await connect.aclient()).send(wire.DESCRIBE_TASK, wire.TaskRef(task_id=task_id), options=options)
 
 

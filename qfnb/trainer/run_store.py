@@ -29,6 +29,9 @@ Facts = dict[str, Any]
 LOCK_TIMEOUT_S: Final = 120.0
 """Seconds that one kernel waits while another creates a job, a run, a model or a service of the same training."""
 
+FOLLOWED_S: Final = 150.0
+"""Seconds after its last sign for which a training counts as followed: five polls."""
+
 _ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -38,10 +41,12 @@ class RunRecord:
     Attributes:
         id: `run-...`; the description of the job on the platform contains it.
         facts: the settings, the platform's ids, the current step, and the last progress; the keys are stored.
+        is_asked: whether the platform has just said how far the run is.
     """
 
     def __init__(self, id_: str, facts: Facts) -> None:
         self.id, self.facts = id_, facts
+        self.is_asked = False
         self._lock = threading.RLock()
 
     @classmethod
@@ -68,6 +73,17 @@ class RunRecord:
             return _path(self.id).stat().st_mtime
         except OSError:
             return 0.0
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the training was started and has not ended, as far as it is stored."""
+        progress = self.facts.get("progress") or {}
+        return bool(progress.get("started_at")) and progress.get("ended_at") is None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its status is of now: a kernel has written it not long ago, or the platform was asked."""
+        return self.is_asked or time.time() - self.last_change() < FOLLOWED_S
 
     def create_once(self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str) -> Any:
         """Return the id stored under a key, or create the object, exactly once in all kernels.

@@ -9,6 +9,9 @@ from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress, BatchState
 from .._language import tr, tr_noop, trn
 from .._text import duration, labelled
+from .._variables import find_variables
+from ..batching.batch import Batch
+from ..evaluation.samples import REFERENCES
 from . import components, formats
 from .components import Html, Kind
 from .controls import PanelWidgets
@@ -17,12 +20,13 @@ from .panel import Panel
 from .text import one_line
 
 STARTED: Final = tr_noop("The batch runs in the background; `%qfbatch wait` shows how it ends.")
+READ_STORED: Final = tr_noop("its answers: `%qfbatch resume {name} -o answers`, then `answers.to_frame()`")
 CANCELLING: Final = tr_noop("Cancelling…")
 
 MAX_SLIDER_WORKERS: Final = 64
 """The end of the slider, unless the batch starts with more workers."""
 
-_STATES: Final[dict[BatchState, tuple[Kind, str, str]]] = {
+STATES: Final[dict[BatchState, tuple[Kind, str, str]]] = {
     "preparing": ("idle", "○", tr_noop("Preparing")),
     "running": ("run", "●", tr_noop("Running")),
     "paused": ("warn", "‖", tr_noop("Paused")),
@@ -180,17 +184,17 @@ class BatchControls:
 
 
 def _title(progress: BatchProgress) -> str:
-    return f"{tr('Batch')} · {progress.name}" if progress.name else tr("Batch")
+    return " · ".join(filter(None, [tr("Batch"), progress.rows_name or progress.name]))
 
 
 def _subtitle(progress: BatchProgress) -> str:
     offline = tr("offline, at the price of offline batches") if progress.mode == "offline" else ""
-    return " · ".join(part for part in (progress.model, offline) if part)
+    return " · ".join(filter(None, [progress.name if progress.rows_name else "", progress.model, offline]))
 
 
 def _state(progress: BatchProgress, *, is_live: bool, now: float) -> tuple[Kind, str, str]:
     """Return the colour, the sign and the words of a state; that of a saved output is dated."""
-    kind, sign, words = _STATES.get(progress.state, ("idle", "○", progress.state))
+    kind, sign, words = STATES.get(progress.state, ("idle", "○", progress.state))
     if progress.is_finished:
         if progress.state == "done" and progress.failed:
             failed = trn("Done, {n} row failed", "Done, {n} rows failed", progress.failed)
@@ -267,9 +271,10 @@ def _cost_remark(progress: BatchProgress) -> str:
 
 
 def _remarks(progress: BatchProgress) -> list[str]:
-    """Return the rate limit while it is in force, and what was noticed before the start."""
-    limit = progress.rate_limits if not progress.is_finished else ""
-    lines = [tr("Rate limit: {limit}", limit=limit)] if limit else []
+    """Return the rate limit and what was noticed before the start, until the end."""
+    if progress.is_finished:
+        return []
+    lines = [tr("Rate limit: {limit}", limit=progress.rate_limits)] if progress.rate_limits else []
     notes = tr("Before the start: {notes}", notes=tr("; ").join(progress.notes)) if progress.notes else ""
     return [*lines, *filter(None, [notes])]
 
@@ -287,17 +292,33 @@ def _failures(progress: BatchProgress) -> Html:
 
 
 def _next_steps(progress: BatchProgress) -> list[str]:
-    """Return how to get answers to the rows that have none."""
+    """Return how to use the answers, and how to get those that are missing."""
     is_sharded = progress.mode == "shards"
     how = tr("run the cell again, or `qfnb.resume('{name}')`", name=progress.name)
     how = tr("run the cell again") if is_sharded else how
     if not progress.is_finished:
         follow = tr("to follow it: `%qfbatch show`")
         return [follow, tr("after a restart of the kernel: {how}", how=how)] if progress.name else [follow]
-    if not progress.name or (progress.state == "done" and not progress.failed):
+    if not progress.name:
         return []
-    if progress.state == "done" and is_sharded:
-        return [tr("the failed rows: `failures()`")]
-    if progress.state == "done":
-        return [tr("to ask only the failed rows again: {how}", how=how)]
-    return [tr("to go on: {how}", how=how)]
+    if progress.state != "done":
+        return [tr("to go on: {how}", how=how)]
+    if is_sharded:
+        return [tr("the failed rows: `failures()`")] if progress.failed else []
+    repeat = [tr("to ask only the failed rows again: {how}", how=how)] if progress.failed else []
+    return [*_result_steps(progress), *repeat]
+
+
+def _result_steps(progress: BatchProgress) -> list[str]:
+    """Return the commands that use the answers, by the notebook's variable that holds the batch."""
+    variables = find_variables(lambda value: isinstance(value, Batch) and value.name == progress.name)
+    if not variables:
+        return [tr(READ_STORED, name=progress.name)]
+    variable, batch = [*variables.items()][-1]
+    steps = [tr("the answers as a table: `{variable}.to_frame()`", variable=variable)]
+    if any(name in batch.columns for name in REFERENCES):
+        steps.append(tr("to score them: `%qfeval only {variable} -o report`", variable=variable))
+    if not batch.job.request.draws and progress.ok:
+        train = tr_noop("to train on them: `pairs = {variable}.to_pairs()`, then `%qftrain new pairs`")
+        steps.append(tr(train, variable=variable))
+    return steps

@@ -85,10 +85,12 @@ def sandbox_mark(words: str = "") -> Html:
     return Html(f'<span class="qf-mark" title="{reason}">{escape(words or tr(SANDBOX_MARK))}</span>')
 
 
-def pill(kind: Kind, label: str, sign: str = "") -> Html:
-    """Return a state: sign, word and colour."""
+def pill(kind: Kind, label: str, sign: str = "", *, raw: str = "") -> Html:
+    """Return a state: sign, word and colour; `raw` is the platform's word for it, which the pointer shows."""
+    title = f' title="{escape(raw)}"' if raw else ""
     return Html(
-        f'<span class="qf-pill qf-{kind}"><span aria-hidden="true">{sign or SIGNS[kind]}</span> {escape(label)}</span>'
+        f'<span class="qf-pill qf-{kind}"{title}><span aria-hidden="true">{sign or SIGNS[kind]}</span> '
+        f"{escape(label)}</span>"
     )
 
 

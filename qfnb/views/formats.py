@@ -53,6 +53,13 @@ def seconds(value: float) -> str:
     return tr("{seconds} s", seconds=f"{value:.1f}" if value >= 1 else f"{value:.2f}")
 
 
+def when(timestamp: float, now: float) -> str:
+    """Return a time: with its date when it was not today, and the date alone when it was not this year."""
+    moment, today = time.localtime(timestamp), time.localtime(now)
+    this_year = "%H:%M" if moment[:3] == today[:3] else "%m-%d %H:%M"
+    return time.strftime(this_year if moment[0] == today[0] else "%Y-%m-%d", moment)
+
+
 def as_of(timestamp: float) -> str:
     """Return when a saved state was true: `As of 10:42:07`."""
     return tr("As of {time}", time=time.strftime("%H:%M:%S", time.localtime(timestamp)))

@@ -24,6 +24,11 @@ _FORMATTERS = (
     ("qfnb._frames", "HistoryTable", "evaluation.history", "table_bundle"),
     ("qfnb._frames", "ModelTable", "tables", "models_bundle"),
     ("qfnb._frames", "UsageTable", "tables", "usage_bundle"),
+    ("qfnb._frames", "TrainingTable", "listings", "trainings_bundle"),
+    ("qfnb._frames", "BatchTable", "listings", "batches_bundle"),
+    ("qfnb._frames", "ServiceTable", "listings", "services_bundle"),
+    ("qfnb._frames", "DatasetTable", "listings", "datasets_bundle"),
+    ("qfnb._frames", "JobTable", "listings", "jobs_bundle"),
     ("qfnb.trainer.sweep.background", "Sweep", "training.sweep", "bundle"),
 )
 """Module and class of a value, subclasses too; module below `qfnb.views` and function that return its MIME bundle."""

@@ -14,6 +14,8 @@ from ..wire.prices import PriceRange
 from . import components, formats
 from .components import Html, Kind
 from .display import Bundle
+from .formats import when
+from .platform import Access, access_facts
 from .text import one_line
 
 MAX_ROWS: Final = 12
@@ -27,7 +29,7 @@ class Activity:
     Attributes:
         name: by which its magic finds it.
         subject: the model or models.
-        kind, state: colour and words of the state.
+        kind, state, sign: colour, words and sign of the state; "" for the usual sign of the colour.
         share: the finished part, 0 to 1; None where it is not known.
         amount: that in words.
         seen_at: Unix seconds of the last sign of it.
@@ -42,6 +44,7 @@ class Activity:
     amount: str
     seen_at: float
     command: str
+    sign: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,23 +70,18 @@ class Home:
     """What the panel shows.
 
     Attributes:
-        platform: in a few words.
+        access: the platform and its keys.
         problem: why no platform can be used, "" where one can.
         damage: that the sandbox began anew, and where its damaged database is; empty where it did not.
-        keys: where each key comes from, by its name; never a key.
-        models: the default models by setting.
         disk: bytes of each part of the state folder, by what is in it.
         next_steps: command -> what it does.
         quickstart: the path of the first notebook, "" where there is none.
     """
 
     version: str
-    platform: str
-    is_sandbox: bool
+    access: Access
     problem: str
     damage: Sequence[str]
-    keys: Mapping[str, str]
-    models: Mapping[str, str]
     usage: Usage
     activities: Sequence[Activity]
     reports: Sequence[Report]
@@ -93,7 +91,6 @@ class Home:
     quickstart: str = ""
 
 
-NO_KEY: Final = tr_noop("none yet; after `%qfauth set` the same cells run on Qianfan")
 NOTHING: Final = tr_noop("Nothing in progress, and no saved report yet.")
 
 
@@ -110,7 +107,7 @@ def html(home: Home) -> Html:
     facts = [(name, components.with_code(value)) for name, value in _facts(home)]
     steps = [(components.code(command), components.with_code(meaning)) for command, meaning in home.next_steps.items()]
     blocks = [
-        components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.is_sandbox),
+        components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.access.is_sandbox),
         components.note("bad", home.problem, is_alert=True) if home.problem else "",
         components.note("warn", *map(components.with_code, home.damage)) if home.damage else "",
         components.side_by_side(
@@ -129,7 +126,7 @@ def html(home: Home) -> Html:
 def text(home: Home) -> str:
     """Return the panel as lines of text."""
     now = time.time()
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if home.is_sandbox else ""
+    mark = f" [{tr(components.SANDBOX_MARK)}]" if home.access.is_sandbox else ""
     lines = [f"qfnb {home.version}{mark}", *([f"✕ {home.problem}"] if home.problem else [])]
     lines += [f"⚠ {' '.join(home.damage)}"] if home.damage else []
     lines += [f"  {labelled(name, value)}" for name, value in (*_facts(home), _disk(home))]
@@ -150,7 +147,7 @@ def text(home: Home) -> str:
 def markdown(home: Home) -> str:
     """Return the panel as Markdown."""
     now = time.time()
-    mark = f" ({tr(components.SANDBOX_MARK)})" if home.is_sandbox else ""
+    mark = f" ({tr(components.SANDBOX_MARK)})" if home.access.is_sandbox else ""
     lines = [f"### qfnb {home.version}{mark}", "", *([f"**{_cell(home.problem)}**", ""] if home.problem else [])]
     lines += [*map(_cell, home.damage), ""] if home.damage else []
     lines += [f"- {labelled(name, _cell(value))}" for name, value in (*_facts(home), _disk(home))]
@@ -181,24 +178,15 @@ def size(count: int) -> str:
     )
 
 
-def when(timestamp: float, now: float) -> str:
-    """Return a time: with its date when it was not today."""
-    moment, today = time.localtime(timestamp), time.localtime(now)
-    return time.strftime("%H:%M" if moment[:3] == today[:3] else "%m-%d %H:%M", moment)
-
-
 def _facts(home: Home) -> list[tuple[str, str]]:
-    keys = [labelled(f"`{name}`", source) for name, source in home.keys.items()]
     used = tr(
         "{calls} · {tokens} tokens · {cost}",
         calls=trn("{n} call", "{n} calls", home.usage.calls),
         tokens=f"{home.usage.tokens:,}",
-        cost=formats.cost(home.usage.cost, is_free=home.is_sandbox),
+        cost=formats.cost(home.usage.cost, is_free=home.access.is_sandbox),
     )
     return [
-        (tr("Platform"), home.platform),
-        (tr("Key"), " · ".join(keys) or tr(NO_KEY)),
-        *((tr("Default model") if name == "model" else name, value) for name, value in home.models.items()),
+        *access_facts(home.access),
         *([(tr("This kernel"), used)] if home.usage.calls else []),
         *([(tr("Quickstart"), home.quickstart)] if home.quickstart else []),
     ]
@@ -224,7 +212,7 @@ def _activities_html(home: Home, now: float) -> Html:
     rows = [
         (
             Html(f"{components.to_html(a.name)}<br><small>{components.to_html(a.subject)}</small>"),
-            components.pill(a.kind, a.state),
+            components.pill(a.kind, a.state, a.sign),
             a.amount or "—",
             when(a.seen_at, now),
             components.code(a.command) if a.command.startswith("%") else a.command,

@@ -38,13 +38,11 @@ CALL_HEADS: Final = (
 
 THINKING: Final = {"no": tr_noop("no"), "optional": tr_noop("optional"), "always": tr_noop("always")}
 
-Rows = Sequence[tuple[str, ...]]
-
 
 def models_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the table of models, a fold for each kind; the first, chat, is open."""
     by_kind = {
-        str(kind): [_model_row(row) for row in _records(part)] for kind, part in frame.groupby("kind", sort=False)
+        str(kind): [_model_row(row) for row in records(part)] for kind, part in frame.groupby("kind", sort=False)
     }
     heads, numeric = [tr(head) for head in MODEL_HEADS], (1, 2, 4, 5)
     parts = [
@@ -54,13 +52,13 @@ def models_bundle(frame: pd.DataFrame) -> Bundle:
         for index, (kind, rows) in enumerate(by_kind.items())
     ]
     title = trn("{n} model", "{n} models", len(frame))
-    tables = [f"**{kind}**\n\n{_markdown_table(heads, rows)}" for kind, rows in by_kind.items()]
+    tables = [f"**{kind}**\n\n{markdown_table(heads, rows)}" for kind, rows in by_kind.items()]
     return _bundle(frame, title, parts, tables)
 
 
 def usage_bundle(frame: pd.DataFrame) -> Bundle:
     """Return what the calls of this kernel used, and the last of them."""
-    rows, heads = [_call_row(row) for row in _records(frame.tail(MAX_CALLS))], [tr(head) for head in CALL_HEADS]
+    rows, heads = [_call_row(row) for row in records(frame.tail(MAX_CALLS))], [tr(head) for head in CALL_HEADS]
     numbers = [
         (tr("Tokens in"), f"{int(frame['prompt_tokens'].sum()):,}", ""),
         (tr("Tokens out"), f"{int(frame['completion_tokens'].sum()):,}", ""),
@@ -72,7 +70,7 @@ def usage_bundle(frame: pd.DataFrame) -> Bundle:
     note = trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier) if earlier else ""
     title = trn("{n} call", "{n} calls", len(frame))
     blocks = [components.key_numbers(*numbers), table if rows else "", components.dim_lines(note) if note else ""]
-    return _bundle(frame, title, blocks, [_markdown_table(heads, rows), note])
+    return _bundle(frame, title, blocks, [markdown_table(heads, rows), note])
 
 
 def _bundle(frame: pd.DataFrame, title: str, blocks: Sequence[object], markdown: Sequence[str]) -> Bundle:
@@ -87,7 +85,8 @@ def _bundle(frame: pd.DataFrame, title: str, blocks: Sequence[object], markdown:
     }
 
 
-def _records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the rows of a frame; None is for a value that is missing."""
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
@@ -130,6 +129,7 @@ def _sum_cost(frame: pd.DataFrame) -> PriceRange | None:
     return PriceRange(float(answered["cost_low"].sum()), float(answered["cost"].sum()))
 
 
-def _markdown_table(heads: Sequence[str], rows: Rows) -> str:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table, "" without rows."""
     lines = [heads, ["---"] * len(heads), *([escape_markdown(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""

@@ -149,7 +149,7 @@ def test_an_answer_that_has_changed_is_named_and_asked_again(sandbox, count_requ
     before = count_requests()["came"]
     batch = qfnb.resume("flipped")
     assert [row.text for row in batch.results()] == texts
-    assert any("1 answers have changed on the disk: asked again (row 3)" in note for note in batch.progress.notes)
+    assert any("1 answers have changed on the disk: asked again (row 3)" in note for note in batch.progress.remarks)
     assert count_requests()["came"] == before + 1
 
 

@@ -258,7 +258,7 @@ def test_evaluations_are_shown_with_data_questions_and_means():
         "6 answers failed",
         "m0 0.500",
         "and 2 models",
-        "%qfeval open ID",
+        "%qfeval open eval-",
     ):
         assert words in bundle["text/html"]
     assert "| Time | Evaluation |" in bundle["text/markdown"]

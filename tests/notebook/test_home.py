@@ -14,6 +14,7 @@ from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home
+from qfnb.sandbox import stop
 from qfnb.trainer import run_store
 from qfnb.views import home as view
 
@@ -26,7 +27,8 @@ def state(tmp_path, monkeypatch):
     """A state folder with an interrupted batch and finished ones."""
     shutil.copytree(STORED, tmp_path / "state")
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path / "state"))
-    return tmp_path / "state"
+    yield tmp_path / "state"
+    stop()
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_a_batch_whose_kernel_died_is_shown_as_of_its_last_sign_and_how_it_goes_
 
 def test_a_training_that_nobody_follows_is_dated(state):
     run = run_store.RunRecord.begin(name="shop", train_type="ERNIE-Speed-8K")
-    run.update(progress={"started_at": time.time(), "percent": 40})
+    run.update(status="Training", progress={"started_at": time.time(), "percent": 40})
     assert (activities()["shop"].state, activities()["shop"].amount) == ("Training", "40%")
     path = state / "runs" / f"{run.id}.json"
     import os
@@ -118,7 +120,7 @@ def test_the_panel_is_in_one_language(state, monkeypatch, language, title):
 
 def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(state):
     run = run_store.RunRecord.begin(name="shop", train_type="m")
-    run.update(progress={"started_at": time.time(), "percent": 40})
+    run.update(status="Training", progress={"started_at": time.time(), "percent": 40})
     html = view.html(home.collect())
     assert "</span> Training<" in html.split("</header>")[0]
     assert "Ready" not in html.split("</header>")[0]

@@ -88,7 +88,7 @@ def test_a_run_is_found_again(kernel, start_training, small):
     start_training(f"-d {small} --epoch 4")
     kernel.run("trainer.wait()")
     run = kernel.value("trainer.progress.task_id").strip("'")
-    assert run in kernel.run("%qftrain list").text
+    assert kernel.value("trainer.id").strip("'") in kernel.run("%qftrain list").text
     name = kernel.value("trainer.progress.job_name").strip("'")
     assert name in kernel.run(f"%qftrain status {name}").text
     cell = kernel.run(f"%qftrain attach {run} -o again", live=True)

@@ -4,7 +4,9 @@ import html
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from support.attacks import ATTACKS
 from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, without_stylesheet
 
@@ -276,3 +278,40 @@ def test_in_static_mode_the_panel_is_its_state(monkeypatch, capsys):
     panel.publish_final()
     assert capsys.readouterr().out.count("324 / 1,000") == 2
     assert display.display_mode() == "text"
+
+
+@pytest.fixture
+def shell():
+    """The IPython of this process, with qfnb loaded."""
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "qfnb")
+    yield shell
+    shell.run_line_magic("unload_ext", "qfnb")
+    InteractiveShell.clear_instance()
+
+
+def test_a_finished_batch_offers_lines_that_run_with_the_names_of_the_kernel(shell, sandbox, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    shell.user_ns["reviews"] = pd.DataFrame({"review": ["好", "不好"], "reference": ["正", "负"]})
+    shell.run_cell("%qfbatch reviews --prompt '判断：{review}' -o answers").raise_error()
+    shell.user_ns["answers"].wait()
+    text = batch.text(shell.user_ns["answers"].progress)
+    assert text.startswith("Batch · reviews")
+    assert shell.user_ns["answers"].name in text.splitlines()[1]
+    assert "Before the start" not in text
+    lines = re.findall(r"`([^`]+)`", text)
+    assert lines == [
+        "answers.to_frame()", "%qfeval only answers -o report", "pairs = answers.to_pairs()", "%qftrain new pairs"
+    ]  # fmt: skip
+    for line in lines:
+        shell.run_cell(line).raise_error()
+    assert shell.user_ns["pairs"]["prompt"].to_list() == ["判断：好", "判断：不好"]
+    assert list(shell.user_ns["answers"].to_frame().columns[:3]) == ["review", "reference", "text"]
+    report = shell.user_ns["report"]
+    assert (report.records[0].prompt, report.dataset, report.from_sandbox) == ("判断：好", "answers", True)
+    assert report.models == ("ernie-4.5-turbo-128k",)
+    name = shell.user_ns.pop("answers").name
+    (line,) = re.findall(r"`(%[^`]+)`", batch.text(replace(OVER, name=name, state="done", failed=0)))
+    shell.run_cell(line).raise_error()
+    shell.user_ns["answers"].wait()
+    assert shell.user_ns["answers"].progress.rows_name == "reviews"

@@ -58,7 +58,7 @@ def jobs(limit: int = 50) -> pd.DataFrame:
             )
             for task in tasks
         ]
-    return _to_frame(rows, JOB_COLUMNS, times=["created", "finished"])
+    return _to_frame("JobTable", rows, JOB_COLUMNS, times=["created", "finished"])
 
 
 def services(limit: int = 100) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def services(limit: int = 100) -> pd.DataFrame:
         )
         for row in service_rows
     ]
-    return _to_frame(rows, SERVICE_COLUMNS, times=["created"])
+    return _to_frame("ServiceTable", rows, SERVICE_COLUMNS, times=["created"])
 
 
 def datasets(limit: int = 100) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def datasets(limit: int = 100) -> pd.DataFrame:
         rows.append(
             (row.dataset_id, row.dataset_name, row.data_format, row.version_count, *version_columns, row.create_time)
         )
-    return _to_frame(rows, DATASET_COLUMNS, counts=["versions", "rows"], times=["created"])
+    return _to_frame("DatasetTable", rows, DATASET_COLUMNS, counts=["versions", "rows"], times=["created"])
 
 
 def newest_rows(fetch_page: Callable[[str | None, int], Response[Any]], list_field: str, limit: int) -> Iterator[Any]:
@@ -138,17 +138,23 @@ def newest_rows(fetch_page: Callable[[str | None, int], Response[Any]], list_fie
 
 
 def _to_frame(
-    rows: list[tuple[Any, ...]], columns: tuple[str, ...], *, counts: list[str] | None = None, times: list[str]
+    name: str,
+    rows: list[tuple[Any, ...]],
+    columns: tuple[str, ...],
+    *,
+    counts: list[str] | None = None,
+    times: list[str],
 ) -> pd.DataFrame:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     cells = [tuple(replace_surrogates(cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
     frame = pd.DataFrame(cells, columns=list(columns))
-    for name in counts or ():
-        frame[name] = pd.to_numeric(frame[name], errors="coerce").astype("Int64")
-    for name in times:
-        frame[name] = pd.to_datetime(frame[name], errors="coerce", utc=True)
-    return frame
+    for count in counts or ():
+        frame[count] = pd.to_numeric(frame[count], errors="coerce").astype("Int64")
+    for time in times:
+        frame[time] = pd.to_datetime(frame[time], errors="coerce", utc=True)
+    table: pd.DataFrame = frame_class(name)(frame)
+    return table
 
 
 MODEL_COLUMNS = (

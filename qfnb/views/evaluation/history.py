@@ -6,12 +6,12 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr, trn
+from ..._language import tr, tr_noop, trn
 from ..._text import clip
 from ...evaluation.history import Diff
 from ...evaluation.report.sources import mark_models
 from ...evaluation.report.text import format_score, metric_title, report_title, to_markdown, to_plain
-from .. import components
+from .. import components, formats
 from ..components import Html
 from ..display import Bundle
 from ..text import escape
@@ -37,16 +37,13 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
     note = (
         trn("{n} earlier evaluation is not shown.", "{n} earlier evaluations are not shown.", hidden) if hidden else ""
     )
-    steps = (
-        components.with_code(tr("to open one: `%qfeval open ID`")),
-        components.with_code(tr("to compare two: `%qfeval diff ID ID`")),
-    )
+    steps = _next_steps([row for row in rows if not row["problem"]])
     panel = components.panel(
         title,
         components.header(title),
         table if rows else "",
         note and components.dim_lines(note),
-        components.footer(*steps),
+        components.footer(*map(components.with_code, steps)),
     )
     cells = [[to_markdown(" ".join(cell)) for cell in _cells(row)] for row in rows]
     lines = [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *cells)] if rows else []
@@ -55,6 +52,14 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
         "text/html": components.output(panel),
         "text/markdown": "\n\n".join(filter(None, [f"**{title}**", "\n".join(lines), note])),
     }
+
+
+def _next_steps(rows: list[dict[Any, Any]]) -> list[str]:
+    """Return how the newest evaluation is opened, and compared with an earlier one of the same questions."""
+    ids = [row["id"] for row in rows if row["digest"] == rows[0]["digest"]]
+    steps = [tr("to open it: `%qfeval open {id}`", id=ids[0])] if ids else []
+    compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
+    return steps + [tr(compare, earlier=earlier, later=ids[0]) for earlier in ids[1:2]]
 
 
 def diff_bundle(diff: Diff) -> Bundle:
@@ -80,8 +85,7 @@ def _html_row(row: dict[Any, Any]) -> list[object]:
 
 def _cells(row: dict[Any, Any]) -> list[list[str]]:
     """Return the lines of each cell."""
-    created_at = time.localtime(row["created"].timestamp())
-    created = time.strftime("%m-%d %H:%M" if created_at.tm_year == time.localtime().tm_year else "%Y-%m-%d", created_at)
+    created = formats.when(row["created"].timestamp(), time.time())
     if row["problem"]:
         return [[created], [row["id"]], [tr("cannot be opened; `%qfeval open ID` says why")], [], []]
     data = [to_plain(clip(row["dataset"], MAX_NAME_CHARS)) or tr("without a name")]

@@ -30,7 +30,7 @@ STAGE_LABELS: Final = {
     "evaluate": tr_noop("Evaluate"),
 }
 
-_WORK: Final = {
+WORK: Final = {
     "dataset": tr_noop("Uploading data"),
     "train": tr_noop("Training"),
     "publish": tr_noop("Publishing"),
@@ -38,7 +38,7 @@ _WORK: Final = {
     "evaluate": tr_noop("Evaluating"),
 }
 
-_ENDS: Final[dict[str, str]] = {
+ENDS: Final[dict[str, str]] = {
     FinetuneStatus.ModelPublished: tr_noop("Published"),
     FinetuneStatus.EvaluationFinished: tr_noop("Evaluated"),
     ServiceStatus.Deployed: tr_noop("Deployed"),
@@ -108,7 +108,7 @@ def state(progress: TrainingProgress, *, is_live: bool, now: float) -> tuple[Kin
     if is_queued(progress):
         return "idle", "○", tr("Queued")
     stage = current_stage(progress)
-    return "run", "●", tr(_WORK.get(stage.name if stage else "", tr_noop("Running")))
+    return "run", "●", tr(WORK.get(stage.name if stage else "", tr_noop("Running")))
 
 
 def _end_state(progress: TrainingProgress) -> tuple[Kind, str, str]:
@@ -116,7 +116,7 @@ def _end_state(progress: TrainingProgress) -> tuple[Kind, str, str]:
         return "bad", "✕", tr("Failed")
     if progress.stopped:
         return "warn", "■", tr("Stopped")
-    return "ok", "✓", tr(_ENDS.get(progress.status, tr_noop("Done")))
+    return "ok", "✓", tr(ENDS.get(progress.status, tr_noop("Done")))
 
 
 def steps(progress: TrainingProgress, *, is_live: bool, now: float) -> list[tuple[Kind, str, str, str]]:

@@ -43,7 +43,7 @@ def test_more_than_a_page_is_fetched(sandbox, trained, monkeypatch):
 
 
 def test_an_empty_platform_gives_an_empty_frame(sandbox, monkeypatch):
-    assert isinstance(listings._to_frame([], listings.JOB_COLUMNS, times=["created"]), pd.DataFrame)
+    assert isinstance(listings._to_frame("JobTable", [], listings.JOB_COLUMNS, times=["created"]), pd.DataFrame)
 
 
 @pytest.mark.parametrize("limit", [0, -1, "many", True])

@@ -110,7 +110,7 @@ def test_the_command_line_asks_for_a_key_and_status_says_which_engine(home, caps
     assert cli.main(["sandbox", "start", *options]) == 0
     assert cli.main(["sandbox", "status"]) == 0
     output = capsys.readouterr().out
-    assert "engine: upstream qwen, not ERNIE; training: qfnb local model" in output
+    assert "Answers: upstream qwen, not ERNIE\nTrains with: qfnb local model" in output
     assert config.load_config(home).upstream_key.get_secret_value() == "sk-canary"
     assert "sk-canary" not in output + repr(config.load_config(home))
 
