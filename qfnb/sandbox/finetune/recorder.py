@@ -10,7 +10,7 @@ from .run_data import PREFERENCE_LOSSES
 PREPARING_PERCENT = 10
 """Percent of a run's progress for the preparation of the engine, if it needs any."""
 
-TRAINED_PERCENT = 90
+TRAINED_PERCENT = 95
 """Percent of a run's progress after its last step: then the model answers held-out rows."""
 
 MAX_CHECKPOINTS = 10
