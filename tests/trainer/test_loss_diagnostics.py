@@ -37,8 +37,23 @@ FALLING = [3 * 0.8**n for n in range(12)]
         (curve([3.6, 1.0, 0.1, 0.01, 0.002, 0.001, 0.001, 0.001, 0.001, 0.01, 0.02, 0.01]), None),
         (curve([2.0, math.nan, 1.0]), "nan at step 20"),
         (curve(FALLING, [2, 1.5, 1.2, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5]), "at step 40"),
+        (curve(FALLING, [2, 1.9, 1.8, 1.8, 1.8, 1.8, 1.8, 1.82, 1.81, 1.83, 1.82, 1.85]), "not fallen since step 30"),
+        (curve(FALLING, [2, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.38, 1.36, 1.35, 1.35, 1.36]), None),
+        (curve([3 * 0.4**n for n in range(12)], [2, 0.5, 0.1, 0.02, *[0.02] * 8]), None),
     ],
-    ids=["falling", "short", "none", "flat", "diverged", "noise", "nan", "overfitted"],
+    ids=[
+        "falling",
+        "short",
+        "none",
+        "flat",
+        "diverged",
+        "noise",
+        "nan",
+        "overfitted",
+        "level",
+        "still falling",
+        "learned",
+    ],
 )
 def test_a_curve_is_read_by_plain_rules(points, words):
     messages = diagnose_loss(points)
