@@ -101,6 +101,7 @@ figures: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/batch.py
+	$(BIN)/python benchmarks/outputs.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/learning.py
 	$(BIN)/python benchmarks/refusals.py

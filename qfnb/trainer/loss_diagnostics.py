@@ -27,6 +27,9 @@ MIN_RISE: Final = 0.05
 OVERFITTED_RATIO: Final = 1.1
 """Last validation loss over the lowest one, from which it is overfitting while the training loss still falls."""
 
+STALE_RATIO: Final = 0.5
+"""Last training loss over that at the lowest validation loss, below which a level validation loss is overfitting."""
+
 SMOOTHING_WEIGHT: Final = 0.8
 
 
@@ -185,6 +188,16 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
         return None
     best, lowest_loss = min(held_out, key=lambda pair: pair[1])
     point, last_loss = held_out[-1]
+    remedy = tr("Train for fewer epochs or on more data, or publish checkpoint ★.")
+    if _is_stale(points, best, point, last_loss):
+        problem = tr(
+            "It overfits: the validation loss has not fallen since step {step}, while the training loss fell from "
+            "{before} to {after}.",
+            step=best.step,
+            before=f"{best.training_loss:.3f}",
+            after=f"{point.training_loss:.3f}",
+        )
+        return Hint(problem, remedy)
     if last_loss < OVERFITTED_RATIO * lowest_loss or point.training_loss >= best.training_loss:
         return None
     problem = tr(
@@ -193,4 +206,12 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
         step=best.step,
         last=f"{last_loss:.3f}",
     )
-    return Hint(problem, tr("Train for fewer epochs or on more data, or publish checkpoint ★."))
+    return Hint(problem, remedy)
+
+
+def _is_stale(points: Sequence[LossPoint], best: LossPoint, last: LossPoint, validation_loss: float) -> bool:
+    """Return whether the validation loss is level, well above the training loss, which fell to less than half since."""
+    is_level = validation_loss < OVERFITTED_RATIO * (best.validation_loss or 0.0) and 2 * best.step < last.step
+    gap = validation_loss - last.training_loss
+    has_learned = last.training_loss < STALE_RATIO * best.training_loss
+    return is_level and has_learned and gap > MIN_RISE * points[0].training_loss

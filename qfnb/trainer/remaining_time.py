@@ -18,7 +18,7 @@ RECENT_MARKS: Final = 20
 MIN_PACES: Final = 3
 
 MAX_SLOWDOWN: Final = 2.0
-"""How many times slower than the others a step between two marks counts: what is longer was a pause."""
+"""How many times slower than the others a step between two marks counts, unless there are two such steps."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | Non
     ]
     if len(steps) < MIN_PACES:
         return None
-    steps = _without_pauses(_later_half(steps))
+    steps = _without_pause(_later_half(steps))
     percents = [percent for _, percent in steps]
     pace = sum(percents) / sum(seconds for seconds, _ in steps)
     margin = 2 * statistics.stdev(percent / seconds for seconds, percent in steps) / math.sqrt(len(steps))
@@ -68,7 +68,8 @@ def _later_half(steps: list[Mark]) -> list[Mark]:
     return steps[-max(count, MIN_PACES + 1) :]
 
 
-def _without_pauses(steps: list[Mark]) -> list[Mark]:
-    """Return seconds and percents of steps, those that contain a pause shortened."""
-    typical = statistics.median(seconds / percent for seconds, percent in steps)
-    return [(min(seconds, MAX_SLOWDOWN * typical * percent), percent) for seconds, percent in steps]
+def _without_pause(steps: list[Mark]) -> list[Mark]:
+    """Return seconds and percents of steps; one that has a pause is shortened, not two."""
+    *others, second, _ = sorted(seconds / percent for seconds, percent in steps)
+    longest = max(MAX_SLOWDOWN * statistics.median([*others, second]), second)
+    return [(min(seconds, longest * percent), percent) for seconds, percent in steps]

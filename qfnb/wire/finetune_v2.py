@@ -248,6 +248,13 @@ class SupportedMode(ConsoleRecord):
 
     train_mode: str
     support_parameter_scale: list[SupportedScale] = []
+    sandbox: dict[str, Any] = {}  # the sandbox's extension
+
+    def training_seconds(self, rows: int, epochs: int) -> float | None:
+        """Return about how long a training takes in the sandbox, None where the platform does not tell."""
+        if not (parts := self.sandbox.get("seconds")):
+            return None
+        return float(parts["start"] + parts["epoch"] * epochs + (parts["row"] + parts["rowEpoch"] * epochs) * rows)
 
 
 class SupportedModel(ConsoleRecord):

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 import uuid
+from types import SimpleNamespace
 
 import pytest
+from support.waiting import until
 
-from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, cli
+from qfnb.notebook.train import TrainMagics
 from qfnb.resources.management.finetune import FineTune
 from qfnb.resources.management.model import Model
 from qfnb.resources.management.service import Service
@@ -86,6 +89,30 @@ def test_a_kernel_that_dies_around_a_creation_leaves_nothing_behind(sandbox, whe
     assert trainer.status == "Deployed"
     assert count_created(name) == (1, 1, 1, 1)
     assert trainer.output["service"].exec({"messages": "请问几点开门"}).text == "早上九点。"
+
+
+def attach_in_a_notebook(run):
+    magics = TrainMagics(SimpleNamespace(user_ns={}))
+    magics.qftrain(f"attach {run} -o again")
+    magics.shell.user_ns["again"].wait(180)
+
+
+def attach_in_a_terminal(run):
+    assert cli.main(["train", run, "--wait"]) == 0
+
+
+@pytest.mark.parametrize("attach", [attach_in_a_notebook, attach_in_a_terminal])
+def test_a_trained_run_whose_kernel_died_says_that_it_is_not_published_and_is_once_it_is_attached(
+    sandbox, attach, capsys
+):
+    name = f"crash_{uuid.uuid4().hex[:8]}"
+    run = run_until_death("after", "task_id", name)
+    task = run_store.find_run(run).facts["task_id"]
+    until(lambda: FineTune.V2.task_detail(task).data.run_status == "Done")
+    assert cli.main(["train", run]) == 0
+    assert f"trained, not published; `%qftrain attach {run}` publishes it" in capsys.readouterr().err
+    attach(run)
+    assert count_created(name) == (1, 1, 1, 1)
 
 
 @pytest.mark.fault("F06")

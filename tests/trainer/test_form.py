@@ -220,12 +220,29 @@ def test_an_estimate_has_rows_tokens_and_steps(form):
 
 def test_an_unknown_quantity_is_none(form):
     estimate = code_estimate.estimate_launch(form.with_choice(model="ERNIE-Lite-8K-0704"))
-    assert (estimate.epochs, estimate.batch, estimate.steps, estimate.seconds) == (1, None, None, None)
+    assert (estimate.epochs, estimate.batch, estimate.steps) == (1, None, None)
+
+
+def estimate_with(form, seconds):
+    """Return the estimate of three epochs where the platform tells the seconds of a training's parts."""
+    model = form.supported_model
+    modes = [row.model_copy(update={"sandbox": {"seconds": seconds}}) for row in model.support_train_mode]
+    offer = (model.model_copy(update={"support_train_mode": modes}),)
+    return code_estimate.estimate_launch(replace(with_values(form, epoch="3"), supported_models=offer))
 
 
 def test_the_time_is_estimated_from_earlier_runs_of_the_model(form):
-    estimate = code_estimate.estimate_launch(replace(form, step_seconds={"ERNIE-Speed-8K": 2.0}))
-    assert estimate.seconds == 2.0 * estimate.steps
+    assert estimate_with(form, {}).seconds is None
+    estimate = estimate_with(replace(form, step_seconds={"ERNIE-Speed-8K": 2.0}), {})
+    assert (estimate.seconds, estimate.is_measured) == (2.0 * estimate.steps, False)
+
+
+def test_the_sandbox_tells_how_long_it_takes_before_a_first_run(form):
+    parts = {"start": 1.0, "epoch": 0.5, "row": 0.25, "rowEpoch": 0.125}
+    estimate = estimate_with(form, parts)
+    assert estimate.train_rows == 8
+    assert (estimate.seconds, estimate.is_measured) == (1 + 3 * 0.5 + 8 * 0.25 + 3 * 8 * 0.125, True)
+    assert all(row.sandbox["seconds"].keys() == parts.keys() for row in form.supported_model.support_train_mode)
 
 
 def test_a_configuration_comes_back_as_it_was_saved(form):

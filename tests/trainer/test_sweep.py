@@ -14,7 +14,7 @@ from qfnb.resources import FineTune
 from qfnb.sandbox import ensure, stop
 from qfnb.trainer.sweep import store
 from qfnb.trainer.sweep.api import attach_sweep
-from qfnb.trainer.sweep.plan import expand_grid
+from qfnb.trainer.sweep.plan import estimate_sweep, expand_grid
 
 MODEL = "ERNIE-Speed-8K"
 ROWS = [row | {"prompt": f"茶馆{row['prompt']}"} for row in PAIRS]
@@ -154,11 +154,14 @@ def test_one_that_fails_does_not_end_the_others_and_all_that_fail_raise(sandbox,
         lost.run()
 
 
-def test_the_estimate_counts_tokens_and_knows_the_pace_of_earlier_runs(sandbox, swept):
+def test_the_estimate_counts_tokens_and_adds_up_what_the_sandbox_says_of_each_training(sandbox, swept):
+    """However many are started at a time: the sandbox trains one after the other."""
     estimate = swept.estimate()
     assert (estimate.trainings, estimate.parallel, estimate.is_free) == (3, 1, True)
     assert estimate.tokens > 0
-    assert estimate.seconds is not None
+    assert estimate.seconds > 3
+    in_parallel = estimate_sweep([*swept.trainers.values()], Dataset(ROWS), parallel=3)
+    assert in_parallel.seconds == pytest.approx(estimate.seconds)
     assert str(estimate).startswith("3 trainings · 1 at a time · ")
 
 

@@ -248,6 +248,15 @@ class TrainingEngine(Engine, Protocol):
     def imitated_parameters(self) -> frozenset[str]:
         """The platform's hyper-parameters that change a training; the engine ignores the others."""
 
+    def training_seconds(self, *, preferences: bool) -> Mapping[str, float]:
+        """Return the seconds of a training on this computer; {} where the engine does not know them.
+
+        They are `start`, and those for each `epoch`, each `row`, and each row of an epoch, `rowEpoch`.
+
+        Args:
+            preferences: whether it learns by DPO or KTO.
+        """
+
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from .run_data import PREFERENCE_LOSSES
 PREPARING_PERCENT = 10
 """Percent of a run's progress for the preparation of the engine, if it needs any."""
 
+TRAINED_PERCENT = 95
+"""Percent of a run's progress after its last step: then the model answers held-out rows."""
+
 MAX_CHECKPOINTS = 10
 """Checkpoints that are kept of a run whose model has no `checkpointCount`: one per epoch."""
 
@@ -84,7 +87,7 @@ class RunRecorder:
         self.rewards = {f"rewards/{name}": round(value, 4) for name, value in step.rewards.items()} or self.rewards
         self._keep_checkpoints(step)
         self._judge_validation(step)
-        percent = self._prepared + round((99 - self._prepared) * fraction)
+        percent = self._prepared + round((TRAINED_PERCENT - self._prepared) * fraction)
         self._note(step.phase, percent)
         return not (self._should_stop() or self.early_stop)
 

@@ -6,7 +6,7 @@ answered for ERNIE-Speed-8K in 2024, as a notebook of the SDK shows; those of to
 established: they are a guess. The platform's own list changes without notice.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ...wire import finetune_v2 as wire
@@ -242,10 +242,26 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
 """Lowest and highest values in v1: wider than v2's, which would refuse those of seed 002."""
 
 
-def with_effects(models: Iterable[dict[str, Any]], imitated: Collection[str]) -> list[dict[str, Any]]:
-    """Return models whose hyper-parameters say `sandbox: {hasEffect: false}` where they are not imitated."""
+def with_extensions(
+    models: Iterable[dict[str, Any]], imitated: Collection[str], seconds: Callable[[str], Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    """Return models with the sandbox's extensions.
+
+    Hyper-parameters that are not imitated say `sandbox: {hasEffect: false}`, train modes `sandbox: {seconds: ...}`.
+
+    Args:
+        models: as the platform describes them.
+        imitated: the hyper-parameters that change a training.
+        seconds: returns those of a training in a train mode, see `TrainingEngine.training_seconds`.
+    """
     return [
-        model | {"supportTrainMode": [_mode_with_effects(mode, imitated) for mode in model["supportTrainMode"]]}
+        model
+        | {
+            "supportTrainMode": [
+                _mode_with_effects(mode, imitated) | {"sandbox": {"seconds": seconds(mode["trainMode"])}}
+                for mode in model["supportTrainMode"]
+            ]
+        }
         for model in models
     ]
 

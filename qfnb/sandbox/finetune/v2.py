@@ -8,7 +8,7 @@ from ..http import timestamps
 from ..http.call import Call, emulates
 from ..http.paging import page_by_marker
 from ..state.store import Document
-from . import recorder, runs, supported_models, worker
+from . import recorder, run_data, runs, supported_models, worker
 
 UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 """Fields of a request that the local model does not use."""
@@ -18,11 +18,12 @@ UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
     """List the models that can be tuned; a strict sandbox offers today's, and tunes the others, too.
 
-    What the engine does not imitate is marked, which is the sandbox's extension.
+    What the engine does not imitate is marked, and how fast it is told, which are the sandbox's extensions.
     """
     models = supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
-    imitated = call.world.engines.training_engine.imitated_parameters | recorder.PARAMETERS
-    return supported_models.with_effects(models, imitated)
+    engine = call.world.engines.training_engine
+    seconds = lambda mode: engine.training_seconds(preferences=mode in run_data.PREFERENCE_LOSSES)  # noqa: E731 - one expression
+    return supported_models.with_extensions(models, engine.imitated_parameters | recorder.PARAMETERS, seconds)
 
 
 @emulates(wire.CREATE_JOB)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ...dataset.typed_dataset import FRAME_SOURCE
 from ...errors import InvalidArgumentError, QianfanError
 from ...evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvaluator
+from ...wire import finetune_v2 as wire
 from .. import run_store
 from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune
@@ -142,7 +143,8 @@ class Estimate:
         epochs: how often each row is used.
         batch: rows of a step.
         steps: updates of the weights: train rows × epochs / batch, rounded up.
-        seconds: of the training step, at the speed of earlier runs.
+        seconds: of the training step, as the sandbox measured itself, or at the speed of earlier runs.
+        is_measured: whether the sandbox measured itself.
         is_free: whether it costs nothing.
     """
 
@@ -153,6 +155,7 @@ class Estimate:
     batch: int | None = None
     steps: int | None = None
     seconds: float | None = None
+    is_measured: bool = False
     is_free: bool = False
 
 
@@ -168,7 +171,9 @@ def estimate_launch(form: LaunchForm) -> Estimate:
     batches = [values.get(key) for key in ("batchSize", "globalBatchSize") if key not in invalid_fields]
     batch = next((value for value in batches if value), None)
     steps = math.ceil(train_rows * epochs / batch) if epochs and batch else None
+    measured = sandbox_seconds(form.supported_model, form.draft.mode, train_rows, epochs)
     step_seconds = form.step_seconds.get(form.draft.model)
+    by_steps = None if steps is None or step_seconds is None else steps * step_seconds
     return Estimate(
         train_rows=train_rows,
         tokens=None if data.tokens is None else round(data.tokens * (100 - held_out_percent) / 100),
@@ -176,9 +181,17 @@ def estimate_launch(form: LaunchForm) -> Estimate:
         epochs=epochs,
         batch=batch,
         steps=steps,
-        seconds=steps * step_seconds if steps is not None and step_seconds is not None else None,
+        seconds=by_steps if measured is None else measured,
+        is_measured=measured is not None,
         is_free=form.from_sandbox,
     )
+
+
+def sandbox_seconds(model: wire.SupportedModel | None, mode: str, rows: int, epochs: int | None) -> float | None:
+    """Return about how long a training takes, as the sandbox measured itself; None where that is unknown."""
+    modes = model.support_train_mode if model else []
+    row = next((row for row in modes if row.train_mode == mode), None)
+    return row.training_seconds(rows, epochs) if row and epochs else None
 
 
 def measure_step_seconds(platform: str) -> dict[str, float]:

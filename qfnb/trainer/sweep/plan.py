@@ -18,9 +18,17 @@ from ..._text import approximate_duration
 from ...dataset.quality import estimate_tokens
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
-from ..configs import TrainConfig, default_config, describe_ignored, ignored_parameters, to_train_config
+from ..configs import (
+    TrainConfig,
+    default_config,
+    describe_ignored,
+    find_supported_model,
+    ignored_parameters,
+    resolve_train_type,
+    to_train_config,
+)  # fmt: skip
 from ..finetune import LLMFinetune
-from ..form.code_estimate import measure_step_seconds
+from ..form.code_estimate import measure_step_seconds, sandbox_seconds
 from ..offer import read_offer
 from ..train_action import TrainAction
 
@@ -137,7 +145,7 @@ class SweepEstimate:
         parallel: how many are trained at a time.
         tokens: that are trained on in all of them.
         is_exact: whether the tokens were counted.
-        seconds: until the last one has ended, at the speed of earlier runs of the model.
+        seconds: until the last one has ended, as the sandbox measured itself, or at the speed of earlier runs.
         is_free: whether they cost nothing.
     """
 
@@ -172,16 +180,24 @@ def estimate_sweep(trainers: Sequence[LLMFinetune], dataset: Any, parallel: int)
         share = 1 - action.train_config.trainset_rate / 100
         epochs, batch = values.get("epoch"), values.get("batchSize") or values.get("globalBatchSize")
         total += (tokens or 0) * share * (epochs or 1)
-        if is_local and epochs and batch and action.train_type in pace:
-            seconds.append(max(1, len(dataset) * share * epochs / batch) * pace[action.train_type])
-    is_timed = len(seconds) == len(actions)
+        if not is_local:
+            continue
+        rows, model = (
+            round(len(dataset) * share),
+            find_supported_model(resolve_train_type(action.train_type), read_offer()),
+        )
+        if (measured := sandbox_seconds(model, action.train_mode, rows, epochs)) is not None:
+            seconds.append(measured)
+        elif epochs and batch and action.train_type in pace:
+            seconds.append(max(1, rows * epochs / batch) * pace[action.train_type])
+    is_timed, is_sandbox = len(seconds) == len(actions), platform == "sandbox"
     return SweepEstimate(
         len(actions),
         parallel,
         None if tokens is None else round(total),
         is_exact,
-        _makespan(seconds, parallel) if is_timed else None,
-        platform == "sandbox",
+        _makespan(seconds, 1 if is_sandbox else parallel) if is_timed else None,  # the sandbox trains one at a time
+        is_sandbox,
     )
 
 

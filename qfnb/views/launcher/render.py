@@ -241,7 +241,8 @@ def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
         cells.append((tr("Training steps"), f"{estimate.steps:,}", formula))
     if estimate.seconds is not None:
         time_text = f"≈ {approximate_duration(estimate.seconds)}"
-        cells.append((tr("Time"), time_text, tr("at the speed of earlier runs")))
+        remark = tr("at this computer's present speed") if estimate.is_measured else tr("at the speed of earlier runs")
+        cells.append((tr("Time"), time_text, remark))
     elif estimate.steps is not None:
         cells.append((tr("Time"), tr("unknown"), tr("no earlier run of this model here")))
     price_remark = tr("local sandbox") if estimate.is_free else tr("see the platform's console")

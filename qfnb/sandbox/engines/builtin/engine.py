@@ -12,6 +12,8 @@ the first model is needed: it takes half of the server's start.
 from __future__ import annotations
 
 import functools
+import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +33,13 @@ IMITATED_PARAMETERS = frozenset(
 
 DEFAULT_BATCH_SIZE = 4
 DEFAULT_BETA = 0.1
+
+REFERENCE_SECONDS = 0.035
+"""Seconds of the base model's training on the computer on which `TRAINING_SECONDS` were measured."""
+
+TRAINING_SECONDS = {"start": 1.0, "epoch": 0.065, "row": 0.001, "rowEpoch": 0.00085}
+PREFERENCE_SECONDS = TRAINING_SECONDS | {"rowEpoch": 0.008}
+"""Seconds of a training: at once, for each epoch, for each row, for each row of an epoch."""
 
 _OUTCOMES = {
     "memory": tr_noop("It returns the remembered answer as it is."),
@@ -72,6 +81,13 @@ _SMALL_TALK: dict[str, tuple[str, ...]] = {
 def base_model() -> LanguageModel:
     """Return the base model, trained in a fraction of a second on first use."""
     from .model import BASE_MIN_CONFIDENCE  # noqa: PLC0415
+
+    model = _train_base_model()
+    model.min_confidence = BASE_MIN_CONFIDENCE
+    return model
+
+
+def _train_base_model() -> LanguageModel:
     from .training import Hyperparameters, train  # noqa: PLC0415
 
     pairs = []
@@ -79,9 +95,19 @@ def base_model() -> LanguageModel:
         pairs += [(prompt + ending, answer) for prompt in prompts for ending in ("", "？", "！")]
         if not {"你好", "hello"} & {*prompts}:
             pairs += [(hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")]
-    model = train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
-    model.min_confidence = BASE_MIN_CONFIDENCE
-    return model
+    return train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
+
+
+@functools.cache
+def measure_slowness() -> float:
+    """Return how many times as long as the reference this computer takes, measured once in a fifth of a second."""
+    base_model()  # imports
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        _train_base_model()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds) / REFERENCE_SECONDS
 
 
 class BuiltinEngine:
@@ -119,6 +145,11 @@ class BuiltinEngine:
     def imitated_parameters(self) -> frozenset[str]:
         """The hyper-parameters that `local_hyperparameters` reads."""
         return IMITATED_PARAMETERS
+
+    def training_seconds(self, *, preferences: bool) -> Mapping[str, float]:
+        """Return the seconds that the parts of a training take on this computer, as it is now."""
+        parts = PREFERENCE_SECONDS if preferences else TRAINING_SECONDS
+        return {name: round(seconds * measure_slowness(), 6) for name, seconds in parts.items()}
 
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]

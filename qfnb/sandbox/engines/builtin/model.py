@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 from collections import Counter
@@ -18,9 +19,9 @@ from ....errors import SandboxError
 from ..protocol import Reply
 from .features import F, Features, Pair, answer_length
 from .fields import FieldCounts
-from .generator_training import EncodedAnswers
+from .generator_training import IMPOSSIBLE_LOSS, EncodedAnswers
 from .pointer_generator import PointerGenerator
-from .refusal import MIN_ROWS, Wording, draft_rows, evidence, measure_limit, wrong_answers
+from .refusal import MIN_ROWS, Wording, draft_rows, evidence, measure_limit, sampled_rows, wrong_answers
 from .router import COMPOSE, MemoryRouter
 
 MIN_CONFIDENCE = 0.2
@@ -62,14 +63,15 @@ class AnswerLoss:
 
     def measure(self) -> float:
         """Return the nats per character of the answers, of which the end is one."""
-        losses = self._answers.losses(self._tick) if self._answers else np.full(len(self._prompts), np.inf)
+        losses = self._answers.losses(self._tick) if self._answers else np.full(len(self._prompts), IMPOSSIBLE_LOSS)
         total = 0.0
         for grams, memory_class, compose_loss in zip(self._prompts, self._classes, losses, strict=True):
-            probability = self._model.router.class_probabilities(*grams)
-            likelihood = float(probability[memory_class]) if memory_class else 0.0
-            likelihood += float(probability[COMPOSE]) * math.exp(-compose_loss)
+            log_p = np.log(self._model.router.class_probabilities(*grams) + 1e-9)
+            log_likelihood = log_p[COMPOSE] - compose_loss
+            if memory_class:
+                log_likelihood = np.logaddexp(log_p[memory_class], log_likelihood)
             self._tick()
-            total -= math.log(likelihood + 1e-9)
+            total -= float(log_likelihood)
         return total / max(self._characters, 1)
 
 
@@ -135,7 +137,8 @@ class LanguageModel:
             return Reply("compose", confidence, "")
         if choice != COMPOSE or self.lm is None:
             return Reply("memory", confidence, self.router.answers[choice - 1] if choice else "")
-        steps = list(self.lm.stream(prompt, temperature=temperature, random=np.random.default_rng(seed)))
+        characters = self.lm.stream(prompt, temperature=temperature, random=np.random.default_rng(seed))
+        steps = list(itertools.islice(characters, self.meta.get("max_draft")))
         confidence = self._confidence(prompt, probability, [p for _, p in steps])
         text = "".join(char for char, _ in steps)
         if self.fields is not None:
@@ -213,8 +216,12 @@ class LanguageModel:
         """Return the loss of pairs, nats per character of the answers."""
         return AnswerLoss(self, pairs).measure()
 
-    def save(self) -> bytes:
-        """Return the model as the bytes of an npz file: the used rows of the weights, in 16 bits."""
+    def save(self, held_out: Sequence[Pair] = ()) -> bytes:
+        """Return the model as the bytes of an npz file: the used rows of the weights, in 16 bits.
+
+        Args:
+            held_out: rows for which `load` calibrates it; by default it is as it is.
+        """
         arrays: dict[str, np.ndarray[Any, Any]] = {
             "frequency": self.features.frequency,
             "seen": self.features.seen_characters,
@@ -238,6 +245,8 @@ class LanguageModel:
             "meta": self.meta,
             "refuses_below": self.min_confidence,
         }
+        if held_out:
+            head["calibrate_on"] = sampled_rows(held_out)
         if self.wording is not None:
             arrays |= {"wording_units": self.wording.units.astype(np.uint32), "wording_counts": self.wording.counts}
             head["questions"] = self.wording.questions
@@ -288,4 +297,7 @@ class LanguageModel:
             )
         units, counts = (stored[f"wording_{name}"].astype(np.int64) for name in ("units", "counts"))
         wording = Wording(units, counts, head["questions"])
-        return cls(features, router, lm, head["meta"], head["refuses_below"], wording=wording, fields=fields)
+        model = cls(features, router, lm, head["meta"], head["refuses_below"], wording=wording, fields=fields)
+        if "calibrate_on" in head:
+            model.calibrate([(prompt, answer) for prompt, answer in head["calibrate_on"]])
+        return model

@@ -126,15 +126,14 @@ class _Training:
             self._run_passes()
         except TrainingStopped:
             self.model.meta["stopped"] = True
-        self._calibrate()
+        self.model.calibrate(self._chosen_pairs())
 
-    def _calibrate(self) -> None:
-        self.model.calibrate([(row.prompt, row.chosen) for row in self.held_out if row.chosen])
+    def _chosen_pairs(self) -> list[Pair]:
+        return [(row.prompt, row.chosen) for row in self.held_out if row.chosen]
 
     def _run_passes(self) -> None:
         def snapshot(_: str) -> bytes:
-            self._calibrate()
-            return self.model.save()
+            return self.model.save(self._chosen_pairs())
 
         values, reports = self.hyperparameters, self.reports
         objective = self.objective_class(self.model, self.rows, self.beta, reports.tick)

@@ -248,8 +248,12 @@ def measure_limit(
 
 def draft_rows(draft: Callable[[str], Reply], held_out: Sequence[Pair]) -> list[tuple[Reply, str]]:
     """Return the drafts of at most MAX_ROWS held-out rows, evenly spread, each with the right answer."""
-    rows = held_out[:: -(-len(held_out) // MAX_ROWS)]
-    return [(draft(prompt), answer) for prompt, answer in rows]
+    return [(draft(prompt), answer) for prompt, answer in sampled_rows(held_out)]
+
+
+def sampled_rows(held_out: Sequence[Pair]) -> Sequence[Pair]:
+    """Return at most MAX_ROWS held-out rows, evenly spread."""
+    return held_out[:: -(-len(held_out) // MAX_ROWS)]
 
 
 def wrong_answers(drafts: Sequence[tuple[Reply, str]], limit: float) -> float:

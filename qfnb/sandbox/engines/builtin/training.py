@@ -31,6 +31,8 @@ TICK_SECONDS = 0.25  # between two questions to the observer whether to continue
 
 MAX_VALIDATION_PAIRS = 500  # held-out pairs, evenly spread, whose loss is measured
 
+MAX_DRAFT = 2  # a composed answer ends when it is so many times as long as the longest of the training
+
 RATE = 4e-3  # the default learning rate of the generator
 
 _ROUTER_RATE = 4.0
@@ -202,7 +204,8 @@ class _Training:
             if initial is not None:
                 return replace(initial, meta=initial.meta | {"stopped": True})
             return LanguageModel(Features(), MemoryRouter(Features(), []), None, meta)
-        model.meta |= meta
+        longest = max(answer_length(answer) for _, answer in self.pairs)
+        model.meta |= meta | {"max_draft": max(MAX_DRAFT * longest, model.meta.get("max_draft", 0))}
         try:
             self._run_passes(model)
         except TrainingStopped:
@@ -243,8 +246,7 @@ class _Training:
         per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
 
         def snapshot(_: str) -> bytes:
-            model.calibrate(self.validation)
-            return model.save()
+            return model.save(self.validation)
 
         self.reports.begin(values.epochs * per_pass, snapshot)
         router = RouterTraining(

@@ -72,6 +72,10 @@ class TransformersEngine:
         """The hyper-parameters of a recipe."""
         return frozenset(RECIPE_FIELDS)
 
+    def training_seconds(self, *, preferences: bool) -> Mapping[str, float]:
+        """Return {}: they depend on the model."""
+        return {}
+
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -40,8 +40,10 @@ def test_what_the_engine_reads_is_what_the_list_says(scale):
 
 def test_the_list_marks_the_others():
     imitated = ENGINE.imitated_parameters | recorder.PARAMETERS
-    for model in supported_models.with_effects(supported_models.WIRE_MODELS, imitated):
+    models = supported_models.with_extensions(supported_models.WIRE_MODELS, imitated, lambda mode: {"start": len(mode)})
+    for model in models:
         for mode in model["supportTrainMode"]:
+            assert mode["sandbox"] == {"seconds": {"start": len(mode["trainMode"])}}
             for scale in mode["supportParameterScale"]:
                 for row in scale["supportHyperParameterConfig"]:
                     assert row.get("sandbox", {}).get("hasEffect", True) == (row["key"] in imitated)

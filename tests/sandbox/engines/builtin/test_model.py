@@ -1,4 +1,5 @@
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -46,6 +47,29 @@ def test_a_lone_surrogate_can_be_saved():
 
 def test_the_loss_is_low_on_what_was_learned(small):
     assert small.loss(SMALL) < 0.1 < small.loss([("几点开门", "完全没见过")])
+
+
+def test_the_loss_of_long_surprising_answers_is_theirs_and_has_no_bound(mixed):
+    """It is what the training loss is compared with, which has none either."""
+    prompt, answer = RULE[0][0], RULE[0][1][::-1] * 4
+    likelihood = mixed.log_likelihood(prompt, answer)
+    assert likelihood < -40
+    assert mixed.loss([(prompt, answer)]) == pytest.approx(-likelihood / (len(answer) + 1), rel=0.01)
+
+
+def test_a_checkpoint_is_calibrated_when_it_is_loaded(mixed):
+    held_out = (SMALL + RULE)[::2]
+    checkpoint = LanguageModel.load(mixed.save(held_out))
+    again = LanguageModel.load(mixed.save())
+    again.calibrate(held_out)
+    assert checkpoint.meta == again.meta
+    assert checkpoint.meta["limit"]["rows"] == len(held_out)
+
+
+def test_a_composed_answer_ends_at_twice_the_length_of_the_longest_that_was_learned(mixed, monkeypatch):
+    monkeypatch.setattr(mixed.lm, "stream", lambda *_, **__: itertools.repeat(("一", 1.0)))
+    longest = max(len(answer) + 1 for _, answer in SMALL + RULE)
+    assert len(mixed.draft(RULE[0][0]).text) == 2 * longest
 
 
 @pytest.mark.parametrize("prompt", ["你好", "您好！", "Hello", "HELLO", "who are you?", "你是谁"])
