@@ -277,7 +277,7 @@ def _shell() -> Any:
 
 
 def _is_from_page(request: dict[str, Any]) -> bool:
-    """Return whether a page has sent the message: they name the cell; nbclassic does not, and is known by its header."""
+    """Return whether a page has sent the message: it names the cell; nbclassic's is known by its header."""
     header = request.get("header") or {}
     is_from_nbclassic = (header.get("version"), header.get("username")) == ("5.2", "username")
     return "cellId" in (request.get("metadata") or {}) or is_from_nbclassic

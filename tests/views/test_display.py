@@ -68,7 +68,7 @@ def test_a_wrong_display_mode_is_named(monkeypatch):
     [
         ({"metadata": {"cellId": "cell-1"}}, "", "live"),  # JupyterLab, Notebook 7
         ({"header": {"version": "5.2", "username": "username"}, "metadata": {}}, "", "live"),  # nbclassic
-        ({"header": {"version": "5.4", "username": "username"}, "metadata": {}}, "", "static"),  # nbclient without $USER
+        ({"header": {"version": "5.4", "username": "username"}, "metadata": {}}, "", "static"),  # nbclient, no $USER
         ({"header": {"version": "5.4", "username": "username"}, "metadata": {}}, "/", "live"),  # Voila
         ({}, "", "static"),
     ],
