@@ -21,7 +21,7 @@ const findModel = async (manager, id, signal) => {
 
 const initialize = ({ model }) => {
   const name = `qf-frame-${model.get("name")}`, manager = model.widget_manager
-  const kernel = manager.kernel
+  const kernelEnd = manager.kernel?.disposed // it was shut down or changed: JupyterLab leaves its models as if they lived
   const views = new Map() // by the element that holds it, each a promise
   const forms = new Map() // the static form of an element, which is out of the page while the widgets are there
   const finished = new WeakSet() // elements that show the final form
@@ -84,12 +84,12 @@ const initialize = ({ model }) => {
   }
   model.on("change:panel", replace)
   model.on("change:final_html", show)
-  kernel?.disposed.connect(detach) // it was shut down or changed: JupyterLab leaves its models as if they lived
+  kernelEnd?.connect(detach)
   if (model.get("final_html")) show() // after a reload: its panel is closed
   else replace()
   return () => {
     aborting.abort()
-    kernel?.disposed.disconnect(detach)
+    kernelEnd?.disconnect(detach)
     panel?.off("comm_live_update", show)
     detach()
   }
