@@ -10,6 +10,7 @@
 # make pictures  take the pictures of README and guide in JupyterLab
 # make faults  write tests/faults/README.md from the marks of the tests
 # make screens  take every screen in both languages, themes and two widths, and write docs/project/screens.md
+# make fronts  install other front ends in build/, try live panels in each and take the pictures of docs/project/platforms.md; FRONTS="voila"
 # make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
 # make figures write the quickstart's figures into README and guide
 # make bench  measure against other clients, and run the long forms of the batch tests
@@ -29,7 +30,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo figures lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak lowest docs pictures screens clean
+.PHONY: demo figures lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak lowest docs pictures screens fronts clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -89,6 +90,9 @@ pictures: $(READY)
 
 screens: $(READY)
 	PYTHONPATH=tests $(BIN)/python docs/take_screens.py
+
+fronts: $(READY)
+	PYTHONPATH=tests $(BIN)/python docs/front_ends.py $(FRONTS)
 
 probe: $(READY)
 	$(BIN)/qfnb probe --dry-run

@@ -62,8 +62,7 @@ def display_mode() -> DisplayMode:
     shell = _shell()
     if shell is None or not hasattr(shell, "kernel"):
         return "text"
-    front_end = (shell.get_parent() or {}).get("metadata") or {}
-    is_live = "cellId" in front_end or "google.colab" in sys.modules
+    is_live = _is_from_page(shell.get_parent() or {}) or _is_voila() or "google.colab" in sys.modules
     return "live" if is_live and "PYTEST_VERSION" not in os.environ else "static"
 
 
@@ -160,7 +159,7 @@ class LiveOutput:
         if self._handle is not None:
             bundle = self._final(state)
             self._context.copy().run(self._handle.update, bundle, raw=True)
-            if _current_front_end() is self._front_end:
+            if _current_front_end() is self._front_end and not _is_voila():
                 self._close()
             else:
                 self._leave(bundle)
@@ -258,7 +257,7 @@ class LiveOutput:
         self._close_widgets()
 
     def _leave(self, bundle: Bundle) -> None:
-        """Show the final state in a page that was reloaded, since its output cannot be updated."""
+        """Show the final state in a page that was loaded after the cell ran, since its output cannot be updated."""
         if self._frame is not None:
             self._frame.leave(bundle["text/html"])
         self._close_widgets()
@@ -324,6 +323,18 @@ def _shell() -> Any:
     from IPython import get_ipython  # noqa: PLC0415 - only when it is there anyway
 
     return get_ipython()
+
+
+def _is_from_page(request: dict[str, Any]) -> bool:
+    """Return whether a page has sent the message: it names the cell; nbclassic's is known by its header."""
+    header = request.get("header") or {}
+    is_from_nbclassic = (header.get("version"), header.get("username")) == ("5.2", "username")
+    return "cellId" in (request.get("metadata") or {}) or is_from_nbclassic
+
+
+def _is_voila() -> bool:
+    """Return whether Voila runs the notebook: a program, whose page draws the widgets when every cell has run."""
+    return "VOILA_BASE_URL" in os.environ
 
 
 def _needs_view() -> bool:

@@ -199,14 +199,20 @@ const initialize = ({ model }) => {
     for (const frame of frames.values()) if (frame.description && frame.isLive()) frame.place()
   })
   const life = model.get("layout") // ends with the model, whose own life a widget does not see
+  const kernelEnd = model.widget_manager.kernel?.disposed // shut down or changed: JupyterLab leaves its models as they are
+  const end = () => {
+    for (const frame of frames.values()) frame.detach()
+  }
   observer.observe(document.body, { subtree: true, childList: true })
   model.on("change", update)
   life.on("comm_live_update", update)
+  kernelEnd?.connect(end)
   update()
   model.send({ type: "attached" })
   return () => {
     observer.disconnect()
     life.off("comm_live_update", update)
+    kernelEnd?.disconnect(end)
     for (const frame of frames.values()) frame.close()
   }
 }

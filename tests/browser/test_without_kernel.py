@@ -52,3 +52,14 @@ def test_every_panel_is_a_dated_form_after_a_restart_and_when_it_is_opened_again
     notebook.reload()
     check(notebook)
     notebook.screenshot("without-kernel-reopened-light")
+
+
+def test_a_panel_is_a_dated_form_when_its_kernel_is_shut_down(page, lab):
+    cells = "%load_ext qfnb", "%qftrain new data/teahouse_train.jsonl"
+    notebook = Notebook(page, lab, lab.write("shut_down.ipynb", *cells))
+    notebook.run_all()
+    form = notebook.output(1)
+    expect(form.get_by_role("button", name="Start training…")).to_be_visible()
+    notebook.menu("Kernel", "Shut Down Kernel")
+    expect(form).to_contain_text("Nothing was started")
+    expect(form.get_by_role("button")).to_have_count(0)

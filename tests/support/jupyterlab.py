@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,12 @@ def cut_focus_rings(output: Locator) -> list[str]:
 
 
 @contextlib.contextmanager
-def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
+def run_jupyterlab(
+    folder: Path,
+    home: Path,
+    server_command: Sequence[str] = (sys.executable, "-m", "jupyterlab", "--LabApp.expose_app_in_browser=True"),
+) -> Iterator[tuple[str, str]]:
+    """Run JupyterLab, or another front end on Jupyter's server; yield its address and token."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -218,10 +223,9 @@ def run_jupyterlab(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
     page_config = home / "jupyter_config_dir" / "labconfig" / "page_config.json"
     page_config.parent.mkdir(parents=True)
     page_config.write_text(json.dumps({"buildCheck": False}), encoding="utf-8")  # it starts Node for each page
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
+    command = [*server_command, "--no-browser", "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     command += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True"]
-    command += ["--LabApp.expose_app_in_browser=True"]
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         url = f"http://127.0.0.1:{port}"
@@ -248,7 +252,7 @@ def _wait_for_server(url: str, server: subprocess.Popen[bytes], log: Path) -> No
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
             return
         time.sleep(0.1)
-    raise AssertionError(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+    raise AssertionError(f"Jupyter did not start: {log.read_text()[-2000:]}")
 
 
 def write_setting(folder: Path, plugin: str, value: dict[str, Any]) -> None:

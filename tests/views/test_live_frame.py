@@ -80,13 +80,17 @@ def test_a_view_that_replaces_another_comes_in_an_output_of_its_own(bundles, mon
     assert [WIDGET in bundle for bundle in bundles] == [True, False, True]
 
 
-def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_were_reloaded(bundles, monkeypatch):
+@pytest.mark.parametrize("is_voila", [False, True])
+def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_are_loaded_later(bundles, monkeypatch, is_voila):
     open_output().finish("the kernel's one model of all frames is there from now on")
     before = set(_instances)
     open_output().finish("whole")
     assert set(_instances) == before
     live = open_output()
-    monkeypatch.setattr(ipywidgets.Widget, "_control_comm", object())
+    if is_voila:
+        monkeypatch.setenv("VOILA_BASE_URL", "/")
+    else:
+        monkeypatch.setattr(ipywidgets.Widget, "_control_comm", object())
     live.finish("whole")
     state = live._frame.model.get_state()
     assert state[live._frame.name] == {"final": bundles[-1]["text/html"]}, "a page that is loaded anew asks for it"
