@@ -67,4 +67,4 @@ def bundle(error: errors.QianfanError) -> dict[str, Any]:
     ]
     note = components.note("bad", tr(heading), components.join(blocks), sign="✕", is_alert=True)
     card = components.Html(f'<div class="qf-error">{note}</div>')
-    return {"text/plain": text, "text/html": components.output(card, parts=())}
+    return {"text/plain": text, "text/html": components.output(card)}

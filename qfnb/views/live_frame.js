@@ -201,7 +201,9 @@ const initialize = ({ model }) => {
   const life = model.get("layout") // ends with the model, whose own life a widget does not see
   const kernelEnd = model.widget_manager.kernel?.disposed // shut down or changed: JupyterLab leaves its models as they are
   const end = () => {
-    for (const frame of frames.values()) frame.detach()
+    observer.disconnect()
+    for (const frame of frames.values()) frame.close()
+    frames.clear()
   }
   observer.observe(document.body, { subtree: true, childList: true })
   model.on("change", update)
@@ -210,10 +212,9 @@ const initialize = ({ model }) => {
   update()
   model.send({ type: "attached" })
   return () => {
-    observer.disconnect()
     life.off("comm_live_update", update)
     kernelEnd?.disconnect(end)
-    for (const frame of frames.values()) frame.close()
+    end()
   }
 }
 

@@ -18,7 +18,7 @@ class NoticeHandler(logging.Handler):
                 sys.stderr.write(f"{record.getMessage()}\n")
             return
         text = record.getMessage()
-        display.publish({"text/plain": text, "text/html": components.output(components.dim_lines(text), parts=())})
+        display.publish({"text/plain": text, "text/html": components.output(components.dim_lines(text))})
 
 
 def register() -> None:

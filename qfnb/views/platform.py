@@ -100,5 +100,5 @@ def _card(
     lines = [labelled(name, value.replace("`", "")) for name, value in facts]
     return {
         "text/plain": "\n".join([*(lines or [f"{title}: {words}"]), step.replace("`", "")]),
-        "text/html": components.output(panel, parts=("OTHERS",)),
+        "text/html": components.output(panel),
     }
