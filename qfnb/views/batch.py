@@ -14,7 +14,7 @@ from ..batching.batch import Batch
 from ..evaluation.samples import REFERENCES
 from . import components, formats
 from .components import Html, Kind
-from .controls import PanelWidgets
+from .controls import LimitedPart, PanelWidgets
 from .display import Bundle, accept_clicks
 from .panel import Panel
 from .text import one_line
@@ -135,7 +135,8 @@ class BatchControls:
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
         widgets = PanelWidgets()
-        self._state, self._details = widgets.html(), widgets.html()
+        self._state = LimitedPart(widgets.html())
+        self._details = widgets.html()
         self._pause = widgets.button("", self._toggle, tooltip=tr("Ask no new row until Resume"))
         self._cancel = widgets.button("", self._stop, tooltip=tr("Finished rows are kept"))
         self._slider = ipywidgets.IntSlider(
@@ -150,13 +151,14 @@ class BatchControls:
         )
         self._slider.observe(self._resize, "value")
         row = widgets.row([self._pause, self._cancel, self._slider])
-        return widgets.panel([self._state, row, self._details])
+        return widgets.panel([self._state.widget, row, self._details])
 
     def draw(self, progress: BatchProgress) -> None:
         """Show a state; what has not changed is not sent."""
         is_ending = progress.state in _ENDING
         self._is_paused = progress.state == "paused"
-        self._state.value, self._details.value = live_html(progress)
+        state, self._details.value = live_html(progress)
+        self._state.draw(state, (progress.state, progress.reason, progress.remarks))
         self._pause.description = tr("Resume") if self._is_paused else tr("Pause")
         self._pause.disabled = is_ending
         self._cancel.description = tr(CANCELLING) if is_ending or self._is_cancelled else tr("Cancel")

@@ -15,8 +15,8 @@ from .text import without_formulas
 
 ButtonKind = Literal["", "main", "risk"]
 
-PART_BYTES_PER_S: Final = 700
-"""What a part of a panel may cost while only its numbers change, one message of 500 bytes for each redraw included."""
+PANEL_BYTES_PER_S: Final = 1500
+"""What a panel may cost while only its numbers change, 500 bytes of each message included."""
 
 
 class LimitedPart:
@@ -24,10 +24,12 @@ class LimitedPart:
 
     Args:
         widget: the HTML that shows the part.
+        share: its share of what the panel may cost.
     """
 
-    def __init__(self, widget: Any) -> None:
+    def __init__(self, widget: Any, share: float = 1.0) -> None:
         self.widget = widget
+        self._bytes_per_s = share * PANEL_BYTES_PER_S
         self._key: object = None
         self._due = 0.0
 
@@ -37,7 +39,7 @@ class LimitedPart:
         if key == self._key and now < self._due:
             return
         self._key = key
-        self._due = now + (len(html) + 500) / PART_BYTES_PER_S
+        self._due = now + (len(html) + 500) / self._bytes_per_s
         self.widget.value = without_formulas(html)
 
 

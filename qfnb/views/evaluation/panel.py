@@ -12,7 +12,7 @@ from ...evaluation.background import BackgroundEvaluation, EvaluationProgress, M
 from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats
 from ..components import Html, Kind
-from ..controls import PanelWidgets
+from ..controls import LimitedPart, PanelWidgets
 from ..display import Bundle, accept_clicks
 from ..panel import Panel
 from ..text import escape, one_line, strip_controls
@@ -98,14 +98,15 @@ class EvaluationControls:
     def build(self) -> Any:
         """Return the widget."""
         widgets = PanelWidgets()
-        self._state, self._scoring = widgets.html(), widgets.html()
+        self._state = LimitedPart(widgets.html())
+        self._scoring = widgets.html()
         self._cancel = widgets.button("", self._stop, tooltip=tr("What was answered is kept and scored"))
         row = widgets.row([self._cancel])
-        return widgets.panel([self._state, row, self._scoring])
+        return widgets.panel([self._state.widget, row, self._scoring])
 
     def draw(self, progress: EvaluationProgress) -> None:
         """Show a state; unchanged values are not sent."""
-        self._state.value = components.stack(*_summary(progress, is_live=True))
+        self._state.draw(components.stack(*_summary(progress, is_live=True)), _state(progress, is_live=True))
         self._scoring.value = _scoring_bar(progress)
         self._cancel.description = tr(CANCELLING) if progress.cancelled else tr("Cancel")
         self._cancel.disabled = progress.cancelled

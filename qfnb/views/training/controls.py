@@ -58,7 +58,7 @@ class Controls:
     def build(self) -> Any:
         """Return the widget; its parts share their layouts and styles."""
         self._widgets = PanelWidgets()
-        self._head, self._body = LimitedPart(self._widgets.html()), LimitedPart(self._widgets.html())
+        self._head, self._body = LimitedPart(self._widgets.html(), 0.5), LimitedPart(self._widgets.html(), 0.5)
         self._row = self._widgets.row([])
         return self._widgets.panel([self._head.widget, self._row, self._body.widget])
 

@@ -24,11 +24,11 @@ from ...trainer.sweep.progress import SweepProgress
 from ...transport import event_loop
 from .. import components, formats, line_chart
 from ..components import Html, Kind
-from ..controls import PanelWidgets
+from ..controls import LimitedPart, PanelWidgets
 from ..display import Bundle, accept_clicks
 from ..panel import Panel
 from ..plot import LineChart
-from ..text import one_line, without_formulas
+from ..text import one_line
 from . import summary
 from .loss_chart import checkpoint_name, comparison_chart
 
@@ -274,17 +274,18 @@ class SweepControls:
     def build(self) -> Any:
         """Return the widget: the state, the buttons, then the curves."""
         widgets = PanelWidgets()
-        self._head, self._body = widgets.html(), widgets.html()
+        self._head, self._body = LimitedPart(widgets.html(), 0.5), LimitedPart(widgets.html(), 0.5)
         tooltip = tr("The platform keeps the checkpoints so far")
         self._first = widgets.button("", self._toggle, tooltip=tooltip)
         self._confirm = widgets.button(tr("Yes, stop all"), self._stop, kind="risk")
         self._row = widgets.row([self._first])
-        return widgets.panel([self._head, self._row, self._body])
+        return widgets.panel([self._head.widget, self._row, self._body.widget])
 
     def draw(self, progress: SweepProgress) -> None:
         """Show a state; what has not changed is not sent."""
-        self._head.value = without_formulas(components.stack(*_summary(progress, is_live=True)))
-        self._body.value = without_formulas(components.stack(_details(progress)))
+        state = _state(progress, is_live=True)
+        self._head.draw(components.stack(*_summary(progress, is_live=True)), state)
+        self._body.draw(components.stack(_details(progress)), state)
         is_ending = progress.is_stopped or progress.is_finished
         self.is_asking = self.is_asking and not is_ending
         self._first.description = tr("Keep training") if self.is_asking else tr("Stop all")
