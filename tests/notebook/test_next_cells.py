@@ -92,6 +92,11 @@ def test_an_error_speaks_of_options_and_knows_a_slip(prepared, cell, message):
     assert message in "\n".join(prepared.run(cell).error)
 
 
+def test_the_form_takes_the_names_of_columns(prepared):
+    assert not prepared.run("%qftrain new bike.csv --input question --reference answer", live=True).error
+    assert "name columns of a file" in str(prepared.run("%qftrain new ds-abc --input question").error)
+
+
 def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):
     prepared.run("qfnb.get_config().lang = 'en'")
     cell = prepared.run("%qftrain bike.csv", live=True)
