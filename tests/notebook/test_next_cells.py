@@ -2,6 +2,8 @@
 
 import pytest
 
+from qfnb.sandbox import process
+
 KEY = "bce-v3/ALTAK-canary/0123456789abcdef"
 
 PREPARE = """
@@ -50,7 +52,12 @@ NEEDS_A_PERSON = {"%qfauth set", "%qfbatch delete two\n%qfbatch delete one"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("next")
+    """A state folder without trainings; its sandbox ends with the module."""
+    folder = tmp_path_factory.mktemp("next")
+    yield folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QFNB_STATE_DIR", str(folder))
+        process.stop()
 
 
 @pytest.fixture
