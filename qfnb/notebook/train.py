@@ -74,8 +74,9 @@ class TrainMagics(SweepVerbs, VerbMagics):
     def do_new(self, options: Namespace, target: str) -> None:
         from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
 
-        data = read_data(self.shell, options) if options.input or options.reference else target or options.dataset
-        launcher(data, variable=options.out).show()
+        options.dataset = target or options.dataset
+        is_renamed = options.input or options.reference
+        launcher(read_data(self.shell, options) if is_renamed else options.dataset, variable=options.out).show()
 
     def do_sample(self, options: Namespace, target: str) -> None:
         write_samples(Path())

@@ -126,7 +126,7 @@ def read_data(shell: Any, options: Namespace) -> Any:
     data = user_variables(shell).get(options.dataset, options.dataset)
     is_id = isinstance(data, str) and data.startswith("ds-")
     if options.input or options.reference:
-        if is_id or isinstance(data, Dataset):
+        if data is None or is_id or isinstance(data, Dataset):
             PARSER.error(tr("--input and --reference name columns of a file or a table"))
         columns = [options.input] if options.input else None
         return Dataset.load(data, input_columns=columns, reference_column=options.reference)

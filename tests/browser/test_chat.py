@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 from support.attacks import ATTACKS
 from support.jupyterlab import Notebook, cut_focus_rings
 
@@ -196,3 +197,16 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     links = ours.evaluate_all("all => all.map(a => a.getAttribute('href') || '')")
     assert not [link for link in links if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))]
     page.context.close()  # what the attacks began to load keeps its connections
+
+
+def test_an_error_is_one_card_with_the_cell_to_run_next_and_the_kernels_own_message_is_hidden(page, lab):
+    notebook = Notebook(page, lab, lab.write("error.ipynb", "%load_ext qfnb", "%qftrain bike.csv"))
+    notebook.run_all()
+    notebook.idle()
+    output = notebook.output(1)
+    expect(output.locator("[role=alert] code")).to_have_text("%qftrain new bike.csv")
+    shown = output.locator(".jp-OutputArea-child").evaluate_all("all => all.filter(each => each.offsetHeight).length")
+    assert (output.locator("[role=alert]").count(), shown) == (1, 1)
+    notebook.save()
+    kinds = [out["output_type"] for out in json.loads(notebook.path.read_text())["cells"][1]["outputs"]]
+    assert kinds == ["error", "display_data"]  # programs that read the notebook find the error

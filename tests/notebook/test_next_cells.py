@@ -2,6 +2,8 @@
 
 import pytest
 
+from qfnb.sandbox import process
+
 KEY = "bce-v3/ALTAK-canary/0123456789abcdef"
 
 PREPARE = """
@@ -50,7 +52,12 @@ NEEDS_A_PERSON = {"%qfauth set", "%qfbatch delete two\n%qfbatch delete one"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("next")
+    """A state folder without trainings; its sandbox ends with the module."""
+    folder = tmp_path_factory.mktemp("next")
+    yield folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QFNB_STATE_DIR", str(folder))
+        process.stop()
 
 
 @pytest.fixture
@@ -90,6 +97,11 @@ def test_an_error_ends_in_a_cell_that_runs(prepared, cell, next_cells, language)
 def test_an_error_speaks_of_options_and_knows_a_slip(prepared, cell, message):
     prepared.run("qfnb.get_config().lang = 'en'")
     assert message in "\n".join(prepared.run(cell).error)
+
+
+def test_the_form_takes_the_names_of_columns(prepared):
+    assert not prepared.run("%qftrain new bike.csv --input question --reference answer", live=True).error
+    assert "name columns of a file" in str(prepared.run("%qftrain new ds-abc --input question").error)
 
 
 def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):
