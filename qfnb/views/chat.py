@@ -191,8 +191,8 @@ def html(answer: StreamedAnswer) -> Html:
     blocks.append(steps_html(answer.steps, answer.running))
     blocks += [_body(answer)] if answer.text else []
     if note := ending_note(answer):
-        is_alert = answer.state == "failed"
-        blocks.append(components.note(note.kind, note.statement, note.meaning, sign=note.sign, is_alert=is_alert))
+        role: components.Role = "alert" if answer.state == "failed" else "status"
+        blocks.append(components.note(note.kind, note.statement, note.meaning, sign=note.sign, role=role))
     if status := status_line(answer):
         blocks.append(f'<div class="qf-sub" role="status">{escape(status)}</div>')
     mark = components.sandbox_mark() if answer.from_sandbox else ""

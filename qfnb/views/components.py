@@ -17,6 +17,9 @@ from .text import escape
 Kind = Literal["run", "ok", "warn", "bad", "idle"]
 """At work, done, amber, failed, waiting."""
 
+Role = Literal["", "status", "alert"]
+"""When a screen reader says a remark: when it is come to, after what it is saying, at once."""
+
 SIGNS: Final[dict[str, str]] = {"run": "●", "ok": "✓", "warn": "⚠︎", "bad": "✕", "idle": "○"}
 
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
@@ -130,11 +133,12 @@ def key_numbers(*numbers: tuple[object, object, object]) -> Html:
     return Html(f'<dl class="qf-nums">{"".join(cells)}</dl>')
 
 
-def note(kind: Kind, statement: object, remedy: object = "", *, sign: str = "", is_alert: bool = False) -> Html:
-    """Return a highlighted remark: what is so, and what to do about it."""
-    role = ' role="alert"' if is_alert else ""
-    strong = f"<b>{f'{sign} ' if sign else ''}{to_html(statement)}</b>"
-    return Html(f'<div class="qf-note qf-{kind}"{role}>{strong}{f" {to_html(remedy)}" if remedy else ""}</div>')
+def note(kind: Kind, statement: object, remedy: object = "", *, sign: str = "", role: Role = "") -> Html:
+    """Return a highlighted remark: what is so, and what to do about it; `role` says when it is read aloud at once."""
+    role_attribute = f' role="{role}"' if role else ""
+    before = f'<span aria-hidden="true">{sign}</span> ' if sign else ""
+    after = f" {to_html(remedy)}" if remedy else ""
+    return Html(f'<div class="qf-note qf-{kind}"{role_attribute}><b>{before}{to_html(statement)}</b>{after}</div>')
 
 
 def button(label: str, tooltip: str = "", *, is_disabled: bool = False) -> Html:
@@ -150,15 +154,16 @@ def dim_lines(*lines: object) -> Html:
     return Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>') if lines else Html("")
 
 
-def folds(*details: tuple[object, object, object], is_open: bool = False) -> Html:
+def folds(*details: tuple[object, object, object], is_open: bool = False, is_first_open: bool = False) -> Html:
     """Return details: title, a grey remark ("" for none) and content; folded, unless the page is to be printed."""
-    opening = "<details open>" if is_open else "<details>"
-    blocks = [
-        f"{opening}<summary>{to_html(title)}{f' <small>{to_html(remark)}</small>' if remark else ''}</summary>"
-        f"{to_html(content)}</details>"
-        for title, remark, content in details
-    ]
+    blocks = [_fold(*parts, is_open=is_open or (is_first_open and not n)) for n, parts in enumerate(details)]
     return Html(f'<div class="qf-more">{"".join(blocks)}</div>') if blocks else Html("")
+
+
+def _fold(title: object, remark: object, content: object, *, is_open: bool) -> str:
+    opening = "<details open>" if is_open else "<details>"
+    aside = f" <small>{to_html(remark)}</small>" if remark else ""
+    return f"{opening}<summary>{to_html(title)}{aside}</summary>{to_html(content)}</details>"
 
 
 def table(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Final, Literal
 
 from .._language import tr
 from . import components
 from .display import Bundle, LiveOutput, accept_clicks
-from .text import without_formulas
+from .text import NO_FORMULAS, escape, without_formulas
 
 ButtonKind = Literal["", "main", "risk"]
+FieldKind = Literal["Text", "Combobox", "Dropdown", "SelectMultiple"]
 
 PANEL_BYTES_PER_S: Final = 1500
 """What a panel may cost while only its numbers change, 500 bytes of each message included."""
@@ -54,6 +55,13 @@ class PanelWidgets:
         self._layout = ipywidgets.Layout(width="auto")
         self._button_style, self._html_style = ipywidgets.ButtonStyle(), HTMLStyle()
 
+    @cached_property
+    def field_settings(self) -> dict[str, Any]:
+        """The style and the layout that all fields share."""
+        from ipywidgets.widgets.widget_string import TextStyle  # noqa: PLC0415 - widgets are wanted now
+
+        return {"style": TextStyle(), "layout": self._widgets.Layout(width="auto", height="auto")}
+
     def html(self, value: str = "") -> Any:
         """Return a part that is redrawn."""
         return self._widgets.HTML(value, layout=self._layout, style=self._html_style)
@@ -73,15 +81,31 @@ class PanelWidgets:
         accept_clicks(widget)
         return widget
 
+    def field(self, kind: FieldKind, title: str = "", **options: Any) -> Any:
+        """Return a field of a form; `field_label` makes other descriptions than a title."""
+        options |= {"description": field_label(title), "description_allow_html": True, **self.field_settings}
+        field = getattr(self._widgets, kind)(**options)
+        field.add_class("qf-f")
+        return field
+
+    def box(self, name: str, widgets: Sequence[Any] = ()) -> Any:
+        """Return widgets in a box of a class of the stylesheet, such as "qf-form"."""
+        box = self._widgets.Box(widgets, layout=self._layout)
+        box.add_class(name)
+        return box
+
     def row(self, widgets: Sequence[Any]) -> Any:
         """Return widgets in one line that wraps."""
         row = self._widgets.HBox(widgets, layout=self._layout)
         row.add_class("qf-bar")
         return row
 
-    def keyboard(self) -> Any:
-        """Return a widget that keeps the keys within its panel from the notebook; it shows nothing."""
-        return _keyboard_class()()
+    def keyboard(self, *others: Any) -> Any:
+        """Return a widget that keeps the keys within its panel from the notebook; nobody sees it and the others.
+
+        Nor what a page without anywidget's front end shows instead.
+        """
+        return self.box("qf-hide", [_keyboard_class()(layout=self._layout), *others])
 
     def panel(self, children: Sequence[Any]) -> Any:
         """Return a framed panel of widgets; the page has the stylesheet."""
@@ -89,6 +113,12 @@ class PanelWidgets:
         for name in ("qf", "qf-panel"):
             frame.add_class(name)
         return frame
+
+
+def field_label(title: str, *, parameter: str = "", below: str = "") -> str:
+    """Return the description of a field: its title, the name of a parameter, and HTML below the field."""
+    code = f" <code>{escape(parameter)}</code>" if parameter else ""
+    return f'<span {NO_FORMULAS}><span class="qf-label">{escape(title)}{code}</span>{below}</span>'
 
 
 def mark_kind(button: Any, kind: ButtonKind) -> None:

@@ -65,6 +65,6 @@ def bundle(error: errors.QianfanError) -> dict[str, Any]:
         components.dim_lines(*map(components.with_code, others)),
         *(components.Html(f"<div><small>{tr('Run:')}</small> {components.code(cell)}</div>") for cell in cells),
     ]
-    note = components.note("bad", tr(heading), components.join(blocks), sign="✕", is_alert=True)
+    note = components.note("bad", tr(heading), components.join(blocks), sign="✕", role="alert")
     card = components.Html(f'<div class="qf-error">{note}</div>')
     return {"text/plain": text, "text/html": components.output(card)}

@@ -108,7 +108,7 @@ def html(home: Home) -> Html:
     steps = [(components.code(command), components.with_code(meaning)) for command, meaning in home.next_steps.items()]
     blocks = [
         components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.access.is_sandbox),
-        components.note("bad", home.problem, is_alert=True) if home.problem else "",
+        components.note("bad", home.problem, role="alert") if home.problem else "",
         components.note("warn", *map(components.with_code, home.damage)) if home.damage else "",
         components.side_by_side(
             components.part(tr("Platform and key"), components.facts(*facts)),

@@ -93,6 +93,7 @@ const createHtml = (manager, readHtml, onPress) => {
 class Frame {
   constructor(hub, name) {
     Object.assign(this, { hub, name, focused: null, panel: null })
+    this.announcer = new Announcer(`qf-frame-${name}`)
     this.drawings = new Map() // by the element that holds it, each a promise
     this.forms = new Map() // the static form of an element, which is out of the page while something is drawn there
     this.finished = new WeakSet() // elements that show the final form
@@ -132,8 +133,10 @@ class Frame {
       if (this.description.final) {
         this.finished.add(element)
         element.innerHTML = this.description.final
+        this.announcer.finish(element)
         continue
       }
+      silence(element)
       const previous = [...this.drawings.keys()].find(other => !other.isConnected) // the output was renewed
       const drawing = previous ? this.drawings.get(previous) : this.create()
       this.drawings.delete(previous)
@@ -164,11 +167,17 @@ class Frame {
     this.forms.set(element, [...element.childNodes])
     content.attach(element)
     content.update()
+    this.announcer.follow(element, content.el)
     if (this.focused && content.el.contains(this.focused)) this.focused.focus({ preventScroll: true })
   }
 
   detach() {
-    for (const drawing of this.drawings.values()) drawing.then(({ remove }) => remove())
+    for (const drawing of this.drawings.values()) {
+      drawing.then(({ el, remove }) => {
+        this.announcer.roots.delete(el)
+        remove()
+      })
+    }
     for (const [element, form] of this.forms) element.replaceChildren(...form)
     this.drawings.clear()
     this.forms.clear()
@@ -178,6 +187,7 @@ class Frame {
     this.aborting.abort()
     this.panel?.off("comm_live_update", this.onLife)
     this.detach()
+    this.announcer.hear()
   }
 }
 
@@ -195,8 +205,11 @@ const initialize = ({ model }) => {
       frames.get(name).refresh()
     }
   }
-  const observer = new MutationObserver(() => {
-    for (const frame of frames.values()) if (frame.description && frame.isLive()) frame.place()
+  const observer = new MutationObserver(records => {
+    for (const frame of frames.values()) {
+      if (frame.description && frame.isLive()) frame.place()
+      frame.announcer.hearIn(records)
+    }
   })
   const life = model.get("layout") // ends with the model, whose own life a widget does not see
   const kernelEnd = model.widget_manager.kernel?.disposed // shut down or changed: JupyterLab leaves its models as they are

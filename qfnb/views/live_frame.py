@@ -76,7 +76,9 @@ class LiveFrame:
 class LiveFrames(anywidget.AnyWidget):
     """Keeps what the pages draw as state of the model, which also a page that is loaded later gets."""
 
-    _esm = files(__package__).joinpath("live_frame.js").read_text(encoding="utf-8")
+    _esm = "".join(
+        files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("announcer.js", "live_frame.js")
+    )
     _css = whole_sheet()
 
     def __init__(self) -> None:

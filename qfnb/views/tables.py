@@ -46,14 +46,12 @@ def models_bundle(frame: pd.DataFrame) -> Bundle:
     }
     heads, numeric = [tr(head) for head in MODEL_HEADS], (1, 2, 4, 5)
     parts = [
-        components.folds(
-            (kind, f"{len(rows):,}", components.table(heads, rows, numeric=numeric, is_wide=True)), is_open=not index
-        )
-        for index, (kind, rows) in enumerate(by_kind.items())
+        (kind, f"{len(rows):,}", components.table(heads, rows, numeric=numeric, is_wide=True))
+        for kind, rows in by_kind.items()
     ]
     title = trn("{n} model", "{n} models", len(frame))
     tables = [f"**{kind}**\n\n{markdown_table(heads, rows)}" for kind, rows in by_kind.items()]
-    return _bundle(frame, title, parts, tables)
+    return _bundle(frame, title, [components.folds(*parts, is_first_open=True)], tables)
 
 
 def usage_bundle(frame: pd.DataFrame) -> Bundle:

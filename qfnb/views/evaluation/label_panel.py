@@ -100,8 +100,6 @@ class LabelControls:
 
     def build(self) -> Any:
         """Return the widget: progress, question, a button for each word, and what takes a step back."""
-        import ipywidgets  # noqa: PLC0415 - a widget is wanted now
-
         widgets, labels = PanelWidgets(), self._labels
         self._head, self._question = widgets.html(), widgets.html()
         self._words = {word: widgets.button(_button_label(word), partial(self._press, word)) for word in labels.words}
@@ -114,10 +112,8 @@ class LabelControls:
             letters=[*(_key(word).lower() for word in labels.words), "z", "p"], label=tr("Labels by keyboard")
         )
         self._keys.on_msg(self._on_key)
-        hidden = ipywidgets.Box([widgets.keyboard(), self._keys])
-        hidden.add_class("qf-hide")
         rows = [widgets.row([*self._words.values()]), widgets.row([self._undo, self._back, self._finish])]
-        return widgets.panel([self._head, self._question, *rows, hidden])
+        return widgets.panel([self._head, self._question, *rows, widgets.keyboard(self._keys)])
 
     def draw(self, state: LabelState) -> None:
         """Show a state."""

@@ -126,7 +126,7 @@ def _summary(progress: EvaluationProgress, *, is_live: bool) -> list[Html]:
         subtitle=_subtitle(progress),
         is_sandbox=_from_sandbox(progress),
     )
-    reasons = [components.note("bad", line, sign="✕", is_alert=is_live) for line in _reasons(progress)]
+    reasons = [components.note("bad", line, sign="✕", role="alert" if is_live else "") for line in _reasons(progress)]
     return [head, *reasons, *(_model_bar(model, progress, is_live=is_live) for model in progress.models)]
 
 

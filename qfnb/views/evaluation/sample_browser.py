@@ -128,31 +128,26 @@ class SampleControls:
         self._drawing = False
 
     def build(self) -> Any:
-        """Return the widget: title, controls in a row that wraps, and the page below them."""
-        import ipywidgets  # noqa: PLC0415 - a widget is wanted now
-
+        """Return the widget: title, fields, the buttons of the pages, and the page below them."""
         widgets = PanelWidgets()
         self._head, self._page = widgets.html(), widgets.html()
-        layout = ipywidgets.Layout(width="auto", max_width="100%", margin="2px 0")
-        style = {"layout": layout, "style": ipywidgets.Text.style.klass(description_width="initial")}
-        dropdown = partial(ipywidgets.Dropdown, **style)
-        self._filter_box = dropdown(description=tr("Show"), options=self._filter_options())
-        self._sort_box = dropdown(description=tr("Sort"), options=[(tr(w), key) for key, w in table.SORTS.items()])
-        self._comparison_box = dropdown(description=tr("Compare"), options=_comparison_options(self._browser.report))
-        self._search_box = ipywidgets.Text(
-            description=tr("Search"), placeholder=tr("a text, or #3 #17"), continuous_update=False, **style
+        dropdown = partial(widgets.field, "Dropdown")
+        self._filter_box = dropdown(tr("Show"), options=self._filter_options())
+        self._sort_box = dropdown(tr("Sort"), options=[(tr(words), key) for key, words in table.SORTS.items()])
+        self._comparison_box = dropdown(tr("Compare"), options=_comparison_options(self._browser.report))
+        self._search_box = widgets.field(
+            "Text", tr("Search"), placeholder=tr("a text, or #3 #17"), continuous_update=False
         )
-        self._pick_box = ipywidgets.SelectMultiple(description=tr("Pick"), rows=4, **style)
+        self._pick_box = widgets.field("SelectMultiple", tr("Pick"), rows=4)
+        self._pick_box.add_class("qf-line")
         self._back = widgets.button(tr("Previous"), lambda _: self._turn(-1))
         self._next = widgets.button(tr("Next"), lambda _: self._turn(1))
         self._observe()
-        self._inputs = [
-            self._filter_box, self._sort_box, self._comparison_box, self._search_box, self._pick_box, self._back,
-            self._next,
-        ]  # fmt: skip
-        keyboard = ipywidgets.Box([widgets.keyboard()], layout=layout)
-        keyboard.add_class("qf-hide")
-        return widgets.panel([self._head, widgets.row(self._inputs), self._page, keyboard])
+        fields = [self._filter_box, self._sort_box, self._comparison_box, self._search_box, self._pick_box]
+        buttons = [self._back, self._next]
+        self._inputs = [*fields, *buttons]
+        form = [widgets.box("qf-form", fields), widgets.row(buttons)]
+        return widgets.panel([self._head, *form, self._page, widgets.keyboard()])
 
     def draw(self, selection: table.SampleSelection) -> None:
         """Show a selection; unchanged values are not sent."""

@@ -104,14 +104,14 @@ def _bar(score: Score, series: int, low: float, high: float) -> Html:
 
 
 def _scale(low: float, high: float) -> Html:
-    """Return the labels of the axis that the bars below share."""
+    """Return the labels of the axis that the bars below share; letters keep their size in a narrow column."""
     ticks = [tick for tick in linear_ticks(low, high, 2) if low <= tick <= high]
     texts = []
     for tick in ticks:
         x, anchor = 2 + (WIDTH - 4) * (tick - low) / (high - low), "start" if tick == low else "middle"
         anchor = "end" if tick == high else anchor
-        texts.append(f'<text x="{x:.0f}" y="12" text-anchor="{anchor}">{format_tick(tick)}</text>')
-    size = f'viewBox="0 0 {WIDTH} 14" width="{WIDTH}" height="14"'
+        texts.append(f'<text x="{x / WIDTH:.1%}" y="12" text-anchor="{anchor}">{format_tick(tick)}</text>')
+    size = f'width="{WIDTH}" height="14"'
     return Html(f'<svg {size} aria-hidden="true" font-size="12" font-family="sans-serif">{" ".join(texts)}</svg>')
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic.alias_generators import to_snake
 
@@ -13,9 +13,8 @@ from ...trainer.form.data import DatasetInfo
 from ...trainer.form.launch_form import CHOICE_TYPES, LaunchForm, default_count, is_blank
 from ...trainer.form.validation import Issue, count_limits, find_issues, find_warnings, plain_number
 from ...wire.finetune_v2 import SupportedParameter
+from ..controls import FieldKind
 from .labels import FINAL_STEP_HINTS, FINAL_STEPS, MODE_HINTS, PARAMETER_TITLES, SCALE_HINTS, SCALES, TITLES
-
-WidgetName = Literal["Text", "Combobox", "Dropdown", "SelectMultiple"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Field:
     hint: str = ""
     placeholder: str = ""
     description: str = ""
-    widget: WidgetName = "Text"
+    widget: FieldKind = "Text"
     choices: tuple[Any, ...] = ()
     rule: str = ""
     is_advanced: bool = False
@@ -187,7 +186,7 @@ def _parameter_field(form: LaunchForm, row: SupportedParameter, issue: Issue | N
     value = form.draft.values.get(row.key, "")
     default = "" if is_blank(row.default) else plain_number(row.default)
     choices: tuple[Any, ...] = ()
-    widget: WidgetName = "Text"
+    widget: FieldKind = "Text"
     if row.check_type in CHOICE_TYPES and row.check_value:
         widget = "SelectMultiple" if row.check_type == "mult_choice" else "Dropdown"
         blank = [(tr("default: {value}", value=default) if default else "—", "")] if widget == "Dropdown" else []

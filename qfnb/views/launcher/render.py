@@ -12,8 +12,9 @@ from ...trainer.form.launch_form import is_blank
 from ...trainer.form.validation import describe_overlap, find_issues, find_warnings
 from .. import components, dataset, formats, markdown
 from ..components import Html
+from ..controls import field_label
 from ..display import Bundle
-from ..text import NO_FORMULAS, escape, escape_markdown, strip_controls
+from ..text import escape, escape_markdown, strip_controls
 from .fields import Field, field_title, fix_label, method_title
 from .labels import FINAL_STEPS
 from .state import FOLDS, LauncherState
@@ -90,7 +91,7 @@ def waiting(state: LauncherState) -> Html:
     if state.stage == "loading":
         return components.dim_lines(tr(LOADING))
     first, _, remainder = state.message.partition("\n")
-    return components.note("bad", first, remainder, sign="✕", is_alert=True)
+    return components.note("bad", first, remainder, sign="✕", role="alert")
 
 
 def warning(state: LauncherState) -> Html:
@@ -122,22 +123,20 @@ def preview(state: LauncherState) -> Html:
 
 def label(item: Field) -> str:
     """Return a field's title, and below the field its hint, or what is wrong with its value."""
-    code = f" <code>{escape(item.parameter)}</code>" if item.parameter else ""
     below = escape(item.issue.message if item.issue is not None else item.hint)
     if item.is_wrong:
-        below = f'<span class="qf-err"><b>✕</b> {below}</span>'
+        below = f'<span class="qf-err"><b aria-hidden="true">✕</b> {below}</span>'
     elif item.warning:
-        below = f'<span class="qf-hint qf-warn"><b>⚠︎</b> {escape(item.warning)}</span>'
+        below = f'<span class="qf-hint qf-warn"><b aria-hidden="true">⚠︎</b> {escape(item.warning)}</span>'
     else:
         below = f'<span class="qf-hint">{below}</span>' if below else ""
-    return f'<span {NO_FORMULAS}><span class="qf-label">{escape(item.title)}{code}</span>{below}</span>'
+    return field_label(item.title, parameter=item.parameter, below=below)
 
 
 def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
     """Return the words on the button that folds a part of the form."""
-    sign = "▾" if is_unfolded(state, key, fields) else "▸"
     if key != "advanced":
-        return f"{sign} {tr(FOLDS[key])}"
+        return tr(FOLDS[key])
     folded = [item for item in fields if item.is_advanced]
     draft = state.form.draft
     typed = [draft.values.get(item.name, getattr(draft, item.name, "")) for item in folded]
@@ -145,7 +144,7 @@ def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
     counts = [trn("{n} setting", "{n} settings", len(folded))]
     counts += [trn("{n} changed", "{n} changed", changed) if changed else tr("all at their defaults")]
     counts += [trn("{n} wrong", "{n} wrong", wrong)] if wrong else []
-    return " · ".join([f"{sign} {tr(FOLDS[key])}", *counts])
+    return " · ".join([tr(FOLDS[key]), *counts])
 
 
 def is_unfolded(state: LauncherState, key: str, fields: list[Field]) -> bool:
@@ -207,8 +206,9 @@ def message(state: LauncherState) -> Html:
     if not state.message:
         return Html("")
     first, _, remainder = state.message.partition("\n")
-    kind: components.Kind = "bad" if state.is_error else "ok"
-    return components.note(kind, first, remainder, sign="✕" if state.is_error else "✓", is_alert=state.is_error)
+    if state.is_error:
+        return components.note("bad", first, remainder, sign="✕", role="alert")
+    return components.note("ok", first, remainder, sign="✓", role="status")
 
 
 def format_error(error: Exception, statement: str = "") -> str:

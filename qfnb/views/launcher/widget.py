@@ -42,13 +42,11 @@ class LauncherWidget:
 
     def __init__(self, on_change: Callable[[str, Any], None], on_press: Callable[[str], None]) -> None:
         import ipywidgets  # noqa: PLC0415 - only for a widget
-        from ipywidgets.widgets.widget_string import TextStyle  # noqa: PLC0415
 
-        self._ipywidgets, self._on_change = ipywidgets, on_change
+        self._on_change = on_change
         self._drawing_thread, self.overwrite, self._stage = 0, False, ""
         self._fields: dict[tuple[str, str], Any] = {}
-        panel = PanelWidgets()
-        self._field_settings = {"style": TextStyle(), "layout": ipywidgets.Layout(width="auto", height="auto")}
+        self._panel = panel = PanelWidgets()
         self._texts = {key: panel.html() for key in ("head", "warning", "preview", "python", "numbers", "status")}
         self._buttons = {
             key: panel.button("", partial(_press, on_press, key))
@@ -56,10 +54,10 @@ class LauncherWidget:
         }
         for key in FOLDS:
             self._buttons[key].remove_class("qf-btn").add_class("qf-fold")
-        self._grids = {key: self._box("qf-form") for key in ("first", "advanced")}
+        self._grids = {key: panel.box("qf-form") for key in ("first", "advanced")}
         self._rows = {key: panel.row([]) for key in ("dialog", "status", "buttons")}
-        self._more = self._box("qf-more")
-        self._keyboard = self._box("qf-hide", [panel.keyboard()])  # hidden, with what is shown in its stead
+        self._more = panel.box("qf-more")
+        self._keyboard = panel.keyboard()
         self._frame = panel.panel([])
         self.root = ipywidgets.Box([self._frame], layout=ipywidgets.Layout(width="100%", display="block"))
 
@@ -92,13 +90,9 @@ class LauncherWidget:
         boxes = (*self._grids.values(), *self._rows.values(), self._more, self._keyboard)
         parts = (*self._fields.values(), *self._buttons.values(), *self._texts.values())
         shared = (self._frame.layout, self._texts["head"].style, self._buttons["launch"].style)
-        for widget in (*self._keyboard.children, *parts, *boxes, self._frame, *shared, *self._field_settings.values()):
+        shared += tuple(self._panel.field_settings.values())
+        for widget in (*self._keyboard.children, *parts, *boxes, self._frame, *shared):
             widget.close()
-
-    def _box(self, name: str, children: Any = ()) -> Any:
-        box = self._ipywidgets.Box(children, layout=self._field_settings["layout"])
-        box.add_class(name)
-        return box
 
     def _draw_form(self, state: LauncherState) -> None:
         overwrite, self.overwrite = self.overwrite, False
@@ -154,9 +148,7 @@ class LauncherWidget:
             options["placeholder"] = item.placeholder
         if item.description:
             options["tooltip"] = item.description
-        widget_class = getattr(self._ipywidgets, item.widget)
-        widget = widget_class(description_allow_html=True, **options, **self._field_settings)
-        widget.add_class("qf-f")
+        widget = self._panel.field(item.widget, **options)
         widget.observe(lambda change: self._forward_change(item.name, change["new"]), "value")
         return widget
 

@@ -47,7 +47,7 @@ class Controls:
         self._buttons: dict[str, Any] = {}
         self._handlers: dict[str, Callable[[], None]] = {}
         self._asked_key = self._busy_key = self._error = ""
-        self._cell = Html("")
+        self._cell = self._question = Html("")
         self._has_details = False
 
     @property
@@ -130,14 +130,13 @@ class Controls:
 
     def _messages(self, visible: Sequence[Action]) -> list[Html]:
         """Return the question, the reasons of buttons that are disabled, an error, or a cell to copy."""
-        asked = next((row for row in visible if row.key == self._asked_key), None)
-        if asked is not None:
-            return [components.note("warn", asked.question, components.with_code(asked.consequence), is_alert=True)]
+        if self._asked_key:
+            return [self._question]
         reasons = [f"{row.label}: {row.reason}" for row in visible if row.reason]
         error, *details_of_error = self._error.split("\n")
         return [
             components.dim_lines(*reasons),
-            components.note("bad", error, " ".join(details_of_error), sign="✕", is_alert=True) if error else Html(""),
+            components.note("bad", error, " ".join(details_of_error), sign="✕", role="alert") if error else Html(""),
             self._cell,
         ]
 
@@ -164,6 +163,8 @@ class Controls:
         action = self._find(key)
         if action is not None and action.question:
             self._asked_key, self._error, self._cell = key, "", Html("")
+            consequence = components.with_code(action.consequence)  # as of now: a change would be read aloud
+            self._question = components.note("warn", action.question, consequence, role="alert")
         elif key == "details":
             self._has_details = not self._has_details
         else:

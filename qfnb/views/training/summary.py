@@ -291,7 +291,7 @@ def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Htm
     head = components.header(title(progress), pill=pill, subtitle=subtitle(progress), is_sandbox=progress.from_sandbox)
     parts = [head, components.steps(*steps(progress, is_live=is_live, now=now))]
     parts += [
-        components.note(kind, statement, remedy, sign=sign, is_alert=kind == "bad")
+        components.note(kind, statement, remedy, sign=sign, role="alert" if kind == "bad" else "")
         for kind, sign, statement, remedy in remarks(progress)
     ]
     if line := progress_line(progress, now=now, is_live=is_live):
