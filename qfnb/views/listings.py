@@ -108,7 +108,7 @@ def batches_bundle(frame: pd.DataFrame) -> Bundle:
         Column(tr_noop("Succeeded"), lambda row: _count(row["ok"]), True),
         Column(tr_noop("Failed"), lambda row: _count(row["failed"] or None), True),
         Column(tr_noop("Cost"), _batch_cost, True),
-        Column(tr_noop("Last change"), lambda row: _short_date(row["updated"] or "")),
+        Column(tr_noop("Changed"), lambda row: _short_date(row["updated"] or "")),
     )
     return _bundle(frame, trn("{n} batch", "{n} batches", len(frame)), columns, _batch_steps)
 
