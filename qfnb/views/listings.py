@@ -104,11 +104,10 @@ def batches_bundle(frame: pd.DataFrame) -> Bundle:
     columns = (
         Column(tr_noop("Batch"), lambda row: _name(row["name"], row["input"] or "", row["model"] or "")),
         Column(tr_noop("State"), _batch_cell),
-        Column(tr_noop("Rows"), lambda row: _count(row["rows"]), True),
-        Column(tr_noop("Succeeded"), lambda row: _count(row["ok"]), True),
+        Column(tr_noop("Answered"), _answered, True),
         Column(tr_noop("Failed"), lambda row: _count(row["failed"] or None), True),
         Column(tr_noop("Cost"), _batch_cost, True),
-        Column(tr_noop("Last change"), lambda row: _short_date(row["updated"] or "")),
+        Column(tr_noop("Changed"), lambda row: _short_date(row["updated"] or "")),
     )
     return _bundle(frame, trn("{n} batch", "{n} batches", len(frame)), columns, _batch_steps)
 
@@ -219,6 +218,12 @@ def _batch_cell(row: Row) -> Cell:
         return State("warn", "✓", trn("Done, {n} row failed", "Done, {n} rows failed", row["failed"]), row["state"])
     kind, sign, words = BATCH_STATES.get(row["state"]) or STORED_STATES.get(row["state"], ("idle", "○", row["state"]))
     return State(kind, sign, tr(words), row["state"])
+
+
+def _answered(row: Row) -> str:
+    """Return how many rows have an answer, and of how many where some have none."""
+    total = _count(row["rows"])
+    return total if row["ok"] == row["rows"] else f"{_count(row['ok'])}\u00a0/\u00a0{total}"
 
 
 def _batch_cost(row: Row) -> str:

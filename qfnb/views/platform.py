@@ -63,7 +63,7 @@ def findings_bundle(findings: Sequence[Finding]) -> Bundle:
         )
         for finding in wrong
     ]
-    facts = [(f.topic, tr("; ").join(filter(None, (f.text, f.remedy)))) for f in findings if f.state == "ok"]
+    facts = [(f.topic, "\n".join(filter(None, (f.text, f.remedy)))) for f in findings if f.state == "ok"]
     pill: tuple[Kind, str] = "ok", tr("Nothing is wrong")
     if wrong:
         pill = wrong[0].state, trn("{n} problem", "{n} problems", len(wrong))
@@ -94,7 +94,7 @@ def _card(
         title,
         components.header(title, pill=components.pill(kind, words), is_sandbox=is_sandbox),
         *notes,
-        components.facts(*((name, components.with_code(value)) for name, value in facts)) if facts else "",
+        components.facts(*((name, _lines(value)) for name, value in facts)) if facts else "",
         components.footer(components.with_code(step)),
     )
     lines = [labelled(name, value.replace("`", "")) for name, value in facts]
@@ -102,3 +102,7 @@ def _card(
         "text/plain": "\n".join([*(lines or [f"{title}: {words}"]), step.replace("`", "")]),
         "text/html": components.output(panel),
     }
+
+
+def _lines(value: str) -> Html:
+    return Html(components.with_code(value).replace("\n", "<br>"))

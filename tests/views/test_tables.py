@@ -132,7 +132,7 @@ def test_batches_are_listed_without_columns_that_say_nothing(scripted):
     frame, bundle = listed("qfbatch list")
     assert isinstance(frame, pd.DataFrame)
     assert frame.loc[0, "state"] == "done"
-    for text in ("✓ Done", "list of 2", "Succeeded", "%qfbatch resume two -o answers"):
+    for text in ("✓ Done", "list of 2", "Answered", "%qfbatch resume two -o answers"):
         assert text in bundle["text/plain"]
     assert "Failed" not in bundle["text/html"]
     assert "NaN" not in bundle["text/plain"]
