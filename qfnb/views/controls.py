@@ -108,6 +108,22 @@ def _keyboard_class() -> type[Any]:
     return type("PanelKeyboard", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__})
 
 
+def _create_fold() -> tuple[Any, Any, Any]:
+    """Return a button, what it shows and hides, and what makes it usable by keyboard."""
+    widgets = PanelWidgets()
+    inner = widgets.html()
+    inner.layout = {"display": "none"}
+
+    def toggle(head: Any) -> None:
+        is_open = inner.layout.display == "none"
+        inner.layout.display = "block" if is_open else "none"
+        (head.add_class if is_open else head.remove_class)("qf-open")
+
+    head = widgets.button("", toggle)
+    head.remove_class("qf-btn").add_class("qf-fold")
+    return head, inner, widgets.keyboard()
+
+
 def open_with_stop_button(
     state: Any,
     *,
@@ -118,21 +134,19 @@ def open_with_stop_button(
     parts: Sequence[StylePart] = ("TABLE", "CHAT"),
     fold: Callable[[Any], tuple[str, str]] = lambda _state: ("", ""),
 ) -> LiveOutput:
-    """Return a live output with a Stop button below it."""
+    """Return a live output with a Stop button below it, and what `fold` returns, a title and HTML, folded above it."""
 
     def build() -> Any:
         import ipywidgets  # noqa: PLC0415 - only where widgets can be shown
 
-        button = ipywidgets.Button(description=tr("Stop"), tooltip=tooltip)
-        button.add_class("qf-btn")
+        widgets = PanelWidgets()
 
-        def on_click(_: Any) -> None:
+        def on_click(button: Any) -> None:
             button.disabled, button.description = True, tr("Stopping…")
             stop()
 
-        button.on_click(on_click)
-        block = ipywidgets.Accordion([ipywidgets.HTML()], layout=ipywidgets.Layout(display="none"))
-        box = ipywidgets.VBox([block, ipywidgets.HTMLMath(), button, ipywidgets.HTML(stylesheet(*parts))])
+        button = widgets.button(tr("Stop"), on_click, tooltip=tooltip)
+        box = ipywidgets.VBox([ipywidgets.Box(), ipywidgets.HTMLMath(), button, widgets.html(stylesheet(*parts))])
         box.add_class("qf")
         return box
 
@@ -140,9 +154,11 @@ def open_with_stop_button(
         block, content, button, _ = box.children
         title, folded = fold(new_state)
         if title:
-            block.titles, block.layout.display = (title,), "block"
-            block.children[0].value = folded
-            accept_clicks(block)
+            if not block.children:
+                block.add_class("qf-more").children = _create_fold()
+            head, inner, _ = block.children
+            head.description, inner.value = title, folded
+            accept_clicks(head)
         content.value = without_formulas(html(new_state))
         accept_clicks(button)
 

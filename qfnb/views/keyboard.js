@@ -34,7 +34,7 @@ const render = ({ el }) => {
     }
   }
   const attach = () => {
-    form = el.closest(".qf-panel")
+    form = el.closest(".qf")
     if (!form) return void (frame = requestAnimationFrame(attach)) // not in the page yet
     describe(form)
     observer.observe(form, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] })
