@@ -154,7 +154,7 @@ const initialize = ({ model }) => {
   })
   const detach = () => {
     observer.disconnect()
-    for (const promise of views.values()) promise.then(view => roots.delete(view.el) && remove(view))
+    for (const promise of views.values()) promise.then(view => { roots.delete(view.el); remove(view) })
     for (const [element, form] of forms) element.replaceChildren(...form)
     views.clear()
     forms.clear()
