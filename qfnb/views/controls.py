@@ -108,8 +108,8 @@ def _keyboard_class() -> type[Any]:
     return type("PanelKeyboard", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__})
 
 
-def _create_fold() -> tuple[Any, Any, Any]:
-    """Return a button, what it shows and hides, and what makes it usable by keyboard."""
+def _create_fold() -> tuple[Any, Any]:
+    """Return a button, and what it shows and hides."""
     widgets = PanelWidgets()
     inner = widgets.html()
     inner.layout = {"display": "none"}
@@ -121,7 +121,7 @@ def _create_fold() -> tuple[Any, Any, Any]:
 
     head = widgets.button("", toggle)
     head.remove_class("qf-btn").add_class("qf-fold")
-    return head, inner, widgets.keyboard()
+    return head, inner
 
 
 def open_with_stop_button(
@@ -156,7 +156,7 @@ def open_with_stop_button(
         if title:
             if not block.children:
                 block.add_class("qf-more").children = _create_fold()
-            head, inner, _ = block.children
+            head, inner = block.children
             head.description, inner.value = title, folded
             accept_clicks(head)
         content.value = without_formulas(html(new_state))

@@ -20,9 +20,6 @@ const describe = form => {
     set(control, "aria-describedby", text ? text.id : null)
     set(control, "aria-invalid", error ? "true" : null)
   }
-  for (const button of form.querySelectorAll(".qf-fold")) {
-    set(button, "aria-expanded", String(button.classList.contains("qf-open")))
-  }
 }
 
 const render = ({ el }) => {
@@ -34,7 +31,7 @@ const render = ({ el }) => {
     }
   }
   const attach = () => {
-    form = el.closest(".qf")
+    form = el.closest(".qf-panel")
     if (!form) return void (frame = requestAnimationFrame(attach)) // not in the page yet
     describe(form)
     observer.observe(form, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] })

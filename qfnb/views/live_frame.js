@@ -88,6 +88,9 @@ const initialize = ({ model }) => {
     }
     for (const root of roots) {
       silence(root)
+      for (const fold of root.querySelectorAll(".qf-fold")) {
+        fold.setAttribute("aria-expanded", String(fold.classList.contains("qf-open")))
+      }
       for (const label of findLabels(root)) if (!described.has(label)) described.set(label, describe(label))
     }
   }
@@ -107,6 +110,7 @@ const initialize = ({ model }) => {
     gather()
     saying ||= setTimeout(say, SAY_MS)
   }
+  const classes = new MutationObserver(gather) // a fold that opens changes its class
   const isHeard = ({ target }) => [...roots, ...parents].some(root => root.contains(target))
 
   const create = async () => {
@@ -127,6 +131,7 @@ const initialize = ({ model }) => {
     model.send({ type: "attached" })
     parents.add(element.parentElement)
     roots.add(view.el)
+    classes.observe(view.el, { subtree: true, attributes: true, attributeFilter: ["class"] })
     hear()
   }
   const update = () => {
@@ -181,6 +186,7 @@ const initialize = ({ model }) => {
     aborting.abort()
     panel?.off("comm_live_update", show)
     detach()
+    classes.disconnect()
     hear()
   }
 }
