@@ -60,6 +60,7 @@ class Announcer {
     this.described = new WeakMap() // hint or error by label: the first is read with its field, others are said
     this.said = new Map()
     this.saying = 0
+    this.classes = new MutationObserver(() => this.roots.forEach(describeControls)) // a fold that opens changes its class
     ROLES.forEach(getRegion) // what is written into a region that is new itself is not read
   }
 
@@ -67,6 +68,7 @@ class Announcer {
   follow(element, root) {
     this.parents.add(element.parentElement)
     this.roots.add(root)
+    this.classes.observe(root, { subtree: true, attributes: true, attributeFilter: ["class"] })
     this.hear()
   }
 
@@ -92,6 +94,7 @@ class Announcer {
     }
     for (const root of this.roots) {
       silence(root)
+      describeControls(root)
       for (const label of findLabels(root)) {
         if (!this.described.has(label)) this.described.set(label, describe(label))
       }

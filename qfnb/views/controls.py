@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
-from importlib.resources import files
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from .._language import tr
@@ -100,13 +99,6 @@ class PanelWidgets:
         row.add_class("qf-bar")
         return row
 
-    def keyboard(self, *others: Any) -> Any:
-        """Return a widget that keeps the keys within its panel from the notebook; nobody sees it and the others.
-
-        Nor what a page without anywidget's front end shows instead.
-        """
-        return self.box("qf-hide", [_keyboard_class()(layout=self._layout), *others])
-
     def panel(self, children: Sequence[Any]) -> Any:
         """Return a framed panel of widgets; the page has the stylesheet."""
         frame = self._widgets.VBox(children, layout=self._layout)
@@ -126,14 +118,6 @@ def mark_kind(button: Any, kind: ButtonKind) -> None:
     button.add_class("qf-btn")
     for name in ("main", "risk"):
         (button.add_class if name == kind else button.remove_class)(f"qf-{name}")
-
-
-@cache
-def _keyboard_class() -> type[Any]:
-    import anywidget  # noqa: PLC0415 - only for a widget
-
-    script = files(__package__).joinpath("keyboard.js").read_text(encoding="utf-8")
-    return type("PanelKeyboard", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__})
 
 
 def open_with_stop_button(

@@ -187,6 +187,7 @@ class Frame {
     this.aborting.abort()
     this.panel?.off("comm_live_update", this.onLife)
     this.detach()
+    this.announcer.classes.disconnect()
     this.announcer.hear()
   }
 }
@@ -215,10 +216,12 @@ const initialize = ({ model }) => {
   const kernelEnd = model.widget_manager.kernel?.disposed // shut down or changed: JupyterLab leaves its models as they are
   const end = () => {
     observer.disconnect()
+    window.removeEventListener("keydown", keepKeys, true)
     for (const frame of frames.values()) frame.close()
     frames.clear()
   }
   observer.observe(document.body, { subtree: true, childList: true })
+  window.addEventListener("keydown", keepKeys, true) // before the page's own listener
   model.on("change", update)
   life.on("comm_live_update", update)
   kernelEnd?.connect(end)

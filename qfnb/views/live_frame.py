@@ -21,6 +21,9 @@ from .stylesheet import whole_sheet
 CHUNK_CHARS: Final = 128
 """Characters of HTML in one key of the model: of a text that grows at its end, only the last keys are sent."""
 
+SCRIPTS: Final = ("keyboard.js", "announcer.js", "live_frame.js")
+"""One module in the page."""
+
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -76,9 +79,7 @@ class LiveFrame:
 class LiveFrames(anywidget.AnyWidget):
     """Keeps what the pages draw as state of the model, which also a page that is loaded later gets."""
 
-    _esm = "".join(
-        files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("announcer.js", "live_frame.js")
-    )
+    _esm = "".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
     _css = whole_sheet()
 
     def __init__(self) -> None:

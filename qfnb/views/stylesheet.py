@@ -13,6 +13,7 @@ ROOT: Final = ".qf.qf.qf"
 """The selector around all rules of the sheet."""
 
 _FUNCTION = re.compile(r":(is|not|has|where|nth-child)\(([^()]*)\)")
+_NEGATION = re.compile(r":not\((?:[^()]|\([^()]*\))*\)")
 _NAME = re.compile(r"(?<![\w-])[a-z][\w-]*")
 
 
@@ -120,14 +121,19 @@ def _split(selectors: str) -> list[str]:
 
 
 def _options(selector: str) -> tuple[frozenset[str], ...]:
-    """Return what an output needs for a selector: the names, one by one, and of each `:is()` any."""
+    """Return what an output needs for a selector: the names, one by one, and of each `:is()` and `:has()` any."""
     options = []
-    plain = re.sub(r"\[[^\]]*\]", "", selector)
+    plain = _NEGATION.sub("", re.sub(r"\[[^\]]*\]", "", selector))
     while match := _FUNCTION.search(plain):
         function, content = match.groups()
-        if function == "is":
-            options.append(frozenset(_NAME.findall(re.sub(r"::?[\w-]+", "", content))))
+        if function in {"is", "has"}:
+            options.append(_names(content))
         plain = plain.replace(match[0], "")
-    plain = re.sub(r"::?[\w-]+", "", plain)
-    options += [frozenset([name]) for name in _NAME.findall(plain)]
-    return tuple(options)
+    options += [frozenset([name]) for name in _names(plain)]
+    return tuple(filter(None, options))
+
+
+def _names(selector: str) -> frozenset[str]:
+    """Return classes and elements of an output; those of JupyterLab are around it."""
+    names = _NAME.findall(re.sub(r"::?[\w-]+", "", selector))
+    return frozenset(name for name in names if not name.startswith("jp-"))

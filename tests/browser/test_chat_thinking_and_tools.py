@@ -5,6 +5,7 @@ import secrets
 import threading
 
 import pytest
+from playwright.sync_api import expect
 from support.chat_script import sent_bodies, streamed, tool_call
 from support.jupyterlab import Notebook
 
@@ -82,11 +83,11 @@ def test_reasoning_streams_into_a_block_that_stays_as_the_reader_left_it(asking)
     cells = ["%%qfchat -m glm-5.1 --think\n明天去杭州要带伞吗"]
     _, notebook = start([head, first, more, second, answer, *others], cells=cells)
     output = notebook.output(1)
-    title = output.get_by_text("Reasoning")
-    title.wait_for(timeout=180_000)
+    title = output.locator("summary", has_text="Reasoning")
+    expect(title).to_be_visible()
     notebook.screenshot(f"think-live-folded-{theme}", at=output)
     assert not output.get_by_text("先查天气").first.is_visible()
-    title.click()
+    title.press("Enter")
     output.get_by_text("先查天气").first.wait_for()
     more.set()
     output.get_by_text("所以不用带伞。").first.wait_for()

@@ -113,7 +113,7 @@ class LabelControls:
         )
         self._keys.on_msg(self._on_key)
         rows = [widgets.row([*self._words.values()]), widgets.row([self._undo, self._back, self._finish])]
-        return widgets.panel([self._head, self._question, *rows, widgets.keyboard(self._keys)])
+        return widgets.panel([self._head, self._question, *rows, widgets.box("qf-hide", [self._keys])])
 
     def draw(self, state: LabelState) -> None:
         """Show a state."""

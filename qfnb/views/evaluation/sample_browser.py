@@ -147,7 +147,7 @@ class SampleControls:
         buttons = [self._back, self._next]
         self._inputs = [*fields, *buttons]
         form = [widgets.box("qf-form", fields), widgets.row(buttons)]
-        return widgets.panel([self._head, *form, self._page, widgets.keyboard()])
+        return widgets.panel([self._head, *form, self._page])
 
     def draw(self, selection: table.SampleSelection) -> None:
         """Show a selection; unchanged values are not sent."""

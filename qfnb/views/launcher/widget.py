@@ -57,7 +57,6 @@ class LauncherWidget:
         self._grids = {key: panel.box("qf-form") for key in ("first", "advanced")}
         self._rows = {key: panel.row([]) for key in ("dialog", "status", "buttons")}
         self._more = panel.box("qf-more")
-        self._keyboard = panel.keyboard()
         self._frame = panel.panel([])
         self.root = ipywidgets.Box([self._frame], layout=ipywidgets.Layout(width="100%", display="block"))
 
@@ -77,7 +76,7 @@ class LauncherWidget:
             else:
                 self._texts["status"].value = render.waiting(state)
             self._draw_buttons(state)
-            self._set_children(self._frame, [*self._visible_parts(state), self._keyboard])
+            self._set_children(self._frame, self._visible_parts(state))
         finally:
             self._drawing_thread = 0
 
@@ -87,11 +86,11 @@ class LauncherWidget:
 
     def close(self) -> None:
         """Close everything but the form's own widget, which may hold something else by now."""
-        boxes = (*self._grids.values(), *self._rows.values(), self._more, self._keyboard)
+        boxes = (*self._grids.values(), *self._rows.values(), self._more)
         parts = (*self._fields.values(), *self._buttons.values(), *self._texts.values())
         shared = (self._frame.layout, self._texts["head"].style, self._buttons["launch"].style)
         shared += tuple(self._panel.field_settings.values())
-        for widget in (*self._keyboard.children, *parts, *boxes, self._frame, *shared):
+        for widget in (*parts, *boxes, self._frame, *shared):
             widget.close()
 
     def _draw_form(self, state: LauncherState) -> None:
