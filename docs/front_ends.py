@@ -305,14 +305,13 @@ def take_picture(page: Page, outputs: list[Locator], name: str) -> None:
     page.wait_for_timeout(1000)
     shots = [Image.open(io.BytesIO(output.screenshot())).convert("RGB") for output in outputs]
     page.set_viewport_size(size)
-    whole = Image.new("RGB", (WIDTH_OF_OUTPUTS, sum(shot.height + 8 for shot in shots)), "white")
+    width, height = max(shot.width for shot in shots), sum(shot.height + 8 for shot in shots)
+    whole = Image.new("RGB", (width, height), "white")
     top = 0
     for shot in shots:
         whole.paste(shot, (0, top))
         top += shot.height + 8
-    whole.resize((WIDTH, whole.height * WIDTH // WIDTH_OF_OUTPUTS)).save(
-        PICTURES / f"{name}.webp", quality=25, method=6
-    )
+    whole.resize((WIDTH, height * WIDTH // width)).save(PICTURES / f"{name}.webp", quality=25, method=6)
 
 
 if __name__ == "__main__":
