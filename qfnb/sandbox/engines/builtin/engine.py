@@ -100,10 +100,10 @@ def _train_base_model() -> LanguageModel:
 
 @functools.cache
 def measure_slowness() -> float:
-    """Return how many times as long as the reference this computer takes, measured once in a fifth of a second."""
+    """Return how many times as long as the reference this computer takes, measured once within half a second."""
     base_model()  # imports
     seconds = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.perf_counter()
         _train_base_model()
         seconds.append(time.perf_counter() - start)
