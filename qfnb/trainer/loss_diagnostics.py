@@ -191,11 +191,11 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
     remedy = tr("Train for fewer epochs or on more data, or publish checkpoint ★.")
     if _is_stale(points, best, point, last_loss):
         problem = tr(
-            "It overfits: the validation loss has not fallen since step {step}, while the training loss fell from "
-            "{before} to {after}.",
+            "It overfits: the validation loss is {last} and has not fallen since step {step}, while the training loss "
+            "fell to {training}.",
+            last=f"{last_loss:.3f}",
             step=best.step,
-            before=f"{best.training_loss:.3f}",
-            after=f"{point.training_loss:.3f}",
+            training=f"{point.training_loss:.3f}",
         )
         return Hint(problem, remedy)
     if last_loss < OVERFITTED_RATIO * lowest_loss or point.training_loss >= best.training_loss:

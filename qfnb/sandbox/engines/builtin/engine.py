@@ -37,7 +37,7 @@ DEFAULT_BETA = 0.1
 REFERENCE_SECONDS = 0.035
 """Seconds of the base model's training on the computer on which `TRAINING_SECONDS` were measured."""
 
-TRAINING_SECONDS = {"start": 1.0, "epoch": 0.065, "row": 0.001, "rowEpoch": 0.00085}
+TRAINING_SECONDS = {"start": 1.5, "epoch": 0.045, "row": 0.0025, "rowEpoch": 0.00055}
 PREFERENCE_SECONDS = TRAINING_SECONDS | {"rowEpoch": 0.008}
 """Seconds of a training: at once, for each epoch, for each row, for each row of an epoch."""
 
@@ -100,10 +100,10 @@ def _train_base_model() -> LanguageModel:
 
 @functools.cache
 def measure_slowness() -> float:
-    """Return how many times as long as the reference this computer takes, measured once in a fifth of a second."""
+    """Return how many times as long as the reference this computer takes, measured once within half a second."""
     base_model()  # imports
     seconds = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.perf_counter()
         _train_base_model()
         seconds.append(time.perf_counter() - start)
