@@ -22,6 +22,9 @@ const typeset = (manager, element) => {
   else window.MathJax?.Hub?.Queue?.(["Typeset", window.MathJax.Hub, element])
 }
 
+const isSame = (old, fresh) => fresh.attributes && old.nodeName === fresh.nodeName && !fresh.matches(FORMULA)
+  && old.getAttribute("class") === fresh.getAttribute("class")
+
 // Changes what is drawn where `after` differs from `before`: what a reader has unfolded or selected elsewhere stays.
 // `before` is the HTML that was drawn last, without what the page has done to it since.
 const patch = (drawn, before, after) => {
@@ -32,8 +35,7 @@ const patch = (drawn, before, after) => {
       drawn.insertBefore(fresh.cloneNode(true), node ?? null)
     } else if (old.isEqualNode(fresh)) {
       continue
-    } else if (old.nodeName === fresh.nodeName && fresh.attributes && !fresh.matches(FORMULA)
-      && node.childNodes.length === old.childNodes.length) {
+    } else if (isSame(old, fresh) && node.childNodes.length === old.childNodes.length) {
       for (const { name } of old.attributes) if (!fresh.hasAttribute(name)) node.removeAttribute(name)
       for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) node.setAttribute(name, value)
       patch(node, old, fresh)
@@ -117,8 +119,12 @@ class Frame {
 
   async observePanel(id) {
     this.panel?.off("comm_live_update", this.onLife)
-    this.panel = id ? await findModel(this.hub.widget_manager, id, this.aborting.signal) : null
-    this.panel?.on("comm_live_update", this.onLife)
+    this.panel = null // while the new one is looked for, nothing is drawn
+    if (!id) return
+    const panel = await findModel(this.hub.widget_manager, id, this.aborting.signal)
+    if (this.description.panel !== id) return
+    this.panel = panel
+    panel.on("comm_live_update", this.onLife)
   }
 
   isLive() {
@@ -168,7 +174,9 @@ class Frame {
     content.attach(element)
     content.update()
     this.announcer.follow(element, content.el)
-    if (this.focused && content.el.contains(this.focused)) this.focused.focus({ preventScroll: true })
+    if (!this.focused) return
+    if (content.el.contains(this.focused)) this.focused.focus({ preventScroll: true })
+    else element.scrollIntoView({ block: "nearest" }) // it replaces, smaller, what the reader worked in
   }
 
   detach() {

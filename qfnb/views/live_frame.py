@@ -108,7 +108,8 @@ class LiveFrames(anywidget.AnyWidget):
     def forget(self, frame: LiveFrame) -> None:
         """Take a frame out of the model; a page, whose output shows the final form, is told with the next frame."""
         self._frames.pop(frame.name, None)
-        self._contents = {key: value for key, value in self._contents.items() if not key.startswith(frame.name)}
+        contents = {key: value for key, value in self._contents.items() if not key.startswith(frame.name)}
+        self._contents = contents | {"frames": list(self._frames)}
 
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
         frame = self._frames.get(message.get("frame", ""))
