@@ -42,6 +42,7 @@ from qfnb.model.configs import DeployConfig
 from qfnb.notebook import (
     answer_format,
     batch,
+    batch_parser,
     chat,
     conversation_store,
     conversations,
@@ -49,6 +50,7 @@ from qfnb.notebook import (
     home,
     image,
     train,
+    train_parser,
 )
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.usage_log import UsageEntry
@@ -112,9 +114,9 @@ def now():
         "%qfchat: verbs": sorted(conversations.VERBS),
         "%qfchat: formats": sorted(answer_format.FORMATS),
         "%qfbatch: options": flags(batch.PARSER),
-        "%qfbatch: verbs": list(batch.VERBS),
+        "%qfbatch: verbs": list(batch_parser.VERBS),
         "%qftrain: options": flags(train.PARSER),
-        "%qftrain: verbs": list(train.VERBS),
+        "%qftrain: verbs": list(train_parser.VERBS),
         "%qfeval: options": flags(evaluate_parser.PARSER),
         "%qfeval: verbs": list(evaluate_parser.VERBS),
         "%qfimage: options": flags(image.PARSER),
