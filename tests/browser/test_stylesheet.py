@@ -1,5 +1,7 @@
 """An output with the rules that it needs looks as it does with the whole stylesheet."""
 
+import re
+
 import pytest
 from support.training_progress import DEPLOYED, FAILED, RUNNING
 
@@ -27,9 +29,11 @@ OUTPUTS = {
     "dataset": lambda: dataset.html(Dataset([{"prompt": "a", "response": "b"}] * 7)),
     "evaluation": lambda: report.bundle(EvaluationResult(SAMPLES, ("a", "b"), ("accuracy",)))["text/html"],
 }
-STYLES = """() => [...document.querySelectorAll(".qf, .qf *")].map(element => ["", "::before"].map(pseudo =>
-  [...getComputedStyle(element, pseudo)].filter(name => !name.startsWith("--")).map(name =>
-    `${element.tagName}.${element.className} ${pseudo} ${name}: ${getComputedStyle(element, pseudo)[name]}`)).flat())"""
+PROPERTIES = sorted(set(re.findall(r"[;{ ]([a-z][a-z-]+):", stylesheet.whole_sheet())))
+STYLES = """names => [...document.querySelectorAll(".qf, .qf *")].flatMap(element => ["", "::before"].map(pseudo => {
+  const style = getComputedStyle(element, pseudo)
+  return [element.tagName, element.className, pseudo, ...names.map(name => `${name}: ${style[name]}`)].join("; ")
+}))"""
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -40,7 +44,8 @@ def test_every_element_has_the_same_style(browser, name):
     styles = []
     for html in (own, whole):
         page.set_content(html)
-        styles.append(page.evaluate(STYLES))
+        styles.append(page.evaluate(STYLES, PROPERTIES))
     page.close()
     assert len(styles[0]) > 5
+    assert "; color: rgb" in styles[0][0]
     assert styles[0] == styles[1]
