@@ -51,10 +51,10 @@ const createPanel = async (manager, model) => {
   const view = await manager.create_view(model)
   return {
     el: view.el,
-    attach: place => {
+    attach: element => {
       const isNew = !view.luminoWidget.isAttached
       if (isNew) send(view, "before-attach")
-      place.replaceChildren(view.el)
+      element.replaceChildren(view.el)
       if (isNew) send(view, "after-attach")
     },
     update: () => {},
@@ -81,8 +81,8 @@ const createHtml = (manager, readHtml, onPress) => {
   const typesetFormulas = () => {
     if (el.querySelector(FORMULA)) typeset(manager, el)
   }
-  const attach = place => {
-    place.replaceChildren(el)
+  const attach = element => {
+    element.replaceChildren(el)
     typesetFormulas()
   }
   el.addEventListener("click", ({ target }) => {
@@ -113,7 +113,7 @@ class Frame {
     }
     this.description = description
     if (!this.isLive()) return this.detach()
-    this.place()
+    this.drawElements()
     for (const drawing of this.drawings.values()) drawing.then(({ update }) => update())
   }
 
@@ -133,7 +133,7 @@ class Frame {
     return Boolean(final) || (this.panel ?? this.hub.get("layout")).comm_live
   }
 
-  place() {
+  drawElements() {
     for (const element of document.getElementsByClassName(`qf-frame-${this.name}`)) {
       if (this.drawings.has(element) || this.finished.has(element)) continue
       if (this.description.final) {
@@ -216,7 +216,7 @@ const initialize = ({ model }) => {
   }
   const observer = new MutationObserver(records => {
     for (const frame of frames.values()) {
-      if (frame.description && frame.isLive()) frame.place()
+      if (frame.description && frame.isLive()) frame.drawElements()
       frame.announcer.hearIn(records)
     }
   })

@@ -76,7 +76,7 @@ def sandbox_bundle() -> Bundle:
     facts = process.describe()
     if not facts:
         return _card(tr("Local sandbox"), ("idle", tr("Not running")), [], tr("it starts with the first call"))
-    return _card(tr("Local sandbox"), ("run", tr("Running")), [*facts.items()], tr("to stop it: `qfnb sandbox stop`"))
+    return _card(tr("Local sandbox"), ("run", tr("Running")), [*facts.items()], tr("to stop it: `%qfsandbox stop`"))
 
 
 def _card(
