@@ -1,6 +1,8 @@
-"""Take every panel, card, form, report and error in both languages, themes and two widths: `make screens`.
+"""Take every panel, card, form, report and error in both languages, themes and two widths: `make
+screens`.
 
-Writes docs/pictures/screens/NAME.png, a sheet of eight pictures each, and the page docs/project/screens.md.
+Writes docs/pictures/screens/NAME.png, a sheet of eight pictures each, and the page
+docs/project/screens.md.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from qfnb.sandbox import stop
 ROOT = Path(__file__).parents[1]
 SCREENS = PICTURES / "screens"
 PAGE = ROOT / "docs" / "project" / "screens.md"
-THEMES, WIDTHS = ("Light", "Dark"), (1280, 600)
+THEMES = ("Light", "Dark")
+WIDTHS = (1280, 600)
 Screen = tuple[str, str, str]
 """Name, what it is, the cell that shows it."""
 
@@ -46,11 +49,23 @@ def fault(**rule):
 SCREENS_OF_CHAT: tuple[Screen, ...] = (
     ("chat", "An answer", "%%qfchat\n你是谁，能做什么？"),
     ("chat-thinking", "Reasoning, folded", "%%qfchat --think high -m ernie-5.1\n17 * 23 = ?"),
-    ("chat-tools", "A function of the notebook is called", "%%qfchat --tools weather\nweather of Hangzhou?"),
-    ("chat-compare", "Several models, one of them unknown", "%%qfchat -m ernie-4.5-turbo-128k,no-such-model\n你是谁"),
+    (
+        "chat-tools",
+        "A function of the notebook is called",
+        "%%qfchat --tools weather\nweather of Hangzhou?",
+    ),
+    (
+        "chat-compare",
+        "Several models, one of them unknown",
+        "%%qfchat -m ernie-4.5-turbo-128k,no-such-model\n你是谁",
+    ),
     ("chat-error", "An error of the platform", "%%qfchat -m no-such-model\n你是谁"),
     ("chat-mistake", "A mistake in an option", "%%qfchat --temperatur 1\n你是谁"),
-    ("error", "An error of the library", "LLMFinetune('ERNIE-4.5-Turbo-128K', few, TrainConfig(epoch=-3)).run()"),
+    (
+        "error",
+        "An error of the library",
+        "LLMFinetune('ERNIE-4.5-Turbo-128K', few, TrainConfig(epoch=-3)).run()",
+    ),
     ("image", "Pictures", "%%qfimage -n 2 --size 768x768 --seed 3\n月亮和山"),
 )
 SCREENS_OF_TRAINING: tuple[Screen, ...] = (
@@ -60,14 +75,24 @@ SCREENS_OF_TRAINING: tuple[Screen, ...] = (
     (
         "training-running",
         "A training at work",
-        "%qftrain start -d train --epoch 50 -o long --again\nwhile len(long.progress.points) < 60: time.sleep(0.5)",
+        (
+            "%qftrain start -d train --epoch 50 -o long --again\nwhile len(long.progress.points) < "
+            "60: time.sleep(0.5)"
+        ),
     ),
     (
         "training-done",
         "A training that is over",
-        "long.stop(); long.wait(60)\n%qftrain start -d few --epoch 5 -o tuned_run --again\n%qftrain wait tuned_run",
+        (
+            "long.stop(); long.wait(60)\n%qftrain start -d few --epoch 5 -o tuned_run "
+            "--again\n%qftrain wait tuned_run"
+        ),
     ),
-    ("training-same", "The same training once more", "%qftrain start -d few --epoch 5 -o tuned_run"),
+    (
+        "training-same",
+        "The same training once more",
+        "%qftrain start -d few --epoch 5 -o tuned_run",
+    ),
     ("training-stopped", "A training that was stopped", "%qftrain status long"),
     ("training-list", "All trainings", "%qftrain list"),
     ("training-compare", "Two trainings", "%qftrain compare long tuned_run"),
@@ -85,7 +110,10 @@ SCREENS_OF_BATCHES: tuple[Screen, ...] = (
     (
         "batch-done",
         "A batch that is over",
-        'rows = train.to_pandas().head(120)\n%qfbatch rows --prompt "{prompt}" --name done -o b\n%qfbatch wait',
+        (
+            'rows = train.to_pandas().head(120)\n%qfbatch rows --prompt "{prompt}" --name done -o '
+            "b\n%qfbatch wait"
+        ),
     ),
     (
         "batch-failures",
@@ -110,7 +138,10 @@ SCREENS_OF_EVALUATION: tuple[Screen, ...] = (
     (
         "evaluation",
         "A comparison",
-        'tuned = tuned_run.output["service"]\n%qfeval base tuned -d held_out -o report\n%qfeval wait',
+        (
+            'tuned = tuned_run.output["service"]\n%qfeval base tuned -d held_out -o report\n%qfeval '
+            "wait"
+        ),
     ),
     (
         "prompts",
@@ -137,7 +168,11 @@ def main() -> None:
     tiles: dict[str, list[Image.Image]] = {name: [] for name, _, _ in ALL if name in names}
     for language in ("en", "zh"):
         with tempfile.TemporaryDirectory(prefix="qfnb-screens-") as state:
-            os.environ |= {"QFNB_STATE_DIR": state, "QIANFAN_PLATFORM": "sandbox", "QFNB_LANG": language}
+            os.environ |= {
+                "QFNB_STATE_DIR": state,
+                "QIANFAN_PLATFORM": "sandbox",
+                "QFNB_LANG": language,
+            }
             take(tiles)
             stop()
     for name, pictures in tiles.items():
@@ -156,13 +191,20 @@ def take(tiles: dict[str, list[Image.Image]]) -> None:
             page.wait_for_timeout(1500)
             name = ALL[number - 1][0]
             if number and name in tiles:
-                tiles[name] += [picture(page, notebook, number, theme, width) for theme in THEMES for width in WIDTHS]
+                tiles[name] += [
+                    picture(page, notebook, number, theme, width)
+                    for theme in THEMES
+                    for width in WIDTHS
+                ]
                 print(name, flush=True)
 
 
 def picture(page: Page, notebook: Notebook, number: int, theme: str, width: int) -> Image.Image:
     """Return the picture of an output in one theme and width."""
-    page.evaluate(f'() => window.jupyterapp.commands.execute("apputils:change-theme", {{theme: "JupyterLab {theme}"}})')
+    page.evaluate(
+        '() => window.jupyterapp.commands.execute("apputils:change-theme", '
+        f'{{theme: "JupyterLab {theme}"}})'
+    )
     page.set_viewport_size({"width": width, "height": 3000})
     page.wait_for_timeout(700)
     return Image.open(io.BytesIO(notebook.output(number).screenshot())).convert("RGB")
@@ -187,7 +229,8 @@ def write_page() -> None:
         for name, title, _ in ALL
     ]
     head = (
-        "# Every screen\n\nTaken by `make screens` from the running product on the sandbox: English above Chinese; "
+        "# Every screen\n\nTaken by `make screens` from the running product on the sandbox: "
+        "English above Chinese; "
         "light at 1280 and 600 pixels, then dark at 1280 and 600.\n\n"
     )
     PAGE.write_text(head + "\n".join(sections), encoding="utf-8")

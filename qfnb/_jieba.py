@@ -20,7 +20,8 @@ def load_cutter() -> Callable[[str], list[str]] | None:
         except ImportError:
             return None
     jieba.setLogLevel(logging.WARNING)
-    cache = config.state_dir() / "words"  # jieba's default is a fixed name in /tmp, which others can write
+    # jieba's default is a fixed name in /tmp, which others can write
+    cache = config.state_dir() / "words"
     cache.mkdir(mode=0o700, exist_ok=True)
     tokenizer = jieba.Tokenizer()
     tokenizer.tmp_dir = str(cache)

@@ -1,6 +1,8 @@
-"""The language of what users read: English in the code, other languages from gettext catalogues in `locale/`.
+"""The language of what users read: English in the code, other languages from gettext catalogues in
+`locale/`.
 
-An output stays in the language that it was made in. Names of parameters, models and ids are never translated.
+An output stays in the language that it was made in. Names of parameters, models and ids are never
+translated.
 """
 
 import contextlib
@@ -24,7 +26,9 @@ _in_context: ContextVar[str] = ContextVar("qfnb_language", default="")
 
 
 def language() -> str:
-    """Return "zh" or "en": what was chosen, else `QFNB_LANG`, else the locale; English where that is no Chinese one."""
+    """Return "zh" or "en": what was chosen, else `QFNB_LANG`, else the locale; English where that
+    is no Chinese one.
+    """
     if chosen := _in_context.get() or _chosen:
         return chosen
     configured = os.environ.get(VARIABLE, "").strip().lower()
@@ -50,7 +54,9 @@ def in_language(name: str) -> Iterator[None]:
 
 
 def html_lang() -> str:
-    """Return the value of the attribute `lang`, which also picks the right shapes of Chinese characters."""
+    """Return the value of the attribute `lang`, which also picks the right shapes of Chinese
+    characters.
+    """
     return "zh-CN" if language() == "zh" else "en"
 
 
@@ -64,12 +70,16 @@ def tr(message: str, /, **values: object) -> str:
 
 
 def trn(singular: str, plural: str, n: int, /, **values: object) -> str:
-    """Return a message about a number of things in the user's language; `{n}` is the number with separators."""
+    """Return a message about a number of things in the user's language; `{n}` is the number with
+    separators.
+    """
     return _catalogue(language()).ngettext(singular, plural, n).format(n=f"{n:,}", **values)
 
 
 def tr_noop(message: str, /) -> str:
-    """Mark a message for translation where it stands in a table; `tr` translates it where it is shown."""
+    """Mark a message for translation where it stands in a table; `tr` translates it where it is
+    shown.
+    """
     return message
 
 

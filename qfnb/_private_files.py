@@ -41,7 +41,9 @@ def modified_at(path: Path) -> float:
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the path's place when all of it has been written, and vanishes otherwise."""
+    """Open a file that takes the path's place when all of it has been written, and vanishes
+    otherwise.
+    """
     part_path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with part_path.open("wb") as file:

@@ -1,4 +1,6 @@
-"""Rules about text that every layer shares: suggestions, clipping, inert text, durations, differences, NaN."""
+"""Rules about text that every layer shares: suggestions, clipping, inert text, durations,
+differences, NaN.
+"""
 
 import difflib
 import heapq
@@ -39,7 +41,9 @@ def near_miss(word: str, candidates: Iterable[str]) -> str:
     """
     from rapidfuzz.distance import OSA  # noqa: PLC0415 - a compiled module that only mistakes need
 
-    return next((row for row in candidates if row != word and OSA.distance(word.lower(), row) <= 1), "")
+    return next(
+        (row for row in candidates if row != word and OSA.distance(word.lower(), row) <= 1), ""
+    )
 
 
 def nearest_names(name: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
@@ -83,13 +87,16 @@ def clip_start(text: str, limit: int) -> str:
 
 
 def strip_controls(text: object) -> str:
-    """Return text without terminal escapes, control characters, direction overrides and lone surrogates."""
+    """Return text without terminal escapes, control characters, direction overrides and lone
+    surrogates.
+    """
     cleaned = _ANSI.sub("", str(text).replace("\r\n", "\n"))
     return replace_surrogates(_DIRECTION.sub("", _CONTROL.sub("", cleaned)))
 
 
 def align_columns(rows: Iterable[Sequence[object]], *, numeric: Iterable[int] = ()) -> list[str]:
-    """Return rows as lines whose columns are aligned, also where a character is two cells wide; nothing is cut.
+    """Return rows as lines whose columns are aligned, also where a character is two cells wide;
+    nothing is cut.
 
     Args:
         rows: the heads first, each with as many cells.
@@ -100,8 +107,12 @@ def align_columns(rows: Iterable[Sequence[object]], *, numeric: Iterable[int] = 
     right = frozenset(numeric)
     aligned = []
     for line in lines:
-        gaps = [" " * (width - terminal_cells(cell)) for cell, width in zip(line, widths, strict=True)]
-        padded = (f"{gaps[n]}{cell}" if n in right else f"{cell}{gaps[n]}" for n, cell in enumerate(line))
+        gaps = [
+            " " * (width - terminal_cells(cell)) for cell, width in zip(line, widths, strict=True)
+        ]
+        padded = (
+            f"{gaps[n]}{cell}" if n in right else f"{cell}{gaps[n]}" for n, cell in enumerate(line)
+        )
         aligned.append("  ".join(padded).rstrip())
     return aligned
 
@@ -112,7 +123,9 @@ def terminal_cells(text: str) -> int:
 
 
 def replace_surrogates(text: str) -> str:
-    """Return the text with lone surrogates replaced, so that it can be encoded as UTF-8; models do send them."""
+    """Return the text with lone surrogates replaced, so that it can be encoded as UTF-8; models do
+    send them.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -142,14 +155,18 @@ def approximate_duration(seconds: float) -> str:
 def format_value(value: object) -> str:
     """Return a value for an error message: quoted, at most 60 characters, on one line."""
     try:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        )
     except (ValueError, RecursionError, TypeError):
         text = f"a {type(value).__name__}"
     return repr(clip(text, 61))
 
 
 def is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, NaT or pandas' NA, without importing pandas; "" is not missing."""
+    """Return whether a value is None, NaN, NaT or pandas' NA, without importing pandas; "" is not
+    missing.
+    """
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return True
     try:
@@ -161,8 +178,8 @@ def is_missing(value: object) -> bool:
 def diff_texts(before: str, after: str) -> list[Edit]:
     """Return the shortest list of edits that turns one text into the other.
 
-    Of a replacement the deleted part comes first; the equal and the deleted parts add up to the first text,
-    the equal and the inserted ones to the second.
+    Of a replacement the deleted part comes first; the equal and the deleted parts add up to the
+    first text, the equal and the inserted ones to the second.
     """
     from rapidfuzz.distance import Indel  # noqa: PLC0415 - a compiled module that only differences need
 
@@ -181,7 +198,9 @@ def diff_texts(before: str, after: str) -> list[Edit]:
 
 
 def turn_text(turn: Mapping[str, Any]) -> str:
-    """Return what a turn of a conversation says, and the functions that it calls; pictures are named only."""
+    """Return what a turn of a conversation says, and the functions that it calls; pictures are
+    named only.
+    """
     content = turn.get("content")
     if isinstance(content, list):
         content = " ".join(str(part.get("text", "[image]")) for part in content)
@@ -201,20 +220,26 @@ def has_chinese(text: str) -> bool:
 
 
 def is_chinese(text: str) -> bool:
-    """Return whether a text has more Chinese characters than other words; without any, the display decides."""
+    """Return whether a text has more Chinese characters than other words; without any, the display
+    decides.
+    """
     others, characters = _CJK.subn(" ", text)
     words = len(_WORD.findall(others))
     return characters > words if characters or words else language() == "zh"
 
 
 def count_tokens(text: str) -> int:
-    """Return about how many tokens a text has, as the official SDK: 0.625 for a Chinese character, 1 for a word."""
+    """Return about how many tokens a text has, as the official SDK: 0.625 for a Chinese character,
+    1 for a word.
+    """
     others, characters = _CJK.subn(" ", text)
     return int(0.625 * characters + len(_WORD.findall(others)))
 
 
 def cut_to_tokens(text: str, limit: int) -> str:
-    """Return the longest start of a text that has at most `limit` tokens, as `count_tokens` counts."""
+    """Return the longest start of a text that has at most `limit` tokens, as `count_tokens`
+    counts.
+    """
     total = 0.0
     for match in _TOKEN_START.finditer(text):
         total += 0.625 if _CJK.match(match[0]) else 1
@@ -246,11 +271,14 @@ _RULES: Final = {
     "dict": tr_noop("must be a dictionary"),
     "model": tr_noop("must be a dictionary"),
 }
-"""pydantic's kind of error, `missing`, or the first word of it, `int_parsing` -> what is allowed."""
+"""pydantic's kind of error, `missing`, or the first word of it, `int_parsing` -> what is
+allowed.
+"""
 
 
 def describe_problem(problem: Mapping[str, Any]) -> str:
-    """Return which rule of a record a value breaks, in the user's language; a rare one in pydantic's words.
+    """Return which rule of a record a value breaks, in the user's language; a rare one in
+    pydantic's words.
 
     Args:
         problem: one of `ValidationError.errors()`.

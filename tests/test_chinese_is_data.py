@@ -14,7 +14,8 @@ DATA = {
     "evaluation/benchmarks/ifeval_rules.py": "marks that end a sentence",
     "evaluation/benchmarks/subjects.py": "names of subjects in prompts to models",
     "evaluation/degenerate.py": "words of models' refusals",
-    "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a dimension",
+    "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a "
+    "dimension",
     "evaluation/judges/judge.py": "a prompt to judges",
     "evaluation/judges/pairwise.py": "a prompt to judges",
     "evaluation/judges/verdicts.py": "words of judges' answers",
@@ -52,9 +53,14 @@ DATA = {
     "views/training/summary.py": "a mark that ends a sentence",
     "wire/evaluation_v1.py": "the platform's name of a dimension",
 }
-"""Modules that may have Chinese -> why; what a user reads is English there too, and Chinese in the catalogue."""
+"""Modules that may have Chinese -> why; what a user reads is English there too, and Chinese in the
+catalogue.
+"""
 
-SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+SOURCES = {
+    path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+    for path in PACKAGE.rglob("*.py")
+}
 
 
 def test_chinese_in_the_code_is_data():
@@ -64,7 +70,9 @@ def test_chinese_in_the_code_is_data():
         for number, line in enumerate(source.splitlines(), 1)
         if name not in DATA and CHINESE.search(line)
     }
-    assert not lines, "what a user reads is English in the code: tr(...); its Chinese is in qfnb/locale"
+    assert not lines, (
+        "what a user reads is English in the code: tr(...); its Chinese is in qfnb/locale"
+    )
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -73,11 +81,17 @@ def test_a_module_is_listed_only_as_long_as_it_has_chinese(name):
 
 
 GLUED = re.compile(
-    r"[\u4e00-\u9fff] / [a-z]|[a-z.] / [\u4e00-\u9fff]|[a-z]{3,} \([\u4e00-\u9fff]|[\u4e00-\u9fff] [a-z]{4,}:"
+    r"[\u4e00-\u9fff] / [a-z]|[a-z.] / [\u4e00-\u9fff]|[a-z]{3,} "
+    r"\([\u4e00-\u9fff]|[\u4e00-\u9fff] [a-z]{4,}:"
 )
 
 
 def test_no_line_is_said_in_two_languages():
-    lines = (line.strip() for name, source in SOURCES.items() if name != "__init__.py" for line in source.splitlines())
+    lines = (
+        line.strip()
+        for name, source in SOURCES.items()
+        if name != "__init__.py"
+        for line in source.splitlines()
+    )
     glued = [line for line in lines if GLUED.search(line)]
     assert all("Answer with" in line for line in glued), glued  # prompts: a model reads both

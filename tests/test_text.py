@@ -8,7 +8,9 @@ from qfnb import _text, get_config
 
 
 def test_a_likely_name_is_suggested():
-    assert _text.did_you_mean("temprature", ["temperature", "top_p"]) == "; did you mean temperature?"
+    assert (
+        _text.did_you_mean("temprature", ["temperature", "top_p"]) == "; did you mean temperature?"
+    )
     assert _text.did_you_mean("revew", ["review"], "{{{}}}") == "; did you mean {review}?"
     assert not _text.did_you_mean("x", ["temperature"])
 
@@ -19,18 +21,24 @@ def test_clipped_text_fits_its_limit():
     assert _text.clip_start("/home/data.csv", 9) == "…data.csv"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (65, "1 min 05 s"), (7800, "2 h 10 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (65, "1 min 05 s"), (7800, "2 h 10 min")]
+)
 def test_a_duration_has_at_most_two_units(seconds, text):
     assert _text.duration(seconds) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (89, "89 s"), (180, "3 min"), (7920, "2.2 h")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "1 s"), (89, "89 s"), (180, "3 min"), (7920, "2.2 h")]
+)
 def test_an_estimate_has_one_unit(seconds, text):
     assert _text.approximate_duration(seconds) == text
 
 
 def test_missing_values_are_recognised_without_pandas():
-    assert all(_text.is_missing(value) for value in (None, float("nan"), np.float64("nan"), pd.NA, pd.NaT))
+    assert all(
+        _text.is_missing(value) for value in (None, float("nan"), np.float64("nan"), pd.NA, pd.NaT)
+    )
     assert not any(_text.is_missing(value) for value in ("", 0, [], "nan", False))
 
 

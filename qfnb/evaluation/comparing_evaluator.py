@@ -1,4 +1,6 @@
-"""Evaluators that look at the answers of all models to a question together, and not at one after the other."""
+"""Evaluators that look at the answers of all models to a question together, and not at one after
+the other.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -54,4 +56,6 @@ class ComparingEvaluator(LocalEvaluator, ABC):
         Raises:
             InvalidArgumentError: always.
         """
-        raise InvalidArgumentError(tr("{kind} compares the answers of two models or more", kind=type(self).__name__))
+        raise InvalidArgumentError(
+            tr("{kind} compares the answers of two models or more", kind=type(self).__name__)
+        )

@@ -15,7 +15,9 @@ PARSER = VerbParser(
     tr_noop("  %qfdoctor\n  %qfdoctor --offline   (does not ask the platform)"),
     ("show",),
 )
-PARSER.add_option("--offline", action="store_true", help=tr_noop("do not ask the platform"), verbs=("show",))
+PARSER.add_option(
+    "--offline", action="store_true", help=tr_noop("do not ask the platform"), verbs=("show",)
+)
 
 
 def show_report(*, reach: bool = True) -> None:

@@ -1,4 +1,6 @@
-"""`%qfsandbox`: whether the local sandbox runs; starts, stops and resets it, as `qfnb sandbox` does."""
+"""`%qfsandbox`: whether the local sandbox runs; starts, stops and resets it, as `qfnb sandbox`
+does.
+"""
 
 from argparse import Namespace
 
@@ -14,7 +16,10 @@ VERBS = ("status", "start", "stop", "reset", "logs")
 
 PARSER = VerbParser(
     "%qfsandbox",
-    tr_noop("The local sandbox: a Qianfan on this computer. Verbs: {verbs}. In a terminal, `qfnb sandbox` has more."),
+    tr_noop(
+        "The local sandbox: a Qianfan on this computer. Verbs: {verbs}. In a terminal, `qfnb "
+        "sandbox` has more."
+    ),
     tr_noop(
         "  %qfsandbox\n  %qfsandbox start|stop\n  %qfsandbox logs\n"
         "  %qfsandbox reset --yes   (deletes its datasets, models and services)"

@@ -22,7 +22,8 @@ from .http.refusals import SANDBOX_HEADER, Refusal, as_json, console_refusal, v1
 from .state.world import World
 
 FAMILIES = (
-    "batches", "chat", "datasets", "evaluation", "finetune", "models", "prompts", "responses", "services", "storage",
+    "batches", "chat", "datasets", "evaluation", "finetune", "models", "prompts", "responses",
+    "services", "storage",
 )  # fmt: skip
 """The folders whose modules answer operations; importing a module registers its handlers."""
 
@@ -45,17 +46,26 @@ def build_app(world: World) -> HostGuard:
     actions_by_route: dict[tuple[str, str], dict[str | None, Endpoint[Any, Any]]] = {}
     for endpoint in ENDPOINTS.values():
         if endpoint.name in HANDLERS:
-            actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = endpoint
-    actions_by_route |= {(path, "POST"): actions_by_route[target, "POST"] for path, target in OTHER_PATHS.items()}
-    routes = [_route(world, path, method, actions) for (path, method), actions in actions_by_route.items()]
-    extra = [module.routes(world) for module in MODULES if hasattr(module, "routes")]  # beside the endpoint table
+            actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = (
+                endpoint
+            )
+    actions_by_route |= {
+        (path, "POST"): actions_by_route[target, "POST"] for path, target in OTHER_PATHS.items()
+    }
+    routes = [
+        _route(world, path, method, actions) for (path, method), actions in actions_by_route.items()
+    ]
+    # beside the endpoint table
+    extra = [module.routes(world) for module in MODULES if hasattr(module, "routes")]
     routes = [*chain(*extra), *control_api.routes(world), *routes]
     app = Starlette(routes=routes)
     app.add_route("/{rest:path}", _answer_unknown_path, methods=["GET", "POST", "PUT", "DELETE"])
     return HostGuard(app, world)
 
 
-def _route(world: World, path: str, method: str, actions: Mapping[str | None, Endpoint[Any, Any]]) -> Route:
+def _route(
+    world: World, path: str, method: str, actions: Mapping[str | None, Endpoint[Any, Any]]
+) -> Route:
     async def answer(request: Request) -> Response:
         action = request.query_params.get("Action")
         endpoint = actions.get(action)
@@ -69,13 +79,17 @@ def _route(world: World, path: str, method: str, actions: Mapping[str | None, En
 
 async def _call_handler(call: Call, request: Request) -> Response:
     """Return the answer of an operation's handler to a request with a JSON body."""
-    world, endpoint, content = call.world, call.endpoint, await request.body()
+    world = call.world
+    endpoint = call.endpoint
+    content = await request.body()
     result = HANDLERS[endpoint.name](call, parse_request(call, content))
     if inspect.isawaitable(result):
         result = await result
     headers = {"x-baidu-request-id": call.id}
     if call.unknown_keys:
-        headers[UNKNOWN_KEYS_HEADER] = ", ".join(call.unknown_keys).encode("ascii", "backslashreplace").decode()
+        headers[UNKNOWN_KEYS_HEADER] = (
+            ", ".join(call.unknown_keys).encode("ascii", "backslashreplace").decode()
+        )
     if isinstance(result, Stream):
         headers |= world.rate_headers() | {"content-type": "text/event-stream;charset=utf-8"}
         return StreamingResponse(_encode_stream(call, result), headers=SANDBOX_HEADER | headers)
@@ -92,9 +106,11 @@ async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
     with call.world.count_stream():
         try:
             async for piece in stream.pieces:
-                last_usage = piece if piece.get("usage") else last_usage  # the usage of pieces is cumulative
+                # the usage of pieces is cumulative
+                last_usage = piece if piece.get("usage") else last_usage
                 yield _encode_event(piece)
-        except Refusal as refusal:  # in mid-stream: the error is the last event, and no end mark follows
+        # in mid-stream: the error is the last event, and no end mark follows
+        except Refusal as refusal:
             yield _encode_event(refusal.body)
             return
         finally:
@@ -105,7 +121,9 @@ async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
 
 
 def _encode_event(piece: Mapping[str, Any]) -> bytes:
-    """Return an event as it is sent; `_event` in a piece is its name, `_unsent` has keys that stay here."""
+    """Return an event as it is sent; `_event` in a piece is its name, `_unsent` has keys that stay
+    here.
+    """
     event_line = f"event: {piece['_event']}\n" if "_event" in piece else ""
     unsent = {"_event", "_unsent", *piece.get("_unsent", ())}
     data = {key: value for key, value in piece.items() if key not in unsent}

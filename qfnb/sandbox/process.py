@@ -1,7 +1,8 @@
 """The sandbox's process from outside: start it on demand, find it, stop it. Standard library only.
 
-Several kernels can start it at once: the server holds a file lock as long as it runs, so there is only one; the
-others wait for its address file. It outlives the kernel that started it, and ends when it is idle.
+Several kernels can start it at once: the server holds a file lock as long as it runs, so there is
+only one; the others wait for its address file. It outlives the kernel that started it, and ends
+when it is idle.
 """
 
 import contextlib
@@ -23,7 +24,8 @@ from .._language import tr
 from ..errors import SandboxError
 from .engines import config as engine_configs
 
-VERSION = 1  # the version of the address file and the control interface; a server of another version is replaced
+# the version of the address file and the control interface; a server of another version is replaced
+VERSION = 1
 SERVER_MODULE = "qfnb.sandbox.server"
 
 EXIT_LOCKED = 3  # the exit code of a server when another one is running
@@ -51,7 +53,11 @@ def default_home() -> Path:
 
 
 def ensure(
-    home: Path | None = None, *, engine: Mapping[str, Any] | None = None, idle_minutes: float = 30, wait: float = 60.0
+    home: Path | None = None,
+    *,
+    engine: Mapping[str, Any] | None = None,
+    idle_minutes: float = 30,
+    wait: float = 60.0,
 ) -> Address:
     """Return the running sandbox of a folder, starting it if necessary.
 
@@ -63,14 +69,18 @@ def ensure(
 
     Raises:
         InvalidArgumentError: an option of the engine is wrong; nothing was started.
-        SandboxError: it runs with another engine, or it did not start; the message has the reason from its log.
+        SandboxError: it runs with another engine, or it did not start; the message has the reason
+            from its log.
     """
     folder = home or default_home()
     if (running := find(folder)) is not None:
-        if engine and engine_configs.resolve_config(folder, engine) != engine_configs.load_config(folder):
+        if engine and engine_configs.resolve_config(folder, engine) != engine_configs.load_config(
+            folder
+        ):
             raise SandboxError(
                 tr(
-                    "the sandbox runs with engine {engine} already\nstop it before you change its engine: qfnb "
+                    "the sandbox runs with engine {engine} already\nstop it before you change its "
+                    "engine: qfnb "
                     "sandbox stop",
                     engine=engine_configs.load_config(folder).engine,
                 )
@@ -79,9 +89,11 @@ def ensure(
     engine_config = engine_configs.resolve_config(folder, engine)
     prepare_folder(folder)
     engine_configs.save_config(folder, engine_config)
-    if sys.stderr is not None and sys.stderr.isatty():  # a kernel's is none: its panels show that they wait
+    # a kernel's is none: its panels show that they wait
+    if sys.stderr is not None and sys.stderr.isatty():
         print(tr("starting the local sandbox…"), file=sys.stderr)  # noqa: T201 - the terminal would be silent for seconds
-    process, deadline = _spawn(folder, idle_minutes), time.monotonic() + wait
+    process = _spawn(folder, idle_minutes)
+    deadline = time.monotonic() + wait
     while time.monotonic() < deadline:
         if (running := find(folder)) is not None:
             return running
@@ -96,7 +108,8 @@ def find(home: Path | None = None) -> Address | None:
     address = _read_address(home or default_home())
     if address is None:
         return None
-    health = control_call(address, "GET", "/_sandbox/health", timeout=5.0)  # a busy computer answers late
+    # a busy computer answers late
+    health = control_call(address, "GET", "/_sandbox/health", timeout=5.0)
     is_same_process = health is not None and health.get("pid") == address.pid
     if is_same_process and address.version != VERSION:
         stop(home)
@@ -134,18 +147,25 @@ def damaged_databases(home: Path | None = None) -> list[Path]:
 
 
 def claim_damage_notice(home: Path | None = None) -> str:
-    """Return the sentence about such a database that no user was told yet, "" for none; each is told once."""
+    """Return the sentence about such a database that no user was told yet, "" for none; each is
+    told once.
+    """
     for path in damaged_databases(home):
         with contextlib.suppress(OSError):  # the file of another kernel is there
             path.with_suffix(".told").touch(mode=0o600, exist_ok=False)
-            return tr("the sandbox began anew: its database was damaged, and is now {name}", name=path.name)
+            return tr(
+                "the sandbox began anew: its database was damaged, and is now {name}",
+                name=path.name,
+            )
     return ""
 
 
 def control_call(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
 ) -> dict[str, Any] | None:
-    """Make a control call; return its answer, None without an answer or without success. See `control_request`."""
+    """Make a control call; return its answer, None without an answer or without success. See
+    `control_request`.
+    """
     response = control_request(address, method, path, body, timeout=timeout)
     return response[1] if response is not None and response[0] == 200 else None
 
@@ -164,7 +184,10 @@ def control_request(
     """
     host, _, port = address.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
-    headers = {"Authorization": f"Bearer {address.control_token}", "Content-Type": "application/json"}
+    headers = {
+        "Authorization": f"Bearer {address.control_token}",
+        "Content-Type": "application/json",
+    }
     try:
         connection.request(method, path, json.dumps(body or {}), headers)
         response = connection.getresponse()
@@ -209,12 +232,17 @@ def describe() -> dict[str, str]:
     engines = {tr("Answers"): engine.get("label"), tr("Trains with"): engine.get("training")}
     if len({*engines.values()}) == 1:
         engines = {tr("Engine"): engine.get("label")}
-    count, streams = now.get("trainings"), now.get("streams")
+    count = now.get("trainings")
+    streams = now.get("streams")
     return {
         tr("Address"): f"{address.url} (pid {address.pid})",
-        tr("At work"): tr("trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams),
+        tr("At work"): tr(
+            "trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams
+        ),
         **{name: str(value) for name, value in engines.items()},
-        tr("Modes"): ", ".join(f"{name}={value}" for name, value in (now.get("modes") or {}).items()),
+        tr("Modes"): ", ".join(
+            f"{name}={value}" for name, value in (now.get("modes") or {}).items()
+        ),
         tr("State folder"): str(default_home()),
     }
 
@@ -242,7 +270,8 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         raise SandboxError(
             tr(
-                "the sandbox cannot write its folder {folder}: {reason}\nset QFNB_STATE_DIR to a writable "
+                "the sandbox cannot write its folder {folder}: {reason}\nset QFNB_STATE_DIR to a "
+                "writable "
                 "folder, or set a key",
                 folder=folder,
                 reason=error.strerror,
@@ -252,15 +281,25 @@ def prepare_folder(folder: Path) -> None:
 
 def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
     detach_options: dict[str, Any] = (
-        {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000008 | 0x00000200}
+        {"start_new_session": True}
+        if os.name == "posix"
+        else {"creationflags": 0x00000008 | 0x00000200}
     )
     command = [sys.executable, "-m", SERVER_MODULE, str(folder), str(idle_minutes * 60)]
-    secret_names = {f"QIANFAN_{name.upper()}" for name in (*config.KEY_NAMES, "bearer_token", "proxy")}
-    secret_names.add(f"{engine_configs.ENVIRONMENT_PREFIX}UPSTREAM_KEY")  # the server reads it from its folder
+    secret_names = {
+        f"QIANFAN_{name.upper()}" for name in (*config.KEY_NAMES, "bearer_token", "proxy")
+    }
+    # the server reads it from its folder
+    secret_names.add(f"{engine_configs.ENVIRONMENT_PREFIX}UPSTREAM_KEY")
     environment = {name: value for name, value in os.environ.items() if name not in secret_names}
     with log_path(folder).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **detach_options
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            **detach_options,
         )
     # A thread waits for its end, so that it does not remain as a zombie.
     threading.Thread(target=process.wait, name="qfnb-sandbox-watch", daemon=True).start()
@@ -272,7 +311,9 @@ def _failure_message(folder: Path, event: str) -> str:
         lines = log_path(folder).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    reason = next((line.strip() for line in reversed(lines) if line.strip()), tr("its log is empty"))
+    reason = next(
+        (line.strip() for line in reversed(lines) if line.strip()), tr("its log is empty")
+    )
     return tr(
         "the sandbox {event}: {reason}\nsee `qfnb sandbox logs`, or set a key: %qfauth set",
         event=event,

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from .state.world import World
 
 IDLE_SECONDS = 75
-"""How long an idle connection is kept: longer than clients keep theirs (30 s), so that none is closed just
-as a request goes out on it."""
+"""How long an idle connection is kept: longer than clients keep theirs (30 s), so that none is
+closed just as a request goes out on it.
+"""
 
 API_KEY_VARIABLE = "QFNB_SANDBOX_API_KEY"
 """A variable with the API key to accept; without it a key is made once and stored."""
@@ -42,7 +43,8 @@ class Binding:
     Attributes:
         host: an address of this computer; 0.0.0.0 is all of them.
         port: 0 is the previous port if it is free, else any.
-        url: what clients write, as `http://sandbox:8899`; default: loopback. Its host is answered beside localhost.
+        url: what clients write, as `http://sandbox:8899`; default: loopback. Its host is answered
+            beside localhost.
     """
 
     host: str = "127.0.0.1"
@@ -52,7 +54,8 @@ class Binding:
 
 def main(folder: Path, idle_seconds: float, binding: Binding | None = None) -> None:
     """Serve until it is stopped, or idle for some seconds."""
-    lock = FileLock(folder / "server.lock", mode=0o600)  # the system releases it however the process ends
+    # the system releases it however the process ends
+    lock = FileLock(folder / "server.lock", mode=0o600)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -78,7 +81,8 @@ async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
     try:
         world = World(folder, address)
     except StateError as error:
-        raise SystemExit(str(error)) from None  # the last line of the log, which the client's error has
+        # the last line of the log, which the client's error has
+        raise SystemExit(str(error)) from None
     options = uvicorn.Config(
         build_app(world),
         http=HeadTimeoutProtocol,
@@ -90,7 +94,8 @@ async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
     )
     server = uvicorn.Server(options)
     world.request_stop = lambda: setattr(server, "should_exit", True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it has ended: nothing is left to do
+    # uvicorn raises them again when it has ended: nothing is left to do
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: world.request_stop())
     watcher = asyncio.create_task(_watch(server, world, address, idle_seconds))
     try:
@@ -113,7 +118,9 @@ async def _watch(server: Server, world: World, address: Address, idle_seconds: f
 
 
 def _bind(folder: Path, binding: Binding) -> socket.socket:
-    """Bind to a port, the previous one if there is a choice: other clients can then keep their address."""
+    """Bind to a port, the previous one if there is a choice: other clients can then keep their
+    address.
+    """
     previous_port = _read_json(folder / "port.json").get("port", 0)
     for port in (binding.port,) if binding.port else (previous_port, 0):
         # asyncio sets TCP_NODELAY only if the protocol is given; without it an answer takes 40 ms
@@ -145,7 +152,9 @@ def _address(folder: Path, url: str) -> Address:
         write_private(folder / "keys.json", json.dumps(keys))
     if api_key := os.environ.get(API_KEY_VARIABLE):
         keys["api_key"] = api_key
-    return Address(url=url, pid=os.getpid(), version=VERSION, control_token=secrets.token_urlsafe(24), **keys)
+    return Address(
+        url=url, pid=os.getpid(), version=VERSION, control_token=secrets.token_urlsafe(24), **keys
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

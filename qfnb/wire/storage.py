@@ -71,7 +71,9 @@ def parse_uri(uri: str) -> tuple[str, str]:
     scheme, _, path = uri.partition(":")
     bucket, _, key = path.strip().lstrip("/").partition("/")
     if scheme != "bos" or not bucket:
-        raise ValueError(tr("{uri!r} is not a URI of object storage, which looks like bos:/bucket/path", uri=uri))
+        raise ValueError(
+            tr("{uri!r} is not a URI of object storage, which looks like bos:/bucket/path", uri=uri)
+        )
     return bucket, key
 
 

@@ -1,4 +1,6 @@
-"""The sandbox's server with evidence collected around it: `make fidelity` starts it instead of the product's."""
+"""The sandbox's server with evidence collected around it: `make fidelity` starts it instead of the
+product's.
+"""
 
 from qfnb.sandbox import app, server
 from support.evidence import build_app_with_evidence

@@ -34,14 +34,21 @@ class Summaries(Table):
         """Print mean, smallest, largest and the upper quantiles of the columns of numbers.
 
         Args:
-            methods: objects with a `name` and `calculate(table, columns)`, instead of these figures.
+            methods: objects with a `name` and `calculate(table, columns)`, instead of these
+                figures.
             **options: passed on to them.
         """
         import pandas as pd  # noqa: PLC0415 - slow to import
 
         first = self.list(0)
         columns = [name for name, cell in first.items() if isinstance(cell, (int, float))]
-        chosen = methods or (MeanMethod(), MinMethod(), MaxMethod(), QuantileMethod(q=0.8), QuantileMethod(q=0.9))
+        chosen = methods or (
+            MeanMethod(),
+            MinMethod(),
+            MaxMethod(),
+            QuantileMethod(q=0.8),
+            QuantileMethod(q=0.9),
+        )
         figures = {method.name: method.calculate(self, columns, **options) for method in chosen}
         print(pd.DataFrame.from_dict(figures, orient="index", columns=columns).to_string())  # noqa: T201 - printing is what it is for
 

@@ -1,4 +1,6 @@
-"""Inference tasks over object storage: they read queries from `*.jsonl` objects and write answers to others."""
+"""Inference tasks over object storage: they read queries from `*.jsonl` objects and write answers
+to others.
+"""
 
 import json
 import re
@@ -38,9 +40,14 @@ def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
         raise call.invalid("afsConfig", "the sandbox has object storage only")
     source, target = (
         _key_prefix(call, name, value or "")
-        for name, value in (("inputBosUri", body.input_bos_uri), ("outputBosUri", body.output_bos_uri))
+        for name, value in (
+            ("inputBosUri", body.input_bos_uri),
+            ("outputBosUri", body.output_bos_uri),
+        )
     )
-    if body.completion_window is not None and not re.fullmatch(r"[1-9]\d{0,2}h", body.completion_window):
+    if body.completion_window is not None and not re.fullmatch(
+        r"[1-9]\d{0,2}h", body.completion_window
+    ):
         raise call.invalid("completion_window", "must look like 24h")
     bucket = call.world.address.bucket
     keys = [row["key"] for row in objects.list_objects(call.world.store, bucket, source)]
@@ -103,18 +110,24 @@ def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
 @job_handler("inference")
 def run_task(world: World, task: Document) -> Iterator[None]:
     """Run a task: read its objects, answer each query, write an output for each object."""
-    store, id_ = world.store, str(task["id"])
+    store = world.store
+    id_ = str(task["id"])
     try:
         queries = [query for key in task["keys"] for query in _read_queries(world, key)]
     except ValueError as error:
-        store.update(id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}])
+        store.update(
+            id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}]
+        )
         return
     store.update(id_, in_progress_at=task.get("in_progress_at") or store.now())
     yield
 
     def answer_query(number: int, query: Query) -> dict[str, Any]:
         name = task["asked"]
-        body = {**task["parameters"], "messages": [{"role": "user", "content": query.line["query"]}]}
+        body = {
+            **task["parameters"],
+            "messages": [{"role": "user", "content": query.line["query"]}],
+        }
         if _chat_endpoint(name) is CHAT_V2:
             return dispatch(world, CHAT_V2, {**body, "model": name}, {}).body
         return dispatch(world, CHAT_V1, body, {"model": name}).body
@@ -123,9 +136,15 @@ def run_task(world: World, task: Document) -> Iterator[None]:
         store.update(id_, done=len(results))
         return bool((store.get("inference", id_) or {}).get("cancelling_at"))
 
-    results = yield from with_checkpoints(store, world.clock, id_, queries, answer_query, should_stop)
+    results = yield from with_checkpoints(
+        store, world.clock, id_, queries, answer_query, should_stop
+    )
     _write_outputs(world, task, queries, results)
-    end_field = "cancelled_at" if (store.get("inference", id_) or {}).get("cancelling_at") else "completed_at"
+    end_field = (
+        "cancelled_at"
+        if (store.get("inference", id_) or {}).get("cancelling_at")
+        else "completed_at"
+    )
     store.update(id_, done=len(results), used=_sum_usage(results), **{end_field: store.now()})
 
 
@@ -154,11 +173,16 @@ def _line_problem(line: Mapping[str, Any] | None) -> str:
     return "" if isinstance(query, str) and query.strip() else 'the line has no "query"'
 
 
-def _write_outputs(world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]) -> None:
+def _write_outputs(
+    world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]
+) -> None:
     """Write the answers, one object for each object of the input that has answers."""
     for key in task["keys"]:
         numbers = [number for number in sorted(results) if queries[number].key == key]
-        rows = [{**queries[number].line, "output": results[number]} for number in stable_shuffle(numbers)]
+        rows = [
+            {**queries[number].line, "output": results[number]}
+            for number in stable_shuffle(numbers)
+        ]
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         if rows:
             name = task["target"] + (key.removeprefix(task["source"]) or key.rpartition("/")[2])
@@ -236,4 +260,6 @@ def _task_usage(task: Document) -> dict[str, Any]:
 
 def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
     usages = [body.get("usage") or {} for body in results.values()]
-    return sum(row["prompt_tokens"] for row in usages if row), sum(row["completion_tokens"] for row in usages if row)
+    return sum(row["prompt_tokens"] for row in usages if row), sum(
+        row["completion_tokens"] for row in usages if row
+    )

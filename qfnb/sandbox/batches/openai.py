@@ -21,10 +21,14 @@ from ..state.store import Document, random_id
 from ..state.world import World, job_handler
 from ..storage import files
 
-BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2, IMAGE_EDIT_V2)}
+BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {
+    row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2, IMAGE_EDIT_V2)
+}
 """The operations that a batch can call, by path."""
 
-MAX_METADATA, MAX_PAGE_SIZE, MAX_ERRORS = 16, 100, 100
+MAX_METADATA = 16
+MAX_PAGE_SIZE = 100
+MAX_ERRORS = 100
 EXPIRED_MESSAGE = "This request could not be executed before the completion window expired."
 
 
@@ -60,9 +64,14 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
 def validate_unfinished(call: Call) -> None:
     """Refuse one more task when 20 batches and inference tasks have not ended."""
     store = call.world.store
-    unfinished = sum(not is_finished(row) for kind in ("batch", "inference") for row in store.all(kind))
+    unfinished = sum(
+        not is_finished(row) for kind in ("batch", "inference") for row in store.all(kind)
+    )
     if unfinished >= wire.MAX_UNFINISHED:
-        message = f"{unfinished} tasks are queued, running or stopping; at most {wire.MAX_UNFINISHED} are allowed"
+        message = (
+            f"{unfinished} tasks are queued, running or stopping; at most "
+            f"{wire.MAX_UNFINISHED} are allowed"
+        )
         refusal = call.refusal(message, v2_code=wire.UNFINISHED_CODE)
         if call.endpoint.plane == "console":
             refusal.body.update(code=wire.UNFINISHED_CODE, message=message)
@@ -79,7 +88,9 @@ def describe_batch(call: Call, body: wire.BatchRef) -> dict[str, Any]:
 def list_batches(call: Call, body: wire.ListBatches) -> dict[str, Any]:
     """List the batches, the newest first."""
     rows = call.world.store.all("batch")[::-1]
-    page, has_more = files.paginate(call, rows, body.after, body.limit, default=20, max_limit=MAX_PAGE_SIZE)
+    page, has_more = files.paginate(
+        call, rows, body.after, body.limit, default=20, max_limit=MAX_PAGE_SIZE
+    )
     return {
         "object": "list",
         "data": [_to_wire(row) for row in page],
@@ -103,7 +114,8 @@ def cancel_batch(call: Call, body: wire.BatchRef) -> dict[str, Any]:
 @job_handler("batch")
 def run_batch(world: World, batch: Document) -> Iterator[None]:
     """Run a batch: read its file, answer each line, write the results."""
-    store, id_ = world.store, str(batch["id"])
+    store = world.store
+    id_ = str(batch["id"])
     lines, errors = read_lines(files.read_file(store, batch["input_file_id"]), batch["endpoint"])
     errors = errors or ([] if batch["replaced"] else _model_errors(lines))
     if errors:
@@ -111,7 +123,9 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
         return
     counts = {"total": len(lines), "completed": 0, "failed": 0}
     model = batch["model"] or next((line["body"].get("model") for line in lines), None)
-    store.update(id_, in_progress_at=batch.get("in_progress_at") or store.now(), counts=counts, model=model)
+    store.update(
+        id_, in_progress_at=batch.get("in_progress_at") or store.now(), counts=counts, model=model
+    )
     yield
 
     def answer_line(number: int, line: dict[str, Any]) -> dict[str, Any]:
@@ -129,31 +143,43 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
     yield from _write_results(world, id_, lines, results)
 
 
-def read_lines(content: bytes | None, endpoint: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def read_lines(
+    content: bytes | None, endpoint: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the lines of an input file, and its errors, each with the number of its line."""
     lines: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     custom_ids: set[str] = set()
     for number, line in files.parse_jsonl(content or b""):
         if problem := _line_problem(line, endpoint, custom_ids):
-            errors.append({"code": problem[0], "message": problem[1], "line": number, "param": problem[2]})
+            errors.append(
+                {"code": problem[0], "message": problem[1], "line": number, "param": problem[2]}
+            )
         lines.append(line or {})
     if not lines:
         errors.append({"code": "empty_file", "message": "The input file is empty.", "line": None})
     if len(lines) > wire.MAX_REQUESTS:
-        message = f"The input file has {len(lines)} requests; at most {wire.MAX_REQUESTS} are allowed."
+        message = (
+            f"The input file has {len(lines)} requests; at most {wire.MAX_REQUESTS} are allowed."
+        )
         errors.insert(0, {"code": "too_many_tasks", "message": message, "line": None})
     return lines, errors[:MAX_ERRORS]
 
 
 def _model_errors(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the error of the first line whose model is not that of the lines before it."""
-    models = {number: line["body"]["model"] for number, line in enumerate(lines, 1) if line["body"].get("model")}
+    models = {
+        number: line["body"]["model"]
+        for number, line in enumerate(lines, 1)
+        if line["body"].get("model")
+    }
     first = next(iter(models.values()), None)
     number = next((number for number, model in models.items() if model != first), None)
     if number is None:
         return []
-    message = f"All requests of a file must have one model; this is {models[number]!r} after {first!r}."
+    message = (
+        f"All requests of a file must have one model; this is {models[number]!r} after {first!r}."
+    )
     return [{"code": "multiple_models", "message": message, "line": number, "param": "body.model"}]
 
 
@@ -170,15 +196,23 @@ def _line_problem(
     if line["method"] != "POST":
         return "invalid_method", f"The method is POST, not {line['method']!r}.", "method"
     if line["url"] != endpoint:
-        return "url_mismatch", f"The url is the batch's endpoint {endpoint}, not {line['url']!r}.", "url"
+        return (
+            "url_mismatch",
+            f"The url is the batch's endpoint {endpoint}, not {line['url']!r}.",
+            "url",
+        )
     if line["custom_id"] in custom_ids:
-        message = f"The custom_id {line['custom_id']!r} is a duplicate; it must be unique in a file."
+        message = (
+            f"The custom_id {line['custom_id']!r} is a duplicate; it must be unique in a file."
+        )
         return "duplicate_custom_id", message, "custom_id"
     custom_ids.add(line["custom_id"])
     return None
 
 
-def _write_results(world: World, id_: str, lines: Sequence[dict[str, Any]], results: dict[int, Any]) -> Iterator[None]:
+def _write_results(
+    world: World, id_: str, lines: Sequence[dict[str, Any]], results: dict[int, Any]
+) -> Iterator[None]:
     """Write the files, and store how the batch ended."""
     store = world.store
     store.update(id_, finalizing_at=store.now(), counts=_count_results(len(lines), results))
@@ -186,7 +220,8 @@ def _write_results(world: World, id_: str, lines: Sequence[dict[str, Any]], resu
     batch = store.get("batch", id_) or {}
     end_field = "cancelled_at" if batch.get("cancelling_at") else "completed_at"
     if end_field == "completed_at" and len(results) < len(lines):
-        end_field, expired = "expired_at", {"code": "batch_expired", "message": EXPIRED_MESSAGE}
+        end_field = "expired_at"
+        expired = {"code": "batch_expired", "message": EXPIRED_MESSAGE}
         results |= {
             number: _result_line(id_, number, line, None, expired)
             for number, line in enumerate(lines)
@@ -207,7 +242,9 @@ def _write_results(world: World, id_: str, lines: Sequence[dict[str, Any]], resu
     )
 
 
-def _result_line(batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any) -> dict[str, Any]:
+def _result_line(
+    batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any
+) -> dict[str, Any]:
     digest = hashlib.sha256(f"{batch_id}/{number}".encode()).hexdigest()[:24]
     head = {"id": f"batch_req_{digest}", "custom_id": line["custom_id"]}
     return {**head, "response": response, "error": error}
@@ -243,13 +280,19 @@ def _sum_usage(results: Mapping[int, Any]) -> dict[str, Any]:
     }
 
 
-def _write_result_file(world: World, batch_id: str, kind: str, results: Mapping[int, Any]) -> str | None:
-    """Write results, shuffled, to a file whose id is the same when it is written again; return the id."""
+def _write_result_file(
+    world: World, batch_id: str, kind: str, results: Mapping[int, Any]
+) -> str | None:
+    """Write results, shuffled, to a file whose id is the same when it is written again; return the
+    id.
+    """
     if not results:
         return None
     order = stable_shuffle(sorted(results))
     content = "".join(json.dumps(results[number], ensure_ascii=False) + "\n" for number in order)
-    file = wire.UploadFile(purpose="batch_output", filename=f"{batch_id}_{kind}.jsonl", content=content.encode())
+    file = wire.UploadFile(
+        purpose="batch_output", filename=f"{batch_id}_{kind}.jsonl", content=content.encode()
+    )
     digest = hashlib.sha256(f"{batch_id}/{kind}".encode()).hexdigest()[:10]
     return str(files.store_file(world.store, f"file-{digest}", file)["id"])
 
@@ -263,7 +306,9 @@ def _find_batch(call: Call) -> Document:
 
 
 def _to_wire(batch: Document) -> dict[str, Any]:
-    timestamps = {name: int(batch[name]) if batch.get(name) else None for name in (*STATUSES, "expires_at")}
+    timestamps = {
+        name: int(batch[name]) if batch.get(name) else None for name in (*STATUSES, "expires_at")
+    }
     errors = {"object": "list", "data": batch["errors"]} if batch.get("errors") else None
     copied = ("id", "endpoint", "model", "input_file_id", "completion_window", "metadata")
     optional = ("output_file_id", "error_file_id", "usage")

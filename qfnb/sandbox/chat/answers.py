@@ -1,4 +1,6 @@
-"""Answers of v2: a reply with its thinking, in the form and the length that were asked for, whole or in pieces."""
+"""Answers of v2: a reply with its thinking, in the form and the length that were asked for, whole
+or in pieces.
+"""
 
 import asyncio
 import contextlib
@@ -26,8 +28,11 @@ _ALTERNATIVES = {"high": 2, "max": 8}
 """How many candidates an account of thinking names, by effort."""
 
 
-def finish_reply(call: Call, reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions) -> Reply:
-    """Return a reply with thinking, form and limits as the options say, as far as its engine has not seen to them.
+def finish_reply(
+    call: Call, reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions
+) -> Reply:
+    """Return a reply with thinking, form and limits as the options say, as far as its engine has
+    not seen to them.
 
     Args:
         call: the call.
@@ -44,7 +49,8 @@ def finish_reply(call: Call, reply: Reply, model: ChatModel, conversation: Conve
     reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
-    return _limit(reply, reasoning, options) if reply.usage is None else reply  # an engine that counts has cut it
+    # an engine that counts has cut it
+    return _limit(reply, reasoning, options) if reply.usage is None else reply
 
 
 def build_answer(
@@ -71,7 +77,11 @@ def build_answer(
 
 
 def stream_pieces(
-    call: Call, body: ChatRequestV2, conversation: Conversation, pieces: conversion.ReplyPieces, options: ChatOptions
+    call: Call,
+    body: ChatRequestV2,
+    conversation: Conversation,
+    pieces: conversion.ReplyPieces,
+    options: ChatOptions,
 ) -> Stream:
     """Return v2's stream of deltas that end with the whole reply.
 
@@ -82,10 +92,12 @@ def stream_pieces(
         pieces: the deltas, then the reply.
         options: say which pieces have the usage; a running one counts all tokens so far.
     """
-    cached, head = _cached_tokens(call, body, conversation), _head(call, body, "chat.completion.chunk")
+    cached = _cached_tokens(call, body, conversation)
+    head = _head(call, body, "chat.completion.chunk")
 
     async def events() -> AsyncIterator[dict[str, Any]]:
-        texts, sent_calls = {"content": "", "reasoning_content": ""}, False
+        texts = {"content": "", "reasoning_content": ""}
+        sent_calls = False
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
@@ -96,9 +108,17 @@ def stream_pieces(
                 sent_calls = sent_calls or "tool_calls" in piece
                 texts = {name: text + str(piece.get(name) or "") for name, text in texts.items()}
                 delta = {"role": "assistant", **piece}
-                event = {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}]}
+                event = {
+                    **head,
+                    "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}],
+                }
                 if options.usage_pieces == "all":
-                    so_far = Reply("", 1.0, texts["content"], extra={"reasoning_content": texts["reasoning_content"]})
+                    so_far = Reply(
+                        "",
+                        1.0,
+                        texts["content"],
+                        extra={"reasoning_content": texts["reasoning_content"]},
+                    )
                     event["usage"] = _count_usage(conversation, so_far, cached)
                 yield event
         except EngineError as error:
@@ -108,16 +128,22 @@ def stream_pieces(
 
 
 def wrap_as_json(reply: Reply) -> Reply:
-    """Return a reply as a JSON object; its text is the field `answer`, unless it is an object itself."""
+    """Return a reply as a JSON object; its text is the field `answer`, unless it is an object
+    itself.
+    """
     try:
         if isinstance(json.loads(reply.text), dict):
             return reply
     except (ValueError, RecursionError):
         pass
-    return replace(reply, text=json.dumps({"answer": reply.text}, ensure_ascii=False), confidence=1.0)
+    return replace(
+        reply, text=json.dumps({"answer": reply.text}, ensure_ascii=False), confidence=1.0
+    )
 
 
-def _explain(reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions) -> str:
+def _explain(
+    reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions
+) -> str:
     """Return how a reply came about; "" for a model that cannot say it."""
     if reply.kind.partition(" ")[0] in {"function", "tool", "picture"}:
         return tr("A rule of the sandbox answers here, not a model: {kind}.", kind=reply.kind)
@@ -128,7 +154,9 @@ def _explain(reply: Reply, model: ChatModel, conversation: Conversation, options
 
 
 def _to_format(call: Call, reply: Reply, conversation: Conversation, options: ChatOptions) -> Reply:
-    """Return a reply as JSON, if that was asked for, by option or in words, and the model did not write it."""
+    """Return a reply as JSON, if that was asked for, by option or in words, and the model did not
+    write it.
+    """
     if options.json_format == "json_schema":
         try:
             value = fill_schema(options.schema, conversation.question, reply.text)
@@ -140,7 +168,9 @@ def _to_format(call: Call, reply: Reply, conversation: Conversation, options: Ch
 
 
 def _schema_in_words(instruction: str) -> Any:
-    """Return the JSON Schema behind the words "JSON Schema:" in an instruction, None without one."""
+    """Return the JSON Schema behind the words "JSON Schema:" in an instruction, None without
+    one.
+    """
     _, words, text = instruction.rpartition("JSON Schema:")
     try:
         schema = json.JSONDecoder().raw_decode(text.lstrip())[0] if words else None
@@ -150,8 +180,14 @@ def _schema_in_words(instruction: str) -> Any:
 
 
 def follow_schema(reply: Reply, conversation: Conversation) -> Reply:
-    """Return a reply in the JSON Schema that the system message holds, as a model that follows instructions would."""
-    schema = _schema_in_words(conversation.texts[0]) if conversation.messages[0]["role"] == "system" else None
+    """Return a reply in the JSON Schema that the system message holds, as a model that follows
+    instructions would.
+    """
+    schema = (
+        _schema_in_words(conversation.texts[0])
+        if conversation.messages[0]["role"] == "system"
+        else None
+    )
     if schema is None:
         return reply
     with contextlib.suppress(SchemaError):
@@ -167,11 +203,17 @@ def _cut_at_stop(reply: Reply, conversation: Conversation) -> Reply:
 
 
 def _limit(reply: Reply, reasoning: str, options: ChatOptions) -> Reply:
-    """Return a reply with its thinking, cut to the limits; without content, if the thinking has used them up."""
+    """Return a reply with its thinking, cut to the limits; without content, if the thinking has
+    used them up.
+    """
     limit = options.max_answer_tokens
     if options.max_total_tokens is not None:
         written = cut_to_tokens(reasoning, options.max_total_tokens)
-        limit = -1 if len(written) < len(reasoning) else options.max_total_tokens - count_tokens(written)
+        limit = (
+            -1
+            if len(written) < len(reasoning)
+            else options.max_total_tokens - count_tokens(written)
+        )
         reasoning = written
     text = reply.text if limit is None else cut_to_tokens(reply.text, limit) if limit >= 0 else ""
     is_cut = len(text) < len(reply.text) or limit == -1
@@ -193,14 +235,21 @@ async def _cut_into_pieces(reply: Reply) -> conversion.ReplyPieces:
 def _identify(call: Call, tool_calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the calls with an id, where the engine has not given one."""
     return [
-        {"id": f"call_{call.id[3:]}{index or ''}", "type": "function", **row} for index, row in enumerate(tool_calls)
+        {"id": f"call_{call.id[3:]}{index or ''}", "type": "function", **row}
+        for index, row in enumerate(tool_calls)
     ]
 
 
 def _final_event(
-    reply: Reply, calls: list[dict[str, Any]], usage: Any, head: Mapping[str, Any], options: ChatOptions
+    reply: Reply,
+    calls: list[dict[str, Any]],
+    usage: Any,
+    head: Mapping[str, Any],
+    options: ChatOptions,
 ) -> dict[str, Any]:
-    """Return the last event of a stream; it has the calls of functions, unless the engine has streamed them."""
+    """Return the last event of a stream; it has the calls of functions, unless the engine has
+    streamed them.
+    """
     indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
     delta = {"content": "", "tool_calls": indexed} if indexed else {"content": ""}
     choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
@@ -209,7 +258,9 @@ def _final_event(
 
 
 def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox bills nothing."""
+    """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox
+    bills nothing.
+    """
     cost = catalog.reply_cost(
         head["model"],
         usage["prompt_tokens"],
@@ -217,18 +268,32 @@ def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> di
         cached_tokens=Usage.model_validate(usage).cached_tokens,
         hour=china_hour(head["created"]),
     )
-    price = {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}} if cost else {}
+    price = (
+        {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}}
+        if cost
+        else {}
+    )
     return conversion.sandbox_mark(reply) | price
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> dict[str, Any]:
     search = body.model_extra.get("web_search") if body.model_extra else None
     results = (
-        {"search_results": [_SEARCH_RESULT | {"title": tr("(local sandbox) there is no web search")}]}
+        {
+            "search_results": [
+                _SEARCH_RESULT | {"title": tr("(local sandbox) there is no web search")}
+            ]
+        }
         if search and search.get("enable")
         else {}
     )
-    return {"id": call.id, "object": kind, "created": int(time.time()), "model": body.model, **results}
+    return {
+        "id": call.id,
+        "object": kind,
+        "created": int(time.time()),
+        "model": body.model,
+        **results,
+    }
 
 
 _SEARCH_RESULT = {"index": 1, "url": "https://example.com/"}
@@ -242,7 +307,9 @@ def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) 
 
 
 def _count_usage(conversation: Conversation, reply: Reply, cached_tokens: int) -> dict[str, Any]:
-    """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part of the completion."""
+    """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
+    of the completion.
+    """
     if reply.usage is not None:
         return dict(reply.usage)
     reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))

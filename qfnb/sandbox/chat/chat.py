@@ -1,4 +1,6 @@
-"""Chat: the base model answers, or the tuned model behind an endpoint; or the answer is a function to call."""
+"""Chat: the base model answers, or the tuned model behind an endpoint; or the answer is a function
+to call.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +28,8 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream
         raise call.refusal("invalid role in message: system is an option of its own here")
     if not len(body.messages) % 2:
         raise call.refusal("the length of messages must be an odd number")
-    model, conversation = resolve_model(call, call.path["model"]), conversion.conversation_v1(body)
+    model = resolve_model(call, call.path["model"])
+    conversation = conversion.conversation_v1(body)
     sandbox_reply = _sandbox_reply(call, model, body)
     if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
         return await conversion.stream_v1(call, model, conversation)
@@ -43,13 +46,19 @@ async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stre
     """Answer `/v2/chat/completions`."""
     conversion.validate_messages(call, body.messages)
     model, row = resolve_target(call, body.model)
-    options, conversation = parse_options(call, body, row), conversion.conversation_v2(body)
+    options = parse_options(call, body, row)
+    conversation = conversion.conversation_v2(body)
     _validate_chars(call, row, body.messages)
     _validate_tokens(call, row, conversation)
     pictures.validate_pictures(call, body.messages)
     sandbox_reply = _sandbox_reply(call, model, body)
     writes_format = options.json_format == "text" or "tools" in model.abilities
-    if sandbox_reply is None and body.stream and writes_format and isinstance(model, StreamingModel):
+    if (
+        sandbox_reply is None
+        and body.stream
+        and writes_format
+        and isinstance(model, StreamingModel)
+    ):
         pieces = await conversion.start_stream(call, model, conversation)
         return answers.stream_pieces(call, body, conversation, pieces, options)
     reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
@@ -69,10 +78,14 @@ def _validate_tokens(call: Call, row: CatalogModel | None, conversation: Convers
     """Refuse more tokens than the model accepts; they are counted as the usage counts them."""
     max_tokens = (row.max_input or row.context) if row else None
     if max_tokens and (count := sum(map(count_tokens, conversation.texts))) > max_tokens:
-        raise call.refusal(f"the max input tokens is {max_tokens}, these are {count}", v2_code="tokens_too_long")
+        raise call.refusal(
+            f"the max input tokens is {max_tokens}, these are {count}", v2_code="tokens_too_long"
+        )
 
 
-def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[Mapping[str, Any]], bool]:
+def _offered_functions(
+    call: Call, body: wire.ChatRequest
+) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """Return the functions that the model may call, and whether it must call one of them."""
     extra = body.model_extra or {}
     tools = () if call.endpoint.plane == "v1" else extra.get("tools") or ()
@@ -91,14 +104,18 @@ def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[Map
 
 
 def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Reply | None:
-    """Return the sandbox's own reply to functions, their results and pictures, if the model cannot use them."""
+    """Return the sandbox's own reply to functions, their results and pictures, if the model cannot
+    use them.
+    """
     if "tools" in model.abilities:
         return None
     last_message = body.messages[-1]
     if last_message.role in {"function", "tool"}:
         return conversion.tool_reply(_repeat_result(body.messages), kind="tool result")
     functions, must_call = _offered_functions(call, body)
-    if match := plugins.choose_function(functions, content_text(last_message.content), must_call=must_call):
+    if match := plugins.choose_function(
+        functions, content_text(last_message.content), must_call=must_call
+    ):
         tool_call = {"function": {"name": match[0], "arguments": match[1]}}
         reply = conversion.tool_reply("", kind=f"function {match[0]}")
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})

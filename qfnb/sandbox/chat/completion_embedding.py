@@ -39,7 +39,8 @@ async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] |
 @metered
 async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
     """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
-    (model, row), extra = resolve_target(call, body.model), body.model_extra or {}
+    (model, row) = resolve_target(call, body.model)
+    extra = body.model_extra or {}
     validate_sampling(call, extra, row)
     limit = parse_count(call, extra, "max_tokens")
     if not body.prompt.strip():
@@ -49,15 +50,27 @@ async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
     text = reply.text.partition(body.suffix)[0] if body.suffix else reply.text
     cut = text if limit is None else cut_to_tokens(text, limit)
     reason = reply.reason if cut == text else "length"
-    head = {"id": call.id, "object": "text_completion", "created": int(time.time()), "model": body.model}
+    head = {
+        "id": call.id,
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": body.model,
+    }
     usage = {"usage": reply.usage or conversion.count_usage([body.prompt, body.suffix or ""], cut)}
     mark = {"sandbox": conversion.sandbox_mark(reply)}
     if body.stream:
         return Stream(_fill_pieces(cut, reason, head, usage | mark), done="[DONE]")
-    return {**head, "choices": [{"index": 0, "text": cut, "finish_reason": reason}], **usage, **mark}
+    return {
+        **head,
+        "choices": [{"index": 0, "text": cut, "finish_reason": reason}],
+        **usage,
+        **mark,
+    }
 
 
-async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIterator[dict[str, Any]]:
+async def _fill_pieces(
+    text: str, reason: str, head: Any, tail: Any
+) -> AsyncIterator[dict[str, Any]]:
     for start in range(0, len(text), conversion.PIECE_CHARS):
         piece = text[start : start + conversion.PIECE_CHARS]
         yield {**head, "choices": [{"index": 0, "text": piece, "finish_reason": None}]}
@@ -112,14 +125,19 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> dict[str
             message = f"input[{number}] has {count} tokens, at most {row.max_input}"
             raise call.refusal(message, code=336103, v2_code="tokens_too_long")
     embedded = await _embed_texts(call, body.input, row.dimensions)
-    data = [{"object": "embedding", "embedding": row, "index": index} for index, row in enumerate(embedded.rows)]
+    data = [
+        {"object": "embedding", "embedding": row, "index": index}
+        for index, row in enumerate(embedded.rows)
+    ]
     head = {"id": call.id, "object": "embedding_list", "created": int(time.time())}
     usage = _text_usage(body.input) if embedded.tokens is None else _token_usage(embedded.tokens)
     return {**head, "data": data, "usage": usage, "sandbox": {"engine": embedded.label}}
 
 
 async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> Vectors:
-    """Return vectors of the built-in engine in a model's dimensions, or those of the configured engine."""
+    """Return vectors of the built-in engine in a model's dimensions, or those of the configured
+    engine.
+    """
     from ..engines.builtin.features import DIMENSIONS, embed  # noqa: PLC0415 - numpy
 
     engine = call.world.engines.embedding_engine
@@ -137,7 +155,10 @@ async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> dict[str, 
     _validate_rerank(call, body)
     scores, label = await _score_relevance(call, body.query, body.documents)
     ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
-    results = [{"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i} for i in ranking]
+    results = [
+        {"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i}
+        for i in ranking
+    ]
     head = {"id": call.id, "object": "reranker_list", "created": int(time.time())}
     usage = _text_usage([body.query, *body.documents])
     return {**head, "results": results, "usage": usage, "sandbox": {"engine": label}}

@@ -1,4 +1,5 @@
-"""Requests as conversations, which are in OpenAI's form, and replies as the platform writes them: whole or in pieces.
+"""Requests as conversations, which are in OpenAI's form, and replies as the platform writes them:
+whole or in pieces.
 
 An engine's errors become refusals.
 """
@@ -12,15 +13,32 @@ from typing import Any
 
 from ..._text import count_tokens
 from ...wire import chat as wire
-from ..engines.protocol import ChatModel, Conversation, EngineError, Reply, StreamingModel, content_text
+from ..engines.protocol import (
+    ChatModel,
+    Conversation,
+    EngineError,
+    Reply,
+    StreamingModel,
+    content_text,
+)
 from ..http.call import Call, Stream
 from ..http.refusals import INVALID_REQUEST, Refusal, v1_refusal, v2_refusal
 
-PIECE_CHARS, PIECE_SECONDS = 4, 0.025
-"""Characters of a piece of a stream that is cut from a whole answer, and seconds between two pieces."""
+PIECE_CHARS = 4
+PIECE_SECONDS = 0.025
+"""Characters of a piece of a stream that is cut from a whole answer, and seconds between two
+pieces.
+"""
 
 _SHARED_OPTIONS = ("temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty")
-_V2_OPTIONS = ("max_tokens", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls", "response_format")
+_V2_OPTIONS = (
+    "max_tokens",
+    "max_completion_tokens",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+)
 
 _ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
     "server": (336000, "internal_error", 500, "server_error"),
@@ -35,7 +53,9 @@ ReplyPieces = AsyncIterator[Mapping[str, Any] | Reply]
 
 
 def conversation_v1(body: wire.ChatRequest) -> Conversation:
-    """Return the conversation of a v1 request: its functions become tools, its system text a message."""
+    """Return the conversation of a v1 request: its functions become tools, its system text a
+    message.
+    """
     extra = body.model_extra or {}
     system = [{"role": "system", "content": str(extra["system"])}] if extra.get("system") else []
     messages = system + [_message_v1(message) for message in body.messages]
@@ -50,7 +70,11 @@ def conversation_v1(body: wire.ChatRequest) -> Conversation:
 def conversation_v2(body: wire.ChatRequest) -> Conversation:
     """Return the conversation of a v2 request, without the options that only Qianfan has."""
     extra = body.model_extra or {}
-    options = {name: extra[name] for name in (*_SHARED_OPTIONS, *_V2_OPTIONS) if extra.get(name) is not None}
+    options = {
+        name: extra[name]
+        for name in (*_SHARED_OPTIONS, *_V2_OPTIONS)
+        if extra.get(name) is not None
+    }
     return Conversation([message.to_wire() for message in body.messages], options)
 
 
@@ -65,7 +89,9 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
     if not turns or turns[-1].role not in {"user", "function", "tool"}:
         raise call.refusal("the role of the last message must be user", v2_code="invalid_messages")
     if call.endpoint.plane == "v2" and turns[-1].role == "user" and is_blank(turns[-1].content):
-        raise call.refusal("the content of the last message must not be blank", v2_code="invalid_messages")
+        raise call.refusal(
+            "the content of the last message must not be blank", v2_code="invalid_messages"
+        )
 
 
 def is_blank(content: str | list[dict[str, Any]] | None) -> bool:
@@ -113,7 +139,9 @@ def unknown_model(call: Call, model: str, hint: str = "") -> Refusal:
     """
     if call.endpoint.plane == "v1":
         return v1_refusal(3, "Unsupported openapi method")
-    return v2_refusal("invalid_model", f"No permission to use the model {model!r}{hint}", status=401)
+    return v2_refusal(
+        "invalid_model", f"No permission to use the model {model!r}{hint}", status=401
+    )
 
 
 def tool_reply(text: str, kind: str) -> Reply:
@@ -143,7 +171,12 @@ def build_v1_answer(
     usage = dict(reply.usage or count_usage(prompts, reply.text))
     head = {"id": call.id, "object": kind, "created": int(time.time())}
     reason = wire.finish_reason_v1(reply.reason)
-    tail = {"need_clear_history": False, "finish_reason": reason, "usage": usage, "sandbox": sandbox_mark(reply)}
+    tail = {
+        "need_clear_history": False,
+        "finish_reason": reason,
+        "usage": usage,
+        "sandbox": sandbox_mark(reply),
+    }
     tail |= v1_function_call(reply) | dict(extra or {})
     if not stream:
         return {**head, "result": reply.text, "is_truncated": reason == "length", **tail}
@@ -162,17 +195,26 @@ async def stream_v1(
         kind: the `object` of the events.
     """
     head = {"id": call.id, "object": kind, "created": int(time.time())}
-    return Stream(_v1_events(call, conversation, await start_stream(call, model, conversation), head))
+    return Stream(
+        _v1_events(call, conversation, await start_stream(call, model, conversation), head)
+    )
 
 
 def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
     """Return the tokens of prompts and their answer."""
-    prompt, completion = sum(map(count_tokens, prompts)), count_tokens(answer)
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    prompt = sum(map(count_tokens, prompts))
+    completion = count_tokens(answer)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
 
 
 def reply_usage(conversation: Conversation, reply: Reply) -> dict[str, int]:
-    """Return the tokens of a conversation as the engine counted them, or counted the sandbox's way."""
+    """Return the tokens of a conversation as the engine counted them, or counted the sandbox's
+    way.
+    """
     return dict(reply.usage or count_usage(conversation.texts, reply.text))
 
 
@@ -206,16 +248,27 @@ def _message_v1(message: wire.Message) -> dict[str, Any]:
     return converted
 
 
-async def _v1_pieces(text: str, head: dict[str, Any], tail: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _v1_pieces(
+    text: str, head: dict[str, Any], tail: dict[str, Any]
+) -> AsyncIterator[dict[str, Any]]:
     parts = [text[i : i + PIECE_CHARS] for i in range(0, len(text), PIECE_CHARS)] or [""]
     for number, part in enumerate(parts):
         is_last = number == len(parts) - 1
         is_cut = is_last and tail["finish_reason"] == "length"
-        yield {**head, "sentence_id": number, "is_end": is_last, "is_truncated": is_cut, "result": part, **tail}
+        yield {
+            **head,
+            "sentence_id": number,
+            "is_end": is_last,
+            "is_truncated": is_cut,
+            "result": part,
+            **tail,
+        }
         await asyncio.sleep(PIECE_SECONDS)
 
 
-async def start_stream(call: Call, model: StreamingModel, conversation: Conversation) -> ReplyPieces:
+async def start_stream(
+    call: Call, model: StreamingModel, conversation: Conversation
+) -> ReplyPieces:
     """Return a model's pieces once the first is there: until then an error can be a refusal."""
     pieces: Any = model.stream(conversation)
     try:

@@ -1,4 +1,5 @@
-"""Text to image and edits by drawing programs, and image to text: a picture's true size and colours.
+"""Text to image and edits by drawing programs, and image to text: a picture's true size and
+colours.
 
 Each drawing says that it is one, and what was understood of its prompt.
 """
@@ -36,7 +37,12 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any
     _validate_v1(call, body)
     drawn = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
     data = [
-        {"object": "image", "b64_image": base64.b64encode(content).decode("ascii"), "index": index, "sandbox": mark}
+        {
+            "object": "image",
+            "b64_image": base64.b64encode(content).decode("ascii"),
+            "index": index,
+            "sandbox": mark,
+        }
         for index, (content, mark) in enumerate(drawn, 1)
     ]
     return _build_response(call, body.prompt, data)
@@ -46,13 +52,17 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any
 @emulates(inference.TEXT2IMAGE_V2)
 async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, Any]:
     """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
-    row, n = require_preset(call, "text2image", body.model), 1 if body.n is None else body.n
-    is_own_path = row.id.startswith("musesteamer") == (call.endpoint is inference.MUSESTEAMER_IMAGE_V2)
+    row = require_preset(call, "text2image", body.model)
+    n = 1 if body.n is None else body.n
+    is_own_path = row.id.startswith("musesteamer") == (
+        call.endpoint is inference.MUSESTEAMER_IMAGE_V2
+    )
     if call.world.modes.strict and not is_own_path:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
     rules = image_rules.IMAGE_RULES.get(row.id, _OLDER_RULES)
     _validate_prompt(call, body.prompt, rules.max_chars)
-    size, match = body.size or "1024x1024", re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
+    size = body.size or "1024x1024"
+    match = re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
     if rules.sizes:
         size = size if size in rules.sizes else "1024x1024"
     elif match is None or not all(512 <= int(side) <= 2048 for side in match.groups()):
@@ -66,7 +76,9 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, A
 
 @emulates(inference.IMAGE_EDIT_V2)
 async def edit(call: Call, body: inference.ImageEditRequest) -> dict[str, Any]:
-    """Answer `/v2/images/edits`: the reference pictures, changed by the operations that the prompt names."""
+    """Answer `/v2/images/edits`: the reference pictures, changed by the operations that the prompt
+    names.
+    """
     from ..engines import editing  # noqa: PLC0415 - Pillow
 
     require_preset(call, "image2image", body.model)
@@ -86,7 +98,9 @@ def image_to_text(call: Call, body: inference.VisionRequest) -> dict[str, Any] |
         description = pictures.describe_image(base64.b64decode(body.image, validate=True))
     except (binascii.Error, ValueError, OSError):
         raise call.refusal("image must be base64 of a picture file") from None
-    return build_v1_answer(call, tool_reply(description, kind="picture"), [body.prompt], body.stream)
+    return build_v1_answer(
+        call, tool_reply(description, kind="picture"), [body.prompt], body.stream
+    )
 
 
 def routes(world: World) -> list[Route]:
@@ -101,15 +115,22 @@ def routes(world: World) -> list[Route]:
     return [Route("/_pictures/{name}", fetch, methods=["GET"])]
 
 
-async def _draw_pictures(prompt: str, size: str, n: int, seed: int | None) -> list[tuple[bytes, dict[str, Any]]]:
+async def _draw_pictures(
+    prompt: str, size: str, n: int, seed: int | None
+) -> list[tuple[bytes, dict[str, Any]]]:
     """Return n pictures as PNG files, each with its field `sandbox`."""
     from ..engines.drawing import picture  # noqa: PLC0415 - Pillow
 
     width, height = map(int, size.split("x"))
-    first_seed, drawn = secrets.randbelow(2**32) if seed is None else seed, []
+    first_seed = secrets.randbelow(2**32) if seed is None else seed
+    drawn = []
     for picture_seed in range(first_seed, first_seed + n):
-        content, understood = await asyncio.to_thread(picture, prompt, (width, height), picture_seed)
-        drawn.append((content, {"engine": ENGINE_LABEL, "understood": understood, "seed": picture_seed}))
+        content, understood = await asyncio.to_thread(
+            picture, prompt, (width, height), picture_seed
+        )
+        drawn.append(
+            (content, {"engine": ENGINE_LABEL, "understood": understood, "seed": picture_seed})
+        )
     return drawn
 
 
@@ -121,10 +142,16 @@ def _hand_out(
     """Return pictures as base64 or as addresses, which are valid for a day."""
     wanted_format = (body.model_extra or {}).get("response_format") or "url"
     if wanted_format == "b64_json":
-        return [{"b64_json": base64.b64encode(content).decode("ascii"), "sandbox": mark} for content, mark in drawn]
+        return [
+            {"b64_json": base64.b64encode(content).decode("ascii"), "sandbox": mark}
+            for content, mark in drawn
+        ]
     call.validate_choice("response_format", wanted_format, ("url", "b64_json"))
     base_url = f"{call.world.address.url}/_pictures"
-    return [{"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark} for content, mark in drawn]
+    return [
+        {"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark}
+        for content, mark in drawn
+    ]
 
 
 def _validate_prompt(call: Call, prompt: str, max_chars: int) -> None:
@@ -136,7 +163,13 @@ def _validate_prompt(call: Call, prompt: str, max_chars: int) -> None:
 def _build_response(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict[str, Any]:
     tokens = count_tokens(prompt)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"id": call.id, "object": "image", "created": int(time.time()), "data": data, "usage": usage}
+    return {
+        "id": call.id,
+        "object": "image",
+        "created": int(time.time()),
+        "data": data,
+        "usage": usage,
+    }
 
 
 def _validate_v1(call: Call, body: inference.ImageRequest) -> None:

@@ -11,13 +11,17 @@ from ...wire.catalog import CatalogModel
 from ...wire.chat import ChatRequest, ChatRequestV2
 from ..http.call import Call
 
-MAX_STOPS, MAX_STOP_CHARS, MIN_BUDGET, MAX_SEED = 4, 20, 100, 2147483647
+MAX_STOPS = 4
+MAX_STOP_CHARS = 20
+MIN_BUDGET = 100
+MAX_SEED = 2147483647
 EFFORTS = {"low": "high", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
 """A word of `reasoning_effort` -> what it counts as."""
 
 _RANGES_V1 = {"temperature": (0.0, 1.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0)}
 _RANGES_V2 = {
-    "temperature": (0.0, 2.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0), "repetition_penalty": (0.0, 2.0),
+    "temperature": (0.0, 2.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0),
+    "repetition_penalty": (0.0, 2.0),
     "frequency_penalty": (-2.0, 2.0), "presence_penalty": (-2.0, 2.0),
 }  # fmt: skip
 _TOTAL_LIMIT_MODELS = "ernie-5.0"
@@ -53,7 +57,9 @@ def parse_options_v1(call: Call, body: ChatRequest) -> ChatOptions:
     extra = body.model_extra or {}
     is_json = extra.get("response_format") == "json_object"
     max_tokens = parse_count(call, extra, "max_output_tokens")
-    return ChatOptions(max_answer_tokens=max_tokens, json_format="json_object" if is_json else "text")
+    return ChatOptions(
+        max_answer_tokens=max_tokens, json_format="json_object" if is_json else "text"
+    )
 
 
 def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> ChatOptions:
@@ -70,11 +76,16 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
     extra = body.model_extra or {}
     validate_sampling(call, extra, row)
     _validate_tools(call, extra)
-    max_tokens, max_total = (parse_count(call, extra, name) for name in ("max_tokens", "max_completion_tokens"))
+    max_tokens, max_total = (
+        parse_count(call, extra, name) for name in ("max_tokens", "max_completion_tokens")
+    )
     if row is not None and row.max_output and max(max_tokens or 0, max_total or 0) > row.max_output:
-        raise call.refusal(f"max_tokens and max_completion_tokens of {row.id} are at most {row.max_output}")
+        raise call.refusal(
+            f"max_tokens and max_completion_tokens of {row.id} are at most {row.max_output}"
+        )
     if max_total is None and row is not None and row.id.startswith(_TOTAL_LIMIT_MODELS):
-        max_tokens, max_total = None, max_tokens
+        max_total = max_tokens
+        max_tokens = None
     json_format, schema = _parse_format(call, extra.get("response_format"), row)
     return ChatOptions(
         **_parse_thinking(call, extra, row),
@@ -97,7 +108,9 @@ def validate_sampling(call: Call, extra: Mapping[str, Any], row: CatalogModel | 
     is_ernie = row is not None and row.id.startswith("ernie")
     for name, (low, high) in _RANGES_V2.items():
         is_strict = is_ernie and name == "temperature"
-        _validate_number(call, name, extra.get(name), low, 1.0 if is_strict else high, excludes_low=is_strict)
+        _validate_number(
+            call, name, extra.get(name), low, 1.0 if is_strict else high, excludes_low=is_strict
+        )
     _validate_number(call, "seed", extra.get("seed"), 0, MAX_SEED)
     _validate_stop(call, extra)
 
@@ -106,7 +119,9 @@ def _validate_stop(call: Call, extra: Mapping[str, Any]) -> None:
     stops = extra.get("stop")
     stops = [stops] if isinstance(stops, str) else stops or []
     if not isinstance(stops, list) or len(stops) > MAX_STOPS or not all(map(_is_stop, stops)):
-        raise call.refusal(f"stop must be at most {MAX_STOPS} texts of 1 to {MAX_STOP_CHARS} characters")
+        raise call.refusal(
+            f"stop must be at most {MAX_STOPS} texts of 1 to {MAX_STOP_CHARS} characters"
+        )
 
 
 def _is_stop(text: Any) -> bool:
@@ -116,13 +131,17 @@ def _is_stop(text: Any) -> bool:
 def _validate_tools(call: Call, extra: Mapping[str, Any]) -> None:
     for tool in _list_of_objects(call, "tools", extra.get("tools")):
         if tool.get("type") != "function":
-            raise call.refusal(f"tools: the type of a tool must be function, it is {tool.get('type')!r}")
+            raise call.refusal(
+                f"tools: the type of a tool must be function, it is {tool.get('type')!r}"
+            )
         _validate_function(call, "tools", tool.get("function"))
     choice = extra.get("tool_choice")
     if isinstance(choice, Mapping):
         _validate_function(call, "tool_choice", choice.get("function"))
     elif choice not in (None, "none", "auto", "required"):
-        raise call.refusal(f"tool_choice must be none, auto, required or a function, it is {choice!r}")
+        raise call.refusal(
+            f"tool_choice must be none, auto, required or a function, it is {choice!r}"
+        )
     if not isinstance(extra.get("parallel_tool_calls", True), bool):
         raise call.refusal("parallel_tool_calls must be true or false")
     if not isinstance(extra.get("web_search") or {}, Mapping):
@@ -138,22 +157,32 @@ def _list_of_objects(call: Call, name: str, value: Any) -> Sequence[Mapping[str,
 
 
 def _validate_function(call: Call, field: str, function: Any) -> None:
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str) or not function["name"]:
+    if (
+        not isinstance(function, Mapping)
+        or not isinstance(function.get("name"), str)
+        or not function["name"]
+    ):
         raise call.refusal(f"{field}: a function must have a name")
     parameters = function.get("parameters") or {}
     properties = parameters.get("properties") if isinstance(parameters, Mapping) else parameters
     if not isinstance(properties or {}, Mapping) or not all(
         isinstance(p, Mapping) for p in (properties or {}).values()
     ):
-        raise call.refusal(f"{field}: the parameters of {function['name']} must be a JSON schema of an object")
+        raise call.refusal(
+            f"{field}: the parameters of {function['name']} must be a JSON schema of an object"
+        )
 
 
-def _validate_number(call: Call, name: str, value: Any, low: float, high: float, *, excludes_low: bool = False) -> None:
+def _validate_number(
+    call: Call, name: str, value: Any, low: float, high: float, *, excludes_low: bool = False
+) -> None:
     if value is None:
         return
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or (excludes_low and value <= low):
-        raise call.refusal(f"{name} must be in {'(' if excludes_low else '['}{low}, {high}], it is {value!r}")
+        raise call.refusal(
+            f"{name} must be in {'(' if excludes_low else '['}{low}, {high}], it is {value!r}"
+        )
 
 
 def parse_count(call: Call, extra: Mapping[str, Any], name: str) -> int | None:
@@ -164,11 +193,16 @@ def parse_count(call: Call, extra: Mapping[str, Any], name: str) -> int | None:
     return value
 
 
-def _parse_thinking(call: Call, extra: Mapping[str, Any], row: CatalogModel | None) -> dict[str, Any]:
-    """Return the fields of `ChatOptions` about thinking; a spelling that the model does not take is ignored."""
+def _parse_thinking(
+    call: Call, extra: Mapping[str, Any], row: CatalogModel | None
+) -> dict[str, Any]:
+    """Return the fields of `ChatOptions` about thinking; a spelling that the model does not take is
+    ignored.
+    """
     if row is None or row.thinking in {"", "no"}:
         return {}
-    thinks, effort = row.thinking == "always" or bool(row.thinks_by_default), "high"
+    thinks = row.thinking == "always" or bool(row.thinks_by_default)
+    effort = "high"
     budget = None
     if row.thinking_field == "thinking" and (switch := extra.get("thinking")) is not None:
         kind = switch.get("type") if isinstance(switch, Mapping) else None
@@ -177,15 +211,20 @@ def _parse_thinking(call: Call, extra: Mapping[str, Any], row: CatalogModel | No
         thinks = kind == "enabled"
     if row.thinking_field == "enable_thinking":
         if not isinstance(extra.get("enable_thinking", False), bool | None):
-            raise call.refusal(f"enable_thinking must be true or false, it is {extra['enable_thinking']!r}")
+            raise call.refusal(
+                f"enable_thinking must be true or false, it is {extra['enable_thinking']!r}"
+            )
         thinks = extra["enable_thinking"] if extra.get("enable_thinking") is not None else thinks
         budget = parse_count(call, extra, "thinking_budget")
         if budget is not None and budget < MIN_BUDGET:
             raise call.refusal(f"thinking_budget must be at least {MIN_BUDGET}, it is {budget}")
     if row.efforts and (word := extra.get("reasoning_effort")) is not None:
         if not isinstance(word, str) or word not in EFFORTS:
-            raise call.refusal(f"reasoning_effort must be one of {', '.join(EFFORTS)}, it is {word!r}")
-        thinks, effort = True, EFFORTS[word]
+            raise call.refusal(
+                f"reasoning_effort must be one of {', '.join(EFFORTS)}, it is {word!r}"
+            )
+        thinks = True
+        effort = EFFORTS[word]
     return {"thinks": thinks or row.thinking == "always", "budget": budget, "effort": effort}
 
 
@@ -195,7 +234,9 @@ def _parse_format(call: Call, value: Any, row: CatalogModel | None) -> tuple[str
         return "text", None
     kind = value.get("type") if isinstance(value, Mapping) else value
     if kind not in ("text", "json_object", "json_schema"):
-        raise call.refusal(f"response_format.type must be text, json_object or json_schema, it is {kind!r}")
+        raise call.refusal(
+            f"response_format.type must be text, json_object or json_schema, it is {kind!r}"
+        )
     if kind != "json_schema":
         return kind, None
     if row is not None and not row.json_schema:
@@ -207,7 +248,9 @@ def _parse_format(call: Call, value: Any, row: CatalogModel | None) -> tuple[str
 
 
 def _parse_usage_pieces(call: Call, value: Any) -> str:
-    """Return which pieces of a stream have the usage; without the option a strict sandbox sends none."""
+    """Return which pieces of a stream have the usage; without the option a strict sandbox sends
+    none.
+    """
     if value is None:
         return "none" if call.world.modes.strict else "last"
     if not isinstance(value, Mapping):

@@ -1,4 +1,6 @@
-"""Plugins and their tools, which really work: arithmetic, the calendar, charts of numbers, calls of functions."""
+"""Plugins and their tools, which really work: arithmetic, the calendar, charts of numbers, calls of
+functions.
+"""
 
 import ast
 import json
@@ -55,7 +57,9 @@ class ToolResult(NamedTuple):
 
 
 @emulates(inference.PLUGIN_V1)
-async def answer_application(call: Call, body: inference.AppPluginRequest) -> dict[str, Any] | Stream:
+async def answer_application(
+    call: Call, body: inference.AppPluginRequest
+) -> dict[str, Any] | Stream:
     """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
     if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
         raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
@@ -64,7 +68,11 @@ async def answer_application(call: Call, body: inference.AppPluginRequest) -> di
         conversation = conversion.prompt_conversation(body.query, body.model_extra)
         reply = await conversion.ask_model(call, call.world.engines.base_model(), conversation)
     else:
-        text = f"{result.request} = {result.response}" if result.tool == "calculator" else result.response
+        text = (
+            f"{result.request} = {result.response}"
+            if result.tool == "calculator"
+            else result.response
+        )
         reply = conversion.tool_reply(text, kind=f"tool {result.tool}")
     extra: dict[str, Any] = {"log_id": int(time.time() * 1000)}
     if result is not None and (body.model_extra or {}).get("verbose"):
@@ -81,7 +89,9 @@ def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict
     conversion.validate_messages(call, body.messages)
     unknown = [name for name in body.plugins if name not in inference.BUILTIN_PLUGINS]
     if unknown or not 1 <= len(body.plugins) <= 3:
-        raise call.refusal(f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}")
+        raise call.refusal(
+            f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}"
+        )
     question = content_text(body.messages[-1].content)
     option = build_chart(question) if "eChart" in body.plugins else None
     texts = _CHART_TEXTS if is_chinese(question) else _ENGLISH_CHART_TEXTS
@@ -98,7 +108,9 @@ def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict
     metas = [{"plugin_id": "eChart", "plugin_name": "eChart"}]
     if body.stream:
         usage = conversion.count_usage([question], text)
-        return Stream(_stream_events(call, info, metas, text, usage, conversion.sandbox_mark(reply)))
+        return Stream(
+            _stream_events(call, info, metas, text, usage, conversion.sandbox_mark(reply))
+        )
     extra = {"plugin_info": [info], "plugin_metas": metas}
     answer = conversion.build_v1_answer(call, reply, [question], stream=False, extra=extra)
     assert isinstance(answer, dict)
@@ -108,7 +120,12 @@ def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict
 async def _stream_events(
     call: Call, info: dict[str, Any], metas: list[dict[str, Any]], text: str, usage: Any, mark: Any
 ) -> AsyncIterator[dict[str, Any]]:
-    head = {"id": call.id, "object": "chat.completion", "created": int(time.time()), "sandbox": mark}
+    head = {
+        "id": call.id,
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "sandbox": mark,
+    }
     yield {"_event": "pluginMeta", **head, "plugin_metas": metas}
     yield {"_event": "plugin", **head, "sentence_id": 0, "plugin_info": [info]}
     last = {"sentence_id": 0, "is_end": True, "is_truncated": False, "result": text, "usage": usage}
@@ -117,12 +134,18 @@ async def _stream_events(
 
 def run_tool(question: str) -> ToolResult | None:
     """Return the result of the tool that can answer a question, None when no tool can."""
-    formula = next((m.group() for m in _FORMULA.finditer(question) if re.search(r"[+\-*/%×÷]", m.group())), "")
+    formula = next(
+        (m.group() for m in _FORMULA.finditer(question) if re.search(r"[+\-*/%×÷]", m.group())), ""
+    )
     if formula and (value := calculate(formula)) is not None:
         return ToolResult("calculator", formula, f"{value:.10g}")
     if re.search(r"今天|日期|星期|几号|today|date", question, re.IGNORECASE):
         now = datetime.now().astimezone()
-        weekday = f"星期{'一二三四五六日'[now.weekday()]}" if has_chinese(question) else _WEEKDAYS[now.weekday()]
+        weekday = (
+            f"星期{'一二三四五六日'[now.weekday()]}"
+            if has_chinese(question)
+            else _WEEKDAYS[now.weekday()]
+        )
         return ToolResult("calendar", "today", f"{now:%Y-%m-%d} {weekday}")
     return None
 
@@ -143,7 +166,8 @@ def build_chart(question: str) -> dict[str, Any] | None:
     pairs = _PAIRS.findall(question)
     if not pairs:
         return None
-    names, values = [name for name, _ in pairs], [float(value) for _, value in pairs]
+    names = [name for name, _ in pairs]
+    values = [float(value) for _, value in pairs]
     return {
         "xAxis": {"type": "category", "data": names},
         "yAxis": {"type": "value"},
@@ -154,7 +178,8 @@ def build_chart(question: str) -> dict[str, Any] | None:
 def choose_function(
     functions: Sequence[Mapping[str, Any]], question: str, *, must_call: bool = False
 ) -> tuple[str, str] | None:
-    """Return the name and the arguments (JSON) of the function that fits a question best, None when none does.
+    """Return the name and the arguments (JSON) of the function that fits a question best, None when
+    none does.
 
     Args:
         functions: with name, description and parameters.
@@ -185,13 +210,18 @@ def _evaluate(node: ast.AST) -> float:
     raise ValueError
 
 
-def _extract_arguments(properties: Mapping[str, Any], question: str, description: str) -> dict[str, Any]:
+def _extract_arguments(
+    properties: Mapping[str, Any], question: str, description: str
+) -> dict[str, Any]:
     numbers = iter(_NUMBER.findall(question))
     arguments: dict[str, Any] = {}
     for name, schema in properties.items():
-        kind, choices = schema.get("type"), schema.get("enum")
+        kind = schema.get("type")
+        choices = schema.get("enum")
         if choices:
-            arguments[name] = next((choice for choice in choices if str(choice) in question), choices[0])
+            arguments[name] = next(
+                (choice for choice in choices if str(choice) in question), choices[0]
+            )
         elif kind in {"number", "integer"}:
             if (number := next(numbers, None)) is not None:
                 arguments[name] = float(number) if kind == "number" else int(float(number))
@@ -201,19 +231,27 @@ def _extract_arguments(properties: Mapping[str, Any], question: str, description
 
 
 def _subject(question: str, description: str) -> str:
-    """Return the subject of a question to a function: its quotation, or what is left without the usual words."""
+    """Return the subject of a question to a function: its quotation, or what is left without the
+    usual words.
+    """
     quotation = re.search(r"[“\"'「](.+?)[”\"'」]", question)
     if quotation:
         return quotation.group(1)
     if not has_chinese(question):
         return _english_subject(question, description) or question
-    stripped = re.sub(r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip())
-    subject: str = re.split(r"天气|气温|今天|明天|现在|怎么|如何|多少|[的，,。？?！! ]", stripped)[0]
+    stripped = re.sub(
+        r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip()
+    )
+    subject: str = re.split(r"天气|气温|今天|明天|现在|怎么|如何|多少|[的，,。？?！! ]", stripped)[
+        0
+    ]
     return subject or question
 
 
 def _english_subject(question: str, description: str) -> str:
-    """Return what stands behind a preposition, else the words that the function's description has not."""
+    """Return what stands behind a preposition, else the words that the function's description has
+    not.
+    """
     if match := _PREPOSITION.search(question):
         return match[1]
     described = set(re.findall(r"[a-z]+", description.lower()))

@@ -14,14 +14,16 @@ from . import conversion
 
 LISTED_AT = 1789516800  # 2026-09-16, the day of the model list
 
-_TYPES = {"embedding": "embeddings", "reranker": "rerank"}  # the list's words where the catalogue has others
+# the list's words where the catalogue has others
+_TYPES = {"embedding": "embeddings", "reranker": "rerank"}
 
 
 class Target(NamedTuple):
     """The model that a request names."""
 
     model: ChatModel
-    row: catalog.CatalogModel | None  # of the catalogue; None for a service and for a model of the engine
+    # of the catalogue; None for a service and for a model of the engine
+    row: catalog.CatalogModel | None
 
 
 def resolve_target(call: Call, name: str) -> Target:
@@ -33,10 +35,13 @@ def resolve_target(call: Call, name: str) -> Target:
     service = find_service(call, name)
     if service is not None:
         try:
-            return Target(call.world.engines.tuned_model(active_deployment(call, service)["task"]), None)
+            return Target(
+                call.world.engines.tuned_model(active_deployment(call, service)["task"]), None
+            )
         except EngineError as error:
             raise conversion.engine_refusal(call, error) from None
-    is_v1, row = call.endpoint.plane == "v1", catalog.find_model("chat", name)
+    is_v1 = call.endpoint.plane == "v1"
+    row = catalog.find_model("chat", name)
     if row is not None and _is_served(call, row, name) and (row.v1 or not is_v1):
         return Target(call.world.engines.base_model(name), row)
     if not is_v1 and name in call.world.engines.active.model_names:
@@ -80,7 +85,9 @@ def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
 
 
 def _is_served(call: Call, row: catalog.CatalogModel, name: str) -> bool:
-    """Return whether a model answers to a name: in a strict sandbox living models do, to their id only."""
+    """Return whether a model answers to a name: in a strict sandbox living models do, to their id
+    only.
+    """
     return not call.world.modes.strict or (row.is_living and row.id == name)
 
 
@@ -90,9 +97,12 @@ def _head(name: str, owner: str) -> dict[str, Any]:
 
 def _describe(row: catalog.CatalogModel) -> dict[str, Any]:
     """Return a model as the list of 2026 has it; lengths are null where they are not known."""
-    inputs, outputs = "+".join(row.modality_in), "+".join(row.modality_out)
+    inputs = "+".join(row.modality_in)
+    outputs = "+".join(row.modality_out)
     prices = row.prices if row.prices and row.prices.input else None
-    pricing = {"prompt": _price(prices.input), "completion": _price(prices.output)} if prices else None
+    pricing = (
+        {"prompt": _price(prices.input), "completion": _price(prices.output)} if prices else None
+    )
     described = {
         **_head(row.id, row.owner),
         "type": _TYPES.get(row.kind, row.kind),
@@ -110,8 +120,13 @@ def _describe(row: catalog.CatalogModel) -> dict[str, Any]:
 
 
 def _price(steps: Sequence[PriceStep]) -> str | list[dict[str, Any]] | None:
-    """Return a price as a text, or as tiers with an upper bound in thousands of tokens; of hours the first."""
+    """Return a price as a text, or as tiers with an upper bound in thousands of tokens; of hours
+    the first.
+    """
     if len(steps) < 2 or steps[0].max_input is None:
         return f"{steps[0].price:.10g}" if steps else None
     bounds = [*(-(-(step.max_input or 0) // 1024) for step in steps[:-1]), None]
-    return [{"upper": bound, "price": f"{step.price:.10g}"} for step, bound in zip(steps, bounds, strict=True)]
+    return [
+        {"upper": bound, "price": f"{step.price:.10g}"}
+        for step, bound in zip(steps, bounds, strict=True)
+    ]

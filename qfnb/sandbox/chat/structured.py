@@ -1,4 +1,6 @@
-"""Answers in a JSON schema: a value that fits the schema, filled from what the model and the question say."""
+"""Answers in a JSON schema: a value that fits the schema, filled from what the model and the
+question say.
+"""
 
 import json
 import math
@@ -10,7 +12,14 @@ from typing import Any
 MAX_DEPTH = 6
 """The depth from which optional parts are omitted, so that recursive schemas end."""
 
-UNSUPPORTED = ("not", "if", "patternProperties", "dependentSchemas", "dependentRequired", "unevaluatedProperties")
+UNSUPPORTED = (
+    "not",
+    "if",
+    "patternProperties",
+    "dependentSchemas",
+    "dependentRequired",
+    "unevaluatedProperties",
+)
 """Keywords that are refused, because a value that fits them is not built here."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -24,7 +33,10 @@ _FORMATS = {
     ),
     "email": (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "sandbox@example.com"),
     "uri": (re.compile(r"[a-z][a-z0-9+.-]*://[^\s]+"), "https://example.com/"),
-    "uuid": (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "00000000-0000-4000-8000-000000000000"),
+    "uuid": (
+        re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+        "00000000-0000-4000-8000-000000000000",
+    ),
     "ipv4": (re.compile(r"\d{1,3}(?:\.\d{1,3}){3}"), "127.0.0.1"),
 }
 _NOTHING: Any = object()
@@ -37,8 +49,9 @@ class SchemaError(ValueError):
 def fill_schema(schema: Any, question: str, answer: str) -> Any:
     """Return a JSON value that fits a schema, the same for the same question and answer.
 
-    What the model wrote is kept where it is JSON that fits; other parts come from the answer and the question:
-    choices and numbers that they name, texts, else the smallest value that is allowed.
+    What the model wrote is kept where it is JSON that fits; other parts come from the answer and
+    the question: choices and numbers that they name, texts, else the smallest value that is
+    allowed.
 
     Args:
         schema: a JSON schema.
@@ -60,7 +73,8 @@ def fill_schema(schema: Any, question: str, answer: str) -> Any:
 
 class _Filler:
     def __init__(self, root: Any, question: str, answer: str) -> None:
-        self._root, self._source = root, f"{question}\n{answer}"
+        self._root = root
+        self._source = f"{question}\n{answer}"
         self._numbers = iter([float(number) for number in _NUMBER.findall(question)])
         self._texts = iter([answer])
         self._question = question.strip() or "qfnb"
@@ -75,7 +89,9 @@ class _Filler:
         if unsupported := [name for name in UNSUPPORTED if name in schema]:
             raise SchemaError(f"{path}: the sandbox cannot fill {unsupported[0]!r}")
         if "const" in schema or "enum" in schema:
-            return self._choose([schema["const"]] if "const" in schema else schema["enum"], candidate, path)
+            return self._choose(
+                [schema["const"]] if "const" in schema else schema["enum"], candidate, path
+            )
         if options := schema.get("anyOf") or schema.get("oneOf"):
             return self._fill_option(schema, options, candidate, path, depth)
         kind = self._kind(schema, candidate, path)
@@ -101,7 +117,11 @@ class _Filler:
     def _find_definition(self, reference: str, path: str) -> Mapping[str, Any]:
         target = self._root
         for part in reference.removeprefix("#").strip("/").split("/") if reference != "#" else ():
-            target = target.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
+            target = (
+                target.get(part.replace("~1", "/").replace("~0", "~"))
+                if isinstance(target, Mapping)
+                else None
+            )
         if not reference.startswith("#") or not isinstance(target, Mapping):
             raise SchemaError(f"{path}: $ref {reference!r} is not in this schema")
         return target
@@ -111,10 +131,16 @@ class _Filler:
             raise SchemaError(f"{path}: enum must be a list with values")
         if any(candidate is not _NOTHING and _is_equal(candidate, option) for option in options):
             return candidate
-        mentioned = [option for option in options if isinstance(option, str) and option and option in self._source]
+        mentioned = [
+            option
+            for option in options
+            if isinstance(option, str) and option and option in self._source
+        ]
         return max(mentioned, key=len) if mentioned else options[0]
 
-    def _fill_option(self, schema: Mapping[str, Any], options: Any, candidate: Any, path: str, depth: int) -> Any:
+    def _fill_option(
+        self, schema: Mapping[str, Any], options: Any, candidate: Any, path: str, depth: int
+    ) -> Any:
         siblings = {key: value for key, value in schema.items() if key not in {"anyOf", "oneOf"}}
         branches = [_merge([siblings, self._resolve(option, path)]) for option in options]
         if candidate is not _NOTHING:
@@ -123,7 +149,9 @@ class _Filler:
                     return candidate
         leaves = [branch for branch in branches if _is_leaf(branch)]
         ordered = leaves if depth >= MAX_DEPTH and leaves else branches
-        ordered = sorted(ordered, key=lambda branch: branch.get("type") == "null" and depth < MAX_DEPTH)
+        ordered = sorted(
+            ordered, key=lambda branch: branch.get("type") == "null" and depth < MAX_DEPTH
+        )
         return self.fill(ordered[0], candidate, path, depth + 1)
 
     def _kind(self, schema: Mapping[str, Any], candidate: Any, path: str) -> str:
@@ -131,25 +159,39 @@ class _Filler:
         kinds = [kinds] if isinstance(kinds, str) else list(kinds)
         if unknown := [kind for kind in kinds if kind not in _TYPES]:
             raise SchemaError(f"{path}: type {unknown[0]!r} is not one of {', '.join(_TYPES)}")
-        matching = [kind for kind in kinds if candidate is not _NOTHING and _has_type(candidate, kind)]
+        matching = [
+            kind for kind in kinds if candidate is not _NOTHING and _has_type(candidate, kind)
+        ]
         return str(next(iter([*matching, *(kind for kind in kinds if kind != "null"), "null"])))
 
-    def _fill_object(self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int) -> dict[str, Any]:
+    def _fill_object(
+        self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
+    ) -> dict[str, Any]:
         source = candidate if isinstance(candidate, Mapping) else {}
-        properties, required = schema.get("properties") or {}, schema.get("required") or ()
+        properties = schema.get("properties") or {}
+        required = schema.get("required") or ()
         names = [name for name in properties if depth < MAX_DEPTH or name in required]
         value = {
-            name: self.fill(properties[name], source.get(name, _NOTHING), f"{path}.{name}", depth + 1) for name in names
+            name: self.fill(
+                properties[name], source.get(name, _NOTHING), f"{path}.{name}", depth + 1
+            )
+            for name in names
         }
         extra = schema.get("additionalProperties", True)
         for name in [*source, *required]:
             if name not in value and (extra is not False or name in required):
-                value[name] = self.fill(extra or True, source.get(name, _NOTHING), f"{path}.{name}", depth + 1)
+                value[name] = self.fill(
+                    extra or True, source.get(name, _NOTHING), f"{path}.{name}", depth + 1
+                )
         return value
 
-    def _fill_array(self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int) -> list[Any]:
-        items, prefix = schema.get("items", True), schema.get("prefixItems") or ()
-        low, high = int(schema.get("minItems", 0)), schema.get("maxItems")
+    def _fill_array(
+        self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
+    ) -> list[Any]:
+        items = schema.get("items", True)
+        prefix = schema.get("prefixItems") or ()
+        low = int(schema.get("minItems", 0))
+        high = schema.get("maxItems")
         source = list(candidate) if isinstance(candidate, list) else []
         count = max(low, len(source) or len(prefix) or (1 if depth < MAX_DEPTH else 0))
         count = count if high is None else min(count, int(high))
@@ -157,7 +199,12 @@ class _Filler:
             count = min(count, len(prefix))
         schemas = [*prefix, *[items] * max(0, count - len(prefix))][:count]
         value = [
-            self.fill(part, source[index] if index < len(source) else _NOTHING, f"{path}[{index}]", depth + 1)
+            self.fill(
+                part,
+                source[index] if index < len(source) else _NOTHING,
+                f"{path}[{index}]",
+                depth + 1,
+            )
             for index, part in enumerate(schemas)
         ]
         return self._distinct(value, items, low, path) if schema.get("uniqueItems") else value
@@ -167,7 +214,9 @@ class _Filler:
         spare = list(choices.get("enum") or ()) if isinstance(choices, Mapping) else []
         distinct: list[Any] = []
         for value in [*values, *spare]:
-            if not any(_is_equal(value, other) for other in distinct) and len(distinct) < len(values):
+            if not any(_is_equal(value, other) for other in distinct) and len(distinct) < len(
+                values
+            ):
                 distinct.append(value)
         if len(distinct) < low:
             raise SchemaError(f"{path}: the sandbox cannot fill {low} different items")
@@ -176,16 +225,23 @@ class _Filler:
     def _fill_null(self, *_: Any) -> None:
         return None
 
-    def _fill_boolean(self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int) -> bool:
+    def _fill_boolean(
+        self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
+    ) -> bool:
         return candidate if isinstance(candidate, bool) else not _NEGATIVE.search(self._source)
 
-    def _fill_integer(self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int) -> int:
+    def _fill_integer(
+        self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
+    ) -> int:
         return int(self._fill_number({"multipleOf": 1, **schema}, candidate, path, depth))
 
-    def _fill_number(self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int) -> float:
+    def _fill_number(
+        self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
+    ) -> float:
         unit = float(schema.get("multipleOf") or 0)
         low, high = _bounds(schema, unit or 1e-6)
-        is_number = type(candidate) in {int, float} and -1e300 < candidate < 1e300  # JSON may hold Infinity
+        # JSON may hold Infinity
+        is_number = type(candidate) in {int, float} and -1e300 < candidate < 1e300
         smallest = math.ceil(low) if 0 < low <= math.ceil(low) <= high else max(low, min(high, 0.0))
         number = float(candidate) if is_number else next(self._numbers, smallest)
         number = min(max(number, low), high)
@@ -197,14 +253,18 @@ class _Filler:
         return int(number) if is_number and isinstance(candidate, int) else number
 
     def _fill_string(self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int) -> str:
-        low, high = int(schema.get("minLength", 0)), int(schema.get("maxLength", 1 << 30))
+        low = int(schema.get("minLength", 0))
+        high = int(schema.get("maxLength", 1 << 30))
         format_pattern, format_default = _FORMATS.get(str(schema.get("format")), (None, ""))
         pattern = schema.get("pattern")
         texts = [candidate if isinstance(candidate, str) else next(self._texts, self._question)]
         if format_pattern is not None:
             texts += [*format_pattern.findall(self._source), format_default]
         if pattern is not None:
-            texts += [*islice(re.findall(r"\w+", self._source), 200), *_pattern_samples(path, str(pattern))]
+            texts += [
+                *islice(re.findall(r"\w+", self._source), 200),
+                *_pattern_samples(path, str(pattern)),
+            ]
         texts = [text[:high] for text in texts]
         texts += [text.ljust(low, ".") for text in texts]
         for text in texts:
@@ -234,7 +294,11 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def _is_leaf(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") not in {"object", "array"} if isinstance(schema.get("type"), str) else "enum" in schema
+    return (
+        schema.get("type") not in {"object", "array"}
+        if isinstance(schema.get("type"), str)
+        else "enum" in schema
+    )
 
 
 def _has_type(value: Any, kind: str) -> bool:
@@ -255,7 +319,9 @@ def _implied_kind(schema: Mapping[str, Any]) -> str:
 
 
 def _merge(schemas: Sequence[Any]) -> dict[str, Any]:
-    """Return one schema for several that all hold; properties and required names are put together."""
+    """Return one schema for several that all hold; properties and required names are put
+    together.
+    """
     merged: dict[str, Any] = {}
     for schema in schemas:
         parts = schema if isinstance(schema, Mapping) else {}
@@ -268,7 +334,8 @@ def _merge(schemas: Sequence[Any]) -> dict[str, Any]:
 
 
 def _bounds(schema: Mapping[str, Any], step: float) -> tuple[float, float]:
-    low, high = float(schema.get("minimum", -math.inf)), float(schema.get("maximum", math.inf))
+    low = float(schema.get("minimum", -math.inf))
+    high = float(schema.get("maximum", math.inf))
     if "exclusiveMinimum" in schema:
         low = max(low, float(schema["exclusiveMinimum"]) + step)
     if "exclusiveMaximum" in schema:
@@ -277,18 +344,30 @@ def _bounds(schema: Mapping[str, Any], step: float) -> tuple[float, float]:
 
 
 def _pattern_samples(path: str, pattern: str) -> list[str]:
-    """Return texts that simple patterns match: classes that are repeated, as in `^[A-Z]{3}-[0-9]+$`."""
+    """Return texts that simple patterns match: classes that are repeated, as in
+    `^[A-Z]{3}-[0-9]+$`.
+    """
     try:
         re.compile(pattern)
     except re.error as error:
-        raise SchemaError(f"{path}: pattern {pattern!r} is not a regular expression: {error}") from None
+        raise SchemaError(
+            f"{path}: pattern {pattern!r} is not a regular expression: {error}"
+        ) from None
     body = pattern.removeprefix("^").removesuffix("$")
-    parts = re.findall(r"(\[[^\]]+\]|\\[dws]|\\.|[^\\\[\](){}?*+|^$.]|\.)(\{\d+(?:,\d*)?\}|[?*+])?", body)
+    parts = re.findall(
+        r"(\[[^\]]+\]|\\[dws]|\\.|[^\\\[\](){}?*+|^$.]|\.)(\{\d+(?:,\d*)?\}|[?*+])?", body
+    )
     samples = []
     for filler in ("0", "a", "A"):
         text = ""
         for unit, repeat in parts:
-            count = int(digits[0]) if (digits := re.findall(r"\d+", repeat)) else 0 if repeat in {"?", "*"} else 1
+            count = (
+                int(digits[0])
+                if (digits := re.findall(r"\d+", repeat))
+                else 0
+                if repeat in {"?", "*"}
+                else 1
+            )
             text += _sample_unit(unit, filler) * count
         samples.append(text)
     return samples

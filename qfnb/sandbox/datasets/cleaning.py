@@ -1,6 +1,7 @@
 """Cleaning and augmentation: recorded tasks that copy the rows of a dataset into another one.
 
-The tasks have the platform's states and fields. A cleaning changes no row; an augmentation adds one phrase to prompts.
+The tasks have the platform's states and fields. A cleaning changes no row; an augmentation adds one
+phrase to prompts.
 """
 
 import asyncio
@@ -28,7 +29,12 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "filter": tuple(
         f"filter_check_{name}"
         for name in (
-            *("number_words", "word_repetition_removal", "character_repetition_removal", "special_characters"),
+            *(
+                "number_words",
+                "word_repetition_removal",
+                "character_repetition_removal",
+                "special_characters",
+            ),
             *("flagged_words", "lang_id", "perplexity"),
         )
     ),
@@ -38,8 +44,11 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 """Group -> the names of its operations."""
 
 MAX_AUGMENTATIONS = 20  # rows of a page of augmentations
-MAX_ROWS = 50_000  # rows of a dataset that the sandbox works on while the caller waits; the platform's limit differs
-NEW_PROMPT = "请问，{}"  # the prompt of a new row; `{}` is the prompt of the row that it is made from
+# rows of a dataset that the sandbox works on while the caller waits; the platform's limit differs
+MAX_ROWS = 50_000
+NEW_PROMPT = (
+    "请问，{}"  # the prompt of a new row; `{}` is the prompt of the row that it is made from
+)
 
 
 @emulates(wire.CREATE)
@@ -75,9 +84,13 @@ def delete(call: Call, body: wire.CleaningRefs) -> bool:
 
 @emulates(wire.AUGMENT)
 async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
-    """Add rows with rephrased prompts to another dataset, at most one new row for each row of the source."""
+    """Add rows with rephrased prompts to another dataset, at most one new row for each row of the
+    source.
+    """
     call.validate_range("numSeedFewshot", body.num_seed_fewshot, 1, wire.MAX_SEEDS)
-    call.validate_range("numInstancesToGenerate", body.num_instances_to_generate, 1, wire.MAX_NEW_ROWS)
+    call.validate_range(
+        "numInstancesToGenerate", body.num_instances_to_generate, 1, wire.MAX_NEW_ROWS
+    )
     call.validate_range("similarityThreshold", body.similarity_threshold, 0, 1)
     source = common.get_dataset(call, body.source_dataset_id, "sourceDatasetId")
     if source["form"] in {row_formats.TEXT, *row_formats.IMAGE_FORMATS}:
@@ -85,7 +98,10 @@ async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
 
     def rephrase(source_rows: Sequence[Any]) -> list[Any]:
         last_turns = ((row, row[-1]) for row in source_rows[: body.num_instances_to_generate])
-        return [[*row[:-1], turn | {"prompt": NEW_PROMPT.format(turn["prompt"])}] for row, turn in last_turns]
+        return [
+            [*row[:-1], turn | {"prompt": NEW_PROMPT.format(turn["prompt"])}]
+            for row, turn in last_turns
+        ]
 
     await _run_task(call, "enhance", body, rephrase, {"name": body.name})
     return True
@@ -94,7 +110,11 @@ async def augment(call: Call, body: wire.CreateAugmentation) -> bool:
 @emulates(wire.LIST_AUGMENTATIONS)
 def list_augmentations(call: Call, body: wire.ListAugmentations) -> dict[str, Any]:
     """List augmentation tasks, the newest first unless ascending order is requested."""
-    tasks = [task for task in call.world.store.all("enhance") if _matches_word(call, task, body.word or "")]
+    tasks = [
+        task
+        for task in call.world.store.all("enhance")
+        if _matches_word(call, task, body.word or "")
+    ]
     tasks = tasks if body.sort_by == "asc" else tasks[::-1]
     page = page_by_offset(call, tasks, body.offset, body.page_size, max_size=MAX_AUGMENTATIONS)
     return {"total": len(tasks), "items": [_task_to_wire(call, task) for task in page]}
@@ -119,18 +139,24 @@ async def _run_task(
     rewrite: Callable[[Sequence[Any]], list[Any]],
     fields: dict[str, Any],
 ) -> Document:
-    """Write a source's rewritten rows into the destination, visible from the task's end on; return the task."""
+    """Write a source's rewritten rows into the destination, visible from the task's end on; return
+    the task.
+    """
     world = call.world
     source, _ = _source_and_destination(call, body)
     source_rows = [entity.row for _, entity in rows.iter_entities(world.store, source)]
     named_rows = [
-        ("sandbox" if kind == "enhance" else "", row) for row in await asyncio.to_thread(rewrite, source_rows)
+        ("sandbox" if kind == "enhance" else "", row)
+        for row in await asyncio.to_thread(rewrite, source_rows)
     ]
     source, destination = _source_and_destination(call, body)  # as they are now
     plan = world.lifecycle.plan((wire.RUNNING, "clean"), final=wire.FINISHED)
     end = plan[0][1]
     rows.attach_part(
-        world.store, destination["id"], rows.write_part(world.store, rows.to_entities(named_rows, end)), end
+        world.store,
+        destination["id"],
+        rows.write_part(world.store, rows.to_entities(named_rows, end)),
+        end,
     )
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
     import_export.record_import(world, destination, plan, parser)
@@ -141,7 +167,11 @@ async def _run_task(
         destination=destination["id"],
         plan=plan,
         count=len(named_rows),
-        told={"engine": "qfnb rules, not a model", "rowsBefore": len(source_rows), "rowsAfter": len(named_rows)},
+        told={
+            "engine": "qfnb rules, not a model",
+            "rowsBefore": len(source_rows),
+            "rowsAfter": len(named_rows),
+        },
         **fields,
     )
     world.store.update(source["id"], **{kind: task["id"]})
@@ -157,7 +187,9 @@ def _source_and_destination(
     if source["id"] == destination["id"]:
         raise call.invalid("destDatasetId", "it is the source itself")
     if source["form"] != destination["form"]:
-        raise call.invalid("destDatasetId", f"it is {destination['form']}, the source {source['form']}")
+        raise call.invalid(
+            "destDatasetId", f"it is {destination['form']}, the source {source['form']}"
+        )
     if not 1 <= rows.count(call.world.store, source) <= MAX_ROWS:
         raise call.invalid("sourceDatasetId", f"{source['id']} must have 1 to {MAX_ROWS:,} rows")
     if common.task_status(call.world, destination, "import") == data_wire.RUNNING:
@@ -173,13 +205,20 @@ def _delete_tasks(call: Call, kind: str, name: str, keys: Sequence[int | str]) -
 
 def _matches_word(call: Call, task: Document, word: str) -> bool:
     rows = [call.world.store.get("dataset", task[end]) for end in ("source", "destination")]
-    return any(word in name for name in [task["name"], *(f"{row['name']} {row['id']}" for row in rows if row)])
+    return any(
+        word in name
+        for name in [task["name"], *(f"{row['name']} {row['id']}" for row in rows if row)]
+    )
 
 
 def _task_to_wire(call: Call, task: Document) -> dict[str, Any]:
-    """Return a cleaning or an augmentation as the platform shows it; only a cleaning has operations."""
+    """Return a cleaning or an augmentation as the platform shows it; only a cleaning has
+    operations.
+    """
     store = call.world.store
-    source, destination = (store.get("dataset", task[end]) or {} for end in ("source", "destination"))
+    source, destination = (
+        store.get("dataset", task[end]) or {} for end in ("source", "destination")
+    )
     row = {
         "processStatus": call.world.lifecycle.state(task["plan"]),
         "sourceDatasetId": source.get("number"),

@@ -1,7 +1,7 @@
 """The datasets of the sandbox, as both versions of the interface use them.
 
-A dataset of v1 is a version of v2: a document of the kind "dataset". A dataset of v2 is the group of its versions, a
-document of the kind "dataset_group".
+A dataset of v1 is a version of v2: a document of the kind "dataset". A dataset of v2 is the group
+of its versions, a document of the kind "dataset_group".
 """
 
 from ...wire import cleaning, data_v1 as wire
@@ -10,7 +10,8 @@ from ..state.store import Document, Store, random_id
 from ..state.world import World
 from . import rows
 
-FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}  # states of a training run in which it no longer needs its datasets
+# states of a training run in which it no longer needs its datasets
+FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}
 
 
 def create_dataset(
@@ -25,7 +26,9 @@ def create_dataset(
 ) -> Document:
     """Add a dataset without rows, by default as the first version of a new group."""
     if group is None:
-        group = store.add("dataset_group", random_id("dg-", 16), name=name, form=data_format, made=0)
+        group = store.add(
+            "dataset_group", random_id("dg-", 16), name=name, form=data_format, made=0
+        )
     store.update(group["id"], made=group["made"] + 1)
     return store.add(
         "dataset",
@@ -50,7 +53,9 @@ def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Documen
 
 
 def validate_name(call: Call, name: str, path: str) -> None:
-    """Raise a refusal unless a dataset's name and folder are printable and the name is not empty."""
+    """Raise a refusal unless a dataset's name and folder are printable and the name is not
+    empty.
+    """
     if not (name.strip() and name.isprintable() and path.isprintable()):
         raise call.invalid("name", "a name has one line, and is not empty")
 
@@ -84,7 +89,8 @@ def delete_datasets(call: Call, deleted: list[Document]) -> None:
     Raises:
         Refusal: a training run still needs one of them.
     """
-    store, ids = call.world.store, {dataset["id"] for dataset in deleted}
+    store = call.world.store
+    ids = {dataset["id"] for dataset in deleted}
     for task in store.all("task"):
         if task["status"] not in FINAL_RUN_STATES and ids & set(task["datasets"]):
             raise call.refusal(f"{', '.join(ids)} cannot be deleted: run {task['id']} needs it")
@@ -94,7 +100,9 @@ def delete_datasets(call: Call, deleted: list[Document]) -> None:
 
 
 def delete_version(call: Call, dataset: Document) -> int:
-    """Delete a dataset, and its group with the last version; return how many versions the group still has."""
+    """Delete a dataset, and its group with the last version; return how many versions the group
+    still has.
+    """
     delete_datasets(call, [dataset])
     remaining = len(versions_of_group(call.world.store, dataset["group"]))
     if not remaining:
@@ -114,7 +122,9 @@ def is_released(world: World, dataset: Document) -> bool:
 
 def release_state(world: World, dataset: Document) -> int:
     """Return v1's number for the state of the release; right after the call it is 1, never 0."""
-    return int(world.lifecycle.state(dataset["released"])) if dataset["released"] else wire.INITIALISED
+    return (
+        int(world.lifecycle.state(dataset["released"])) if dataset["released"] else wire.INITIALISED
+    )
 
 
 def task_status(world: World, dataset: Document, kind: str) -> int:

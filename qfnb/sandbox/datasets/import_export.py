@@ -1,7 +1,7 @@
 """Imports and exports: files of the object storage become rows, and a dataset becomes a zip file.
 
-An import takes all lines of its files, or none of them if one is invalid. What is fetched by address (an export, the
-invalid lines of an import) has a secret in its path.
+An import takes all lines of its files, or none of them if one is invalid. What is fetched by
+address (an export, the invalid lines of an import) has a secret in its path.
 """
 
 import asyncio
@@ -36,7 +36,9 @@ _BOS_DOMAIN = ".bcebos.com"
 async def import_files(call: Call, body: wire.ImportDataset) -> bool:
     """Begin to import files."""
     call.validate_choice("importFrom", body.import_from, (wire.USER_BOS, wire.SHARED_ZIP))
-    await start_import(call, common.get_dataset(call, body.dataset_id), body.files, annotated=body.annotated)
+    await start_import(
+        call, common.get_dataset(call, body.dataset_id), body.files, annotated=body.annotated
+    )
     return True
 
 
@@ -45,17 +47,26 @@ def import_errors(call: Call, body: wire.ErrorQuery) -> dict[str, Any]:
     """List the invalid lines of the last import that have an error code."""
     dataset = common.get_dataset(call, body.dataset_id)
     task = call.world.store.get("import", dataset["import"]) if dataset["import"] else None
-    problems = [problem for problem in task["problems"] if problem["code"] == body.err_code] if task else []
+    problems = (
+        [problem for problem in task["problems"] if problem["code"] == body.err_code]
+        if task
+        else []
+    )
     return {
         "dataType": "file",
         "downloadUrl": error_report_url(call.world, task) if task and problems else "",
         "isZip": int(bool(task and task["zipped"])),
         "projectType": FORMATS[dataset["form"]] // 100,
-        "content": [_problem_to_wire(number, problem) for number, problem in enumerate(problems[:MAX_SAMPLES], 1)],
+        "content": [
+            _problem_to_wire(number, problem)
+            for number, problem in enumerate(problems[:MAX_SAMPLES], 1)
+        ],
     }
 
 
-async def start_import(call: Call, dataset: Document, files: list[str], *, annotated: bool) -> Document:
+async def start_import(
+    call: Call, dataset: Document, files: list[str], *, annotated: bool
+) -> Document:
     """Read files and begin an import; its rows become visible at its end. Return the task.
 
     Raises:
@@ -65,7 +76,9 @@ async def start_import(call: Call, dataset: Document, files: list[str], *, annot
     if not files or not all(file and file.isprintable() for file in files):
         raise call.invalid("files", "each is the address of a file")
     _validate_idle(call, dataset)
-    parser, part = await asyncio.to_thread(_parse_files, world, files, RowParser(dataset["form"], annotated))
+    parser, part = await asyncio.to_thread(
+        _parse_files, world, files, RowParser(dataset["form"], annotated)
+    )
     dataset = common.get_dataset(call, dataset["id"])  # as it is now
     _validate_idle(call, dataset)
     final_state = wire.FAILED if parser.problems else wire.FINISHED
@@ -101,7 +114,9 @@ def error_report_url(world: World, task: Document) -> str:
 
 
 def routes(world: World) -> list[Route]:
-    """Return the routes of exported files and import errors; a secret in the path stands in for a key."""
+    """Return the routes of exported files and import errors; a secret in the path stands in for a
+    key.
+    """
 
     async def fetch_errors(request: Request) -> Response:
         task = world.store.get("import", request.path_params["task"])
@@ -125,8 +140,12 @@ def _validate_idle(call: Call, dataset: Document) -> None:
         raise call.refusal(f"dataset {dataset['id']} is already being imported")
 
 
-def _parse_files(world: World, files: list[str], parser: RowParser) -> tuple[RowParser, Document | None]:
-    """Read files and write their rows into a part; None instead of the part if a line is invalid."""
+def _parse_files(
+    world: World, files: list[str], parser: RowParser
+) -> tuple[RowParser, Document | None]:
+    """Read files and write their rows into a part; None instead of the part if a line is
+    invalid.
+    """
     for file in files:
         try:
             address = _storage_address(world, file)
@@ -139,10 +158,14 @@ def _parse_files(world: World, files: list[str], parser: RowParser) -> tuple[Row
         except ValueError as error:
             parser.add_problem(file, 0, InvalidRow(wire.BAD_FORMAT, str(error)))
     if not parser.named_rows and not parser.problems:
-        parser.add_problem(files[0].rpartition("/")[2], 0, InvalidRow(wire.EMPTY_TEXT, "it has no rows"))
+        parser.add_problem(
+            files[0].rpartition("/")[2], 0, InvalidRow(wire.EMPTY_TEXT, "it has no rows")
+        )
     if parser.problems:
         return parser, None
-    return parser, rows.write_part(world.store, rows.to_entities(parser.named_rows, world.clock.now()))
+    return parser, rows.write_part(
+        world.store, rows.to_entities(parser.named_rows, world.clock.now())
+    )
 
 
 def _storage_address(world: World, file: str) -> str:
@@ -150,11 +173,14 @@ def _storage_address(world: World, file: str) -> str:
     url = urlsplit(file)
     if url.scheme not in {"http", "https"}:
         return file if file.startswith("bos:") else f"bos:/{file.lstrip('/')}"
-    host, path = url.hostname or "", unquote(url.path)
+    host = url.hostname or ""
+    path = unquote(url.path)
     if file.startswith(f"{world.address.url}/bos/"):
         return f"bos:/{path.removeprefix('/bos/')}"
     if not host.endswith(_BOS_DOMAIN):
-        raise InvalidRow(wire.BAD_FORMAT, "the sandbox imports from its own storage, and fetches nothing")
+        raise InvalidRow(
+            wire.BAD_FORMAT, "the sandbox imports from its own storage, and fetches nothing"
+        )
     bucket = host.removesuffix(_BOS_DOMAIN).rpartition(".")[0]
     return f"bos:/{bucket}{path}" if bucket else f"bos:{path}"
 
@@ -190,12 +216,15 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
 @emulates(wire.EXPORT_RECORDS)
 def export_records(call: Call, body: wire.DatasetRef) -> list[dict[str, Any]]:
     """List a dataset's exports, the newest first."""
-    dataset, world = common.get_dataset(call, body.dataset_id), call.world
+    dataset = common.get_dataset(call, body.dataset_id)
+    world = call.world
     tasks = [task for task in world.store.all("export")[::-1] if task["dataset"] == dataset["id"]]
     return [_record_to_wire(world, task) for task in tasks]
 
 
-async def start_export(call: Call, dataset: Document, target: str, *, annotated: bool = True) -> Document:
+async def start_export(
+    call: Call, dataset: Document, target: str, *, annotated: bool = True
+) -> Document:
     """Pack a dataset and begin an export; return the task.
 
     Raises:
@@ -206,7 +235,8 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
         raise call.refusal(f"dataset {dataset['id']} has no rows to export")
     content = await asyncio.to_thread(_pack_zip, world, dataset, annotated)
     dataset = common.get_dataset(call, dataset["id"])  # it may have been deleted meanwhile
-    secret, id_ = random_id("", 32), random_id("task-")
+    secret = random_id("", 32)
+    id_ = random_id("task-")
     bucket, _, folder = target.partition("/")
     key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
     if bucket:
@@ -232,7 +262,11 @@ async def start_export(call: Call, dataset: Document, target: str, *, annotated:
 def download_url(world: World, task: Document) -> str:
     """Return the address of an export's zip, "" while the export is running."""
     is_finished = world.lifecycle.final_since(task["plan"]) is not None
-    return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip" if is_finished else ""
+    return (
+        f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip"
+        if is_finished
+        else ""
+    )
 
 
 def _remove_expired_zips(store: Store) -> None:
@@ -243,12 +277,17 @@ def _remove_expired_zips(store: Store) -> None:
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
     entity_rows = [entity.row for _, entity in rows.iter_entities(world.store, dataset)]
-    lines = [row_formats.to_text(row if annotated else row_formats.strip_annotations(row)) for row in entity_rows]
+    lines = [
+        row_formats.to_text(row if annotated else row_formats.strip_annotations(row))
+        for row in entity_rows
+    ]
     text = dataset["form"] == row_formats.TEXT
     separator = "\n\n" if text and any("\n" in line for line in lines) else "\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(f"{dataset['id']}.{'txt' if text else 'jsonl'}", separator.join(lines) + "\n")
+        archive.writestr(
+            f"{dataset['id']}.{'txt' if text else 'jsonl'}", separator.join(lines) + "\n"
+        )
     return buffer.getvalue()
 
 

@@ -1,7 +1,8 @@
 """The rows of each dataset format: validated, normalized to the platform's shape, and read.
 
-A conversation is a list of turns, as the platform exports it: `[{"prompt": "..", "response": [[".."]]}]`. An answer of
-an evaluation is one turn without the list, a text is a string, an image is its file's name and its annotation.
+A conversation is a list of turns, as the platform exports it: `[{"prompt": "..", "response":
+[[".."]]}]`. An answer of an evaluation is one turn without the list, a text is a string, an image
+is its file's name and its annotation.
 """
 
 import json
@@ -11,7 +12,8 @@ from typing import Any
 from ...wire import data_v1 as wire
 from ...wire.data_v2 import FORMATS
 
-TEXT, PROMPT = "Text", "Prompt"
+TEXT = "Text"
+PROMPT = "Prompt"
 IMAGE_FORMATS = {"PromptImage", "PromptImageResponse"}
 ANSWER_KEYS = {"response", "chosen", "rejected"}
 
@@ -23,7 +25,8 @@ class InvalidRow(ValueError):
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
-        self.code, self.reason = code, reason
+        self.code = code
+        self.reason = reason
 
 
 def format_of_template(template: int) -> str:
@@ -52,11 +55,14 @@ def last_pair(row: Any) -> tuple[str, str]:
     if isinstance(row, dict) and "image" in row:
         return str(row.get("annotation") or ""), ""
     turn = row if isinstance(row, dict) else row[-1]
-    return turn["prompt"], next((_first_text(turn[key]) for key in ("response", "chosen") if key in turn), "")
+    return turn["prompt"], next(
+        (_first_text(turn[key]) for key in ("response", "chosen") if key in turn), ""
+    )
 
 
 def judged_answers(row: Any) -> list[tuple[str, str, str]]:
-    """Return (prompt, chosen, rejected) of a row's last turn, "" for an answer that it does not have.
+    """Return (prompt, chosen, rejected) of a row's last turn, "" for an answer that it does not
+    have.
 
     A ranking gives a row for each answer but the best one; a row of another kind gives none.
     """
@@ -82,7 +88,9 @@ def is_annotated(row: Any) -> bool:
 def strip_annotations(row: Any) -> Any:
     """Return a row without its responses, an image without its annotation."""
     if isinstance(row, list):
-        return [{key: value for key, value in turn.items() if key not in ANSWER_KEYS} for turn in row]
+        return [
+            {key: value for key, value in turn.items() if key not in ANSWER_KEYS} for turn in row
+        ]
     if isinstance(row, dict) and "image" in row:
         return {"image": row["image"]}
     return strip_annotations([row])[0] if isinstance(row, dict) else row
@@ -162,7 +170,9 @@ def _normalize_responses(value: Any) -> list[list[str]]:
     return nested
 
 
-def _normalize_preference(turn: Any, required: Callable[[list[bool]], bool], annotated: bool) -> Turn:
+def _normalize_preference(
+    turn: Any, required: Callable[[list[bool]], bool], annotated: bool
+) -> Turn:
     prompt_turn = _validate_prompt(turn)
     present = [bool(prompt_turn.get(key)) for key in ("chosen", "rejected")]
     if annotated and not required(present):

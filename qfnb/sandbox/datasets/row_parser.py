@@ -1,4 +1,6 @@
-"""The parser of imported files: .jsonl, .csv, .txt and zips of these; it lists invalid lines with their reasons."""
+"""The parser of imported files: .jsonl, .csv, .txt and zips of these; it lists invalid lines with
+their reasons.
+"""
 
 import csv
 import io
@@ -14,14 +16,17 @@ from ...wire import data_v1 as wire
 from . import row_formats
 from .row_formats import InvalidRow
 
-MAX_BYTES, MAX_FILES, MAX_PROBLEMS = 256 * 1024 * 1024, 10_000, 100
+MAX_BYTES = 256 * 1024 * 1024
+MAX_FILES = 10_000
+MAX_PROBLEMS = 100
 """Limits of one import: bytes when unpacked, files in a zip, listed problems."""
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 _PARAGRAPH_BREAK = re.compile(r"(\n[^\S\n]*\n\s*)")
 ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
-_LINK, _ENCRYPTED = 0o120000, 1
+_LINK = 0o120000
+_ENCRYPTED = 1
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,11 @@ class LineProblem:
     text: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file} line {self.line}: {self.reason}" if self.line else f"{self.file}: {self.reason}"
+        return (
+            f"{self.file} line {self.line}: {self.reason}"
+            if self.line
+            else f"{self.file}: {self.reason}"
+        )
 
 
 @dataclass
@@ -45,7 +54,8 @@ class RowParser:
     data_format: str  # the dataset's format
     annotated: bool  # whether rows must have responses
     named_rows: list[tuple[str, Any]] = field(default_factory=list)  # (file name, row) pairs
-    problems: list[LineProblem] = field(default_factory=list)  # at most `MAX_PROBLEMS` of the invalid lines
+    # at most `MAX_PROBLEMS` of the invalid lines
+    problems: list[LineProblem] = field(default_factory=list)
     size: int = 0  # bytes of all files, unpacked
     zipped: bool = False  # whether one of the files was a zip
 
@@ -100,11 +110,15 @@ class RowParser:
             stem, _, suffix = member.filename.rpartition(".")
             if f".{suffix.lower()}" in IMAGE_SUFFIXES:
                 file = names.get(f"{stem}.json".lower())
-                annotation = _parse_json((self._unpack(archive, file) if file else b"null").decode("utf-8", "replace"))
+                annotation = _parse_json(
+                    (self._unpack(archive, file) if file else b"null").decode("utf-8", "replace")
+                )
                 if isinstance(annotation, InvalidRow):
                     self.add_problem(f"{stem}.json", 0, annotation)
                 else:
-                    self.named_rows.append((member.filename, {"image": member.filename, "annotation": annotation}))
+                    self.named_rows.append(
+                        (member.filename, {"image": member.filename, "annotation": annotation})
+                    )
 
     def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
@@ -116,7 +130,9 @@ class RowParser:
     def _add_size(self, size: int) -> None:
         self.size += size
         if self.size > MAX_BYTES:
-            raise InvalidRow(wire.SIZE_EXCEEDED, f"an import has at most {MAX_BYTES >> 20} MiB when unpacked")
+            raise InvalidRow(
+                wire.SIZE_EXCEEDED, f"an import has at most {MAX_BYTES >> 20} MiB when unpacked"
+            )
 
 
 def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[int, Any, str]]:
@@ -126,7 +142,8 @@ def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InvalidRow(wire.BAD_CHARACTERS, f"line {line} is not UTF-8") from None
-    suffix, is_text = name.lower().rpartition(".")[2], data_format in {row_formats.TEXT, row_formats.PROMPT}
+    suffix = name.lower().rpartition(".")[2]
+    is_text = data_format in {row_formats.TEXT, row_formats.PROMPT}
     if suffix == "jsonl":
         lines = enumerate(text.split("\n"), 1)
         yield from ((number, _parse_json(line), line) for number, line in lines if line.strip())
@@ -143,7 +160,9 @@ def _iter_csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
     reader = csv.DictReader(io.StringIO(text))
     try:
         for row in reader:
-            values = {key: text for key, text in row.items() if isinstance(key, str) and text is not None}
+            values = {
+                key: text for key, text in row.items() if isinstance(key, str) and text is not None
+            }
             yield reader.line_num, values, json.dumps(values, ensure_ascii=False)
     except csv.Error as error:
         raise InvalidRow(wire.BAD_FORMAT, f"line {reader.line_num + 1}: {error}") from None
@@ -152,11 +171,16 @@ def _iter_csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
 def _iter_texts(text: str, data_format: str) -> Iterator[tuple[int, Any, str]]:
     """Yield the paragraphs of a text, or its lines if it has one paragraph only."""
     has_paragraphs = data_format == row_formats.TEXT and _PARAGRAPH_BREAK.search(text.strip())
-    parts = re.split(_PARAGRAPH_BREAK if has_paragraphs else r"(\n)", text)  # texts and separators in turn
+    # texts and separators in turn
+    parts = re.split(_PARAGRAPH_BREAK if has_paragraphs else r"(\n)", text)
     line = 1
     for piece, separator in zip(parts[::2], [*parts[1::2], ""], strict=True):
         if piece.strip():
-            yield line, {"prompt": piece} if data_format == row_formats.PROMPT else piece.strip("\n"), piece
+            yield (
+                line,
+                {"prompt": piece} if data_format == row_formats.PROMPT else piece.strip("\n"),
+                piece,
+            )
         line += piece.count("\n") + separator.count("\n")
 
 
@@ -165,7 +189,9 @@ def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        return InvalidRow(wire.BAD_FORMAT, f"not JSON: {getattr(error, 'msg', 'nested too deeply')}")
+        return InvalidRow(
+            wire.BAD_FORMAT, f"not JSON: {getattr(error, 'msg', 'nested too deeply')}"
+        )
 
 
 def _is_content_file(member: zipfile.ZipInfo) -> bool:
@@ -174,13 +200,18 @@ def _is_content_file(member: zipfile.ZipInfo) -> bool:
 
 
 def _validate_members(members: list[zipfile.ZipInfo]) -> None:
-    """Raise an error if a zip has too many files, or one that could leave its folder or cannot be read."""
+    """Raise an error if a zip has too many files, or one that could leave its folder or cannot be
+    read.
+    """
     if len(members) > MAX_FILES:
         raise InvalidRow(wire.SIZE_EXCEEDED, f"a zip has at most {MAX_FILES:,} files")
     for member in members:
         name = member.filename
         checks = {
-            "leads out of the zip": name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"),
+            "leads out of the zip": name.startswith("/")
+            or "\\" in name
+            or ":" in name
+            or ".." in name.split("/"),
             "is a link": member.external_attr >> 16 & 0o170000 == _LINK,
             "is encrypted": member.flag_bits & _ENCRYPTED,
             "is a zip in a zip": name.lower().endswith(".zip"),

@@ -1,8 +1,8 @@
 """The rows of a dataset: stored in parts, and listed, annotated and deleted one by one.
 
-A part is a file that is never changed, with the time from which it is visible. An import, a cleaning or an
-augmentation adds a part; annotating or deleting a row replaces one. After a crash the dataset's document names either
-the old part or the new one, and both files are complete.
+A part is a file that is never changed, with the time from which it is visible. An import, a
+cleaning or an augmentation adds a part; annotating or deleting a row replaces one. After a crash
+the dataset's document names either the old part or the new one, and both files are complete.
 """
 
 import json
@@ -39,13 +39,17 @@ LocatedEntity = tuple[Document, Entity]  # a row and its part
 
 
 def visible_parts(store: Store, dataset: Document) -> list[Document]:
-    """Return the parts that are visible by now, each with its `file`, `count`, `size`, `annotated` and `characters`."""
+    """Return the parts that are visible by now, each with its `file`, `count`, `size`, `annotated`
+    and `characters`.
+    """
     now = store.now()
     return [part for part in dataset["parts"] if part["from"] <= now]
 
 
 def count(store: Store, dataset: Document, field: str = "count") -> int:
-    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated" rows."""
+    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated"
+    rows.
+    """
     return sum(part[field] for part in visible_parts(store, dataset))
 
 
@@ -56,7 +60,9 @@ def iter_entities(store: Store, dataset: Document) -> Iterator[tuple[Document, E
             yield part, Entity(**json.loads(line))
 
 
-def read_page(store: Store, dataset: Document, start: int, size: int) -> list[tuple[Document, Entity]]:
+def read_page(
+    store: Store, dataset: Document, start: int, size: int
+) -> list[tuple[Document, Entity]]:
     """Return `size` rows from index `start` on, each with its part; other parts are not read."""
     matches: list[tuple[Document, Entity]] = []
     for part in visible_parts(store, dataset):
@@ -68,7 +74,9 @@ def read_page(store: Store, dataset: Document, start: int, size: int) -> list[tu
 
 
 def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
-    """Return a dataset's rows as prompt and response; a text has no prompt, a prompt alone no response."""
+    """Return a dataset's rows as prompt and response; a text has no prompt, a prompt alone no
+    response.
+    """
     return [row_formats.last_pair(entity.row) for _, entity in iter_entities(store, dataset)]
 
 
@@ -85,26 +93,33 @@ def attach_part(store: Store, dataset_id: str, part: Document, visible_from: flo
     """Add a part that `write_part` wrote, visible from a time (Unix seconds) on."""
     dataset = store.get("dataset", dataset_id)
     assert dataset is not None
-    store.update(dataset_id, parts=[*dataset["parts"], part | {"from": visible_from}], modified=visible_from)
+    store.update(
+        dataset_id, parts=[*dataset["parts"], part | {"from": visible_from}], modified=visible_from
+    )
 
 
 def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
     """Write rows into a new part, which belongs to no dataset yet."""
     name = f"rows-{secrets.token_hex(12)}"
-    content = b"\n".join(json.dumps(vars(entity), ensure_ascii=False).encode() for entity in new_entities)
+    content = b"\n".join(
+        json.dumps(vars(entity), ensure_ascii=False).encode() for entity in new_entities
+    )
     store.write_file(name, content)
     return {
         "file": name,
         "count": len(new_entities),
         "size": len(content),
         "annotated": sum(entity.annotated is not None for entity in new_entities),
-        "characters": sum(len(text) for entity in new_entities for text in row_formats.all_texts(entity.row)),
+        "characters": sum(
+            len(text) for entity in new_entities for text in row_formats.all_texts(entity.row)
+        ),
     }
 
 
 def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | None]) -> set[str]:
     """Replace the rows with these ids, or delete those with None; return the ids that existed."""
-    new_parts, replaced_ids = [], set()
+    new_parts = []
+    replaced_ids = set()
     for part in dataset["parts"]:
         old_entities = [Entity(**json.loads(line)) for line in _read_lines(store, part)]
         touched = {entity.id for entity in old_entities} & set(changes)
@@ -124,9 +139,12 @@ def delete_parts(store: Store, dataset: Document) -> None:
 
 
 def to_entities(named_rows: Iterable[tuple[str, Any]], annotated_at: float) -> list[Entity]:
-    """Return entities of (file name, row) pairs; rows with responses are annotated from a time on."""
+    """Return entities of (file name, row) pairs; rows with responses are annotated from a time
+    on.
+    """
     return [
-        Entity(row, name, annotated=annotated_at if row_formats.is_annotated(row) else None) for name, row in named_rows
+        Entity(row, name, annotated=annotated_at if row_formats.is_annotated(row) else None)
+        for name, row in named_rows
     ]
 
 
@@ -142,16 +160,24 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
 @emulates(data_v1.LIST_ENTITIES)
 def list_entities(call: Call, body: data_v1.ListEntities) -> dict[str, Any]:
     """List the rows that match all filters, in their order."""
-    dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
+    dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
+    store = call.world.store
     call.validate_choice(
-        "tabType", body.tab_type, (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES)
+        "tabType",
+        body.tab_type,
+        (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES),
     )
     total = total_all = count(store, dataset)
     filters = _build_filters(call, body)
-    paged = partial(page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data_v1.MAX_ENTITIES)
+    paged = partial(
+        page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data_v1.MAX_ENTITIES
+    )
     if filters:
-        matches = [row for row in iter_entities(store, dataset) if all(test(row) for test in filters)]
-        total, page = len(matches), paged(matches)
+        matches = [
+            row for row in iter_entities(store, dataset) if all(test(row) for test in filters)
+        ]
+        total = len(matches)
+        page = paged(matches)
     else:
         positions = paged(range(total))
         page = read_page(store, dataset, positions[0], len(positions)) if positions else []
@@ -162,7 +188,8 @@ def list_entities(call: Call, body: data_v1.ListEntities) -> dict[str, Any]:
 @emulates(data_v1.ANNOTATE)
 def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
     """Replace the turns of a row, or set the labels of an image."""
-    dataset, store = call.find("dataset", body.dataset_id, "datasetId", "dataset"), call.world.store
+    dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
+    store = call.world.store
     entity = find_entity(store, dataset, body.id)
     if entity is None:
         raise call.invalid("id", f"{dataset['id']} has no entity {body.id!r}")
@@ -201,7 +228,9 @@ def routes(world: World) -> list[Route]:
 def _build_filters(call: Call, body: data_v1.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
     filters: list[Callable[[LocatedEntity], bool]] = []
     if body.tab_type:
-        filters.append(lambda row: bool(row[1].annotated) == (body.tab_type == data_v1.ANNOTATED_ENTITIES))
+        filters.append(
+            lambda row: bool(row[1].annotated) == (body.tab_type == data_v1.ANNOTATED_ENTITIES)
+        )
     if body.import_time:
         low, high = _parse_time_range(call, "importTime", body.import_time)
         filters.append(lambda row: low <= row[0]["from"] <= high)
@@ -209,7 +238,9 @@ def _build_filters(call: Call, body: data_v1.ListEntities) -> list[Callable[[Loc
         since, until = _parse_time_range(call, "annoTime", body.anno_time)
         filters.append(lambda row: since <= (row[1].annotated or 0) <= until)
     if body.label_id:
-        filters.append(lambda row: any(str(label.get("id")) == body.label_id for label in row[1].labels))
+        filters.append(
+            lambda row: any(str(label.get("id")) == body.label_id for label in row[1].labels)
+        )
     return filters
 
 

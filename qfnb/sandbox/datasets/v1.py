@@ -1,4 +1,6 @@
-"""Datasets, v1: created, described, released and deleted; v2 shows the same datasets as versions."""
+"""Datasets, v1: created, described, released and deleted; v2 shows the same datasets as
+versions.
+"""
 
 from typing import Any
 
@@ -19,11 +21,17 @@ def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     """Create a dataset without rows, the first version of its group."""
     call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
     call.validate_choice("projectType", body.project_type, [body.template_type // 100])
-    expected_data_type = wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
+    expected_data_type = (
+        wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
+    )
     call.validate_choice("dataType", body.data_type, [expected_data_type])
-    call.validate_choice("storageType", body.storage_type, (wire.PLATFORM_STORAGE, wire.USER_STORAGE))
+    call.validate_choice(
+        "storageType", body.storage_type, (wire.PLATFORM_STORAGE, wire.USER_STORAGE)
+    )
     is_user_bucket = body.storage_type == wire.USER_STORAGE
-    bucket, path = (body.storage_id or "", body.raw_storage_path or "") if is_user_bucket else ("", "")
+    bucket, path = (
+        (body.storage_id or "", body.raw_storage_path or "") if is_user_bucket else ("", "")
+    )
     if is_user_bucket:
         common.validate_bucket(call, "storageId", bucket)
     common.validate_name(call, body.name, path)
@@ -41,7 +49,8 @@ def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
 def info(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
     """Describe a dataset."""
     dataset = common.get_dataset(call, body.dataset_id)
-    store, template = call.world.store, _template_to_wire(dataset)
+    store = call.world.store
+    template = _template_to_wire(dataset)
     version = {
         "datasetId": dataset["number"],
         "datasetPK": dataset["id"],
@@ -65,7 +74,10 @@ def info(call: Call, body: wire.DatasetRef) -> dict[str, Any]:
 @emulates(wire.STATUSES)
 def statuses(call: Call, body: wire.DatasetRefs) -> dict[str, Any]:
     """Describe the states of several datasets."""
-    return {str(key): _states_to_wire(call.world, common.get_dataset(call, key)) for key in body.dataset_ids}
+    return {
+        str(key): _states_to_wire(call.world, common.get_dataset(call, key))
+        for key in body.dataset_ids
+    }
 
 
 @emulates(wire.RELEASE)
@@ -125,7 +137,8 @@ def _created_to_wire(call: Call, dataset: Document) -> dict[str, Any]:
 
 def _states_to_wire(world: World, dataset: Document) -> dict[str, Any]:
     store = world.store
-    importing, exporting = (common.task_status(world, dataset, "import"), common.task_status(world, dataset, "export"))
+    importing = common.task_status(world, dataset, "import")
+    exporting = common.task_status(world, dataset, "export")
     releasing = common.release_state(world, dataset)
     failed = store.get("import", dataset["import"]) if importing == wire.FAILED else None
     return {

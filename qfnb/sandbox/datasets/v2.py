@@ -18,8 +18,11 @@ def create(call: Call, body: wire.CreateDataset) -> dict[str, Any]:
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     name = body.dataset_name
     common.validate_name(call, name, path)
-    store, data_format = call.world.store, body.data_format
-    return _ids_to_wire(common.create_dataset(store, name=name, data_format=data_format, bucket=bucket, path=path))
+    store = call.world.store
+    data_format = body.data_format
+    return _ids_to_wire(
+        common.create_dataset(store, name=name, data_format=data_format, bucket=bucket, path=path)
+    )
 
 
 @emulates(wire.LIST)
@@ -31,7 +34,8 @@ def list_datasets(call: Call, body: wire.ListDatasets) -> dict[str, Any]:
         for group in call.world.store.all("dataset_group")[::-1]
         if (name or "") in group["name"] and (not data_formats or group["form"] in data_formats)
     ]
-    answer, versions = page_by_marker(call, groups, "id", body), call.world.store.all("dataset")
+    answer = page_by_marker(call, groups, "id", body)
+    versions = call.world.store.all("dataset")
     rows = [_group_to_wire(call, group, versions) for group in answer.pop("items")]
     return answer | {"datasetList": rows}
 
@@ -71,13 +75,16 @@ def describe_version(call: Call, body: wire.VersionId) -> dict[str, Any]:
 @emulates(wire.LIST_VERSIONS)
 def list_versions(call: Call, body: wire.ListVersions) -> dict[str, Any]:
     """List the versions of a dataset, the newest first."""
-    imported, published = _parse_filter(call, body.filter, importStatusList=list, publishStatusList=list)
+    imported, published = _parse_filter(
+        call, body.filter, importStatusList=list, publishStatusList=list
+    )
     group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
     versions = common.versions_of_group(call.world.store, group["id"])
     matches = [
         row
         for row in (_version_to_wire(call, version) for version in versions)
-        if (not imported or row["importStatus"] in imported) and (not published or row["publishStatus"] in published)
+        if (not imported or row["importStatus"] in imported)
+        and (not published or row["publishStatus"] in published)
     ]
     return page_by_marker(call, matches, "versionId", body, "versionList")
 

@@ -34,10 +34,13 @@ class EngineConfig:
     """An engine and its options; the key is hidden."""
 
     engine: str = "builtin"  # one of ENGINES
-    upstream_url: str = ""  # the base URL of a server that speaks OpenAI's API, e.g. http://localhost:11434/v1
-    upstream_model: str = ""  # the model there for every preset model; "" passes the names on unchanged
+    # the base URL of a server that speaks OpenAI's API, e.g. http://localhost:11434/v1
+    upstream_url: str = ""
+    # the model there for every preset model; "" passes the names on unchanged
+    upstream_model: str = ""
     upstream_map: str = ""  # exceptions, "ernie-5.1=qwen2.5:7b,ernie-4.5-turbo-32k=qwen2.5:0.5b"
-    upstream_embedding_model: str = ""  # the model there for embeddings; "" leaves embeddings to the built-in engine
+    # the model there for embeddings; "" leaves embeddings to the built-in engine
+    upstream_embedding_model: str = ""
     upstream_timeout: float = 120  # seconds without data from there after which a call fails
     upstream_key: Secret = NO_SECRET  # its key
     model_dir: str = ""  # a folder with config.json, a tokenizer and *.safetensors
@@ -49,14 +52,18 @@ class EngineConfig:
 
 
 def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> EngineConfig:
-    """Return the configuration for a server of this folder: the options, else the environment, else the file.
+    """Return the configuration for a server of this folder: the options, else the environment, else
+    the file.
 
-    Options for the engine in the file change its configuration; with another engine the file is ignored.
+    Options for the engine in the file change its configuration; with another engine the file is
+    ignored.
 
     Raises:
         InvalidArgumentError: a value is wrong; the message names what is allowed.
     """
-    explicit = {name: _hide_key(name, value) for name, value in (options or {}).items() if value is not None}
+    explicit = {
+        name: _hide_key(name, value) for name, value in (options or {}).items() if value is not None
+    }
     options = None  # no frame that raises has the key as a text
     changes = {
         name: value
@@ -66,7 +73,9 @@ def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> En
     config = load_config(folder)
     if changes.get("engine", config.engine) != config.engine:
         config = EngineConfig()
-    return validate_config(replace(config, **{name: _convert(name, value) for name, value in changes.items()}))
+    return validate_config(
+        replace(config, **{name: _convert(name, value) for name, value in changes.items()})
+    )
 
 
 def load_config(folder: Path) -> EngineConfig:
@@ -77,7 +86,9 @@ def load_config(folder: Path) -> EngineConfig:
     """
     try:
         value = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        return EngineConfig(**{f.name: value[f.name] for f in fields(EngineConfig) if f.name in value})
+        return EngineConfig(
+            **{f.name: value[f.name] for f in fields(EngineConfig) if f.name in value}
+        )
     except (FileNotFoundError, NotADirectoryError):
         return EngineConfig()
     except (OSError, ValueError, TypeError) as error:
@@ -101,12 +112,17 @@ def validate_config(config: EngineConfig) -> EngineConfig:
     """Return a configuration after checking that a server can start with it.
 
     Raises:
-        InvalidArgumentError: an option is wrong; the message names it, its value and what is allowed.
+        InvalidArgumentError: an option is wrong; the message names it, its value and what is
+            allowed.
     """
     if config.engine not in ENGINES:
-        raise _invalid_option("engine", config.engine, tr("must be one of {engines}", engines=", ".join(ENGINES)))
+        raise _invalid_option(
+            "engine", config.engine, tr("must be one of {engines}", engines=", ".join(ENGINES))
+        )
     for name, value in asdict(config).items():
-        if _engine_of_option(name) not in {"", config.engine} and value != getattr(EngineConfig(), name):
+        if _engine_of_option(name) not in {"", config.engine} and value != getattr(
+            EngineConfig(), name
+        ):
             displayed = "..." if name == "upstream_key" else value
             raise _invalid_option(
                 name,
@@ -133,7 +149,9 @@ def parse_model_map(config: EngineConfig) -> dict[str, str]:
     pairs = [entry.partition("=") for entry in config.upstream_map.split(",") if entry.strip()]
     for name, sign, model in pairs:
         if not (name.strip() and sign and model.strip()):
-            raise _invalid_option("upstream_map", config.upstream_map, tr("must look like NAME=MODEL,NAME=MODEL"))
+            raise _invalid_option(
+                "upstream_map", config.upstream_map, tr("must look like NAME=MODEL,NAME=MODEL")
+            )
     return {name.strip().lower(): model.strip() for name, _, model in pairs}
 
 
@@ -142,19 +160,26 @@ def _validate_upstream(config: EngineConfig) -> None:
         parts = urlsplit(config.upstream_url)
         host = parts.hostname or ""
     except ValueError:
-        parts, host = urlsplit(""), ""
+        parts = urlsplit("")
+        host = ""
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
         displayed = "..." if "@" in config.upstream_url else config.upstream_url
-        raise _invalid_option("upstream_url", displayed, tr("must look like http://localhost:11434/v1"))
+        raise _invalid_option(
+            "upstream_url", displayed, tr("must look like http://localhost:11434/v1")
+        )
     if config.upstream_key and parts.scheme == "http" and not _is_loopback(host):
         raise _invalid_option(
-            "upstream_url", config.upstream_url, tr("a key is sent over https or on this computer only")
+            "upstream_url",
+            config.upstream_url,
+            tr("a key is sent over https or on this computer only"),
         )
     key = config.upstream_key.get_secret_value
     if not (key().isascii() and key().isprintable()):
         raise _invalid_option("upstream_key", "...", tr("it contains characters that no key has"))
     if not (math.isfinite(config.upstream_timeout) and config.upstream_timeout > 0):
-        raise _invalid_option("upstream_timeout", config.upstream_timeout, tr("must be seconds, more than 0"))
+        raise _invalid_option(
+            "upstream_timeout", config.upstream_timeout, tr("must be seconds, more than 0")
+        )
     parse_model_map(config)
 
 
@@ -171,14 +196,25 @@ def _validate_transformers(config: EngineConfig) -> None:
     if not _DEVICE.fullmatch(config.device):
         raise _invalid_option("device", config.device, tr("must be auto, cpu, cuda, cuda:N or mps"))
     folder = Path(config.model_dir).expanduser()
-    if not config.model_dir or not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        allowed = tr("must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can run code)")
+    if (
+        not config.model_dir
+        or not (folder / "config.json").is_file()
+        or not any(folder.glob("*.safetensors"))
+    ):
+        allowed = tr(
+            "must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can "
+            "run code)"
+        )
         raise _invalid_option("model_dir", config.model_dir, allowed)
 
 
 def _environment_options() -> dict[str, Any]:
     names = {ENVIRONMENT_PREFIX + f.name.upper(): f.name for f in fields(EngineConfig)}
-    return {name: _hide_key(name, text) for variable, name in names.items() if (text := os.environ.get(variable))}
+    return {
+        name: _hide_key(name, text)
+        for variable, name in names.items()
+        if (text := os.environ.get(variable))
+    }
 
 
 def _hide_key(name: str, value: Any) -> Any:
@@ -187,7 +223,9 @@ def _hide_key(name: str, value: Any) -> Any:
 
 def _engine_of_option(name: str) -> str:
     """Return the engine that an option belongs to, "" for `engine` itself."""
-    return {"engine": "", "model_dir": "transformers", "device": "transformers"}.get(name, "upstream")
+    return {"engine": "", "model_dir": "transformers", "device": "transformers"}.get(
+        name, "upstream"
+    )
 
 
 def _convert(name: str, value: Any) -> Any:
@@ -215,7 +253,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _invalid_option(name: str, value: object, allowed: str) -> InvalidArgumentError:
-    option, variable = f"--{name.replace('_', '-')}", f"{ENVIRONMENT_PREFIX}{name.upper()}"
+    option = f"--{name.replace('_', '-')}"
+    variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
     return InvalidArgumentError(
         tr(
             "{name}={value!r}: {allowed}\nthe option or the variable: {option}, {variable}",

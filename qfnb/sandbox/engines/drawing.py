@@ -1,6 +1,8 @@
-"""Pictures without a model: a landscape whose time of day, water and colours follow from the prompt and the seed.
+"""Pictures without a model: a landscape whose time of day, water and colours follow from the prompt
+and the seed.
 
-Each picture says at its foot that it is the sandbox's drawing. The same prompt, size and seed give the same bytes.
+Each picture says at its foot that it is the sandbox's drawing. The same prompt, size and seed give
+the same bytes.
 """
 
 import hashlib
@@ -43,31 +45,45 @@ def picture(prompt: str, size: tuple[int, int], seed: int) -> tuple[bytes, list[
 
 def _draw_sky(size: tuple[int, int], colours: tuple[Colour, Colour]) -> Image.Image:
     fade = Image.linear_gradient("L").resize(size)
-    return Image.composite(Image.new("RGB", size, colours[1]), Image.new("RGB", size, colours[0]), fade)
+    return Image.composite(
+        Image.new("RGB", size, colours[1]), Image.new("RGB", size, colours[0]), fade
+    )
 
 
-def _draw_land(image: Image.Image, chance: random.Random, *, is_night: bool, has_water: bool) -> None:
+def _draw_land(
+    image: Image.Image, chance: random.Random, *, is_night: bool, has_water: bool
+) -> None:
     """Draw the sun or the moon, three ranges of mountains, and a meadow or water."""
-    pen, (width, height) = ImageDraw.Draw(image), image.size
-    x, y, radius = chance.uniform(0.2, 0.8) * width, 0.2 * height, 0.08 * min(width, height)
+    pen = ImageDraw.Draw(image)
+    (width, height) = image.size
+    x = chance.uniform(0.2, 0.8) * width
+    y = 0.2 * height
+    radius = 0.08 * min(width, height)
     disc = (246, 245, 222) if is_night else (255, 224, 120)
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=disc)
     hue = [chance.randrange(60, 170) for _ in range(3)]
     for layer in range(3):
-        rise, base = (0.34 - 0.08 * layer) * height, (0.56 + 0.05 * layer) * height
+        rise = (0.34 - 0.08 * layer) * height
+        base = (0.56 + 0.05 * layer) * height
         peaks = [(width * i / 12, base - chance.uniform(0, rise)) for i in range(13)]
         red, green, blue = (int(part * (1.25 - 0.3 * layer)) for part in hue)
         pen.polygon([(0, height), *peaks, (width, height)], fill=(red, green, blue))
-    pen.rectangle((0, 0.68 * height, width, height), fill=(58, 112, 166) if has_water else (92, 136, 84))
+    pen.rectangle(
+        (0, 0.68 * height, width, height), fill=(58, 112, 166) if has_water else (92, 136, 84)
+    )
     for _ in range(120):
-        x, y = chance.uniform(0, width), chance.uniform(0.69, 1) * height
+        x = chance.uniform(0, width)
+        y = chance.uniform(0.69, 1) * height
         end = (x + chance.uniform(0.01, 0.06) * width, y) if has_water else (x, y - 0.01 * height)
         pen.line(((x, y), end), fill=(180, 208, 232) if has_water else (120, 166, 100))
 
 
 def draw_footer(image: Image.Image, kind: str, understood: str) -> None:
-    """Write at the foot of a picture that it is the sandbox's, and what of the prompt was understood."""
-    pen, (width, height) = ImageDraw.Draw(image), image.size
+    """Write at the foot of a picture that it is the sandbox's, and what of the prompt was
+    understood.
+    """
+    pen = ImageDraw.Draw(image)
+    (width, height) = image.size
     bar = max(26, height // 24)
     pen.rectangle((0, height - bar, width, height), fill=(20, 20, 24))
     text = f"qfnb LOCAL SANDBOX {kind}, not a model's image  |  understood: {understood}"
@@ -78,8 +94,14 @@ def draw_footer(image: Image.Image, kind: str, understood: str) -> None:
 def to_png(image: Image.Image, prompt: str, seed: int) -> bytes:
     """Return a picture as a PNG file with prompt, seed and size in its metadata."""
     about = PngInfo()
-    size, software = "{}x{}".format(*image.size), "qfnb sandbox drawing"
-    for key, value in {"prompt": prompt, "seed": str(seed), "size": size, "software": software}.items():
+    size = "{}x{}".format(*image.size)
+    software = "qfnb sandbox drawing"
+    for key, value in {
+        "prompt": prompt,
+        "seed": str(seed),
+        "size": size,
+        "software": software,
+    }.items():
         about.add_itxt(key, value.encode("utf-8", "replace").decode("utf-8"))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=about, compress_level=3)

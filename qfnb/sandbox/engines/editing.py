@@ -20,13 +20,16 @@ def _sketch(image: Image.Image) -> Image.Image:
 
 
 _TINTS = {
-    "red": "红 red", "orange": "橙 orange", "gold": "黄 金 yellow gold", "green": "绿 green", "blue": "蓝 blue",
+    "red": "红 red", "orange": "橙 orange", "gold": "黄 金 yellow gold", "green": "绿 green",
+    "blue": "蓝 blue",
     "purple": "紫 purple", "pink": "粉 pink",
 }  # fmt: skip
 _OPERATIONS: dict[str, tuple[str, Operation]] = {
-    "grayscale": ("黑白 灰度 gray grey monochrome", lambda image: ImageOps.grayscale(image).convert("RGB")),
+    "grayscale": (("黑白 灰度 gray grey "
+                  "monochrome"), lambda image: ImageOps.grayscale(image).convert("RGB")),
     "invert": ("反色 反相 invert negative", ImageOps.invert),
-    "blur": ("模糊 blur", lambda image: image.filter(ImageFilter.GaussianBlur(max(image.size) / 100))),
+    "blur": ("模糊 blur",
+    lambda image: image.filter(ImageFilter.GaussianBlur(max(image.size) / 100))),
     "sketch": ("线稿 素描 sketch outline", _sketch),
     "mirror": ("镜像 翻转 mirror flip", ImageOps.mirror),
     "rotate": ("旋转 rotate", lambda image: image.rotate(180)),
@@ -46,8 +49,13 @@ def edit(prompt: str, references: Sequence[bytes], seed: int) -> tuple[bytes, li
         references: one to three picture files.
         seed: stands in the file's metadata only; an edit has nothing random.
     """
-    image, text = _join([_open(content) for content in references]), prompt.lower()
-    names = [name for name, (words, _) in _OPERATIONS.items() if any(word in text for word in words.split())]
+    image = _join([_open(content) for content in references])
+    text = prompt.lower()
+    names = [
+        name
+        for name, (words, _) in _OPERATIONS.items()
+        if any(word in text for word in words.split())
+    ]
     for name in names:
         image = _OPERATIONS[name][1](image)
     for colour, words in _TINTS.items():
@@ -71,7 +79,9 @@ def _open(content: bytes) -> Image.Image:
 def _join(images: Sequence[Image.Image]) -> Image.Image:
     """Return pictures side by side at the height of the lowest one."""
     height = min(image.height for image in images)
-    scaled = [image.resize((max(1, image.width * height // image.height), height)) for image in images]
+    scaled = [
+        image.resize((max(1, image.width * height // image.height), height)) for image in images
+    ]
     joined = Image.new("RGB", (sum(image.width for image in scaled), height))
     x = 0
     for image in scaled:

@@ -1,6 +1,7 @@
 """The interface of an engine: answers, vectors, and models that are trained.
 
-The built-in engine does what another one cannot. A `ChatModel` answers: the base model, or the model of a run.
+The built-in engine does what another one cannot. A `ChatModel` answers: the base model, or the
+model of a run.
 """
 
 from __future__ import annotations
@@ -9,18 +10,23 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-Ability = Literal["chat", "embeddings", "increments", "preferences", "rehearsal", "streaming", "tools", "training"]
+Ability = Literal[
+    "chat", "embeddings", "increments", "preferences", "rehearsal", "streaming", "tools", "training"
+]
 """What an engine or a model can do.
 
-`streaming`: it yields pieces as they are written. `tools`: it handles functions, pictures and response formats.
-`increments`: a training can continue from the model of an earlier run; `rehearsal`: it then needs that run's data,
+`streaming`: it yields pieces as they are written. `tools`: it handles functions, pictures and
+response formats.
+`increments`: a training can continue from the model of an earlier run; `rehearsal`: it then needs
+that run's data,
 too, lest it is forgotten. `preferences`: it learns by DPO and KTO.
 """
 
 ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
 """The category of an engine's error; each has a code on v1 and on v2."""
 
-Delta = Mapping[str, Any]  # what a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}
+# what a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}
+Delta = Mapping[str, Any]
 Pair = tuple[str, str]
 
 
@@ -44,9 +50,13 @@ class EngineError(Exception):
         retry_after: seconds to wait as the header `Retry-After` has them, "" for none.
     """
 
-    def __init__(self, message: str, category: ErrorCategory = "server", *, retry_after: str = "") -> None:
+    def __init__(
+        self, message: str, category: ErrorCategory = "server", *, retry_after: str = ""
+    ) -> None:
         super().__init__(message)
-        self.message, self.category, self.retry_after = message, category, retry_after
+        self.message = message
+        self.category = category
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,8 @@ class Conversation:
     """Messages to answer, with options.
 
     Attributes:
-        options: by OpenAI's names: temperature, top_p, max_tokens, seed, stop, tools, response_format, ...
+        options: by OpenAI's names: temperature, top_p, max_tokens, seed, stop, tools,
+            response_format, ...
     """
 
     messages: Sequence[Mapping[str, Any]]  # in OpenAI's form; the last one is answered
@@ -86,8 +97,10 @@ class Reply:
     text: str  # the text
     label: str = BUILT_IN  # the label of the engine
     reason: str = "stop"  # OpenAI's `finish_reason`
-    usage: Mapping[str, int] | None = None  # the tokens that the engine counted, None if it does not count
-    extra: Mapping[str, Any] = field(default_factory=dict)  # of the message: tool_calls, reasoning_content
+    # the tokens that the engine counted, None if it does not count
+    usage: Mapping[str, int] | None = None
+    # of the message: tool_calls, reasoning_content
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,18 +118,22 @@ class Step:
 
     Attributes:
         phase: `preparing` (which answers are facts, which follow rules) or `training`.
-        rewards: of a training on preferences, after each pass: chosen, rejected, margins, accuracies; on the
-            held-out rows where there are some.
-        snapshot: returns what `TrainedModel.save` would return for the model at this step; None before the training.
+        rewards: of a training on preferences, after each pass: chosen, rejected, margins,
+            accuracies; on the held-out rows where there are some.
+        snapshot: returns what `TrainedModel.save` would return for the model at this step; None
+            before the training.
     """
 
     step: int  # reports so far, of `total_steps`
     total_steps: int
     epoch: float  # passes over the data, with a fraction
-    training_loss: float  # nats per token of the answers; the tokens of the built-in model are characters
-    validation_loss: float | None = None  # the same on held-out pairs, None between validations or without them
+    # nats per token of the answers; the tokens of the built-in model are characters
+    training_loss: float
+    # the same on held-out pairs, None between validations or without them
+    validation_loss: float | None = None
     phase: Literal["preparing", "training"] = "training"
-    quiet: bool = False  # the report is no point of the loss curve; it only asks whether to continue
+    # the report is no point of the loss curve; it only asks whether to continue
+    quiet: bool = False
     rewards: Mapping[str, float] = field(default_factory=dict)
     snapshot: Callable[[str], bytes] | None = None
 
@@ -131,13 +148,15 @@ def is_validated(step: int, total_steps: int, interval: int) -> bool:
     Args:
         step: from 1.
         total_steps: of the run.
-        interval: steps between two validations, fewer in a short run; 0 for one after the last step only.
+        interval: steps between two validations, fewer in a short run; 0 for one after the last step
+            only.
     """
     spacing = min(interval, max(1, total_steps // MIN_VALIDATIONS))
     return step == total_steps or (spacing > 0 and step % spacing == 0)
 
 
-Observer = Callable[[Step], bool | None]  # called with each step; when it returns False the training stops
+# called with each step; when it returns False the training stops
+Observer = Callable[[Step], bool | None]
 
 
 class ChatModel(Protocol):
@@ -172,7 +191,9 @@ class StreamingModel(Protocol):
     """A model that yields pieces as they are written."""
 
     def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
-        """Yield what each piece adds, then the whole reply; closing the iterator stops the model."""
+        """Yield what each piece adds, then the whole reply; closing the iterator stops the
+        model.
+        """
 
 
 @runtime_checkable
@@ -249,9 +270,11 @@ class TrainingEngine(Engine, Protocol):
         """The platform's hyper-parameters that change a training; the engine ignores the others."""
 
     def training_seconds(self, *, preferences: bool) -> Mapping[str, float]:
-        """Return the seconds of a training on this computer; {} where the engine does not know them.
+        """Return the seconds of a training on this computer; {} where the engine does not know
+        them.
 
-        They are `start`, and those for each `epoch`, each `row`, and each row of an epoch, `rowEpoch`.
+        They are `start`, and those for each `epoch`, each `row`, and each row of an epoch,
+        `rowEpoch`.
 
         Args:
             preferences: whether it learns by DPO or KTO.
@@ -284,7 +307,8 @@ class TrainingEngine(Engine, Protocol):
             values: the result of `local_hyperparameters`.
             validation: held-out pairs; their loss is reported after each pass.
             observer: called with each step; it can stop the training.
-            initial_model: what `save` returned for an earlier run, to continue from; None for the base model.
+            initial_model: what `save` returned for an earlier run, to continue from; None for the
+                base model.
 
         Raises:
             InvalidArgumentError: the data is empty, or a value is wrong.

@@ -1,4 +1,6 @@
-"""The engines of a running sandbox: the configured one, and the built-in one for what that cannot do."""
+"""The engines of a running sandbox: the configured one, and the built-in one for what that cannot
+do.
+"""
 
 import threading
 from pathlib import Path
@@ -18,7 +20,8 @@ class EngineRegistry:
     """
 
     def __init__(self, folder: Path, store: Store, config: EngineConfig) -> None:
-        self._store, self._lock = store, threading.Lock()
+        self._store = store
+        self._lock = threading.Lock()
         self._loaded_models: dict[str, ChatModel] = {}
         self._builtin = BuiltinEngine()
         self._training_engines: tuple[TrainingEngine, ...] = (self._builtin,)
@@ -67,19 +70,27 @@ class EngineRegistry:
         Raises:
             EngineError: it is not running.
         """
-        engine_found = next((engine for engine in self._training_engines if engine.name == name), None)
+        engine_found = next(
+            (engine for engine in self._training_engines if engine.name == name), None
+        )
         if engine_found is None:
-            raise EngineError(f"the run was queued for engine {name}; start the sandbox with it again")
+            raise EngineError(
+                f"the run was queued for engine {name}; start the sandbox with it again"
+            )
         return engine_found
 
     def engine_label(self, name: str) -> str:
         """Return the label of a training engine; its name when it is not running."""
-        return next((engine.label for engine in self._training_engines if engine.name == name), name)
+        return next(
+            (engine.label for engine in self._training_engines if engine.name == name), name
+        )
 
     def model_origin(self, run: str) -> str:
         """Return the label of the engine that trained a run's model."""
         content = self._store.read_file(f"{run}.npz") or b""
-        label = next((engine.label for engine in self._training_engines if engine.recognizes(content)), None)
+        label = next(
+            (engine.label for engine in self._training_engines if engine.recognizes(content)), None
+        )
         return label or "an engine that does not run now"
 
     def can_continue_from(self, run: str) -> bool:
@@ -106,7 +117,10 @@ class EngineRegistry:
         """Return which engine runs and which ones train and embed; no key is in it."""
         chosen = self.active
         description = {"name": chosen.name, "label": chosen.label, "can": sorted(chosen.abilities)}
-        return description | {"training": self.training_engine.label, "embeddings": self.embedding_engine.name}
+        return description | {
+            "training": self.training_engine.label,
+            "embeddings": self.embedding_engine.name,
+        }
 
     def close(self) -> None:
         """Release the active engine's resources."""
@@ -116,4 +130,6 @@ class EngineRegistry:
         for engine in self._training_engines:
             if engine.recognizes(content):
                 return engine
-        raise EngineError(f"{run} was made by another engine; start the sandbox with it again", "model")
+        raise EngineError(
+            f"{run} was made by another engine; start the sandbox with it again", "model"
+        )

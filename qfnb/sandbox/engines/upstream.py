@@ -1,7 +1,7 @@
 """An engine that asks another server: any that speaks OpenAI's API (Ollama, vLLM, llama.cpp).
 
-This is the only module of the sandbox that makes HTTP calls: to the address in the configuration only, without
-proxy or redirects. Every error becomes an EngineError, without the key.
+This is the only module of the sandbox that makes HTTP calls: to the address in the configuration
+only, without proxy or redirects. Every error becomes an EngineError, without the key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ MAX_EVENT_BYTES = 1 << 20
 """The largest event of a stream."""
 
 MAX_ANSWER_BYTES = 64 << 20  # the largest answer
-_CATEGORIES: dict[int, ErrorCategory] = {400: "argument", 404: "model", 413: "length", 422: "argument", 429: "busy"}
+_CATEGORIES: dict[int, ErrorCategory] = {
+    400: "argument",
+    404: "model",
+    413: "length",
+    422: "argument",
+    429: "busy",
+}
 
 
 class UpstreamEngine:
@@ -33,10 +39,13 @@ class UpstreamEngine:
     name = "upstream"
 
     def __init__(self, config: EngineConfig) -> None:
-        self._config, self._model_map = config, parse_model_map(config)
+        self._model_map = parse_model_map(config)
+        self._config = config
         self.label = f"upstream {config.upstream_model or 'server'}, not ERNIE"
         self.model_names = frozenset({config.upstream_model, *self._model_map.values()} - {""})
-        embedding_ability: frozenset[Ability] = frozenset({"embeddings"} if config.upstream_embedding_model else ())
+        embedding_ability: frozenset[Ability] = frozenset(
+            {"embeddings"} if config.upstream_embedding_model else ()
+        )
         self.abilities = UpstreamModel.abilities | embedding_ability
 
     def base_model(self, name: str = "") -> UpstreamModel:
@@ -48,7 +57,9 @@ class UpstreamEngine:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the upstream's vectors."""
         model = self._config.upstream_embedding_model
-        answer = await _post_json(self._config, "embeddings", {"model": model, "input": list(texts)})
+        answer = await _post_json(
+            self._config, "embeddings", {"model": model, "input": list(texts)}
+        )
         try:
             rows = sorted(answer["data"], key=lambda row: int(row["index"]))
             vectors = [[float(x) for x in row["embedding"]] for row in rows]
@@ -68,19 +79,24 @@ class UpstreamModel:
     abilities: frozenset[Ability] = frozenset({"chat", "streaming", "tools"})
 
     def __init__(self, config: EngineConfig, model: str) -> None:
-        self._config, self._model = config, model
+        self._config = config
+        self._model = model
         self.label = _label(model)
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Answer one question; call it from a thread without an event loop."""
-        return asyncio.run(self.answer(Conversation.from_prompt(prompt, temperature=temperature, seed=seed)))
+        return asyncio.run(
+            self.answer(Conversation.from_prompt(prompt, temperature=temperature, seed=seed))
+        )
 
     async def answer(self, conversation: Conversation) -> Reply:
         """Answer the last message of a conversation."""
         answer = await _post_json(self._config, "chat/completions", self._body(conversation))
         try:
             choice = answer["choices"][0]
-            return self._reply(dict(choice["message"]), choice.get("finish_reason"), _parse_usage(answer))
+            return self._reply(
+                dict(choice["message"]), choice.get("finish_reason"), _parse_usage(answer)
+            )
         except (KeyError, IndexError, TypeError, ValueError):
             raise _malformed_answer("has no message") from None
 
@@ -90,9 +106,14 @@ class UpstreamModel:
         Raises:
             EngineError: the upstream has failed, or the stream ends without a reason or `[DONE]`.
         """
-        body = self._body(conversation) | {"stream": True, "stream_options": {"include_usage": True}}
+        body = self._body(conversation) | {
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
         message: dict[str, Any] = {}
-        reason, usage, ended = None, None, False
+        reason = None
+        usage = None
+        ended = False
         async for event in _stream_events(self._config, body):
             if event is None:
                 ended = True
@@ -100,7 +121,9 @@ class UpstreamModel:
             usage = _parse_usage(event) or usage
             for choice in event.get("choices") or ():
                 reason = choice.get("finish_reason") or reason
-                delta = {name: value for name, value in (choice.get("delta") or {}).items() if value}
+                delta = {
+                    name: value for name, value in (choice.get("delta") or {}).items() if value
+                }
                 _merge_delta(message, delta)
                 if delta.keys() - {"role"}:
                     yield delta
@@ -109,10 +132,20 @@ class UpstreamModel:
         yield self._reply(message, reason, usage)
 
     def _body(self, conversation: Conversation) -> dict[str, Any]:
-        return {"model": self._model, "messages": list(conversation.messages), **conversation.options}
+        return {
+            "model": self._model,
+            "messages": list(conversation.messages),
+            **conversation.options,
+        }
 
-    def _reply(self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None) -> Reply:
-        extra = {name: value for name, value in message.items() if value and name not in {"role", "content"}}
+    def _reply(
+        self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None
+    ) -> Reply:
+        extra = {
+            name: value
+            for name, value in message.items()
+            if value and name not in {"role", "content"}
+        }
         text = str(message.get("content") or "")
         return Reply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
 
@@ -130,7 +163,9 @@ async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -
     return value
 
 
-async def _stream_events(config: EngineConfig, body: Mapping[str, Any]) -> AsyncIterator[dict[str, Any] | None]:
+async def _stream_events(
+    config: EngineConfig, body: Mapping[str, Any]
+) -> AsyncIterator[dict[str, Any] | None]:
     """Yield the events of a stream as they arrive, None for `[DONE]`."""
     async with _post(config, "chat/completions", body) as response:
         async for line in response.content:
@@ -144,11 +179,15 @@ async def _stream_events(config: EngineConfig, body: Mapping[str, Any]) -> Async
 
 
 @asynccontextmanager
-async def _post(config: EngineConfig, path: str, body: Mapping[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _post(
+    config: EngineConfig, path: str, body: Mapping[str, Any]
+) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield a response with status 200; every error, also while it is read, is an EngineError."""
     key = config.upstream_key.get_secret_value
     headers = {"Authorization": f"Bearer {key()}"} if config.upstream_key else {}
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout)
+    timeout = aiohttp.ClientTimeout(
+        total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout
+    )
     url = f"{config.upstream_url.rstrip('/')}/{path}"
     try:
         async with (
@@ -176,15 +215,21 @@ async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-def _status_error(config: EngineConfig, response: aiohttp.ClientResponse, content: bytes) -> EngineError:
+def _status_error(
+    config: EngineConfig, response: aiohttp.ClientResponse, content: bytes
+) -> EngineError:
     status = response.status
     reason = _redact(config, _error_reason(content) or str(response.reason or ""))
     if status in {401, 403}:
         hint = tr("check QFNB_SANDBOX_UPSTREAM_KEY")
-        return EngineError(f"the upstream refused the sandbox's key ({status}): {reason}; {hint}", "argument")
+        return EngineError(
+            f"the upstream refused the sandbox's key ({status}): {reason}; {hint}", "argument"
+        )
     category = _CATEGORIES.get(status, "server")
     retry = response.headers.get("retry-after", "")
-    return EngineError(f"upstream {status}: {reason}", category, retry_after=retry if retry.isdigit() else "")
+    return EngineError(
+        f"upstream {status}: {reason}", category, retry_after=retry if retry.isdigit() else ""
+    )
 
 
 def _parse_event(config: EngineConfig, data: str) -> dict[str, Any]:
@@ -215,7 +260,9 @@ def _error_reason(content: bytes) -> str:
 
 def _redact(config: EngineConfig, text: str) -> str:
     """Return a text on one short line, without the key, which some servers repeat."""
-    redacted = text.replace(config.upstream_key.get_secret_value(), "***") if config.upstream_key else text
+    redacted = (
+        text.replace(config.upstream_key.get_secret_value(), "***") if config.upstream_key else text
+    )
     return " ".join(redacted.split())[:300]
 
 
@@ -234,7 +281,8 @@ def _merge_tool_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> No
     index = int(part.get("index") or 0)
     while len(calls) <= min(index, 127):
         calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
-    call, function = calls[min(index, 127)], part.get("function") or {}
+    call = calls[min(index, 127)]
+    function = part.get("function") or {}
     call["id"] = part.get("id") or call["id"]
     for name in ("name", "arguments"):
         call["function"][name] += function.get(name) or ""

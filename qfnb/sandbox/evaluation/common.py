@@ -1,6 +1,8 @@
-"""Evaluation tasks as both versions of the interface use them: creation, states, results and deletion.
+"""Evaluation tasks as both versions of the interface use them: creation, states, results and
+deletion.
 
-A task (kind "evaluation") holds what was requested; its run (kind "evaluation_run") holds what the worker records.
+A task (kind "evaluation") holds what was requested; its run (kind "evaluation_run") holds what the
+worker records.
 """
 
 import json
@@ -18,7 +20,8 @@ from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
 
-KIND, RUN = "evaluation", "evaluation_run"
+KIND = "evaluation"
+RUN = "evaluation_run"
 INPUT_PLACEHOLDER = "{input}"
 REFEREE_NAME = tr_noop("the sandbox's rule, not a model")
 UNSCORED = -1
@@ -49,7 +52,10 @@ class Unit(TypedDict):
 
 def read_task_pairs(world: World, run_id: str) -> Pairs:
     """Return the dataset's rows as they were when the task was created."""
-    return [(prompt, reference) for prompt, reference in json.loads(world.store.read_file(run_id) or b"[]")]
+    return [
+        (prompt, reference)
+        for prompt, reference in json.loads(world.store.read_file(run_id) or b"[]")
+    ]
 
 
 def run_of(world: World, task: Document) -> Document:
@@ -76,24 +82,31 @@ def has_results(world: World, task: Document) -> bool:
 
 
 def unit_results(world: World, task: Document) -> list[Row]:
-    """Return the versions of a task, each with its `state`, `message` and, once it is judged, `metrics`."""
+    """Return the versions of a task, each with its `state`, `message` and, once it is judged,
+    `metrics`.
+    """
     finished_units = run_of(world, task).get("units", {}) if has_results(world, task) else {}
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
     return [unit | waiting | finished_units.get(unit["id"], {}) for unit in task["units"]]
 
 
 def iter_results(world: World, task: Document) -> Iterator[Row]:
-    """Yield the answered rows, version by version, each with its prompt, its reference and its unit."""
+    """Yield the answered rows, version by version, each with its prompt, its reference and its
+    unit.
+    """
     pairs = read_task_pairs(world, task["run"])
     done = dict(entry for point in world.store.points(task["run"]) for entry in point["rows"])
     for number in sorted(done):
-        unit, (prompt, reference) = task["units"][number // len(pairs)], pairs[number % len(pairs)]
+        unit = task["units"][number // len(pairs)]
+        (prompt, reference) = pairs[number % len(pairs)]
         identity = {"id": f"{unit['id']}-{number % len(pairs)}", "unit": unit}
         yield identity | {"prompt": prompt, "reference": reference} | done[number]
 
 
 def result_dataset(world: World, task: Document) -> Document:
-    """Return the dataset of the answers that people are to judge, an empty mapping if it does not exist yet."""
+    """Return the dataset of the answers that people are to judge, an empty mapping if it does not
+    exist yet.
+    """
     dataset_id = run_of(world, task).get("result_dataset") if has_results(world, task) else None
     return (world.store.get("dataset", dataset_id) if dataset_id else None) or {}
 
@@ -113,7 +126,9 @@ def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:
     world = call.world
     for task in tasks:
         if not has_results(world, task) or not is_finished(run_of(world, task)):
-            raise call.invalid(field, f"task {task['id']} is {task_state(world, task)}; stop it first")
+            raise call.invalid(
+                field, f"task {task['id']} is {task_state(world, task)}; stop it first"
+            )
     for task in tasks:
         run = str(task["run"])
         world.store.remove(KIND, str(task["id"]))
@@ -139,7 +154,10 @@ V1_FIELDS = FieldNames()
 
 
 def create_task(
-    call: Call, body: wire.CreateTask, names: FieldNames = V1_FIELDS, replaced: Document | None = None
+    call: Call,
+    body: wire.CreateTask,
+    names: FieldNames = V1_FIELDS,
+    replaced: Document | None = None,
 ) -> Document:
     """Store a task and queue its run."""
     if not body.name.strip():
@@ -149,7 +167,9 @@ def create_task(
     modes = _parse_modes(call, names.standard, body.eval_standard_conf)
     units = [_build_unit(call, names.version, version) for version in body.version_eval_info]
     dataset, pairs = _validate_dataset(call, names.dataset, body.dataset_id, modes)
-    store, run, plan = call.world.store, random_id("run-"), call.world.lifecycle.plan
+    store = call.world.store
+    run = random_id("run-")
+    plan = call.world.lifecycle.plan
     fields = {
         "name": body.name,
         "description": body.description or "",
@@ -158,7 +178,9 @@ def create_task(
         "dataset_name": dataset["name"],
         "modes": modes,
         "standard": body.eval_standard_conf.to_wire(),
-        "stop_words": _read_stop_words(call, names.standard, body.eval_standard_conf.stop_words_path),
+        "stop_words": _read_stop_words(
+            call, names.standard, body.eval_standard_conf.stop_words_path
+        ),
         "resources": body.compute_resource_conf.to_wire(),
         "units": units,
         "run": run,
@@ -180,7 +202,10 @@ def create_task(
 def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
     version = models.get_version(call, request.model_version_id, field)
     model = models.get_model(call, version["model"], "modelId")
-    if request.model_id is not None and models.get_model(call, request.model_id, "modelId") != model:
+    if (
+        request.model_id is not None
+        and models.get_model(call, request.model_id, "modelId") != model
+    ):
         reason = f"{request.model_id} is not the model of version {request.model_version_id}"
         raise call.invalid("modelId", reason)
     if (state := models.version_state(call, version)) != model_wire.READY:
@@ -203,7 +228,9 @@ def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
     }
 
 
-def _validate_dataset(call: Call, field: str, key: int | str, modes: Sequence[str]) -> tuple[Document, Pairs]:
+def _validate_dataset(
+    call: Call, field: str, key: int | str, modes: Sequence[str]
+) -> tuple[Document, Pairs]:
     """Return a released dataset with its rows: prompts and reference responses."""
     world = call.world
     dataset = datasets.get_dataset(call, key, field)
@@ -221,12 +248,16 @@ def _parse_modes(call: Call, prefix: str, standard: wire.EvaluationStandard) -> 
     """Return the modes of a standard that has what each of them needs."""
     modes = [mode.strip() for mode in standard.eval_mode.split(",")]
     if set(modes) - set(wire.MODES) or len(set(modes)) < len(modes):
-        raise call.invalid(f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {', '.join(wire.MODES)}")
+        raise call.invalid(
+            f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {', '.join(wire.MODES)}"
+        )
     if wire.RULE in modes:
         score_modes = standard.score_modes or []
         if not score_modes or set(score_modes) - set(wire.SCORE_MODES):
             allowed = ", ".join(wire.SCORE_MODES)
-            raise call.invalid(f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}")
+            raise call.invalid(
+                f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}"
+            )
     if wire.MODEL in modes:
         _validate_referee(call, prefix, standard)
     if wire.MANUAL in modes:
@@ -239,9 +270,13 @@ def _validate_referee(call: Call, prefix: str, standard: wire.EvaluationStandard
     if standard.app_id is None or standard.app_id <= 0:
         raise call.invalid(f"{prefix}.appId", "the referee model needs an application's id")
     if prompt is None or "{prediction}" not in prompt.template_content:
-        raise call.invalid(f"{prefix}.prompt.templateContent", "without {prediction} no answer is judged")
+        raise call.invalid(
+            f"{prefix}.prompt.templateContent", "without {prediction} no answer is judged"
+        )
     if not 0 <= prompt.min_score < prompt.max_score <= MAX_SCORE:
-        raise call.invalid(f"{prefix}.prompt.maxScore", f"{prompt.max_score}; it is up to {MAX_SCORE}")
+        raise call.invalid(
+            f"{prefix}.prompt.maxScore", f"{prompt.max_score}; it is up to {MAX_SCORE}"
+        )
 
 
 def _validate_manual(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
@@ -264,4 +299,6 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
         raise call.invalid(field, str(error)) from None
     if content is None:
         raise call.invalid(field, f"{path} does not exist")
-    return sorted({line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()} - {""})
+    return sorted(
+        {line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()} - {""}
+    )

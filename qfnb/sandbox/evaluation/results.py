@@ -53,7 +53,8 @@ def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
 @emulates(wire.EXPORT)
 async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
     """Export the current rows as a zip."""
-    world, task = call.world, call.find(KIND, body.id, "id", "task")
+    world = call.world
+    task = call.find(KIND, body.id, "id", "task")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
     path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
@@ -91,7 +92,9 @@ def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
         "exportType": export["type"],
         "volumeId": export["volume"],
         "exportPath": export["path"],
-        "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip" if local else "",
+        "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip"
+        if local
+        else "",
     }
 
 
@@ -126,7 +129,9 @@ def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> Non
 
 
 def _build_zip(world: World, task: Document, body: wire.CreateExport) -> bytes:
-    """Return a zip with a `data.jsonl`, each line a list of one object, as the platform writes it."""
+    """Return a zip with a `data.jsonl`, each line a list of one object, as the platform writes
+    it.
+    """
     lines = [
         json.dumps([_row_to_export(row, body.export_content)], ensure_ascii=False)
         for row in iter_results(world, task)
@@ -144,15 +149,31 @@ def _row_to_export(row: Row, content: Sequence[str]) -> dict[str, str]:
     for part in content:
         columns |= {name: row[key] for name, key in EXPORT_COLUMNS.get(part, ())}
     if wire.METRICS in content:
-        columns |= {name: scores.format_percent(row[key]) for key, name in scores.SCORE_NAMES.items() if key in row}
+        columns |= {
+            name: scores.format_percent(row[key])
+            for key, name in scores.SCORE_NAMES.items()
+            if key in row
+        }
         if JUDGE_SCORE in row:
-            columns |= {"裁判员模型打分": str(row[JUDGE_SCORE]), "裁判员模型打分理由": row["judgeReason"]}
+            columns |= {
+                "裁判员模型打分": str(row[JUDGE_SCORE]),
+                "裁判员模型打分理由": row["judgeReason"],
+            }
     return columns
 
 
 def _row_to_wire(task: Document, row: Row) -> dict[str, Any]:
     unit = row["unit"]
-    keys = ("prompt", "prediction", *scores.SCORE_NAMES, "accuracy", "f1Score", JUDGE_SCORE, "judgeReason", "error")
+    keys = (
+        "prompt",
+        "prediction",
+        *scores.SCORE_NAMES,
+        "accuracy",
+        "f1Score",
+        JUDGE_SCORE,
+        "judgeReason",
+        "error",
+    )
     return {
         "id": row["id"],
         "evaluationId": task["number"],
@@ -172,10 +193,16 @@ def _matches_filters(row: Row, body: wire.ListResults) -> bool:
     unit = row["unit"]
     if body.eval_unit_id and unit["id"] not in body.eval_unit_id:
         return False
-    if body.model_version_ids and not {unit["version"], unit["version_number"]} & {*body.model_version_ids}:
+    if body.model_version_ids and not {unit["version"], unit["version_number"]} & {
+        *body.model_version_ids
+    }:
         return False
-    ranges = {name: getattr(body, name) for name in scores.SCORE_NAMES} | {JUDGE_SCORE: body.judge_score}
-    return all(_is_in_range(row, name, limits) for name, limits in ranges.items() if limits is not None)
+    ranges = {name: getattr(body, name) for name in scores.SCORE_NAMES} | {
+        JUDGE_SCORE: body.judge_score
+    }
+    return all(
+        _is_in_range(row, name, limits) for name, limits in ranges.items() if limits is not None
+    )
 
 
 def _is_in_range(row: Row, name: str, limits: wire.ScoreRange) -> bool:

@@ -22,7 +22,8 @@ def create(call: Call, body: wire.CreateTask) -> dict[str, Any]:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Describe a task."""
-    task, world = call.find(common.KIND, body.id, "id", "task"), call.world
+    task = call.find(common.KIND, body.id, "id", "task")
+    world = call.world
     run = common.run_of(world, task)
     return {
         "evaluationId": task["number"],
@@ -36,7 +37,11 @@ def info(call: Call, body: wire.TaskRef) -> dict[str, Any]:
         "datasetName": task["dataset_name"],
         "computeResourceConf": task["resources"],
         "evalStandardConf": _standard_to_wire(call, task),
-        "sandbox": {"engine": common.ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
+        "sandbox": {
+            "engine": common.ENGINE,
+            "answered": run.get("done", 0),
+            "total": run.get("total", 0),
+        },
     }
 
 
@@ -66,7 +71,8 @@ def report(call: Call, body: wire.TaskRef) -> list[dict[str, Any]]:
 @emulates(wire.STOP)
 def stop(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     """Stop a task; its answers so far remain."""
-    task, world = call.find(common.KIND, body.id, "id", "task"), call.world
+    task = call.find(common.KIND, body.id, "id", "task")
+    world = call.world
     state = common.task_state(world, task)
     if state in common.FINAL_STATES | {wire.STOPPING}:
         return {"result": False, "errorMessage": f"the task is {state}"}
@@ -118,5 +124,7 @@ def _standard_to_wire(call: Call, task: Document) -> dict[str, Any]:
         "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
         "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
     }
-    referee = {"apiName": tr(common.REFEREE_NAME), "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    referee = (
+        {"apiName": tr(common.REFEREE_NAME), "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    )
     return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}

@@ -9,7 +9,9 @@ from ..http.paging import page_by_marker
 from ..state.store import Document
 from . import common
 
-FIELD_NAMES = common.FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
+FIELD_NAMES = common.FieldNames(
+    "taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig"
+)
 DIMENSIONS = [v1.Dimension(dimension=v1.SATISFACTION)]
 REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
 """The template of the referee, which v2 does not let choose."""
@@ -23,7 +25,9 @@ def create(call: Call, body: wire.CreateEvalTask) -> str:
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
     versions = [
-        v1.EvaluatedVersion(model_version_id=row.model_id, prompt=v1.InputPrompt(content=row.prompt_template or ""))
+        v1.EvaluatedVersion(
+            model_version_id=row.model_id, prompt=v1.InputPrompt(content=row.prompt_template or "")
+        )
         for row in objects.eval_model_config_list
     ]
     task = v1.CreateTask(
@@ -56,8 +60,14 @@ def describe(call: Call, body: wire.EvalTaskRef) -> dict[str, Any]:
     """Describe a task."""
     task = call.find(common.KIND, body.task_id, "taskId", "task")
     units = common.unit_results(call.world, task)
-    model_configs = [{"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units]
-    model_config = {"versionId": task["dataset"], "storageType": "sysStorage", "evalModelConfigList": model_configs}
+    model_configs = [
+        {"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units
+    ]
+    model_config = {
+        "versionId": task["dataset"],
+        "storageType": "sysStorage",
+        "evalModelConfigList": model_configs,
+    }
     return {
         **_task_to_wire(call, task),
         "evalObjectConfig": {"evalModelConfig": model_config},

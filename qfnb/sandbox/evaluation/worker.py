@@ -1,6 +1,8 @@
-"""The job of an evaluation task: every version answers every row, and each answer is judged at once.
+"""The job of an evaluation task: every version answers every row, and each answer is judged at
+once.
 
-Answers are judged by the platform's rules, and by a referee that is a rule here, not a model, and says so.
+Answers are judged by the platform's rules, and by a referee that is a rule here, not a model, and
+says so.
 """
 
 from __future__ import annotations
@@ -25,7 +27,12 @@ from ..state.world import World, job_handler
 from . import common
 
 VERSION_DELETED_MESSAGE = tr_noop("the model version is gone")
-NO_REFEREE_SCORES = {"avgJudgeScore": 0, "stdJudgeScore": 0, "medianJudgeScore": 0, "scoreDistribution": None}
+NO_REFEREE_SCORES = {
+    "avgJudgeScore": 0,
+    "stdJudgeScore": 0,
+    "medianJudgeScore": 0,
+    "scoreDistribution": None,
+}
 """The scores of a task without a referee."""
 
 
@@ -41,11 +48,19 @@ class AnswerJudge:
     @classmethod
     def for_task(cls, task: common.Row) -> AnswerJudge:
         """Return the judge of a task."""
-        standard, modes = task["standard"], task["modes"]
+        standard = task["standard"]
+        modes = task["modes"]
         rules = standard.get("scoreModes") or () if wire.RULE in modes else ()
         prompt = standard.get("prompt") or {}
-        score_range = (prompt.get("minScore", 0), prompt.get("maxScore", 5)) if wire.MODEL in modes else None
-        return cls(wire.SIMILARITY in rules, wire.ACCURACY in rules, score_range, frozenset(task["stop_words"]))
+        score_range = (
+            (prompt.get("minScore", 0), prompt.get("maxScore", 5)) if wire.MODEL in modes else None
+        )
+        return cls(
+            wire.SIMILARITY in rules,
+            wire.ACCURACY in rules,
+            score_range,
+            frozenset(task["stop_words"]),
+        )
 
     def __call__(self, answer: str, reference: str) -> dict[str, Any]:
         """Return the scores of an answer by the task's modes."""
@@ -54,11 +69,15 @@ class AnswerJudge:
             result |= scores.similarity(answer, reference, self.stop_words)
         if self.accuracy:
             result |= scores.accuracy(answer, reference, self.stop_words)
-        return result | (_referee_score(answer, reference, *self.score_range) if self.score_range else {})
+        return result | (
+            _referee_score(answer, reference, *self.score_range) if self.score_range else {}
+        )
 
 
 def summarize(task: common.Row, rows: Sequence[common.Row]) -> dict[str, Any]:
-    """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the task does not have."""
+    """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the
+    task does not have.
+    """
     answered = [row for row in rows if "error" not in row]
     rules = ("accuracy", "f1Score", *scores.SCORE_NAMES)
     score_range = AnswerJudge.for_task(task).score_range
@@ -76,7 +95,9 @@ def _score_distribution(rows: Sequence[common.Row], max_score: int) -> dict[str,
         "avgJudgeScore": round(statistics.fmean(scored), 4),
         "stdJudgeScore": round(statistics.pstdev(scored), 4),
         "medianJudgeScore": statistics.median(scored),
-        "scoreDistribution": {str(score): counts[score] for score in range(common.UNSCORED, max_score + 1)},
+        "scoreDistribution": {
+            str(score): counts[score] for score in range(common.UNSCORED, max_score + 1)
+        },
     }
 
 
@@ -86,10 +107,12 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
         return {
             "judgeScore": common.UNSCORED,
             "judgeReason": tr(
-                "{referee}: there is no reference answer to compare with.", referee=tr(common.REFEREE_NAME)
+                "{referee}: there is no reference answer to compare with.",
+                referee=tr(common.REFEREE_NAME),
             ),
         }
-    first, second = scores.words(answer), scores.words(reference)
+    first = scores.words(answer)
+    second = scores.words(reference)
     if first == second:
         return {
             "judgeScore": max_score,
@@ -123,8 +146,10 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
 @job_handler(common.RUN)
 def run_task(world: World, run: Document) -> Iterator[None]:
     """Run a task: answer, judge, summarize."""
-    store, id_ = world.store, str(run["id"])
-    task, pairs = store.get(common.KIND, run["task"]), common.read_task_pairs(world, id_)
+    store = world.store
+    id_ = str(run["id"])
+    task = store.get(common.KIND, run["task"])
+    pairs = common.read_task_pairs(world, id_)
     if task is None:
         store.update(id_, cancelled_at=world.clock.now())
         return
@@ -146,9 +171,13 @@ def run_task(world: World, run: Document) -> Iterator[None]:
 
 
 def _ask_version(world: World, unit: common.Row, prompt: str) -> common.Row:
-    question = unit["template"].replace(common.INPUT_PLACEHOLDER, prompt) if unit["template"] else prompt
+    question = (
+        unit["template"].replace(common.INPUT_PLACEHOLDER, prompt) if unit["template"] else prompt
+    )
     messages = [{"role": "user", "content": question}]
-    answer = dispatch(world, CHAT_V2, {**unit["parameters"], "model": unit["asks"], "messages": messages})
+    answer = dispatch(
+        world, CHAT_V2, {**unit["parameters"], "model": unit["asks"], "messages": messages}
+    )
     if answer.is_success:
         return {"prediction": str(answer.body["choices"][0]["message"]["content"])}
     return {"prediction": "", "error": str(answer.body["error"]["message"])}
@@ -158,13 +187,20 @@ def _record_results(
     world: World, task: Document, run: str, pairs: common.Pairs, done: Mapping[int, common.Row]
 ) -> None:
     """Record the result of each version, and store the answers that people are to judge."""
-    is_stopped, n_pairs, dataset_id = _is_cancelling(world, run), len(pairs), None
+    is_stopped = _is_cancelling(world, run)
+    n_pairs = len(pairs)
+    dataset_id = None
     success_state = wire.DONE
     if wire.MANUAL in task["modes"] and not is_stopped:
-        dataset_id, success_state = _create_result_dataset(world, task, run), wire.MANUAL_STARTED
+        dataset_id = _create_result_dataset(world, task, run)
+        success_state = wire.MANUAL_STARTED
     results = {
         unit["id"]: _unit_result(
-            world, task, unit, [done.get(unit_index * n_pairs + row) for row in range(n_pairs)], success_state
+            world,
+            task,
+            unit,
+            [done.get(unit_index * n_pairs + row) for row in range(n_pairs)],
+            success_state,
         )
         for unit_index, unit in enumerate(task["units"])
     }
@@ -172,18 +208,26 @@ def _record_results(
     partial_state = wire.MANUAL_STARTED if dataset_id else wire.PARTLY_DONE
     task_end = success_state if all(successes) else partial_state if any(successes) else wire.FAILED
     end_field = {"cancelled_at" if is_stopped else "completed_at": world.clock.now()}
-    world.store.update(run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field)
+    world.store.update(
+        run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field
+    )
 
 
 def _unit_result(
-    world: World, task: Document, unit: common.Row, rows: Sequence[common.Row | None], success_state: str
+    world: World,
+    task: Document,
+    unit: common.Row,
+    rows: Sequence[common.Row | None],
+    success_state: str,
 ) -> common.Row:
     """Return the state, the message and the scores of one version."""
     answered_rows = [row for row in rows if row is not None]
     if len(answered_rows) < len(rows):
         return {"state": wire.STOPPED, "message": "", "metrics": None}
     if all("error" in row for row in answered_rows):
-        is_deleted = unit["source"] != PRESET and world.store.get("version", unit["version"]) is None
+        is_deleted = (
+            unit["source"] != PRESET and world.store.get("version", unit["version"]) is None
+        )
         return {
             "state": wire.FAILED,
             "message": tr(VERSION_DELETED_MESSAGE) if is_deleted else answered_rows[0]["error"],
@@ -197,8 +241,11 @@ def _is_cancelling(world: World, run: str) -> bool:
 
 
 def _create_result_dataset(world: World, task: Document, run: str) -> str | None:
-    """Store the answers as a released dataset, found by name after a restart; return its id, None without answers."""
-    store, name = world.store, f"{task['name']}_{run}"
+    """Store the answers as a released dataset, found by name after a restart; return its id, None
+    without answers.
+    """
+    store = world.store
+    name = f"{task['name']}_{run}"
     answered_rows = [
         {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}
         for row in common.iter_results(world, task)
@@ -206,11 +253,15 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     ]
     if not answered_rows:
         return None
-    dataset = next((candidate for candidate in store.all("dataset") if candidate["name"] == name), None)
+    dataset = next(
+        (candidate for candidate in store.all("dataset") if candidate["name"] == name), None
+    )
     dataset = dataset or datasets.create_dataset(store, name=name, data_format="PromptResponse")
     if not dataset["parts"]:
         now = world.clock.now()
         entities = dataset_rows.to_entities([("", row) for row in answered_rows], now)
-        dataset_rows.attach_part(store, dataset["id"], dataset_rows.write_part(store, entities), now)
+        dataset_rows.attach_part(
+            store, dataset["id"], dataset_rows.write_part(store, entities), now
+        )
     store.update(dataset["id"], released=world.lifecycle.plan(final=data_wire.FINISHED))
     return str(dataset["id"])

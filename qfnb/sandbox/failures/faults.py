@@ -1,4 +1,5 @@
-"""Faults that are injected into calls: a list of rules, the first of which that applies to a call decides.
+"""Faults that are injected into calls: a list of rules, the first of which that applies to a call
+decides.
 
 Only the control token can switch them on, for all calls or for one; they end with the server.
 """
@@ -25,10 +26,14 @@ MAX_SECONDS = 3600.0
 FAULT_INJECTED: ContextVar[bool] = ContextVar("doomed", default=False)
 """Whether what is created now is to fail: True while a call has the fault `fail`."""
 
-FaultKind = Literal["status", "error", "stall", "cut", "reset", "slow", "hold", "malformed", "drip", "split", "fail"]
+FaultKind = Literal[
+    "status", "error", "stall", "cut", "reset", "slow", "hold", "malformed", "drip", "split", "fail"
+]
 
 _ABBREVIATIONS = {"rst": "reset"}
-_HEADER_PATTERN = re.compile(r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(?P<after>\d+))?", re.ASCII)
+_HEADER_PATTERN = re.compile(
+    r"(?P<kind>\w+)(?::(?P<number>\d+(?:\.\d+)?))?(?:@(?P<after>\d+))?", re.ASCII
+)
 
 
 class Fault(BaseModel):
@@ -36,18 +41,20 @@ class Fault(BaseModel):
 
     Attributes:
         endpoint: the operations: a name of the endpoint table, or a pattern such as `finetune.*`.
-        fault: `status` (refuse: with an HTTP `status` or a platform's `code`, in the operation's own shape),
-            `slow` (wait first), `hold` (wait until the rule is removed), `stall` (go silent), `cut` (end without
-            the end mark), `reset` (break the connection), `error` (an error in mid-stream), `malformed` (half of
-            the JSON), `drip` (a pause before each piece of a stream), `split` (packets that end inside a
-            character), `fail` (what the call creates ends in its failed state).
+        fault: `status` (refuse: with an HTTP `status` or a platform's `code`, in the operation's
+            own shape), `slow` (wait first), `hold` (wait until the rule is removed), `stall` (go
+            silent), `cut` (end without the end mark), `reset` (break the connection), `error` (an
+            error in mid-stream), `malformed` (half of the JSON), `drip` (a pause before each piece
+            of a stream), `split` (packets that end inside a character), `fail` (what the call
+            creates ends in its failed state).
         after: how many pieces of a stream are sent first.
         status: the HTTP status of a refusal, 400 to 599.
         code: the platform's code of a refusal, a number or a word.
         retry_after: the refusal's header `Retry-After`.
         chance: the share of calls that get the fault, 0 to 1; the same calls for the same `seed`.
         times: how many more calls get it, None without a limit.
-        seconds: of `slow`, of `stall` (0: without end), of each pause of `drip`; or [low, high], a random time.
+        seconds: of `slow`, of `stall` (0: without end), of each pause of `drip`; or [low, high], a
+            random time.
         struck: how many calls have got it.
     """
 
@@ -75,7 +82,10 @@ class Fault(BaseModel):
     @classmethod
     def _validate_endpoint(cls, pattern: str) -> str:
         if pattern != "*" and not any(fnmatchcase(name, pattern) for name in ENDPOINTS):
-            raise ValueError(f"{pattern!r} matches no operation; operations are named e.g. chat.v2, finetune.*, *")
+            raise ValueError(
+                f"{pattern!r} matches no operation; operations are named e.g. chat.v2, "
+                "finetune.*, *"
+            )
         return pattern
 
     @field_validator("seconds")
@@ -95,8 +105,12 @@ class Fault(BaseModel):
         """
         match = _HEADER_PATTERN.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is not of the form kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5")
-        kind, number, after = match["kind"], match["number"], int(match["after"] or 0)
+            raise ValueError(
+                f"{text!r} is not of the form kind[:seconds][@pieces], e.g. 429:2, rst@3, stall:5"
+            )
+        kind = match["kind"]
+        number = match["number"]
+        after = int(match["after"] or 0)
         if kind.isdigit():
             error = {"status": int(kind)} if 400 <= int(kind) <= 599 else {"code": int(kind)}
             return cls(fault="status", retry_after=number or "", **error)
@@ -106,7 +120,11 @@ class Fault(BaseModel):
 
     def applies_to(self, endpoint: str) -> bool:
         """Return whether a call gets the fault, and count it."""
-        if self.times == 0 or not fnmatchcase(endpoint, self.endpoint) or self._random.random() >= self.chance:
+        if (
+            self.times == 0
+            or not fnmatchcase(endpoint, self.endpoint)
+            or self._random.random() >= self.chance
+        ):
             return False
         self.times = None if self.times is None else self.times - 1
         self.struck += 1
@@ -114,7 +132,9 @@ class Fault(BaseModel):
 
     def pause_seconds(self) -> float:
         """Return how long it takes this time, in seconds; a random time within its range."""
-        return self._random.uniform(*self.seconds) if isinstance(self.seconds, tuple) else self.seconds
+        return (
+            self._random.uniform(*self.seconds) if isinstance(self.seconds, tuple) else self.seconds
+        )
 
 
 @dataclass
@@ -137,7 +157,9 @@ class FaultRules:
 def describe_error(error: ValueError) -> str:
     """Return the errors in a rule on one line."""
     problems = error.errors() if isinstance(error, ValidationError) else []
-    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in problems) or str(error)
+    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in problems) or str(
+        error
+    )
 
 
 @contextmanager

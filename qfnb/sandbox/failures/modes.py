@@ -1,4 +1,6 @@
-"""The modes of a sandbox: how closely it follows the platform of today, and in which documented form it answers."""
+"""The modes of a sandbox: how closely it follows the platform of today, and in which documented
+form it answers.
+"""
 
 import os
 from collections.abc import Mapping
@@ -19,8 +21,10 @@ class Modes(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     strict: bool = False  # retired models, v1's inference and unknown keys are refused
-    model_list: Literal["2026", "2025"] = "2026"  # the form of `GET /v2/models`; that of 2025 has ids only
-    rate_headers: Literal["joint", "split"] = "joint"  # limits of tokens together, or of input and output apart
+    # the form of `GET /v2/models`; that of 2025 has ids only
+    model_list: Literal["2026", "2025"] = "2026"
+    # limits of tokens together, or of input and output apart
+    rate_headers: Literal["joint", "split"] = "joint"
 
     @classmethod
     def at_start(cls, stored: Mapping[str, Any]) -> "Modes":
@@ -31,6 +35,8 @@ class Modes(BaseModel):
         """
         strict = os.environ.get(ENVIRONMENT_STRICT, "")
         if strict not in {"", "0", "1"}:
-            raise InvalidArgumentError(tr("{name}={value}: must be 1 or 0", name=ENVIRONMENT_STRICT, value=strict))
+            raise InvalidArgumentError(
+                tr("{name}={value}: must be 1 or 0", name=ENVIRONMENT_STRICT, value=strict)
+            )
         known_fields = {name: value for name, value in stored.items() if name in cls.model_fields}
         return cls.model_validate(known_fields | ({"strict": strict} if strict else {}))

@@ -9,7 +9,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-UNLIMITED_RPM, UNLIMITED_TPM = 60_000, 60_000_000
+UNLIMITED_RPM = 60_000
+UNLIMITED_TPM = 60_000_000
 """Requests and tokens per minute in the headers when no limit is set."""
 
 WINDOW_SECONDS = 60.0
@@ -20,7 +21,8 @@ class RateQuota:
 
     Attributes:
         rpm: requests per minute, None without a limit.
-        tpm: tokens per minute, None without a limit; input tokens only, if there is an `output_tpm`.
+        tpm: tokens per minute, None without a limit; input tokens only, if there is an
+            `output_tpm`.
         output_tpm: output tokens per minute, None to count them with the others.
         silent: whether the headers omit the limits.
         refused: how many requests exceeded a limit.
@@ -30,23 +32,34 @@ class RateQuota:
         self.rpm: int | None = None
         self.tpm: int | None = None
         self.output_tpm: int | None = None
-        self.silent, self.refused = False, 0
+        self.silent = False
+        self.refused = 0
         self._clock = clock
         self._requests: deque[float] = deque()
         self._tokens: deque[tuple[float, int, int]] = deque()
 
     def set_limits(
-        self, rpm: int | None = None, tpm: int | None = None, *, output_tpm: int | None = None, silent: bool = False
+        self,
+        rpm: int | None = None,
+        tpm: int | None = None,
+        *,
+        output_tpm: int | None = None,
+        silent: bool = False,
     ) -> None:
         """Set the limits, and forget earlier requests.
 
         Args:
             rpm: requests per minute, None without a limit.
             tpm: tokens per minute, None without a limit.
-            output_tpm: output tokens per minute; `tpm` is then for input tokens, and the headers name the two apart.
+            output_tpm: output tokens per minute; `tpm` is then for input tokens, and the headers
+                name the two apart.
             silent: whether the headers of answers omit the limits.
         """
-        self.rpm, self.tpm, self.output_tpm, self.silent, self.refused = rpm, tpm, output_tpm, silent, 0
+        self.rpm = rpm
+        self.tpm = tpm
+        self.output_tpm = output_tpm
+        self.silent = silent
+        self.refused = 0
         self._requests.clear()
         self._tokens.clear()
 
@@ -70,14 +83,21 @@ class RateQuota:
         """Count the tokens of an answer."""
         usage = body.get("usage") if isinstance(body, Mapping) else None
         if isinstance(usage, Mapping) and not (self.tpm is None and self.output_tpm is None):
-            total, output = (int(usage.get(f"{name}_tokens") or 0) for name in ("total", "completion"))
+            total, output = (
+                int(usage.get(f"{name}_tokens") or 0) for name in ("total", "completion")
+            )
             self._tokens.append((self._clock(), total - output, output))
 
     def headers(self, *, is_split: bool = False) -> dict[str, str]:
-        """Return the headers of an answer about the limits; split: those of input and output tokens apart."""
+        """Return the headers of an answer about the limits; split: those of input and output tokens
+        apart.
+        """
         if self.silent:
             return {}
-        limits = {"requests": (self.rpm or UNLIMITED_RPM, len(self._requests)), **self._token_limits()}
+        limits = {
+            "requests": (self.rpm or UNLIMITED_RPM, len(self._requests)),
+            **self._token_limits(),
+        }
         if is_split:
             limit, used = limits.pop("tokens", (UNLIMITED_TPM, 0))
             limits = dict.fromkeys(("input-tokens", "output-tokens"), (limit, used)) | limits
@@ -89,11 +109,15 @@ class RateQuota:
 
     def _token_limits(self) -> dict[str, tuple[int, int]]:
         """Return limit and use of each unit of tokens that has a limit."""
-        inputs, outputs = sum(row[1] for row in self._tokens), sum(row[2] for row in self._tokens)
+        inputs = sum(row[1] for row in self._tokens)
+        outputs = sum(row[2] for row in self._tokens)
         if self.output_tpm is None:
             limits = {"tokens": (self.tpm, inputs + outputs)}
         else:
-            limits = {"input-tokens": (self.tpm, inputs), "output-tokens": (self.output_tpm, outputs)}
+            limits = {
+                "input-tokens": (self.tpm, inputs),
+                "output-tokens": (self.output_tpm, outputs),
+            }
         return {unit: (limit, used) for unit, (limit, used) in limits.items() if limit is not None}
 
     def _drop_expired(self) -> None:
@@ -124,7 +148,9 @@ class DeliveryCounter:
             (self.answered if answered else self.received)[digest] += 1
 
     def report(self) -> dict[str, int]:
-        """Return the numbers of requests received and answered: all, distinct, and of the most frequent one."""
+        """Return the numbers of requests received and answered: all, distinct, and of the most
+        frequent one.
+        """
         return {
             "came": self.received.total(),
             "answered": self.answered.total(),

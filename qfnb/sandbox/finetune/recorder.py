@@ -1,4 +1,6 @@
-"""What happens at each step of a run: its point is stored, its weights may be kept, and it may end early."""
+"""What happens at each step of a run: its point is stored, its weights may be kept, and it may end
+early.
+"""
 
 import math
 from collections.abc import Callable
@@ -27,7 +29,9 @@ PARAMETERS = frozenset(
         "earlyStoppingPatience",
     }
 )
-"""The platform's hyper-parameters that decide about checkpoints and the early end of a run, whatever its engine."""
+"""The platform's hyper-parameters that decide about checkpoints and the early end of a run,
+whatever its engine.
+"""
 
 
 def checkpoint_name(task_id: str, step: int) -> str:
@@ -50,14 +54,17 @@ def weights_name(task: Document, step: int | None, last_step: int | None) -> str
 
 def weights_names(task: Document) -> list[str]:
     """Return all names under which weights of a run are kept."""
-    return [task["id"], *(checkpoint_name(task["id"], step) for step in task.get("checkpoints", ()))]
+    return [
+        task["id"],
+        *(checkpoint_name(task["id"], step) for step in task.get("checkpoints", ())),
+    ]
 
 
 class RunRecorder:
     """The observer of a run: it records each step, and returns whether to continue.
 
-    Beside the checkpoints that `checkpointSaveStrategy`, `saveStep` and `checkpointCount` ask for, the one with
-    the lowest validation loss is kept.
+    Beside the checkpoints that `checkpointSaveStrategy`, `saveStep` and `checkpointCount` ask for,
+    the one with the lowest validation loss is kept.
 
     Attributes:
         rewards: the last rewards of a training on preferences, as metrics.
@@ -65,18 +72,24 @@ class RunRecorder:
     """
 
     def __init__(self, store: Store, task: Document, should_stop: Callable[[], bool]) -> None:
-        self._store, self._task, self._should_stop = store, task, should_stop
+        self._store = store
+        self._task = task
+        self._should_stop = should_stop
         self._values = task["hyper_parameters"]
-        self._prepared, self._noted = 0, ("", 0)
+        self._prepared = 0
+        self._noted = ("", 0)
         self._saved: list[int] = []
-        self._best_step, self._best_loss = 0, math.inf
-        self._reference_loss, self._stale = math.inf, 0
+        self._best_step = 0
+        self._best_loss = math.inf
+        self._reference_loss = math.inf
+        self._stale = 0
         self.rewards: dict[str, float] = {}
         self.early_stop = ""
 
     def __call__(self, step: Step) -> bool:
         """Record a step."""
-        task_id, fraction = self._task["id"], min(1.0, step.step / max(step.total_steps, 1))
+        task_id = self._task["id"]
+        fraction = min(1.0, step.step / max(step.total_steps, 1))
         if step.phase == "preparing":
             self._prepared = max(self._prepared, round(PREPARING_PERCENT * fraction))
             self._note(step.phase, self._prepared)
@@ -84,7 +97,9 @@ class RunRecorder:
         if step.quiet:
             return not self._should_stop()
         self._store.add_point(task_id, _loss_point(step, self._task))
-        self.rewards = {f"rewards/{name}": round(value, 4) for name, value in step.rewards.items()} or self.rewards
+        self.rewards = {
+            f"rewards/{name}": round(value, 4) for name, value in step.rewards.items()
+        } or self.rewards
         self._keep_checkpoints(step)
         self._judge_validation(step)
         percent = self._prepared + round((TRAINED_PERCENT - self._prepared) * fraction)
@@ -98,13 +113,18 @@ class RunRecorder:
             self._store.update(self._task["id"], phase=phase, percent=percent)
 
     def _keep_checkpoints(self, step: Step) -> None:
-        """Keep the weights of a step that is due or the best, and delete those that are neither any more."""
+        """Keep the weights of a step that is due or the best, and delete those that are neither any
+        more.
+        """
         kept = {*self._saved, self._best_step} - {0}
         is_best = step.validation_loss is not None and step.validation_loss < self._best_loss
         if is_best:
-            self._best_step, self._best_loss = step.step, step.validation_loss or 0.0
+            self._best_step = step.step
+            self._best_loss = step.validation_loss or 0.0
         if self._is_due(step):
-            self._saved = [*self._saved, step.step][-int(self._values.get("checkpointCount", MAX_CHECKPOINTS)) :]
+            self._saved = [*self._saved, step.step][
+                -int(self._values.get("checkpointCount", MAX_CHECKPOINTS)) :
+            ]
         wanted = {*self._saved, self._best_step} - {0}
         if wanted == kept or step.snapshot is None or step.step == step.total_steps:
             return
@@ -118,18 +138,32 @@ class RunRecorder:
     def _is_due(self, step: Step) -> bool:
         if self._values.get("checkpointSaveStrategy") == "step":
             return step.step % int(self._values.get("saveStep", 64)) == 0
-        return step.epoch > 0 and math.isclose(step.epoch % self._task["passes_per_epoch"], 0, abs_tol=1e-6)
+        return step.epoch > 0 and math.isclose(
+            step.epoch % self._task["passes_per_epoch"], 0, abs_tol=1e-6
+        )
 
     def _judge_validation(self, step: Step) -> None:
-        """Decide on an early stop: the validation loss has not fallen by the threshold for some validations."""
-        if step.validation_loss is None or self._values.get("earlyStopping") not in {True, "True", "true"}:
+        """Decide on an early stop: the validation loss has not fallen by the threshold for some
+        validations.
+        """
+        if step.validation_loss is None or self._values.get("earlyStopping") not in {
+            True,
+            "True",
+            "true",
+        }:
             return
-        if step.validation_loss < self._reference_loss - float(self._values.get("earlyStoppingThreshold", 0.01)):
-            self._reference_loss, self._stale = step.validation_loss, 0
+        if step.validation_loss < self._reference_loss - float(
+            self._values.get("earlyStoppingThreshold", 0.01)
+        ):
+            self._reference_loss = step.validation_loss
+            self._stale = 0
             return
         self._stale += 1
         if self._stale >= int(self._values.get("earlyStoppingPatience", 3)):
-            self.early_stop = f"early stop at step {step.step}: the validation loss was lowest at {self._best_step}"
+            self.early_stop = (
+                f"early stop at step {step.step}: the validation loss was lowest "
+                f"at {self._best_step}"
+            )
 
 
 def _loss_point(step: Step, task: Document) -> Document:
@@ -140,7 +174,15 @@ def _loss_point(step: Step, task: Document) -> Document:
         "trainingLoss": round(step.training_loss, 5),
     }
     if task["mode"] in PREFERENCE_LOSSES:
-        point |= {"rewards": {name: round(value, 5) for name, value in step.rewards.items()}} if step.rewards else {}
+        point |= (
+            {"rewards": {name: round(value, 5) for name, value in step.rewards.items()}}
+            if step.rewards
+            else {}
+        )
     elif step.validation_loss is not None:
         point["perplexity"] = round(math.exp(min(step.validation_loss, 50)), 5)
-    return point if step.validation_loss is None else point | {"validationLoss": round(step.validation_loss, 5)}
+    return (
+        point
+        if step.validation_loss is None
+        else point | {"validationLoss": round(step.validation_loss, 5)}
+    )

@@ -16,7 +16,8 @@ from ..storage import objects
 RowT = TypeVar("RowT")
 
 BOS_PREFIX = "bos:/"
-CONVERSATION_FORMAT, PREFERENCE_FORMAT = "PromptResponse", "KTO_PromptChosenRejected"
+CONVERSATION_FORMAT = "PromptResponse"
+PREFERENCE_FORMAT = "KTO_PromptChosenRejected"
 
 PREFERENCE_LOSSES: dict[str, Literal["DPO", "KTO"]] = {wire.DPO: "DPO", wire.KTO: "KTO"}
 """The train modes that learn from preferences, and their losses."""
@@ -28,18 +29,35 @@ _SENTENCE_END = re.compile(r"(?<=[。！？!?；\n])|(?<=\.\s)")
 
 
 def load_pairs(store: Store, task: Document) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs for training and those held out, of the run and of those whose data it shares."""
-    pairs = [pair for source, rate in _sources(task) for pair in sample(read_pairs(store, source), rate)]
-    return split_validation(continuation_pairs(pairs) if task["texts"] else pairs, task["split_ratio"])
+    """Return the pairs for training and those held out, of the run and of those whose data it
+    shares.
+    """
+    pairs = [
+        pair for source, rate in _sources(task) for pair in sample(read_pairs(store, source), rate)
+    ]
+    return split_validation(
+        continuation_pairs(pairs) if task["texts"] else pairs, task["split_ratio"]
+    )
 
 
-def load_preferences(store: Store, task: Document) -> tuple[list[Preference], list[Preference], list[Pair]]:
-    """Return the preferences for training, those held out, and the pairs of the runs whose data it shares."""
+def load_preferences(
+    store: Store, task: Document
+) -> tuple[list[Preference], list[Preference], list[Pair]]:
+    """Return the preferences for training, those held out, and the pairs of the runs whose data it
+    shares.
+    """
     sources = _sources(task)
-    earlier, own = sources[: task["before"]], sources[task["before"] :]
-    preferences = [row for source, rate in own for row in sample(read_preferences(store, source), rate)]
-    earlier_pairs = [pair for source, rate in earlier for pair in sample(read_pairs(store, source), rate)]
-    return *split_validation(preferences, task["split_ratio"]), [pair for pair in earlier_pairs if all(pair)]
+    earlier = sources[: task["before"]]
+    own = sources[task["before"] :]
+    preferences = [
+        row for source, rate in own for row in sample(read_preferences(store, source), rate)
+    ]
+    earlier_pairs = [
+        pair for source, rate in earlier for pair in sample(read_pairs(store, source), rate)
+    ]
+    return *split_validation(preferences, task["split_ratio"]), [
+        pair for pair in earlier_pairs if all(pair)
+    ]
 
 
 def read_pairs(store: Store, source: str) -> list[Pair]:
@@ -48,23 +66,33 @@ def read_pairs(store: Store, source: str) -> list[Pair]:
     Raises:
         ValueError: it does not exist, or has an invalid line.
     """
-    return [row_formats.last_pair(row) for row in _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)]
+    return [
+        row_formats.last_pair(row)
+        for row in _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
+    ]
 
 
 def read_preferences(store: Store, source: str) -> list[Preference]:
-    """Return the preferences of a dataset or an object; of a ranking each answer but the best is rejected once.
+    """Return the preferences of a dataset or an object; of a ranking each answer but the best is
+    rejected once.
 
     Raises:
         ValueError: it does not exist, or has an invalid line.
     """
     source_rows = _read_rows(store, source, PREFERENCE_FORMAT)
-    return [Preference(*judged) for row in source_rows for judged in row_formats.judged_answers(row)]
+    return [
+        Preference(*judged) for row in source_rows for judged in row_formats.judged_answers(row)
+    ]
 
 
 def is_usable(row: Pair | Preference, mode: str) -> bool:
     """Return whether a train mode learns from a row."""
     if isinstance(row, Preference):
-        return bool(row.chosen and row.rejected) if mode == wire.DPO else bool(row.chosen or row.rejected)
+        return (
+            bool(row.chosen and row.rejected)
+            if mode == wire.DPO
+            else bool(row.chosen or row.rejected)
+        )
     prompt, response = row
     return bool(response) and bool(prompt) != (mode == wire.POST_PRETRAIN)
 
@@ -73,13 +101,17 @@ def sample(rows: Sequence[RowT], rate: float) -> list[RowT]:
     """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
     repeats, fraction = divmod(rate, 1)
     partial = [
-        row for index, row in enumerate(rows) if math.floor((index + 1) * fraction) > math.floor(index * fraction)
+        row
+        for index, row in enumerate(rows)
+        if math.floor((index + 1) * fraction) > math.floor(index * fraction)
     ]
     return [*rows] * int(repeats) + partial
 
 
 def continuation_pairs(texts: Sequence[Pair]) -> list[Pair]:
-    """Return each sentence of the texts with the next one, and of a single sentence its two halves."""
+    """Return each sentence of the texts with the next one, and of a single sentence its two
+    halves.
+    """
     result: list[Pair] = []
     for _, text in texts:
         parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
@@ -103,7 +135,9 @@ def _sources(task: Document) -> list[tuple[str, float]]:
 
 
 def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
-    """Return the rows of a dataset, or of an object in the first format that has no invalid line."""
+    """Return the rows of a dataset, or of an object in the first format that has no invalid
+    line.
+    """
     if source.startswith(BOS_PREFIX):
         content = objects.read_object(store, source)
         if content is None:

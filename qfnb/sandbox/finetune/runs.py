@@ -21,10 +21,13 @@ VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToke
 
 CONTINUED_FROM_WEIGHTS = "continued from the earlier run's weights"
 REHEARSED = "continued from the earlier run's weights, its data being rehearsed"
-TRAINED_ON_BOTH = "trained on the data of both runs: its weights do not fit, e.g. for another parameter scale"
+TRAINED_ON_BOTH = (
+    "trained on the data of both runs: its weights do not fit, e.g. for another parameter scale"
+)
 
 TOO_MANY_ROWS = tr_noop(
-    "{source} has {n} rows, and the sandbox's small model learns from at most {limit}: use a part of them, "
+    "{source} has {n} rows, and the sandbox's small model learns from at most {limit}: use a part "
+    "of them, "
     "e.g. dataset.sample(20000), or train on Qianfan"
 )
 
@@ -70,20 +73,28 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
     call.validate_choice("trainMode", mode, [*wire.TrainMode])
     engine = call.world.engines.training_engine
     if mode in run_data.PREFERENCE_LOSSES and "preferences" not in engine.abilities:
-        reason = f"{mode}; {engine.label} learns from pairs only: start the sandbox with --engine {BuiltinEngine.name}"
+        reason = (
+            f"{mode}; {engine.label} learns from pairs only: start the sandbox with "
+            f"--engine {BuiltinEngine.name}"
+        )
         raise call.invalid("trainMode", reason)
     row = supported_models.find_model(model)
     if row is None:
         names = [row["model"] for row in supported_models.WIRE_MODELS]
         nearest = ", ".join(nearest_names(model, names))
-        raise call.invalid(name, f"{model!r}; the sandbox tunes {len(names)} models: {nearest}, ...")
+        raise call.invalid(
+            name, f"{model!r}; the sandbox tunes {len(names)} models: {nearest}, ..."
+        )
     if mode not in {train_mode["trainMode"] for train_mode in row["supportTrainMode"]}:
         raise call.invalid("trainMode", f"{model} has no {mode}")
     return str(row["model"])
 
 
-def tuning_parameters(call: Call, name: str, job: Document, scale: str) -> list[supported_models.Parameter]:
-    """Return the hyper-parameters of a job's model in a parameter scale; `name` is the field that names the scale.
+def tuning_parameters(
+    call: Call, name: str, job: Document, scale: str
+) -> list[supported_models.Parameter]:
+    """Return the hyper-parameters of a job's model in a parameter scale; `name` is the field that
+    names the scale.
 
     Args:
         call: the request.
@@ -107,7 +118,8 @@ def validate_source(
         mode: the train mode.
         kind_field: the request's field for the kind of source.
         kind: the kind of source.
-        options: kind -> the field and the value that names the source; datasets come first, then objects.
+        options: kind -> the field and the value that names the source; datasets come first, then
+            objects.
 
     Raises:
         Refusal: it does not exist, is not released, or has no rows that the mode learns from.
@@ -122,17 +134,25 @@ def validate_source(
             raise call.invalid(field, f"{key} is not a released dataset")
         source = str(dataset["id"])
     else:
-        source = key if key.startswith(run_data.BOS_PREFIX) else f"{run_data.BOS_PREFIX}{key.lstrip('/')}"
+        source = (
+            key
+            if key.startswith(run_data.BOS_PREFIX)
+            else f"{run_data.BOS_PREFIX}{key.lstrip('/')}"
+        )
     read = run_data.read_preferences if mode in run_data.PREFERENCE_LOSSES else run_data.read_pairs
     try:
         rows = read(call.world.store, source)
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
     if not any(run_data.is_usable(row, mode) for row in rows):
-        raise call.invalid(field, f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from")
+        raise call.invalid(
+            field, f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from"
+        )
     limit = call.world.engines.training_engine.max_rows
     if limit is not None and len(rows) > limit:
-        raise call.invalid(field, tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=f"{limit:,}"))
+        raise call.invalid(
+            field, tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=f"{limit:,}")
+        )
     return source
 
 
@@ -149,7 +169,9 @@ def create_job(call: Call, body: Any, model: str, mode: str, train_type: str = "
     if not body.name:
         raise call.invalid("name", "it is empty")
     fields = {"name": body.name, "description": body.description or ""}
-    return call.world.store.add("job", random_id("job-"), model=model, mode=mode, train_type=train_type, **fields)
+    return call.world.store.add(
+        "job", random_id("job-"), model=model, mode=mode, train_type=train_type, **fields
+    )
 
 
 def runs_of_job(call: Call, job_id: str) -> list[Document]:
@@ -159,15 +181,22 @@ def runs_of_job(call: Call, job_id: str) -> list[Document]:
 
 def run_number(call: Call, task: Document) -> int:
     """Return the number of a run in its job, from 1."""
-    return 1 + len([row for row in runs_of_job(call, task["job"]) if row["number"] < task["number"]])
+    return 1 + len(
+        [row for row in runs_of_job(call, task["job"]) if row["number"] < task["number"]]
+    )
 
 
 def start_run(
-    call: Call, job: Document, request: RunRequest, earlier: Document | None = None, step: int | None = None
+    call: Call,
+    job: Document,
+    request: RunRequest,
+    earlier: Document | None = None,
+    step: int | None = None,
 ) -> Document:
     """Queue a run and return it.
 
-    It learns the earlier run's data, too, if it cannot continue from weights, or if the engine needs rehearsal.
+    It learns the earlier run's data, too, if it cannot continue from weights, or if the engine
+    needs rehearsal.
 
     Args:
         call: the request.
@@ -178,11 +207,17 @@ def start_run(
     """
     world = call.world
     own_sources = dict(request.sources)
-    base = find_weights(call, earlier, step) if earlier and earlier["scale"] == request.scale else None
+    base = (
+        find_weights(call, earlier, step) if earlier and earlier["scale"] == request.scale else None
+    )
     base = base if base and world.engines.can_continue_from(base) else None
     shares_data = not base or "rehearsal" in world.engines.training_engine.abilities
-    earlier_sources = zip(earlier["datasets"], earlier["rates"], strict=True) if earlier and shares_data else ()
-    sources = {source: rate for source, rate in earlier_sources if source not in own_sources} | own_sources
+    earlier_sources = (
+        zip(earlier["datasets"], earlier["rates"], strict=True) if earlier and shares_data else ()
+    )
+    sources = {
+        source: rate for source, rate in earlier_sources if source not in own_sources
+    } | own_sources
     task = world.store.add(
         "task",
         random_id("task-"),
@@ -200,7 +235,9 @@ def start_run(
         base=base,
         checkpoints=[],
         **_engine_fields(call, job, request),
-        plan=world.lifecycle.plan((wire.ACCEPTED, "accept"), (worker.WAITING, "queue"), final=worker.WAITING),
+        plan=world.lifecycle.plan(
+            (wire.ACCEPTED, "accept"), (worker.WAITING, "queue"), final=worker.WAITING
+        ),
         status=worker.WAITING,
         starts=0,
         stopping=False,
@@ -218,7 +255,8 @@ def start_run(
 def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, Any]:
     """Return the engine of a run, and its own hyper-parameters for the platform's."""
     rows = supported_models.find_parameters(job["model"], job["mode"], request.scale) or []
-    engine, defaults = call.world.engines.training_engine, {row["key"]: row["default"] for row in rows}
+    engine = call.world.engines.training_engine
+    defaults = {row["key"]: row["default"] for row in rows}
     values = engine.local_hyperparameters(request.values, request.scale, defaults)
     return {"engine": engine.name, "effective": values, "passes_per_epoch": engine.passes_per_epoch}
 
@@ -236,8 +274,11 @@ def find_weights(call: Call, task: Document, step: int | None) -> str | None:
 
 
 def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
-    """Return the points of a run's curve; those whose weights are kept are marked, which is the sandbox's extension."""
-    points, kept = call.world.store.points(task["id"]), set(task.get("checkpoints", ()))
+    """Return the points of a run's curve; those whose weights are kept are marked, which is the
+    sandbox's extension.
+    """
+    points = call.world.store.points(task["id"])
+    kept = set(task.get("checkpoints", ()))
     if points and task["status"] in worker.FINAL_STATUSES:
         kept.add(points[-1]["step"])
     return [point | {"kept": point["step"] in kept} for point in points]
@@ -245,7 +286,10 @@ def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
 
 def describe_checkpoints(call: Call, task: Document) -> str:
     """Return the steps of a run whose weights are kept, as text."""
-    return ", ".join(str(point["step"]) for point in checkpoints_to_wire(call, task) if point["kept"]) or "none"
+    return (
+        ", ".join(str(point["step"]) for point in checkpoints_to_wire(call, task) if point["kept"])
+        or "none"
+    )
 
 
 def run_status(call: Call, task: Document) -> str:

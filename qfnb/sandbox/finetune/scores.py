@@ -1,12 +1,13 @@
 """Scores of answers against references, by the recipe that gives the platform's published numbers.
 
-Units are jieba's words, or characters without it; ROUGE compares sets of n-grams; BLEU-4 is smoothed as in
-NIST's script. The metrics are those of `qfnb.metrics`, so `report.reconcile` against the sandbox checks that
-rows are matched and rounding agrees; the numbers themselves are checked against the platform's published
-sample and other libraries (tests/metrics, tests/sandbox/finetune/test_scores.py). A score that is not
-applicable counts as 0 here, as on the platform. The platform does not document accuracy and f1Score; here
-they are equal answers, and the F1 of shared words: its own sample has an f1Score above zero where no answer
-is right, so it gives credit for parts of answers.
+Units are jieba's words, or characters without it; ROUGE compares sets of n-grams; BLEU-4 is
+smoothed as in NIST's script. The metrics are those of `qfnb.metrics`, so `report.reconcile` against
+the sandbox checks that rows are matched and rounding agrees; the numbers themselves are checked
+against the platform's published sample and other libraries (tests/metrics,
+tests/sandbox/finetune/test_scores.py). A score that is not applicable counts as 0 here, as on the
+platform. The platform does not document accuracy and f1Score; here they are equal answers, and the
+F1 of shared words: its own sample has an f1Score above zero where no answer is right, so it gives
+credit for parts of answers.
 """
 
 import math
@@ -27,25 +28,35 @@ NO_STOP_WORDS: frozenset[str] = frozenset()
 
 def platform_metrics(model: ChatModel, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return {"BLEU-4": "58.62%", ...}; empty when nothing was held out."""
-    rows = [similarity(model.reply(prompt).text, reference) for prompt, reference in pairs[:MAX_SCORED_PAIRS]]
+    rows = [
+        similarity(model.reply(prompt).text, reference)
+        for prompt, reference in pairs[:MAX_SCORED_PAIRS]
+    ]
     if not rows:
         return {}
     return {
-        wire_name: format_percent(sum(row[name] for row in rows) / len(rows)) for name, wire_name in SCORE_NAMES.items()
+        wire_name: format_percent(sum(row[name] for row in rows) / len(rows))
+        for name, wire_name in SCORE_NAMES.items()
     }
 
 
-def similarity(output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> dict[str, float]:
+def similarity(
+    output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS
+) -> dict[str, float]:
     """Return bleu4, rouge_1, rouge_2 and rouge_l, 0-1."""
-    first, second = words(output, stop_words), words(reference, stop_words)
+    first = words(output, stop_words)
+    second = words(reference, stop_words)
     rouge = {f"rouge_{n}": rouge_n(first, second, n, count_repeats=False) for n in (1, 2)}
     scores = {"bleu4": smoothed_bleu(first, second), **rouge, "rouge_l": rouge_l(first, second)}
     return {name: 0.0 if math.isnan(score) else score for name, score in scores.items()}
 
 
-def accuracy(output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> dict[str, float]:
+def accuracy(
+    output: str, reference: str, stop_words: frozenset[str] = NO_STOP_WORDS
+) -> dict[str, float]:
     """Return accuracy (1 for the same words in the same order, else 0) and f1Score, 0-1."""
-    first, second = words(output, stop_words), words(reference, stop_words)
+    first = words(output, stop_words)
+    second = words(reference, stop_words)
     if first == second:
         return {"accuracy": 1.0, "f1Score": 1.0}
     return {"accuracy": 0.0, "f1Score": unit_f1(first, second) if second else 0.0}

@@ -1,8 +1,9 @@
 """The models that the sandbox tunes, with the platform's ranges: the table behind SupportModels.
 
-The older models have the ranges that the official SDK carried last (0.4.0), the ERNIE models also what the platform
-answered for ERNIE-Speed-8K in 2024, as a notebook of the SDK shows; those of today have the platform's table of
-2025-09-15 for ERNIE-Lite-8K-0308. Which models are tuned today, and the hyper-parameters of DPO and KTO, were not
+The older models have the ranges that the official SDK carried last (0.4.0), the ERNIE models also
+what the platform answered for ERNIE-Speed-8K in 2024, as a notebook of the SDK shows; those of
+today have the platform's table of 2025-09-15 for ERNIE-Lite-8K-0308. Which models are tuned today,
+and the hyper-parameters of DPO and KTO, were not
 established: they are a guess. The platform's own list changes without notice.
 """
 
@@ -59,7 +60,9 @@ _MODULES = [f"self_attn.{name}_proj" for name in ("q", "k", "v", "o")] + [
 ]
 
 
-def _parameter(key: str, allowed: tuple[float, float] | list[Any], default: Any, check: str = "") -> Parameter:
+def _parameter(
+    key: str, allowed: tuple[float, float] | list[Any], default: Any, check: str = ""
+) -> Parameter:
     """Return a parameter: a tuple is a range with both ends, a list the values to choose from."""
     name, description, kind = _KEYS[key]
     return {
@@ -81,16 +84,28 @@ def _model(
     *,
     preferences: bool = False,
 ) -> dict[str, Any]:
-    """Return a model as the platform lists it; `tuning` maps parameter scales to the parameters of each."""
-    modes = {wire.SFT: tuning} | ({} if pretraining is None else {wire.POST_PRETRAIN: {FULL: pretraining}})
+    """Return a model as the platform lists it; `tuning` maps parameter scales to the parameters of
+    each.
+    """
+    modes = {wire.SFT: tuning} | (
+        {} if pretraining is None else {wire.POST_PRETRAIN: {FULL: pretraining}}
+    )
     if preferences:
         with_beta = {scale: [*rows, _BETA] for scale, rows in tuning.items()}
         modes |= {wire.DPO: with_beta, wire.KTO: with_beta}
     train_modes = []
     for mode, scales in modes.items():
-        rows = [{"parameterScale": scale, "supportHyperParameterConfig": rows} for scale, rows in scales.items()]
+        rows = [
+            {"parameterScale": scale, "supportHyperParameterConfig": rows}
+            for scale, rows in scales.items()
+        ]
         train_modes.append({"trainMode": mode, "supportParameterScale": rows})
-    return {"model": model, "modelType": "text2text", "baseModel": base, "supportTrainMode": train_modes}
+    return {
+        "model": model,
+        "modelType": "text2text",
+        "baseModel": base,
+        "supportTrainMode": train_modes,
+    }
 
 
 _EPOCH = _parameter("epoch", (1, 50), 1)
@@ -101,7 +116,9 @@ _BETA = _parameter("beta", (0.01, 1), 0.1)
 _ERNIE_PRETRAINING = [_parameter("epoch", (1, 10), 1), _FULL_RATE, _ERNIE_LENGTH]
 
 
-def _ernie(model: str, base: str, *lora: Parameter, pretraining: list[Parameter] | None = None) -> dict[str, Any]:
+def _ernie(
+    model: str, base: str, *lora: Parameter, pretraining: list[Parameter] | None = None
+) -> dict[str, Any]:
     """Return a model with the parameters that ERNIE models have in common."""
     common = [
         _EPOCH,
@@ -167,7 +184,9 @@ def _open(
     lora: tuple[Parameter, ...] = (),
     pretraining: list[Parameter] | None = None,
 ) -> dict[str, Any]:
-    """Return a model with the parameters that open models have in common; the last length is the default."""
+    """Return a model with the parameters that open models have in common; the last length is the
+    default.
+    """
     common = [
         _parameter("epoch", (1, 50), epoch),
         _parameter("batchSize", batch, 1),
@@ -202,7 +221,8 @@ _LITE_0704 = {
     LORA: [_EPOCH, _parameter("learningRate", (3e-5, 1e-3), 3e-5)],
     PROMPT: [_EPOCH, _parameter("learningRate", (0.003, 0.1), 0.03)],
 }
-_TWO, _THREE = (FULL, LORA), (FULL, LORA, PROMPT)
+_TWO = (FULL, LORA)
+_THREE = (FULL, LORA, PROMPT)
 _LONG = (4096, 8192, 16384, 32768)
 
 TODAY_MODELS: list[dict[str, Any]] = [
@@ -243,11 +263,14 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
 
 
 def with_extensions(
-    models: Iterable[dict[str, Any]], imitated: Collection[str], seconds: Callable[[str], Mapping[str, float]]
+    models: Iterable[dict[str, Any]],
+    imitated: Collection[str],
+    seconds: Callable[[str], Mapping[str, float]],
 ) -> list[dict[str, Any]]:
     """Return models with the sandbox's extensions.
 
-    Hyper-parameters that are not imitated say `sandbox: {hasEffect: false}`, train modes `sandbox: {seconds: ...}`.
+    Hyper-parameters that are not imitated say `sandbox: {hasEffect: false}`, train modes `sandbox:
+    {seconds: ...}`.
 
     Args:
         models: as the platform describes them.
@@ -258,7 +281,8 @@ def with_extensions(
         model
         | {
             "supportTrainMode": [
-                _mode_with_effects(mode, imitated) | {"sandbox": {"seconds": seconds(mode["trainMode"])}}
+                _mode_with_effects(mode, imitated)
+                | {"sandbox": {"seconds": seconds(mode["trainMode"])}}
                 for mode in model["supportTrainMode"]
             ]
         }
@@ -284,7 +308,8 @@ def find_model(model: str) -> dict[str, Any] | None:
 
 
 def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None:
-    """Return the hyper-parameters of a model in a train mode and a parameter scale, None if it has none.
+    """Return the hyper-parameters of a model in a train mode and a parameter scale, None if it has
+    none.
 
     Args:
         model: the model's name.
@@ -300,11 +325,16 @@ def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None
 
 def is_valid_value(parameter: Parameter, value: Any) -> bool:
     """Return whether a hyper-parameter may have a value."""
-    allowed, is_integer = parameter["checkValue"], parameter["type"] == "int"
+    allowed = parameter["checkValue"]
+    is_integer = parameter["type"] == "int"
     if parameter["checkType"] == "mult_choice":
         return isinstance(value, list) and bool(value) and all(item in allowed for item in value)
     if parameter["checkType"] == "choice":
         value = str(value) if parameter["type"] == "string" and isinstance(value, bool) else value
-        return any(value == item and isinstance(value, bool) == isinstance(item, bool) for item in allowed)
+        return any(
+            value == item and isinstance(value, bool) == isinstance(item, bool) for item in allowed
+        )
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and allowed[0] <= value <= allowed[1] and (not is_integer or value == int(value))
+    return (
+        is_number and allowed[0] <= value <= allowed[1] and (not is_integer or value == int(value))
+    )

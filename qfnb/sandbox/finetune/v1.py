@@ -32,16 +32,23 @@ def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
     job = _assign_model(call, call.find("job", body.task_id, "taskId"), body)
     parameter_scale = wire_v2.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
     rows = runs.tuning_parameters(call, "peftType", job, parameter_scale)
-    values = {row["key"]: row["default"] for row in rows} | _validate_limits(call, body.train_config)
+    values = {row["key"]: row["default"] for row in rows} | _validate_limits(
+        call, body.train_config
+    )
     sources = []
     for row in body.trainset:
-        options = {wire.PLATFORM: ("trainset.id", row.id), wire.BOS: ("trainset.bosPath", row.bos_path)}
+        options = {
+            wire.PLATFORM: ("trainset.id", row.id),
+            wire.BOS: ("trainset.bosPath", row.bos_path),
+        }
         source = runs.validate_source(call, job["mode"], "trainset.type", row.type, options)
         sources.append((source, 1.0))
     extra_fields = {"peftType": body.peft_type, "description": body.description or ""}
     request = runs.RunRequest(parameter_scale, values, sources, body.trainset_rate, extra_fields)
     task = runs.start_run(call, job, request)
-    call.world.store.update(job["id"], **{name: job[name] for name in ("model", "mode", "train_type")})
+    call.world.store.update(
+        job["id"], **{name: job[name] for name in ("model", "mode", "train_type")}
+    )
     return {"id": task["number"], "uuid": task["id"]}
 
 
@@ -49,7 +56,8 @@ def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
 def get_job(call: Call, body: wire.JobRef) -> dict[str, Any]:
     """Describe a run; v1 has no metrics and no checkpoints."""
     job, task = _get_run(call, body)
-    started, finished = task["started"], task["finished"]
+    started = task["started"]
+    finished = task["finished"]
     end = finished or call.world.clock.now()
     return {
         "id": task["number"],
@@ -95,7 +103,9 @@ def _assign_model(call: Call, job: Document, body: wire.CreateJob) -> Document:
     model = runs.validate_model(call, "trainType", train_type, body.train_mode)
     is_other_model = job["model"] and (model, body.train_mode) != (job["model"], job["mode"])
     if is_other_model and runs.runs_of_job(call, job["id"]):
-        raise call.invalid("trainType", f"task {job['number']} does {job['mode']} of {job['model']}")
+        raise call.invalid(
+            "trainType", f"task {job['number']} does {job['mode']} of {job['model']}"
+        )
     return job | {"model": model, "mode": body.train_mode, "train_type": train_type}
 
 

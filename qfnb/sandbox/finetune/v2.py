@@ -16,14 +16,20 @@ UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
 
 @emulates(wire.SUPPORT_MODELS)
 def support_models(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
-    """List the models that can be tuned; a strict sandbox offers today's, and tunes the others, too.
+    """List the models that can be tuned; a strict sandbox offers today's, and tunes the others,
+    too.
 
-    What the engine does not imitate is marked, and how fast it is told, which are the sandbox's extensions.
+    What the engine does not imitate is marked, and how fast it is told, which are the sandbox's
+    extensions.
     """
-    models = supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
+    models = (
+        supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
+    )
     engine = call.world.engines.training_engine
     seconds = lambda mode: engine.training_seconds(preferences=mode in run_data.PREFERENCE_LOSSES)  # noqa: E731 - one expression
-    return supported_models.with_extensions(models, engine.imitated_parameters | recorder.PARAMETERS, seconds)
+    return supported_models.with_extensions(
+        models, engine.imitated_parameters | recorder.PARAMETERS, seconds
+    )
 
 
 @emulates(wire.CREATE_JOB)
@@ -37,7 +43,8 @@ def create_job(call: Call, body: wire.CreateJob) -> dict[str, Any]:
 @emulates(wire.CREATE_TASK)
 def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     """Queue a run."""
-    job, data = call.find("job", body.job_id, "jobId"), body.dataset_config
+    job = call.find("job", body.job_id, "jobId")
+    data = body.dataset_config
     if not job["model"]:
         raise call.invalid("jobId", f"{job['id']} has no model yet; v1's createJob sets it")
     if not data.versions:
@@ -46,12 +53,17 @@ def create_task(call: Call, body: wire.CreateTask) -> dict[str, Any]:
     earlier = _get_earlier_run(call, job, body)
     sources = []
     for row in data.versions:
-        options = {wire.PLATFORM: ("versionId", row.version_id), wire.BOS: ("versionBosUri", row.version_bos_uri)}
+        options = {
+            wire.PLATFORM: ("versionId", row.version_id),
+            wire.BOS: ("versionBosUri", row.version_bos_uri),
+        }
         source = runs.validate_source(call, job["mode"], "sourceType", data.source_type, options)
         sources.append((source, row.sampling_rate))
     wire_body = body.to_wire()
     extra_fields = {name: wire_body[name] for name in UNUSED_FIELDS if wire_body.get(name)}
-    run_request = runs.RunRequest(body.parameter_scale, values, sources, data.split_ratio, extra_fields)
+    run_request = runs.RunRequest(
+        body.parameter_scale, values, sources, data.split_ratio, extra_fields
+    )
     task = runs.start_run(call, job, run_request, earlier, body.increment_checkpoint_step)
     return {"jobId": job["id"], "taskId": task["id"]}
 
@@ -61,7 +73,9 @@ def list_jobs(call: Call, body: wire.ListJobs) -> dict[str, Any]:
     """List the jobs, the newest first."""
     rows = [_job_to_wire(job) for job in reversed(call.world.store.all("job"))]
     filters = {"trainMode": body.train_model, "model": body.model}
-    rows = [row for row in rows if all(not value or row[key] == value for key, value in filters.items())]
+    rows = [
+        row for row in rows if all(not value or row[key] == value for key, value in filters.items())
+    ]
     return page_by_marker(call, rows, "jobId", body, "jobList")
 
 
@@ -79,7 +93,10 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
     task = call.find("task", body.task_id, "taskId")
     job = call.world.store.get("job", task["job"]) or {}
     state = _task_to_wire(call, job, task) | runs.board_to_wire(task)
-    state |= {"hyperParameterConfig": task["hyper_parameters"], "datasetConfig": _data_to_wire(task)}
+    state |= {
+        "hyperParameterConfig": task["hyper_parameters"],
+        "datasetConfig": _data_to_wire(task),
+    }
     state["sandbox"] = _sandbox_fields(call, task)
     if task["status"] in {worker.RUNNING, worker.DONE, worker.STOPPED}:
         state["checkpointList"] = runs.checkpoints_to_wire(call, task)
@@ -95,7 +112,9 @@ def describe_task(call: Call, body: wire.TaskRef) -> dict[str, Any]:
 @emulates(wire.STOP_TASK)
 def stop_task(call: Call, body: wire.TaskRef) -> bool:
     """Stop a run."""
-    return call.world.worker(worker.TrainingWorker).stop(str(call.find("task", body.task_id, "taskId")["id"]))
+    return call.world.worker(worker.TrainingWorker).stop(
+        str(call.find("task", body.task_id, "taskId")["id"])
+    )
 
 
 @emulates(wire.DELETE_TASK)
@@ -137,7 +156,10 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
         raise call.invalid("incrementTaskId", f"{earlier['id']} did {earlier['mode']}")
     if runs.find_weights(call, earlier, body.increment_checkpoint_step) is None:
         kept = runs.describe_checkpoints(call, earlier)
-        raise call.invalid("incrementCheckpointStep", f"{body.increment_checkpoint_step}; {earlier['id']} kept {kept}")
+        raise call.invalid(
+            "incrementCheckpointStep",
+            f"{body.increment_checkpoint_step}; {earlier['id']} kept {kept}",
+        )
     return earlier
 
 

@@ -1,7 +1,7 @@
 """The worker thread that trains one run after the other.
 
-After a crash the next server trains unfinished runs again from the start, which gives the same model; a run during
-which the server ended too often fails.
+After a crash the next server trains unfinished runs again from the start, which gives the same
+model; a run during which the server ended too often fails.
 """
 
 import contextlib
@@ -20,12 +20,17 @@ from ..state.world import background_worker
 from . import run_data
 from .recorder import RunRecorder
 
-WAITING, RUNNING, DONE, FAILED, STOPPED = "Waiting", "Running", "Done", "Failed", "Stopped"
+WAITING = "Waiting"
+RUNNING = "Running"
+DONE = "Done"
+FAILED = "Failed"
+STOPPED = "Stopped"
 FINAL_STATUSES = {DONE, FAILED, STOPPED}
 
 MAX_STARTS = 3
 KILLED_MESSAGE = tr_noop(
-    "the sandbox ended three times while training this, perhaps for lack of memory: close other programs, "
+    "the sandbox ended three times while training this, perhaps for lack of memory: close other "
+    "programs, "
     "then start the run again"
 )
 
@@ -39,7 +44,9 @@ class TrainingWorker:
     name = "trainings"
 
     def __init__(self, store: Store, clock: Clock, engines: EngineRegistry) -> None:
-        self._store, self._clock, self._engines = store, clock, engines
+        self._store = store
+        self._clock = clock
+        self._engines = engines
         self._queue: queue.Queue[str | None] = queue.Queue()
         self._stops: dict[str, threading.Event] = {}
         self._closing = threading.Event()
@@ -106,7 +113,8 @@ class TrainingWorker:
 
     def _wait_for_turn(self, task_id: str) -> bool:
         """Wait until the clock lets a run start; return whether to train it."""
-        task, stop = self._store.get("task", task_id), self._stops[task_id]
+        task = self._store.get("task", task_id)
+        stop = self._stops[task_id]
         if task is None or stop.is_set():  # it may have been stopped, and deleted, before its turn
             return False
         if not self._clock.wait_until(task["plan"][-2][1], stop, self._closing):
@@ -114,7 +122,11 @@ class TrainingWorker:
         with self._lock:
             if stop.is_set():
                 return False
-            changes = {"status": RUNNING, "started": self._clock.now(), "starts": task["starts"] + 1}
+            changes = {
+                "status": RUNNING,
+                "started": self._clock.now(),
+                "starts": task["starts"] + 1,
+            }
             self._store.update(task_id, **changes)
         return True
 
@@ -122,7 +134,9 @@ class TrainingWorker:
         task = self._store.get("task", task_id)
         assert task is not None
         raise_if_faulted(task)
-        recorder = RunRecorder(self._store, task, lambda: self._stops[task_id].is_set() or self._closing.is_set())
+        recorder = RunRecorder(
+            self._store, task, lambda: self._stops[task_id].is_set() or self._closing.is_set()
+        )
         model, held_out = self._train_model(task, recorder)
         if self._closing.is_set():  # an orderly end does not count as a crash
             self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)
@@ -137,15 +151,22 @@ class TrainingWorker:
             if self._stops[task_id].is_set():
                 self._finish(task_id, STOPPED)
             else:
-                self._finish(task_id, DONE, percent=100, metrics=metrics, message=recorder.early_stop)
+                self._finish(
+                    task_id, DONE, percent=100, metrics=metrics, message=recorder.early_stop
+                )
 
-    def _train_model(self, task: Document, recorder: RunRecorder) -> tuple[TrainedModel, list[Pair]]:
+    def _train_model(
+        self, task: Document, recorder: RunRecorder
+    ) -> tuple[TrainedModel, list[Pair]]:
         """Return the model of a run, and the held-out pairs."""
-        engine, base = self._engines.find_training_engine(task["engine"]), self._engines.read_model(task["base"])
+        engine = self._engines.find_training_engine(task["engine"])
+        base = self._engines.read_model(task["base"])
         values = task["effective"]
         if (loss := run_data.PREFERENCE_LOSSES.get(task["mode"])) is None:
             pairs, held_out = run_data.load_pairs(self._store, task)
-            model = engine.train(pairs, values, validation=held_out, observer=recorder, initial_model=base)
+            model = engine.train(
+                pairs, values, validation=held_out, observer=recorder, initial_model=base
+            )
             return model, held_out
         rows, held_out_rows, earlier_pairs = run_data.load_preferences(self._store, task)
         model = engine.train_preferences(

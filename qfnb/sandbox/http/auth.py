@@ -40,7 +40,10 @@ class SignedRequest:
 
 def signed_request(request: Request) -> SignedRequest:
     """Return the parts of a request that authentication reads."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1")
+        for name, value in request.headers.raw
+    }
     raw_path = request.scope.get("raw_path") or request.url.path.encode()
     query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
     return SignedRequest(request.method, raw_path.split(b"?")[0].decode("ascii"), query, headers)
@@ -57,11 +60,14 @@ def authorize(world: World, endpoint: Endpoint[Any, Any], request: SignedRequest
     Raises:
         Refusal: the credentials are missing or wrong.
     """
-    header, plane = request.headers.get("authorization", ""), endpoint.plane
+    header = request.headers.get("authorization", "")
+    plane = endpoint.plane
     if plane == "oauth":
         return
     if not header and endpoint is MODELS_V2:
-        raise v2_refusal("access_denied", "no key (Authorization: Bearer bce-v3/...) was given", status=403)
+        raise v2_refusal(
+            "access_denied", "no key (Authorization: Bearer bce-v3/...) was given", status=403
+        )
     if plane == "v2":
         _verify_bearer(world, header)
     elif plane == "v1" and not header.startswith("bce-auth-v1/"):
@@ -83,17 +89,28 @@ def verify_signature(world: World, header: str, request: SignedRequest) -> None:
     """
     claim = SignatureHeader.parse(header)
     if claim is None:
-        raise gateway_refusal("AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given")
+        raise gateway_refusal(
+            "AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given"
+        )
     if claim.access_key != world.address.access_key:
-        raise gateway_refusal("NotFound", f"NotFound, cause: Could not find credential. {_OWN_KEYS_ONLY}")
+        raise gateway_refusal(
+            "NotFound", f"NotFound, cause: Could not find credential. {_OWN_KEYS_ONLY}"
+        )
     if claim.is_expired(time.time()):
-        raise gateway_refusal("RequestExpired", "RequestExpired, cause: the signature is too old; check the clock")
+        raise gateway_refusal(
+            "RequestExpired", "RequestExpired, cause: the signature is too old; check the clock"
+        )
     is_valid = claim.verify(
-        world.address.secret_key, method=request.method, path=request.path, query=request.query, headers=request.headers
+        world.address.secret_key,
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        headers=request.headers,
     )
     if not is_valid:
         raise gateway_refusal(
-            "SignatureDoesNotMatch", "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match"
+            "SignatureDoesNotMatch",
+            "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match",
         )
 
 
@@ -103,7 +120,11 @@ def _verify_bearer(world: World, header: str) -> None:
         return
     issued = world.store.get("bearer", token) if token.startswith("bce-v3/") else None
     if issued is None or issued["until"] < time.time():
-        message = _OWN_KEYS_ONLY if token.startswith("bce-v3/ALTAK-") and issued is None else "invalid bearer token"
+        message = (
+            _OWN_KEYS_ONLY
+            if token.startswith("bce-v3/ALTAK-") and issued is None
+            else "invalid bearer token"
+        )
         raise v2_refusal("invalid_iam_token", message, status=401)
 
 
@@ -121,9 +142,19 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
     params = {**(body.model_extra or {}), **call.query}
     address = call.world.address
     if not secrets.compare_digest(str(params.get("client_id", "")).encode(), address.ak.encode()):
-        raise Refusal(401, {"error": "invalid_client", "error_description": f"unknown client id; {_OWN_KEYS_ONLY}"})
-    if not secrets.compare_digest(str(params.get("client_secret", "")).encode(), address.sk.encode()):
-        raise Refusal(401, {"error": "invalid_client", "error_description": "Client authentication failed"})
+        raise Refusal(
+            401,
+            {
+                "error": "invalid_client",
+                "error_description": f"unknown client id; {_OWN_KEYS_ONLY}",
+            },
+        )
+    if not secrets.compare_digest(
+        str(params.get("client_secret", "")).encode(), address.sk.encode()
+    ):
+        raise Refusal(
+            401, {"error": "invalid_client", "error_description": "Client authentication failed"}
+        )
     token = f"24.{secrets.token_hex(16)}.{TOKEN_SECONDS}.{int(time.time())}.sandbox"
     call.world.store.add("token", token, until=time.time() + TOKEN_SECONDS)
     return {

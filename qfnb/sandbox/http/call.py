@@ -42,7 +42,8 @@ class Call:
         caller: a digest of the caller's credentials, "" for a batch.
         allows_undeployed: whether a model version (`amv-...`) can be called without a service.
         id: the id that the answer carries.
-        unknown_keys: what the body has that the platform does not take; a strict sandbox refuses it.
+        unknown_keys: what the body has that the platform does not take; a strict sandbox refuses
+            it.
     """
 
     world: World
@@ -74,7 +75,9 @@ class Call:
             type_: v2's type of error.
         """
         number = code or (500001 if self.endpoint.plane == "console" else 336003)
-        refusal = build_refusal(self.endpoint, message, code=number, v2_code=v2_code, status=status, type_=type_)
+        refusal = build_refusal(
+            self.endpoint, message, code=number, v2_code=v2_code, status=status, type_=type_
+        )
         if self.endpoint.path.startswith("/wenxinworkshop/prompt/"):
             # v1's prompts have a message of their own shape
             refusal.body["message"] = {"global": message}
@@ -123,7 +126,8 @@ class Stream:
     """An answer in pieces.
 
     Attributes:
-        pieces: the JSON object of each event; `_event` in it names the event, `_unsent` has keys that are not sent.
+        pieces: the JSON object of each event; `_event` in it names the event, `_unsent` has keys
+            that are not sent.
         done: the text of a last event, None without one.
     """
 
@@ -137,8 +141,12 @@ HANDLERS: dict[str, Handler] = {}
 log = logging.getLogger("qfnb.sandbox")
 
 
-def emulates(endpoint: Endpoint[B, R]) -> Callable[[Callable[[Call, B], Any]], Callable[[Call, B], Any]]:
-    """Register the handler of an operation; it returns the result, as a record or a mapping, or a Stream."""
+def emulates(
+    endpoint: Endpoint[B, R],
+) -> Callable[[Callable[[Call, B], Any]], Callable[[Call, B], Any]]:
+    """Register the handler of an operation; it returns the result, as a record or a mapping, or a
+    Stream.
+    """
 
     def register(handler: Callable[[Call, B], Any]) -> Callable[[Call, B], Any]:
         assert endpoint.name not in HANDLERS, f"two handlers for {endpoint.name}"
@@ -188,12 +196,16 @@ def parse_record(call: Call, value: Any) -> Record:
 
 
 def _report_unknown_keys(call: Call, unknown: Sequence[str]) -> None:
-    """Refuse keys that the platform does not take; a sandbox that is not strict names them, and goes on."""
+    """Refuse keys that the platform does not take; a sandbox that is not strict names them, and
+    goes on.
+    """
     names = ", ".join(unknown)
     if call.world.modes.strict:
         is_message = unknown[0].startswith("messages")
         v2_code = "invalid_messages" if is_message else "invalid_argument"
-        raise call.refusal(f"param[{names}] invalid: {call.endpoint.path} does not take it", v2_code=v2_code)
+        raise call.refusal(
+            f"param[{names}] invalid: {call.endpoint.path} does not take it", v2_code=v2_code
+        )
     call.unknown_keys.extend(unknown)
     _log_unknown_keys(call.endpoint.path, names)
 
@@ -201,11 +213,15 @@ def _report_unknown_keys(call: Call, unknown: Sequence[str]) -> None:
 @functools.lru_cache(maxsize=256)
 def _log_unknown_keys(path: str, names: str) -> None:
     """Write to the log, once, that the platform may refuse keys; a strict sandbox does."""
-    log.warning("%s does not take %s: the platform may refuse it, and a strict sandbox does", path, names)
+    log.warning(
+        "%s does not take %s: the platform may refuse it, and a strict sandbox does", path, names
+    )
 
 
 def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
-    """Return what is sent for a result: bare on the inference planes, in its envelope on the management plane."""
+    """Return what is sent for a result: bare on the inference planes, in its envelope on the
+    management plane.
+    """
     value = [_to_wire(item) for item in result] if isinstance(result, list) else _to_wire(result)
     if endpoint.plane != "console":
         return value
@@ -257,6 +273,10 @@ def dispatch(
     except Exception:  # one request must not end the others
         log.exception("a request of a batch failed")
         internal = call.refusal(
-            "Internal error", code=336000, v2_code="internal_error", status=500, type_="server_error"
+            "Internal error",
+            code=336000,
+            v2_code="internal_error",
+            status=500,
+            type_="server_error",
         )
         return DispatchResult(internal.status, call.id, internal.body)

@@ -1,4 +1,6 @@
-"""The sandbox's control interface: health, stop, and what tests switch on; all of it needs the control token."""
+"""The sandbox's control interface: health, stop, and what tests switch on; all of it needs the
+control token.
+"""
 
 import json
 import secrets
@@ -34,7 +36,9 @@ def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request]
         if not secrets.compare_digest(token.encode(), world.address.control_token.encode()):
             return JSONResponse({"error": "the control token is wrong"}, 401)
         try:
-            return JSONResponse(action(world, _parse_body(await request.body()) | request.path_params))
+            return JSONResponse(
+                action(world, _parse_body(await request.body()) | request.path_params)
+            )
         except LookupError as error:
             return JSONResponse({"error": str(error.args[0])}, 404)
         except ValueError as error:
@@ -72,7 +76,9 @@ def _stop(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    return {"faults": [fault.model_dump(exclude_defaults=True) for fault in world.fault_rules.rules]}
+    return {
+        "faults": [fault.model_dump(exclude_defaults=True) for fault in world.fault_rules.rules]
+    }
 
 
 def _add_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
@@ -106,10 +112,15 @@ def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any
 
 def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Return the clock's time and speed; {"speed"} and {"advance"} change them."""
-    speed, advance = body.get("speed"), body.get("advance", 0)
-    all_valid = all(isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance))
+    speed = body.get("speed")
+    advance = body.get("advance", 0)
+    all_valid = all(
+        isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance)
+    )
     if not all_valid or (speed is not None and speed > MAX_SPEED):
-        raise ValueError(f"speed must be 0 to {MAX_SPEED:g} seconds per second, advance seconds: {body}")
+        raise ValueError(
+            f"speed must be 0 to {MAX_SPEED:g} seconds per second, advance seconds: {body}"
+        )
     return world.clock.set(speed, advance)
 
 
@@ -127,9 +138,23 @@ _ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
     ("register", "POST", _reset_delivery_counter),
     ("register", "GET", lambda world, body: dict(world.delivery_counter.report())),
     ("snapshots", "GET", lambda world, body: {"snapshots": snapshots.list_snapshots(world.folder)}),
-    ("snapshots", "POST", lambda world, body: snapshots.create_snapshot(world, str(body.get("name", "")))),
-    ("restore", "POST", lambda world, body: snapshots.restore_snapshot(world, str(body.get("name", "")))),
-    ("snapshots/{name}", "DELETE", lambda world, body: snapshots.remove_snapshot(world.folder, body["name"])),
+    (
+        "snapshots",
+        "POST",
+        lambda world, body: snapshots.create_snapshot(world, str(body.get("name", ""))),
+    ),
+    (
+        "restore",
+        "POST",
+        lambda world, body: snapshots.restore_snapshot(world, str(body.get("name", ""))),
+    ),
+    (
+        "snapshots/{name}",
+        "DELETE",
+        lambda world, body: snapshots.remove_snapshot(world.folder, body["name"]),
+    ),
     ("openapi.json", "GET", lambda world, body: openapi.build_document(world.address.url)),
 )
-"""Path, method and action of each control; `durations` takes {stage: seconds}, `restore` a snapshot's name."""
+"""Path, method and action of each control; `durations` takes {stage: seconds}, `restore` a
+snapshot's name.
+"""

@@ -1,4 +1,6 @@
-"""A time-out for the head of a request, which uvicorn does not have: who never completes one is disconnected."""
+"""A time-out for the head of a request, which uvicorn does not have: who never completes one is
+disconnected.
+"""
 
 import asyncio
 from typing import Any, Final
@@ -6,13 +8,17 @@ from typing import Any, Final
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_TIMEOUT_S: Final = 30.0
-"""Seconds from the connection, or from the first byte of a further request, until the head must be complete."""
+"""Seconds from the connection, or from the first byte of a further request, until the head must be
+complete.
+"""
 
 _Protocol: Any = AutoHTTPProtocol
 
 
 class HeadTimeoutProtocol(_Protocol):  # type: ignore[misc]
-    """uvicorn's protocol; a connection without a request, and one whose head comes too slowly, is closed."""
+    """uvicorn's protocol; a connection without a request, and one whose head comes too slowly, is
+    closed.
+    """
 
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -37,7 +43,9 @@ class HeadTimeoutProtocol(_Protocol):  # type: ignore[misc]
 
     def _start_timer(self) -> None:
         if self._head_timer is None:
-            self._head_timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self.transport.close)
+            self._head_timer = asyncio.get_running_loop().call_later(
+                HEAD_TIMEOUT_S, self.transport.close
+            )
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:

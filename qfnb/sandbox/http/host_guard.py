@@ -1,4 +1,6 @@
-"""The guard around the application: programs of this computer are answered, web pages in a browser are not."""
+"""The guard around the application: programs of this computer are answered, web pages in a browser
+are not.
+"""
 
 import asyncio
 import contextlib
@@ -28,10 +30,13 @@ _NOT_JSON = "a body is JSON (content-type: application/json)"
 
 
 class HostGuard:
-    """Refuses foreign hosts and origins (DNS rebinding, cross-site requests) and bodies that are too large."""
+    """Refuses foreign hosts and origins (DNS rebinding, cross-site requests) and bodies that are
+    too large.
+    """
 
     def __init__(self, app: ASGIApp, world: World) -> None:
-        self._app, self._world = app, world
+        self._app = app
+        self._world = world
         self._hosts = _LOCAL_HOSTS | {urlsplit(world.address.url).hostname or ""}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,13 +44,18 @@ class HostGuard:
         if scope["type"] != "http":
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        exchange, length = Exchange(scope, receive, send), headers.get(b"content-length", "")
+        exchange = Exchange(scope, receive, send)
+        length = headers.get(b"content-length", "")
         if problem := _host_problem(scope["headers"], self._hosts):
-            await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(scope, exchange.receive, exchange.send)
+            await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
         elif length.isdigit() and int(length) > exchange.max_bytes:
             await exchange.reject_too_large()
         elif _is_cross_site_form(scope, headers):
-            await JSONResponse({"error": _NOT_JSON}, 415, SANDBOX_HEADER)(scope, exchange.receive, exchange.send)
+            await JSONResponse({"error": _NOT_JSON}, 415, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
         else:
             self._world.record_activity()
             with contextlib.suppress(ClientDisconnect):
@@ -53,19 +63,26 @@ class HostGuard:
 
 
 class Exchange:
-    """One request and its answer: the body is counted, and read to its end even when it is not used.
+    """One request and its answer: the body is counted, and read to its end even when it is not
+    used.
 
     A connection that is closed while a body arrives is reset, and the answer can be lost with it.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
+        self._scope = scope
+        self._receive = receive
+        self._send = send
         upload = (scope["method"], scope["path"]) == (UPLOAD.method, UPLOAD.path)
         self.max_bytes = MAX_UPLOAD_BYTES if upload else MAX_BODY_BYTES
-        self._received_bytes, self._body_complete, self._rejected = 0, False, False
+        self._received_bytes = 0
+        self._body_complete = False
+        self._rejected = False
 
     async def receive(self) -> Message:
-        """Return the next piece of the body; one that is too long looks to the application like a disconnect."""
+        """Return the next piece of the body; one that is too long looks to the application like a
+        disconnect.
+        """
         if not self._rejected:
             message = await self._receive_next()
             if self._received_bytes <= self.max_bytes:
@@ -77,7 +94,9 @@ class Exchange:
         """Send a piece of the answer; the last one waits for the end of the body."""
         if self._rejected:
             return
-        if message["type"] == "http.response.body" and not (message.get("more_body") or self._body_complete):
+        if message["type"] == "http.response.body" and not (
+            message.get("more_body") or self._body_complete
+        ):
             await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body"}
@@ -107,7 +126,9 @@ class Exchange:
 
 
 def _host_problem(headers: Sequence[tuple[bytes, bytes]], own_hosts: AbstractSet[str]) -> str:
-    """Return why the hosts and origins of a request are refused, "" when all of them are this sandbox's."""
+    """Return why the hosts and origins of a request are refused, "" when all of them are this
+    sandbox's.
+    """
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
     if not hosts or not all(_is_own(host, own_hosts) for host in hosts):
         return f"the sandbox answers to {', '.join(sorted(own_hosts))} only"
@@ -124,8 +145,14 @@ def _is_own(host: str, own_hosts: AbstractSet[str]) -> bool:
 
 
 def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
-    """Return whether a web page could send this body without a preflight request: anything but JSON."""
-    if scope["method"] != "POST" or scope["path"] == UPLOAD.path or scope["path"].startswith(STORAGE_PREFIXES):
+    """Return whether a web page could send this body without a preflight request: anything but
+    JSON.
+    """
+    if (
+        scope["method"] != "POST"
+        or scope["path"] == UPLOAD.path
+        or scope["path"].startswith(STORAGE_PREFIXES)
+    ):
         return False
     kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
     is_empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers

@@ -1,4 +1,6 @@
-"""What happens around every handler: credentials, rate limits, injected faults, and how an answer is sent."""
+"""What happens around every handler: credentials, rate limits, injected faults, and how an answer
+is sent.
+"""
 
 import asyncio
 import hashlib
@@ -31,11 +33,13 @@ RequestHandler = Callable[[Call, Request], Awaitable[Response]]
 log = logging.getLogger("qfnb.sandbox")
 
 
-async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, handle: RequestHandler) -> Response:
+async def serve(
+    world: World, endpoint: Endpoint[Any, Any], request: Request, handle: RequestHandler
+) -> Response:
     """Return the answer to a request: the handler's, a refusal, or one that a fault breaks.
 
-    The request's state says afterwards which `operation` it was and its `outcome`: denied, limits, errors,
-    validation, good, faulted or broken.
+    The request's state says afterwards which `operation` it was and its `outcome`: denied, limits,
+    errors, validation, good, faulted or broken.
 
     Args:
         world: the state of the sandbox.
@@ -44,11 +48,14 @@ async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, ha
         handle: what answers the call; it may raise a Refusal.
     """
     world.record_activity(endpoint.name)
-    app, key = request.headers.get("appid", ""), request.headers.get("authorization", "")
+    app = request.headers.get("appid", "")
+    key = request.headers.get("authorization", "")
     caller = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest()
     call = Call(world, endpoint, request.path_params, dict(request.query_params), app, caller)
-    state, fault = request.state, None
-    state.operation, state.outcome = endpoint.name, "denied"
+    state = request.state
+    fault = None
+    state.operation = endpoint.name
+    state.outcome = "denied"
     try:
         auth.authorize(world, endpoint, auth.signed_request(request))
         if world.modes.strict and endpoint.plane == "v1":
@@ -56,7 +63,8 @@ async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, ha
         state.outcome = "limits"
         if endpoint.name in RATE_LIMITED:
             await _enforce_rate_limit(call, request)
-        fault, state.outcome = requested_fault(request.headers, world.address.control_token), "errors"
+        fault = requested_fault(request.headers, world.address.control_token)
+        state.outcome = "errors"
         fault = fault or world.fault_rules.match(endpoint.name)
         await inject_before_answer(world, endpoint, fault)
         state.outcome = "validation"
@@ -68,7 +76,8 @@ async def serve(world: World, endpoint: Endpoint[Any, Any], request: Request, ha
         raise
     except Exception:
         log.exception("%s failed", endpoint.name)
-        internal, state.outcome = fault_refusal(endpoint, Fault(status=500)), "broken"
+        internal = fault_refusal(endpoint, Fault(status=500))
+        state.outcome = "broken"
         return internal.to_response()
     state.outcome = "good" if fault is None else "faulted"
     return answer if fault is None else corrupt_answer(answer, endpoint, fault)
@@ -89,7 +98,8 @@ async def _enforce_rate_limit(call: Call, request: Request) -> None:
         raise refusal
 
 
-FAULT_HEADER, CONTROL_HEADER = "x-qfnb-fault", "x-qfnb-control"
+FAULT_HEADER = "x-qfnb-fault"
+CONTROL_HEADER = "x-qfnb-control"
 """The fault of this one request, e.g. `rst@3`, and the control token that allows it."""
 
 MAX_SPLITS = 16
@@ -113,33 +123,89 @@ class PlatformError(NamedTuple):
 _LIMIT = "rate_limit_exceeded"
 _REFUSED_WORDS = {
     INVALID_REQUEST: (
-        "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long", "invalid_image_url",
-        "invalid_plugin_argument", "invalid_image_genration_prompt", "invalid_image_genration_refer_image",
+        "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long",
+        "invalid_image_url",
+        "invalid_plugin_argument", "invalid_image_genration_prompt",
+        "invalid_image_genration_refer_image",
     ),
     "unsafe_request": ("image_url_unsafe", "system_unsafe"),
 }  # fmt: skip
 """Types and words of v2's refusals with status 400, in the platform's own spelling."""
 
 _ERRORS = [
-    PlatformError(400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", INVALID_REQUEST),
-    PlatformError(401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", INVALID_REQUEST),
+    PlatformError(
+        400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", INVALID_REQUEST
+    ),
+    PlatformError(
+        401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", INVALID_REQUEST
+    ),
     PlatformError(403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
     PlatformError(404, 3, "invalid_path", "NotFound", "Not found", INVALID_REQUEST),
-    PlatformError(429, 336501, "rpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for RPM", _LIMIT),
-    PlatformError(429, 336502, "tpm_rate_limit_exceeded", "TooManyRequests", "Rate limit reached for TPM", _LIMIT),
-    PlatformError(429, 18, "qps_rate_limit_exceeded", "TooManyRequests", "Open api qps request limit reached", _LIMIT),
-    PlatformError(429, 18, "RATE_LIMIT_TOTAL_QPS", "TooManyRequests", "Rate limit reached for QPS", _LIMIT),
-    PlatformError(429, 17, "QUOTA_USER_DAILY_REQUEST", "TooManyRequests", "Daily request limit reached", _LIMIT),
-    PlatformError(429, 17, "QUOTA_USER_DAILY_FREE", "TooManyRequests", "Daily free quota used up", _LIMIT),
-    PlatformError(429, 17, "BILLING_INSUFFICIENT_BALANCE", "TooManyRequests", "The account is in arrears", _LIMIT),
-    PlatformError(401, 336004, "no_parameter_permission", "AccessDenied", "No permission for this", INVALID_REQUEST),
-    PlatformError(401, 336005, "invalid_model", "NotFound", "No permission to use the model", INVALID_REQUEST),
+    PlatformError(
+        429,
+        336501,
+        "rpm_rate_limit_exceeded",
+        "TooManyRequests",
+        "Rate limit reached for RPM",
+        _LIMIT,
+    ),
+    PlatformError(
+        429,
+        336502,
+        "tpm_rate_limit_exceeded",
+        "TooManyRequests",
+        "Rate limit reached for TPM",
+        _LIMIT,
+    ),
+    PlatformError(
+        429,
+        18,
+        "qps_rate_limit_exceeded",
+        "TooManyRequests",
+        "Open api qps request limit reached",
+        _LIMIT,
+    ),
+    PlatformError(
+        429, 18, "RATE_LIMIT_TOTAL_QPS", "TooManyRequests", "Rate limit reached for QPS", _LIMIT
+    ),
+    PlatformError(
+        429,
+        17,
+        "QUOTA_USER_DAILY_REQUEST",
+        "TooManyRequests",
+        "Daily request limit reached",
+        _LIMIT,
+    ),
+    PlatformError(
+        429, 17, "QUOTA_USER_DAILY_FREE", "TooManyRequests", "Daily free quota used up", _LIMIT
+    ),
+    PlatformError(
+        429,
+        17,
+        "BILLING_INSUFFICIENT_BALANCE",
+        "TooManyRequests",
+        "The account is in arrears",
+        _LIMIT,
+    ),
+    PlatformError(
+        401,
+        336004,
+        "no_parameter_permission",
+        "AccessDenied",
+        "No permission for this",
+        INVALID_REQUEST,
+    ),
+    PlatformError(
+        401, 336005, "invalid_model", "NotFound", "No permission to use the model", INVALID_REQUEST
+    ),
     *(
         PlatformError(400, 336003, code, "InappropriateJSON", code.replace("_", " "), type_)
         for type_, codes in _REFUSED_WORDS.items()
         for code in codes
     ),
-    PlatformError(503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"),
+    PlatformError(
+        503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"
+    ),
     PlatformError(500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
     PlatformError(500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
 ]
@@ -173,7 +239,12 @@ def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
     elif fault.code is not None:
         error = error._replace(code=fault.code)
     refusal = build_refusal(
-        endpoint, error.message, code=error.code, v2_code=error.v2_code, status=error.status, type_=error.type_
+        endpoint,
+        error.message,
+        code=error.code,
+        v2_code=error.v2_code,
+        status=error.status,
+        type_=error.type_,
     )
     if endpoint.plane == "console" and endpoint.envelope == "action":
         refusal.body.update(code=error.action_code, message=error.message)
@@ -183,7 +254,9 @@ def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
     return refusal
 
 
-async def inject_before_answer(world: World, endpoint: Endpoint[Any, Any], fault: Fault | None) -> None:
+async def inject_before_answer(
+    world: World, endpoint: Endpoint[Any, Any], fault: Fault | None
+) -> None:
     """Do what a fault does before a call is answered.
 
     Raises:
@@ -191,7 +264,11 @@ async def inject_before_answer(world: World, endpoint: Endpoint[Any, Any], fault
     """
     if fault is not None and fault.fault == "slow":
         await asyncio.sleep(fault.pause_seconds())
-    while fault is not None and fault.fault == "hold" and any(rule is fault for rule in world.fault_rules.rules):
+    while (
+        fault is not None
+        and fault.fault == "hold"
+        and any(rule is fault for rule in world.fault_rules.rules)
+    ):
         await asyncio.sleep(HOLD_POLLING_S)
     if fault is not None and fault.fault == "status":
         raise fault_refusal(endpoint, fault)
@@ -210,7 +287,9 @@ def corrupt_answer(answer: Response, endpoint: Endpoint[Any, Any], fault: Fault)
         return refusal.to_response()
     if fault.fault in {"slow", "hold", "fail"}:
         return answer
-    return StreamingResponse(_corrupt_body(content, fault), answer.status_code, dict(answer.headers))
+    return StreamingResponse(
+        _corrupt_body(content, fault), answer.status_code, dict(answer.headers)
+    )
 
 
 async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
@@ -225,7 +304,9 @@ async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
         yield part
 
 
-async def _corrupt_stream(pieces: Any, endpoint: Endpoint[Any, Any], fault: Fault) -> AsyncIterator[bytes]:
+async def _corrupt_stream(
+    pieces: Any, endpoint: Endpoint[Any, Any], fault: Fault
+) -> AsyncIterator[bytes]:
     """Yield the pieces of a stream up to the fault, and what the fault makes of the others."""
     count = 0
     async with aclosing(pieces):
@@ -263,8 +344,12 @@ def _first_half(content: bytes) -> bytes:
 
 
 def _split_mid_character(content: bytes) -> list[bytes]:
-    """Return the parts of a text that is split inside its characters; in the middle when it is all ASCII."""
-    continuations = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80][: MAX_SPLITS * 2 : 2]
+    """Return the parts of a text that is split inside its characters; in the middle when it is all
+    ASCII.
+    """
+    continuations = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80][
+        : MAX_SPLITS * 2 : 2
+    ]
     offsets = [0, *(continuations or [len(content) // 2]), len(content)]
     return [content[start:end] for start, end in pairwise(offsets)]
 

@@ -1,8 +1,9 @@
 """The sandbox's description in OpenAPI 3.1, built from the endpoint table.
 
-OpenAPI allows one operation for a method on a path; the platform's v2 routes have one for each `?Action=`. Such
-a path is written with the action as its fragment, `/v2/service#CreateService`, as in AWS's descriptions: the
-fragment makes it a path of its own and is never sent; the query parameter `Action` is required and has one value.
+OpenAPI allows one operation for a method on a path; the platform's v2 routes have one for each
+`?Action=`. Such a path is written with the action as its fragment, `/v2/service#CreateService`, as
+in AWS's descriptions: the fragment makes it a path of its own and is never sent; the query
+parameter `Action` is required and has one value.
 """
 
 import re
@@ -19,8 +20,10 @@ from ...wire.endpoints import ENDPOINTS, Endpoint
 Schema = dict[str, Any]
 
 DESCRIPTION = (
-    "A Baidu Qianfan on this computer; its models are not ERNIE. A path with a fragment stands for one "
-    "Action of that path: the fragment is not sent. v1 and the management paths of v1 answer errors in "
+    "A Baidu Qianfan on this computer; its models are not ERNIE. A path with a fragment stands "
+    "for one "
+    "Action of that path: the fragment is not sent. v1 and the management paths of v1 answer "
+    "errors in "
     "HTTP 200, with error_code (or success false); v2 answers 4xx."
 )
 _REF = "#/components/schemas/{model}"
@@ -52,16 +55,32 @@ _SCHEMES = {
 
 _ENVELOPES: dict[str, dict[str, Any]] = {
     "code": {"log_id": {"type": "string"}},
-    "status": {"log_id": {"type": "string"}, "status": {"type": "integer"}, "success": {"type": "boolean"}},
+    "status": {
+        "log_id": {"type": "string"},
+        "status": {"type": "integer"},
+        "success": {"type": "boolean"},
+    },
     "action": {"requestId": {"type": "string"}},
 }
 _ERRORS: dict[str, dict[str, Any]] = {
     "v1": {"error_code": {"type": "integer"}, "error_msg": {"type": "string"}},
     "v2": {"error": {"type": "object"}, "id": {"type": "string"}},
     "code": {"error_code": {"type": "integer"}, "error_msg": {"type": "string"}},
-    "status": {"code": {"type": "string"}, "message": {"type": "string"}, "success": {"const": False}},
-    "action": {"requestId": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}},
-    "gateway": {"error": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"}},
+    "status": {
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "success": {"const": False},
+    },
+    "action": {
+        "requestId": {"type": "string"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+    },
+    "gateway": {
+        "error": {"type": "string"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+    },
 }
 
 
@@ -71,10 +90,8 @@ def build_document(url: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in ENDPOINTS.values():
         path = endpoint.path + (f"#{endpoint.action}" if endpoint.action else "")
-        body_schema, result_schema = (
-            schemas_by_use[endpoint.name, "validation"],
-            schemas_by_use[endpoint.name, "serialization"],
-        )
+        body_schema = schemas_by_use[endpoint.name, "validation"]
+        result_schema = schemas_by_use[endpoint.name, "serialization"]
         operation = {
             "operationId": endpoint.name,
             "tags": [endpoint.name.partition(".")[0]],
@@ -93,7 +110,9 @@ def build_document(url: str) -> dict[str, Any]:
 
 
 def _build_schemas() -> tuple[Mapping[tuple[Any, JsonSchemaMode], Schema], Schema]:
-    """Return the schemas of each operation, by its name and use (validation, serialization), and all records."""
+    """Return the schemas of each operation, by its name and use (validation, serialization), and
+    all records.
+    """
     rows: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []
     for endpoint in ENDPOINTS.values():
         rows.append((endpoint.name, "validation", TypeAdapter(endpoint.body)))
@@ -133,7 +152,10 @@ def _describe_responses(endpoint: Endpoint[Any, Any], result: Schema) -> Schema:
     family = endpoint.envelope if endpoint.plane == "console" else endpoint.plane
     error = {"type": "object", "properties": _ERRORS.get(family, _ERRORS["gateway"])}
     if endpoint.plane == "console":
-        result = {"type": "object", "properties": _ENVELOPES[endpoint.envelope] | {"result": result}}
+        result = {
+            "type": "object",
+            "properties": _ENVELOPES[endpoint.envelope] | {"result": result},
+        }
     if family in {"v1", "code", "status"}:
         result = {"anyOf": [result, error]}
     content: Schema = {_JSON: {"schema": result}}

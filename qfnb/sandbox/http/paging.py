@@ -8,12 +8,17 @@ from .call import Call
 
 T = TypeVar("T")
 
-DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
+DEFAULT_PAGE_SIZE = 10
+MAX_PAGE_SIZE = 100
 """Rows of a page: the default, and the maximum."""
 
 
 def page_by_marker(
-    call: Call, rows: Sequence[dict[str, Any]], id_field: str, request: PageRequest, name: str = "items"
+    call: Call,
+    rows: Sequence[dict[str, Any]],
+    id_field: str,
+    request: PageRequest,
+    name: str = "items",
 ) -> dict[str, Any]:
     """Return a page of rows under a name, and its `pageInfo`.
 
@@ -31,11 +36,13 @@ def page_by_marker(
     if request.page_reverse:
         end = indexes[request.marker] if request.marker else len(rows)
         start = max(0, end - size)
-        page, has_more = list(rows[start:end]), start > 0
+        page = list(rows[start:end])
+        has_more = start > 0
         next_marker = page[0][id_field] if page else None
     else:
         start = indexes[request.marker] + 1 if request.marker else 0
-        page, has_more = list(rows[start : start + size]), start + size < len(rows)
+        page = list(rows[start : start + size])
+        has_more = start + size < len(rows)
         next_marker = page[-1][id_field] if page else None
     info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
     return {name: page, "pageInfo": info | ({"nextMarker": next_marker} if has_more else {})}
@@ -61,7 +68,12 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
 
 
 def page_by_offset(
-    call: Call, rows: Sequence[T], offset: int | None, size: int | None, *, max_size: int = MAX_PAGE_SIZE
+    call: Call,
+    rows: Sequence[T],
+    offset: int | None,
+    size: int | None,
+    *,
+    max_size: int = MAX_PAGE_SIZE,
 ) -> list[T]:
     """Return a page of rows from an offset.
 
@@ -82,7 +94,12 @@ def page_by_offset(
 
 
 def _validate_size(
-    call: Call, name: str, size: int | None, *, default: int = DEFAULT_PAGE_SIZE, max_size: int = MAX_PAGE_SIZE
+    call: Call,
+    name: str,
+    size: int | None,
+    *,
+    default: int = DEFAULT_PAGE_SIZE,
+    max_size: int = MAX_PAGE_SIZE,
 ) -> int:
     if size is None:
         return min(default, max_size)

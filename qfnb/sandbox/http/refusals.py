@@ -1,4 +1,6 @@
-"""Refusals: the error answers of each plane, as exceptions that a handler raises; and answers that are JSON."""
+"""Refusals: the error answers of each plane, as exceptions that a handler raises; and answers that
+are JSON.
+"""
 
 import json
 import uuid
@@ -26,9 +28,13 @@ class Refusal(Exception):
         headers: headers beside the usual ones.
     """
 
-    def __init__(self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(status, body)
-        self.status, self.body, self.headers = status, body, dict(headers or {})
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
 
     def to_response(self) -> Response:
         """Return what is sent."""
@@ -66,7 +72,9 @@ def v1_refusal(code: int, message: str) -> Refusal:
     return Refusal(200, {"error_code": code, "error_msg": message, "id": random_id("as-", 10)})
 
 
-def v2_refusal(code: str, message: str, *, status: int = 400, type_: str = INVALID_REQUEST) -> Refusal:
+def v2_refusal(
+    code: str, message: str, *, status: int = 400, type_: str = INVALID_REQUEST
+) -> Refusal:
     """Return an error of v2's inference.
 
     Args:
@@ -90,7 +98,9 @@ def console_refusal(envelope: Envelope, code: int, message: str, *, status: int 
     """
     if envelope == "action":
         text = f"The JSON you provided was valid, but not appropriate for this operation. {message}"
-        return Refusal(status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text})
+        return Refusal(
+            status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text}
+        )
     if envelope == "status":
         fields = {"status": status, "success": False, "code": str(code), "message": message}
         return Refusal(200, {"log_id": log_id(), **fields})

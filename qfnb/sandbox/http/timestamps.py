@@ -1,4 +1,6 @@
-"""Times as the platform writes them; the writers take Unix seconds, and a text for a time that is None."""
+"""Times as the platform writes them; the writers take Unix seconds, and a text for a time that is
+None.
+"""
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 

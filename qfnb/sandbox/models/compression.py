@@ -1,4 +1,6 @@
-"""Compression of a version: a recorded task; the new version has the source's weights as they are."""
+"""Compression of a version: a recorded task; the new version has the source's weights as they
+are.
+"""
 
 from typing import Any
 
@@ -25,7 +27,8 @@ def create(call: Call, body: model_v2.CreateCompression) -> str:
     call.validate_choice("config.strategy", config.strategy, model_v2.COMPRESSION_STRATEGIES)
     if config.strategy == model_v2.COMPRESSION_STRATEGIES[0]:
         call.validate_choice("config.weight", config.weight, model_v2.COMPRESSION_WEIGHTS)
-    task_id, lifecycle = random_id("amva-"), call.world.lifecycle
+    task_id = random_id("amva-")
+    lifecycle = call.world.lifecycle
     call.world.store.write_file(f"{task_id}.npz", content)
     version = store.add_version(
         call,
@@ -34,7 +37,11 @@ def create(call: Call, body: model_v2.CreateCompression) -> str:
         task_id,
         base=source["base"],
         origin={"compression": task_id},
-        plan=lifecycle.plan((model_wire.CREATING, "queue"), (model_wire.CREATING, "compress"), final=model_wire.READY),
+        plan=lifecycle.plan(
+            (model_wire.CREATING, "queue"),
+            (model_wire.CREATING, "compress"),
+            final=model_wire.READY,
+        ),
     )
     call.world.store.add(
         "compression",
@@ -60,13 +67,17 @@ def list_compressions(call: Call, body: model_v2.ListCompressions) -> dict[str, 
     if body.source_model_id is not None:
         source = store.get_version(call, body.source_model_id, "sourceModelId")
         rows = (row for row in rows if row["source"] == source["id"])
-    return page_by_marker(call, [_compression_to_wire(call, row) for row in rows], "id", body, "modelCompTaskList")
+    return page_by_marker(
+        call, [_compression_to_wire(call, row) for row in rows], "id", body, "modelCompTaskList"
+    )
 
 
 @emulates(model_v2.DESCRIBE_COMPRESSION)
 def describe(call: Call, body: model_v2.CompressionRef) -> dict[str, Any]:
     """Describe a compression."""
-    row = _compression_to_wire(call, call.find("compression", body.model_comp_task_id, "modelCompTaskId"))
+    row = _compression_to_wire(
+        call, call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+    )
     return row | {"sandbox": {"weights": "copied, not compressed"}}
 
 
@@ -74,9 +85,14 @@ def describe(call: Call, body: model_v2.CompressionRef) -> dict[str, Any]:
 def cancel(call: Call, body: model_v2.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
     compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
-    if _current_status(call, compression) not in {model_v2.COMPRESSION_CREATING, model_v2.COMPRESSION_RUNNING}:
+    if _current_status(call, compression) not in {
+        model_v2.COMPRESSION_CREATING,
+        model_v2.COMPRESSION_RUNNING,
+    }:
         return False
-    plan = call.world.lifecycle.plan((model_v2.COMPRESSION_STOPPING, "stop"), final=model_v2.COMPRESSION_STOPPED)
+    plan = call.world.lifecycle.plan(
+        (model_v2.COMPRESSION_STOPPING, "stop"), final=model_v2.COMPRESSION_STOPPED
+    )
     call.world.store.update(compression["id"], plan=plan, version=None)
     version = compression["version"] and call.world.store.get("version", compression["version"])
     if version:
@@ -89,7 +105,11 @@ def delete(call: Call, body: model_v2.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
     compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
     status = _current_status(call, compression)
-    if status in {model_v2.COMPRESSION_CREATING, model_v2.COMPRESSION_RUNNING, model_v2.COMPRESSION_STOPPING}:
+    if status in {
+        model_v2.COMPRESSION_CREATING,
+        model_v2.COMPRESSION_RUNNING,
+        model_v2.COMPRESSION_STOPPING,
+    }:
         raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.world.store.remove("compression", compression["id"])
     return True
@@ -100,7 +120,8 @@ def _current_status(call: Call, compression: Document) -> str:
 
 
 def _compression_to_wire(call: Call, compression: Document) -> dict[str, Any]:
-    status, ended = _current_status(call, compression), call.world.lifecycle.final_since(compression["plan"])
+    status = _current_status(call, compression)
+    ended = call.world.lifecycle.final_since(compression["plan"])
     row = {
         "id": compression["id"],
         "name": compression["name"],

@@ -1,6 +1,8 @@
-"""The model repository: models and their versions, the user's in the store and the platform's preset ones.
+"""The model repository: models and their versions, the user's in the store and the platform's
+preset ones.
 
-A preset model is a row of the catalogue with one version; its ids and numbers are computed from its name.
+A preset model is a row of the catalogue with one version; its ids and numbers are computed from its
+name.
 """
 
 import functools
@@ -22,7 +24,8 @@ PRESET_TYPES = {
 }  # fmt: skip
 """The catalogue's kinds of models, and the repository's types of models."""
 
-PRESETS_CREATED_AT = 1_672_531_200.0  # the creation date of presets, 2023-01-01; the real dates are not published
+# the creation date of presets, 2023-01-01; the real dates are not published
+PRESETS_CREATED_AT = 1_672_531_200.0
 _FIRST_PRESET_NUMBER = 10**9
 _DIGITS = string.digits + string.ascii_lowercase
 
@@ -71,7 +74,9 @@ def _build_preset(row: catalog.CatalogModel) -> Document:
 
 
 def _preset_ids(prefix: str, name: str) -> Document:
-    """Return a constant id and number for a name; the number is above those of the user's objects."""
+    """Return a constant id and number for a name; the number is above those of the user's
+    objects.
+    """
     number = int.from_bytes(hashlib.sha256(f"{prefix}{name}".encode()).digest()[:8], "big")
     letters = "".join(_DIGITS[number // 36**exponent % 36] for exponent in range(12))
     return {"id": prefix + letters, "number": _FIRST_PRESET_NUMBER + number % _FIRST_PRESET_NUMBER}
@@ -86,7 +91,12 @@ def _preset_index() -> dict[tuple[str, str], Document]:
     return index
 
 
-TYPE_NUMBERS = {"Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5} | {"Industry": 6}
+TYPE_NUMBERS = {
+    "Text2Text": 0,
+    "Text2Image": 1,
+    "TextRepresentation": 3,
+    "ImageUnderstanding": 5,
+} | {"Industry": 6}
 """v1's numbers of the types of models."""
 
 
@@ -96,7 +106,9 @@ def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = Fals
 
 
 def get_version(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
-    """Return a version of the user or a preset one; arguments and refusals are those of `get_model`."""
+    """Return a version of the user or a preset one; arguments and refusals are those of
+    `get_model`.
+    """
     return _get_document(call, "version", key, field, is_changed)
 
 
@@ -108,11 +120,17 @@ def _get_document(call: Call, kind: str, key: int | str, field: str, is_changed:
 
 
 def versions_of(call: Call, model: Document) -> list[Document]:
-    """Return the versions of a model, the newest first, without those that a compression is still working on."""
+    """Return the versions of a model, the newest first, without those that a compression is still
+    working on.
+    """
     if model["source"] == wire.PRESET:
         return [preset_version(model)]
     rows = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
-    return [row for row in reversed(rows) if row["source"] != wire.COMPRESSED or version_state(call, row) == wire.READY]
+    return [
+        row
+        for row in reversed(rows)
+        if row["source"] != wire.COMPRESSED or version_state(call, row) == wire.READY
+    ]
 
 
 def version_state(call: Call, version: Document) -> str:
@@ -127,13 +145,17 @@ def read_weights(call: Call, version: Document) -> bytes | None:
 
 
 def type_number(model: Document) -> int:
-    """Return v1's number of a model's type; a preset embedding model and a user's have different numbers."""
+    """Return v1's number of a model's type; a preset embedding model and a user's have different
+    numbers.
+    """
     if model["source"] == wire.PRESET and model["type"] == "TextRepresentation":
         return 4
     return TYPE_NUMBERS[model["type"]]
 
 
-def add_model(call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None) -> Document:
+def add_model(
+    call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None
+) -> Document:
     """Add a model without versions."""
     return call.world.store.add(
         "model",
@@ -164,7 +186,9 @@ def add_version(call: Call, model: Document, source: str, task: str, **fields: A
     )
 
 
-def publish_run(call: Call, model: Document, task: Document, step: int | None, description: str) -> Document:
+def publish_run(
+    call: Call, model: Document, task: Document, step: int | None, description: str
+) -> Document:
     """Add a finished or stopped run to a model as a version, with the step of its checkpoint."""
     job = call.world.store.get("job", task["job"]) or {}
     origin = {
@@ -191,10 +215,16 @@ def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -
     """Return a run that can be published."""
     store = call.world.store
     task = store.get("task", key)
-    if task is None or task["status"] not in {DONE, STOPPED} or store.read_file(f"{task['id']}.npz") is None:
+    if (
+        task is None
+        or task["status"] not in {DONE, STOPPED}
+        or store.read_file(f"{task['id']}.npz") is None
+    ):
         raise call.invalid(field, f"run {key} has no finished model to publish")
     if find_weights(call, task, step) is None:
-        raise call.invalid("step", f"{step}; run {key} kept the checkpoints {describe_checkpoints(call, task)}")
+        raise call.invalid(
+            "step", f"{step}; run {key} kept the checkpoints {describe_checkpoints(call, task)}"
+        )
     return task
 
 
@@ -223,7 +253,8 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
     Raises:
         Refusal: a service runs one of the versions; then nothing is deleted.
     """
-    store, ids = call.world.store, {model["id"] for model in models}
+    store = call.world.store
+    ids = {model["id"] for model in models}
     delete_versions(call, [row for row in store.all("version") if row["model"] in ids], field)
     for id_ in ids:
         store.remove("model", id_)
@@ -231,6 +262,7 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
 
 def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     """Return the fields that only the sandbox has."""
-    engines, run = call.world.engines, version.get("task")
+    engines = call.world.engines
+    run = version.get("task")
     fields = {"engine": engines.model_origin(run) if run else engines.base_model().label}
     return fields if version.get("step") is None else fields | {"step": version["step"]}

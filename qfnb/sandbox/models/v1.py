@@ -57,20 +57,35 @@ def describe_version(call: Call, body: wire.VersionRef) -> dict[str, Any]:
 
 @emulates(wire.PRESET_LIST)
 def preset_list(call: Call, body: wire.ListPresets) -> dict[str, Any]:
-    """List the platform's models, in the shape of the user's (the platform's own shape is not documented).
+    """List the platform's models, in the shape of the user's (the platform's own shape is not
+    documented).
 
     Vendor, language and expansion do not filter: the catalogue does not have them.
     """
-    rows = [row for row in store.preset_models() if _matches_filter(row, body.name_filter, body.model_type)]
+    rows = [
+        row
+        for row in store.preset_models()
+        if _matches_filter(row, body.name_filter, body.model_type)
+    ]
     if body.ctx_length:
-        rows = [row for row in rows if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)]
-    return _page_to_wire(call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size)
+        rows = [
+            row
+            for row in rows
+            if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)
+        ]
+    return _page_to_wire(
+        call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size
+    )
 
 
 @emulates(wire.USER_LIST)
 def user_list(call: Call, body: wire.ListModels) -> dict[str, Any]:
     """List the user's models, the newest first by default."""
-    rows = [row for row in call.world.store.all("model") if _matches_filter(row, body.name_filter, body.model_type)]
+    rows = [
+        row
+        for row in call.world.store.all("model")
+        if _matches_filter(row, body.name_filter, body.model_type)
+    ]
     rows = _sort_models(call, rows, body.order_by or "createTime", body.order or "desc")
     return _page_to_wire(call, rows, body.page_no, body.page_size)
 
@@ -88,7 +103,9 @@ def delete_models(call: Call, body: wire.DeleteModels) -> bool:
 def delete_versions(call: Call, body: wire.DeleteVersions) -> bool:
     """Delete versions, all of them or none."""
     field = "modelVersionIds"
-    versions = [store.get_version(call, key, field, is_changed=True) for key in body.model_version_ids]
+    versions = [
+        store.get_version(call, key, field, is_changed=True) for key in body.model_version_ids
+    ]
     store.delete_versions(call, versions, field)
     return True
 
@@ -98,7 +115,11 @@ def evaluable(call: Call, body: EmptyBody) -> list[dict[str, Any]]:
     """List the models that can be evaluated: text models with a version that is ready."""
     result = []
     for model in [*reversed(call.world.store.all("model")), *store.preset_models()]:
-        rows = [row for row in store.versions_of(call, model) if store.version_state(call, row) == wire.READY]
+        rows = [
+            row
+            for row in store.versions_of(call, model)
+            if store.version_state(call, row) == wire.READY
+        ]
         if rows and model["type"] == "Text2Text":
             version_rows = [_version_to_wire(call, model, row) for row in rows]
             result.append(_model_to_wire(model, rows) | {"modelVersionList": version_rows})
@@ -119,7 +140,9 @@ def _matches_filter(model: Document, name: str | None, type_numbers: list[int] |
     return name_matches and (not type_numbers or store.type_number(model) in type_numbers)
 
 
-def _sort_models(call: Call, rows: list[Document], sort_key: str | None, direction: str) -> list[Document]:
+def _sort_models(
+    call: Call, rows: list[Document], sort_key: str | None, direction: str
+) -> list[Document]:
     if sort_key is not None:
         call.validate_choice("orderBy", sort_key, _SORT_KEYS)
     call.validate_choice("order", direction, ("asc", "desc"))

@@ -31,7 +31,11 @@ def create_set(call: Call, body: wire.CreateModelSet) -> dict[str, Any]:
 def system_sets(call: Call, body: PageRequest) -> dict[str, Any]:
     """List the platform's sets."""
     return page_by_marker(
-        call, [_set_to_wire(call, row) for row in store.preset_models()], "modelSetId", body, "systemModelSetList"
+        call,
+        [_set_to_wire(call, row) for row in store.preset_models()],
+        "modelSetId",
+        body,
+        "systemModelSetList",
     )
 
 
@@ -74,8 +78,14 @@ def create(call: Call, body: wire.CreateModel) -> dict[str, Any]:
     elif body.source_type == wire_v1.IMPORTED and body.import_meta:
         version = _import_file(call, model, body, body.import_meta)
     else:
-        required_field = {wire_v1.TRAINED: "trainMeta", wire_v1.IMPORTED: "importMeta"}.get(body.source_type)
-        reason = f"{body.source_type} needs {required_field}" if required_field else "it is Train or Import"
+        required_field = {wire_v1.TRAINED: "trainMeta", wire_v1.IMPORTED: "importMeta"}.get(
+            body.source_type
+        )
+        reason = (
+            f"{body.source_type} needs {required_field}"
+            if required_field
+            else "it is Train or Import"
+        )
         raise call.invalid(required_field or "sourceType", reason)
     return {"modelId": version["id"]}
 
@@ -111,7 +121,9 @@ def delete(call: Call, body: wire.ModelId) -> bool:
 
 @emulates(wire.CREATE_CONF)
 def create_conf(call: Call, body: wire.CreateConf) -> dict[str, Any]:
-    """Store a chat template; the platform takes an upload, here its text is a field (answer not documented)."""
+    """Store a chat template; the platform takes an upload, here its text is a field (answer not
+    documented).
+    """
     if not body.custom_spec_file:
         raise call.invalid("customSpecFile", "it must not be empty")
     document = call.world.store.add("custom_conf", random_id("amcc-"), text=body.custom_spec_file)
@@ -136,7 +148,8 @@ def custom_conf(call: Call, body: wire.ModelId) -> dict[str, Any]:
 @emulates(wire.CREATE_EXPORT)
 def create_export(call: Call, body: wire.ModelId) -> dict[str, Any]:
     """Export a version to the bucket and to an address that needs no key but cannot be guessed."""
-    world, version = call.world, store.get_version(call, body.model_id, "modelId")
+    world = call.world
+    version = store.get_version(call, body.model_id, "modelId")
     content = store.read_weights(call, version)
     if content is None or store.version_state(call, version) != wire_v1.READY:
         raise call.invalid("modelId", f"{version['id']} has no weights to export")
@@ -170,7 +183,8 @@ def describe_export(call: Call, body: wire.ModelId) -> dict[str, Any]:
 
 
 def _download_to_wire(call: Call, export: Document) -> dict[str, Any]:
-    address, key = call.world.address, export["key"]
+    address = call.world.address
+    key = export["key"]
     return {
         "fileName": key.rsplit("/", 1)[-1],
         "fileType": "npz",
@@ -181,7 +195,9 @@ def _download_to_wire(call: Call, export: Document) -> dict[str, Any]:
     }
 
 
-def _import_file(call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta) -> Document:
+def _import_file(
+    call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta
+) -> Document:
     """Add a version from a file that a sandbox has exported."""
     from ..engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
 
@@ -204,7 +220,9 @@ def _source_to_wire(version: Document) -> dict[str, Any]:
     """Return where a version comes from; the key of an import's address is not documented."""
     origin = version["origin"]
     names = {"runIdStr": "trainTaskId", "compression": "modelCompTaskId", "bosUri": "bosUri"}
-    return {"sourceType": version["source"]} | {new: origin[old] for old, new in names.items() if old in origin}
+    return {"sourceType": version["source"]} | {
+        new: origin[old] for old, new in names.items() if old in origin
+    }
 
 
 def _set_to_wire(call: Call, model: Document) -> dict[str, Any]:

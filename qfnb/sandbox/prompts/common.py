@@ -1,4 +1,6 @@
-"""Prompt templates and labels as both versions of the interface use them; the variables of a template are validated."""
+"""Prompt templates and labels as both versions of the interface use them; the variables of a
+template are validated.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,13 +11,15 @@ from ...wire.prompt_template import PromptTemplate
 from ..http.call import CREATOR, Call
 from ..state.store import Document, random_id
 
-TEMPLATE, LABEL = "template", "label"  # kinds of documents
+TEMPLATE = "template"  # kinds of documents
+LABEL = "label"
 MAX_NAME_LENGTH = 100
 
 
 def template_fields(call: Call, body: Any) -> dict[str, Any]:
     """Return the fields of a new template that both versions name alike."""
-    name, identifier = body.template_name.strip(), body.variable_identifier
+    name = body.template_name.strip()
+    identifier = body.variable_identifier
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
         raise call.invalid("templateName", f"1 to {MAX_NAME_LENGTH} characters")
     if not body.template_content.strip():
@@ -25,7 +29,9 @@ def template_fields(call: Call, body: Any) -> dict[str, Any]:
         "name": name,
         "content": body.template_content,
         "identifier": identifier,
-        "variables": _parse_variables(call, body.template_content, identifier, body.template_variables),
+        "variables": _parse_variables(
+            call, body.template_content, identifier, body.template_variables
+        ),
         "negative": negative,
         "negative_variables": _parse_variables(
             call, negative or "", identifier, body.negative_template_variables or ""
@@ -64,8 +70,12 @@ def update_template(call: Call, template: Document, body: Any, **fields: Any) ->
         text = template["content"] if body.template_content is None else body.template_content
         changes["variables"] = _parse_variables(call, text, identifier, None)
     if body.negative_template_content is not None:
-        changes["negative_variables"] = _parse_variables(call, body.negative_template_content, identifier, None)
-    call.world.store.update(template["id"], **{name: value for name, value in changes.items() if value is not None})
+        changes["negative_variables"] = _parse_variables(
+            call, body.negative_template_content, identifier, None
+        )
+    call.world.store.update(
+        template["id"], **{name: value for name, value in changes.items() if value is not None}
+    )
 
 
 def get_label_ids(call: Call, field: str, keys: Sequence[int | str] | None) -> list[str]:
@@ -73,8 +83,12 @@ def get_label_ids(call: Call, field: str, keys: Sequence[int | str] | None) -> l
     return [call.find(LABEL, key, field, "label")["id"] for key in keys or ()]
 
 
-def search_templates(call: Call, name: str | None, label_ids: Sequence[int | str] | None) -> list[Document]:
-    """Return the templates, newest first, that have a text in name or content and at least one of some labels."""
+def search_templates(
+    call: Call, name: str | None, label_ids: Sequence[int | str] | None
+) -> list[Document]:
+    """Return the templates, newest first, that have a text in name or content and at least one of
+    some labels.
+    """
     store = call.world.store
     wanted_label_ids = {label["id"] for key in label_ids or () if (label := store.get(LABEL, key))}
     return [
@@ -86,7 +100,9 @@ def search_templates(call: Call, name: str | None, label_ids: Sequence[int | str
 
 
 def fill_template(template: Document, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the texts of a template with its variables replaced; a variable without a value stays."""
+    """Return the texts of a template with its variables replaced; a variable without a value
+    stays.
+    """
     sources = {"content": (template["content"], template["variables"])}
     if template["negative"]:
         sources["negativeContent"] = (template["negative"], template["negative_variables"])
@@ -97,9 +113,11 @@ def fill_template(template: Document, values: Mapping[str, Any]) -> dict[str, st
 
 
 def template_to_wire(template: Document, labels: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the fields of a template that both versions name alike, with its labels in the version's own shape.
+    """Return the fields of a template that both versions name alike, with its labels in the
+    version's own shape.
 
-    An image's template has `negativeTemplateVariables` only if it has variables: the official SDK relies on it.
+    An image's template has `negativeTemplateVariables` only if it has variables: the official SDK
+    relies on it.
     """
     row = {
         "templateName": template["name"],
@@ -123,7 +141,9 @@ def labels_of_template(call: Call, template: Document) -> list[Document]:
 
 
 def _parse_variables(call: Call, text: str, identifier: str, names: str | None) -> list[str]:
-    variable_names = None if names is None else tuple(name.strip() for name in names.split(",") if name.strip())
+    variable_names = (
+        None if names is None else tuple(name.strip() for name in names.split(",") if name.strip())
+    )
     try:
         return list(PromptTemplate(text, identifier, variable_names).names)
     except InvalidArgumentError as error:

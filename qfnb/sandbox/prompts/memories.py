@@ -18,7 +18,9 @@ def create(call: Call, body: wire.CreateMemory) -> dict[str, Any]:
     app = str(body.app_id).strip()
     if not app:
         raise call.invalid("appId", "it must not be empty")
-    memory = call.world.store.add(KIND, random_id("sm-", 16), app=app, description=body.description, memories=[])
+    memory = call.world.store.add(
+        KIND, random_id("sm-", 16), app=app, description=body.description, memories=[]
+    )
     return {"systemMemoryId": memory["id"]}
 
 
@@ -30,7 +32,11 @@ def list_memories(call: Call, body: wire.FindMemories) -> dict[str, Any]:
         for memory in reversed(call.world.store.all(KIND))
         if body.app_id is None or memory["app"] == str(body.app_id)
     ]
-    page_request = body if body.max_keys is not None else body.model_copy(update={"max_keys": DEFAULT_PAGE_SIZE})
+    page_request = (
+        body
+        if body.max_keys is not None
+        else body.model_copy(update={"max_keys": DEFAULT_PAGE_SIZE})
+    )
     return page_by_marker(call, rows, "systemMemoryId", page_request)
 
 
@@ -44,7 +50,9 @@ def describe(call: Call, body: wire.MemoryRef) -> dict[str, Any]:
 @emulates(wire.MODIFY)
 def modify(call: Call, body: wire.ModifyMemory) -> bool:
     """Replace a memory's entries."""
-    call.world.store.update(call.find(KIND, body.system_memory_id, "systemMemoryId")["id"], memories=body.memories)
+    call.world.store.update(
+        call.find(KIND, body.system_memory_id, "systemMemoryId")["id"], memories=body.memories
+    )
     return True
 
 
@@ -56,4 +64,8 @@ def delete(call: Call, body: wire.MemoryRef) -> bool:
 
 
 def _memory_to_wire(memory: Document) -> dict[str, Any]:
-    return {"systemMemoryId": memory["id"], "appId": memory["app"], "description": memory["description"]}
+    return {
+        "systemMemoryId": memory["id"],
+        "appId": memory["app"],
+        "description": memory["description"],
+    }

@@ -14,7 +14,8 @@ from ..state.store import random_id
 
 SANDBOX_FIELDS = {"engine": "qfnb rules, not a language model"}
 TASK = "optimization"
-MAX_PROMPT_LENGTH, MAX_PATTERN_LENGTH = 20_000, 200
+MAX_PROMPT_LENGTH = 20_000
+MAX_PATTERN_LENGTH = 200
 """In characters."""
 
 _POLITE_WORDS = re.compile(r"(请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢)")
@@ -25,7 +26,9 @@ RULES: dict[int, Callable[[str], str]] = {
     3: lambda text: f"{text}\n请按要点分条列出。",
     4: lambda text: f"{text}\n请先一步一步地思考，再给出结论。",
 }
-"""What the operations do here: improve, shorten, in points, step by step; the platform's own are not published."""
+"""What the operations do here: improve, shorten, in points, step by step; the platform's own are
+not published.
+"""
 
 
 @emulates(wire.OPTIMIZE)
@@ -35,8 +38,10 @@ def optimize(call: Call, body: wire.Optimize) -> dict[str, Any]:
         raise call.invalid("content", f"1 to {MAX_PROMPT_LENGTH} characters")
     for operation in body.operations:
         call.validate_choice("operations.opType", operation.op_type, RULES)
-    optimized, op_types = body.content, {row.op_type for row in body.operations if row.payload}
-    for op_type in sorted(op_types, key=lambda number: number != 2):  # shorten first: it would undo the rest
+    optimized = body.content
+    op_types = {row.op_type for row in body.operations if row.payload}
+    # shorten first: it would undo the rest
+    for op_type in sorted(op_types, key=lambda number: number != 2):
         optimized = RULES[op_type](optimized)
     task = call.world.store.add(
         TASK,
@@ -87,7 +92,9 @@ def summarize(call: Call, body: wire.Summarize) -> dict[str, Any]:
             for scene in _get_list(call, row, "scenes")
             if isinstance(scene, dict)
         ]
-        rows.append({"id": number, "response": _summary_text(similarities), "errorCode": 0, "errorMsg": ""})
+        rows.append(
+            {"id": number, "response": _summary_text(similarities), "errorCode": 0, "errorMsg": ""}
+        )
     return {"responses": rows, "sandbox": SANDBOX_FIELDS}
 
 
@@ -105,7 +112,9 @@ def _scorer(call: Call, kind: int, expected: str) -> Callable[[str], float]:
         pattern = re.compile(expected if len(expected) <= MAX_PATTERN_LENGTH else "(")
     except (re.error, OverflowError, RecursionError):
         raise call.invalid(
-            "data", f"{expected[:40]!r} is not a regular expression of at most {MAX_PATTERN_LENGTH} characters"
+            "data",
+            f"{expected[:40]!r} is not a regular expression of at most {MAX_PATTERN_LENGTH} "
+            "characters",
         ) from None
     return lambda answer: pattern.search(answer[:MAX_PROMPT_LENGTH]) is not None
 
@@ -122,7 +131,8 @@ def _summary_text(similarities: list[float]) -> str:
         return tr("The sandbox has no scenes to compare.")
     return trn(
         "The sandbox compared {n} scene by its wording: {share:.0%} like what was expected.",
-        "The sandbox compared {n} scenes by their wording: on average {share:.0%} like what was expected.",
+        "The sandbox compared {n} scenes by their wording: on average {share:.0%} like what was "
+        "expected.",
         len(similarities),
         share=statistics.fmean(similarities),
     )

@@ -30,14 +30,19 @@ def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
 def info(call: Call, body: wire.RenderTemplate) -> dict[str, Any]:
     """Describe a template, with the values of its variables filled in."""
     template = common.get_template(call, body.id, "id")
-    return {**_template_to_wire(call, template), **common.fill_template(template, body.model_extra or {})}
+    return {
+        **_template_to_wire(call, template),
+        **common.fill_template(template, body.model_extra or {}),
+    }
 
 
 @emulates(wire.UPDATE)
 def update(call: Call, body: wire.UpdateTemplate) -> dict[str, Any]:
     """Change a template."""
     template = common.get_template(call, body.template_id)
-    labels = None if body.label_ids is None else common.get_label_ids(call, "labelIds", body.label_ids)
+    labels = (
+        None if body.label_ids is None else common.get_label_ids(call, "labelIds", body.label_ids)
+    )
     common.update_template(call, template, body, labels=labels)
     return _ids_to_wire(template)
 
@@ -48,7 +53,9 @@ emulates(wire.DELETE)(common.delete_template)
 @emulates(wire.LIST)
 def list_templates(call: Call, body: wire.ListTemplates) -> dict[str, Any]:
     """List templates; the sandbox has no preset templates."""
-    rows = [] if body.type == wire.PRESET else common.search_templates(call, body.name, body.label_ids)
+    rows = (
+        [] if body.type == wire.PRESET else common.search_templates(call, body.name, body.label_ids)
+    )
     page = page_by_offset(call, rows, body.offset, body.page_size)
     return {"total": len(rows), "items": [_template_to_wire(call, row) for row in page]}
 
@@ -70,7 +77,11 @@ def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
         {"labelId": row["number"], "labelName": row["name"], "color": "#0099E6"}
         for row in common.labels_of_template(call, template)
     ]
-    own_fields = {"type": wire.CUSTOM, "sceneType": template["scene"], "frameworkType": template["framework"]}
+    own_fields = {
+        "type": wire.CUSTOM,
+        "sceneType": template["scene"],
+        "frameworkType": template["framework"],
+    }
     return _ids_to_wire(template) | common.template_to_wire(template, labels) | own_fields
 
 

@@ -33,7 +33,10 @@ def create(call: Call, body: wire.CreateTemplate) -> dict[str, Any]:
 def info(call: Call, body: wire.TemplateRef) -> dict[str, Any]:
     """Describe a template, with the values of its variables filled in."""
     template = common.get_template(call, body.template_id)
-    return {**_template_to_wire(call, template), **common.fill_template(template, body.model_extra or {})}
+    return {
+        **_template_to_wire(call, template),
+        **common.fill_template(template, body.model_extra or {}),
+    }
 
 
 @emulates(wire.UPDATE)
@@ -41,7 +44,9 @@ def update(call: Call, body: wire.ModifyTemplate) -> dict[str, Any]:
     """Change a template."""
     template = common.get_template(call, body.template_id)
     labels = None if body.labels is None else common.get_label_ids(call, "labels", body.labels)
-    common.update_template(call, template, body, labels=labels, hyper_parameters=body.hyper_parameters)
+    common.update_template(
+        call, template, body, labels=labels, hyper_parameters=body.hyper_parameters
+    )
     return {"templateId": template["id"]}
 
 
@@ -51,8 +56,12 @@ emulates(wire.DELETE)(common.delete_template)
 @emulates(wire.LIST)
 def list_templates(call: Call, body: wire.FindTemplates) -> dict[str, Any]:
     """List templates; the sandbox has no preset templates."""
-    matches = [] if body.type == wire.PRESET else common.search_templates(call, body.name, body.label_ids)
-    return page_by_marker(call, [_template_to_wire(call, row) for row in matches], "templateId", body)
+    matches = (
+        [] if body.type == wire.PRESET else common.search_templates(call, body.name, body.label_ids)
+    )
+    return page_by_marker(
+        call, [_template_to_wire(call, row) for row in matches], "templateId", body
+    )
 
 
 @emulates(wire.CREATE_LABELS)
@@ -64,7 +73,9 @@ def create_labels(call: Call, body: wire.CreateLabels) -> dict[str, Any]:
     labels_by_name = {row["name"]: row for row in call.world.store.all(common.LABEL)}
     for name in names:
         if name not in labels_by_name:
-            labels_by_name[name] = call.world.store.add(common.LABEL, random_id("pl-", 16), name=name)
+            labels_by_name[name] = call.world.store.add(
+                common.LABEL, random_id("pl-", 16), name=name
+            )
     return {"items": [_label_to_wire(labels_by_name[name]) for name in names]}
 
 
@@ -94,6 +105,13 @@ def _label_to_wire(label: Document) -> dict[str, Any]:
 
 
 def _template_to_wire(call: Call, template: Document) -> dict[str, Any]:
-    labels = [{"labelId": row["id"], "labelName": row["name"]} for row in common.labels_of_template(call, template)]
-    own_fields = {"templateId": template["id"], "type": wire.CUSTOM, "sceneType": _SCENE_NAMES[template["scene"]]}
+    labels = [
+        {"labelId": row["id"], "labelName": row["name"]}
+        for row in common.labels_of_template(call, template)
+    ]
+    own_fields = {
+        "templateId": template["id"],
+        "type": wire.CUSTOM,
+        "sceneType": _SCENE_NAMES[template["scene"]],
+    }
     return common.template_to_wire(template, labels) | own_fields

@@ -17,8 +17,10 @@ class EventWriter:
     """
 
     def __init__(self, response: dict[str, Any]) -> None:
-        self.response, self.output = response, list[Item]()
-        self._number, self._text = 0, ""
+        self.output = list[Item]()
+        self.response = response
+        self._number = 0
+        self._text = ""
         self._tool_calls: dict[int, dict[str, Any]] = {}
 
     def open(self) -> Iterator[Event]:
@@ -51,7 +53,11 @@ class EventWriter:
             yield from self._begin("message", message_item)
             yield from self._end_item()
         status = "incomplete" if reason in {"length", "content_filter"} else "completed"
-        self.response |= {"status": status, "output": self.output, "usage": to_usage(piece.get("usage"))}
+        self.response |= {
+            "status": status,
+            "output": self.output,
+            "usage": to_usage(piece.get("usage")),
+        }
         self.response |= {"sandbox": piece["sandbox"]} if "sandbox" in piece else {}
         self.response["incomplete_details"] = incomplete_details(reason)
         yield self._event(f"response.{status}", response=self.response)
@@ -73,11 +79,17 @@ class EventWriter:
 
     def _begin(self, type_: str, create: Callable[..., Item]) -> Iterator[Event]:
         """Begin an item, unless it is the open one."""
-        if self.output and self.output[-1]["type"] == type_ and self.output[-1]["status"] == "in_progress":
+        if (
+            self.output
+            and self.output[-1]["type"] == type_
+            and self.output[-1]["status"] == "in_progress"
+        ):
             return
         yield from self._end_item()
         self.output.append(create("", "in_progress"))
-        yield self._event("response.output_item.added", output_index=len(self.output) - 1, item=self.output[-1])
+        yield self._event(
+            "response.output_item.added", output_index=len(self.output) - 1, item=self.output[-1]
+        )
         if type_ == "message":
             part = {"type": "output_text", "text": "", "annotations": []}
             yield self._item_event("response.content_part.added", content_index=0, part=part)
@@ -91,16 +103,22 @@ class EventWriter:
         """End the open item, if one is open."""
         if not self.output or self.output[-1]["status"] == "completed":
             return
-        item, text, self._text = self.output[-1], self._text, ""
+        item = self.output[-1]
+        text = self._text
+        self._text = ""
         if item["type"] == "message":
             self.output[-1] = message_item(text, id_=item["id"])
             part = self.output[-1]["content"][0]
-            yield self._item_event("response.output_text.done", content_index=0, text=text, logprobs=[])
+            yield self._item_event(
+                "response.output_text.done", content_index=0, text=text, logprobs=[]
+            )
             yield self._item_event("response.content_part.done", content_index=0, part=part)
         else:
             self.output[-1] = reasoning_item(text, id_=item["id"])
             yield self._item_event("response.reasoning_text.done", content_index=0, text=text)
-        yield self._event("response.output_item.done", output_index=len(self.output) - 1, item=self.output[-1])
+        yield self._event(
+            "response.output_item.done", output_index=len(self.output) - 1, item=self.output[-1]
+        )
 
     def _add_tool_call(self, piece: Mapping[str, Any]) -> None:
         """Add a piece of a tool call; its arguments may come in parts."""
@@ -115,9 +133,13 @@ class EventWriter:
         item = call_item(tool_call)
         arguments = item["arguments"]
         self.output.append({**item, "status": "in_progress", "arguments": ""})
-        yield self._event("response.output_item.added", output_index=len(self.output) - 1, item=self.output[-1])
+        yield self._event(
+            "response.output_item.added", output_index=len(self.output) - 1, item=self.output[-1]
+        )
         yield self._item_event("response.function_call_arguments.delta", delta=arguments)
-        yield self._item_event("response.function_call_arguments.done", arguments=arguments, name=item["name"])
+        yield self._item_event(
+            "response.function_call_arguments.done", arguments=arguments, name=item["name"]
+        )
         self.output[-1] = item
         yield self._event("response.output_item.done", output_index=len(self.output) - 1, item=item)
 

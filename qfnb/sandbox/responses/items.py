@@ -18,7 +18,12 @@ _CHAT_OPTIONS = (
     "enable_thinking",
     "thinking_budget",
 )
-_ID_PREFIXES = {"message": "msg_", "reasoning": "rs_", "function_call": "fc_", "function_call_output": "fco_"}
+_ID_PREFIXES = {
+    "message": "msg_",
+    "reasoning": "rs_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+}
 
 
 def input_items(body: wire.CreateResponse) -> list[Item]:
@@ -34,7 +39,8 @@ def item_id(type_: object) -> str:
 
 
 def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item]) -> None:
-    """Refuse an output that does not stand right after its call, there or at the end of the earlier response.
+    """Refuse an output that does not stand right after its call, there or at the end of the earlier
+    response.
 
     Args:
         call: the request.
@@ -47,7 +53,9 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
         if item["type"] != "function_call_output":
             continue
         before = items[index - 1] if index else {}
-        follows_call = before.get("type") == "function_call" and before.get("call_id") == item.get("call_id")
+        follows_call = before.get("type") == "function_call" and before.get("call_id") == item.get(
+            "call_id"
+        )
         if not (follows_call or item.get("call_id") in pending):
             message = f"input[{index}]: the function_call_output does not follow its function_call"
             raise call.refusal(message, v2_code="invalid_messages")
@@ -63,7 +71,9 @@ def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> dict[st
         request["reasoning_effort"] = extra["reasoning"]["effort"]
     if extra.get("max_output_tokens") is not None:
         request["max_completion_tokens"] = extra["max_output_tokens"]
-    if tools := [_to_chat_tool(tool) for tool in body.tools or () if tool.get("type") == "function"]:
+    if tools := [
+        _to_chat_tool(tool) for tool in body.tools or () if tool.get("type") == "function"
+    ]:
         request["tools"] = tools
     return request | ({"stream": True} if body.stream else {})
 
@@ -76,19 +86,32 @@ def message_item(text: str, status: str = "completed", id_: str | None = None) -
         status: in_progress or completed.
         id_: the item's id; default: a new one.
     """
-    content = [{"type": "output_text", "text": text, "annotations": []}] if text or status == "completed" else []
+    content = (
+        [{"type": "output_text", "text": text, "annotations": []}]
+        if text or status == "completed"
+        else []
+    )
     return {
-        "type": "message", "id": id_ or item_id("message"), "status": status, "role": "assistant", "content": content,
+        "type": "message", "id": id_ or item_id("message"), "status": status, "role": "assistant",
+        "content": content,
     }  # fmt: skip
 
 
 def reasoning_item(text: str, status: str = "completed", id_: str | None = None) -> Item:
     """Return the item of an answer's reasoning, with the same arguments."""
     content = [{"type": "reasoning_text", "text": text}] if text else []
-    return {"type": "reasoning", "id": id_ or item_id("reasoning"), "status": status, "summary": [], "content": content}
+    return {
+        "type": "reasoning",
+        "id": id_ or item_id("reasoning"),
+        "status": status,
+        "summary": [],
+        "content": content,
+    }
 
 
-def call_item(tool_call: Mapping[str, Any], status: str = "completed", id_: str | None = None) -> Item:
+def call_item(
+    tool_call: Mapping[str, Any], status: str = "completed", id_: str | None = None
+) -> Item:
     """Return the item of one of chat's tool calls, with the same arguments."""
     function = tool_call.get("function") or {}
     return {
@@ -103,7 +126,9 @@ def call_item(tool_call: Mapping[str, Any], status: str = "completed", id_: str 
 
 def output_items(message: Mapping[str, Any]) -> list[Item]:
     """Return the items of a whole answer of chat: reasoning, text, function calls."""
-    items = [reasoning_item(message["reasoning_content"])] if message.get("reasoning_content") else []
+    items = (
+        [reasoning_item(message["reasoning_content"])] if message.get("reasoning_content") else []
+    )
     tool_calls = message.get("tool_calls") or ()
     if message.get("content") or not tool_calls:
         items.append(message_item(message.get("content") or ""))
@@ -114,7 +139,9 @@ def to_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return chat's usage under the names of this API."""
     if not usage:
         return None
-    prompt, completion = (usage.get(f"{name}_tokens_details") or {} for name in ("prompt", "completion"))
+    prompt, completion = (
+        usage.get(f"{name}_tokens_details") or {} for name in ("prompt", "completion")
+    )
     return {
         "input_tokens": usage.get("prompt_tokens", 0),
         "input_tokens_details": {"cached_tokens": prompt.get("cached_tokens", 0)},
@@ -137,7 +164,13 @@ def _to_messages(items: Sequence[Item]) -> list[Item]:
                 messages.append({"role": "assistant", "content": "", "tool_calls": [tool_call]})
         elif item["type"] == "function_call_output":
             output = item.get("output")
-            messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": _to_content(output)})
+            messages.append(
+                {
+                    "role": "tool",
+                    "tool_call_id": item.get("call_id"),
+                    "content": _to_content(output),
+                }
+            )
         elif item["type"] == "message":
             messages.append({"role": item.get("role"), "content": _to_content(item.get("content"))})
     return messages
@@ -159,5 +192,7 @@ def _to_part(part: Mapping[str, Any]) -> Item:
 
 
 def _to_chat_tool(tool: Mapping[str, Any]) -> Item:
-    function = {name: tool[name] for name in ("name", "description", "parameters", "strict") if name in tool}
+    function = {
+        name: tool[name] for name in ("name", "description", "parameters", "strict") if name in tool
+    }
     return {"type": "function", "function": function}

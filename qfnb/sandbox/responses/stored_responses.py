@@ -26,10 +26,13 @@ async def create(call: Call, body: wire.CreateResponse) -> dict[str, Any] | Stre
     if call.world.modes.strict and not wire.has_responses(body.model):
         message = f"The model {body.model!r} is not available for the Responses API"
         raise v2_refusal("invalid_model", message, status=400)
-    items, earlier = input_items(body), _conversation(call, body.previous_response_id)
+    items = input_items(body)
+    earlier = _conversation(call, body.previous_response_id)
     validate_outputs(call, items, earlier)
     chat_call = replace(call, endpoint=CHAT_V2)
-    answer = HANDLERS[CHAT_V2.name](chat_call, parse_record(chat_call, to_chat_request(body, [*earlier, *items])))
+    answer = HANDLERS[CHAT_V2.name](
+        chat_call, parse_record(chat_call, to_chat_request(body, [*earlier, *items]))
+    )
     if inspect.isawaitable(answer):
         answer = await answer
     response = _begin_response(call, body)
@@ -75,14 +78,22 @@ def list_input_items(call: Call, body: wire.ListInputItems) -> dict[str, Any]:
     start = ids.index(body.after) + 1 if body.after else 0
     end = ids.index(body.before) if body.before else len(rows)
     page = rows[start:end][: body.limit or DEFAULT_PAGE]
-    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
+    ends = (
+        {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
+        if page
+        else {"first_id": None, "last_id": None}
+    )
     return {"object": "list", "data": page, **ends, "has_more": start + len(page) < end}
 
 
 def _conversation(call: Call, response_id: str | None) -> list[Item]:
-    """Return the items before a request: the input and the output of each earlier response, the oldest first."""
+    """Return the items before a request: the input and the output of each earlier response, the
+    oldest first.
+    """
     turns = list(_earlier_turns(call, response_id))
-    return [item for turn in reversed(turns) for item in (*turn["input"], *turn["response"]["output"])]
+    return [
+        item for turn in reversed(turns) for item in (*turn["input"], *turn["response"]["output"])
+    ]
 
 
 def _earlier_turns(call: Call, response_id: str | None) -> Iterator[Document]:

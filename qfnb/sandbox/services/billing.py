@@ -8,8 +8,11 @@ from ..http.call import Call, emulates
 from ..state.store import Document
 from . import common
 
-QUOTA, UNIT = "quota", "unit"  # kinds of documents
-RPM, TPM = 60, 10_000  # requests and tokens per minute of one purchased unit; the sandbox's own numbers, not enforced
+QUOTA = "quota"  # kinds of documents
+UNIT = "unit"
+# requests and tokens per minute of one purchased unit; the sandbox's own numbers, not enforced
+RPM = 60
+TPM = 10_000
 
 
 @emulates(wire.BUY_TPM)
@@ -33,7 +36,11 @@ def buy_tpm(call: Call, body: wire.BuyTPM) -> dict[str, Any]:
 def find_tpm(call: Call, body: wire.FindTPM) -> dict[str, Any]:
     """List the quotas of a model."""
     quotas = [row for row in call.world.store.all(QUOTA) if row["model"] == body.model]
-    filters = {"paymentTiming": body.payment_timing, "instanceId": body.instance_id, "status": body.status}
+    filters = {
+        "paymentTiming": body.payment_timing,
+        "instanceId": body.instance_id,
+        "status": body.status,
+    }
     return _list_matching(call, quotas, filters)
 
 
@@ -72,14 +79,22 @@ def buy_unit(call: Call, body: wire.BuyUnit) -> dict[str, Any]:
     service = common.get_service(call, body.service_id)
     common.validate_billing(call, body.billing)
     call.validate_range("replicasCount", body.replicas_count, 1, common.MAX_REPLICAS)
-    return {"instanceId": common.add_unit(call.world, service["id"], body.replicas_count, body.billing.payment_timing)}
+    return {
+        "instanceId": common.add_unit(
+            call.world, service["id"], body.replicas_count, body.billing.payment_timing
+        )
+    }
 
 
 @emulates(wire.FIND_UNITS)
 def find_units(call: Call, body: wire.FindUnits) -> dict[str, Any]:
     """List the compute units of a service."""
     service_id = common.get_service(call, body.service_id)["id"]
-    units = [row for row in call.world.store.all(UNIT) if (row["service"], row["status"]) == (service_id, wire.RUNNING)]
+    units = [
+        row
+        for row in call.world.store.all(UNIT)
+        if (row["service"], row["status"]) == (service_id, wire.RUNNING)
+    ]
     return _list_matching(call, units, {"paymentTiming": body.payment_timing})
 
 
@@ -107,7 +122,9 @@ def resize_unit(call: Call, body: wire.ResizeUnit) -> bool:
 def auto_renew(call: Call, body: wire.AutoRenew) -> bool:
     """Record the rule by which an instance is renewed; here no instance ends by itself."""
     call.validate_choice("instanceType", body.instance_type, wire.UNIT_TYPES)
-    instance = _get_running(call, UNIT if body.instance_type == wire.UNIT_TYPES[0] else QUOTA, body.instance_id)
+    instance = _get_running(
+        call, UNIT if body.instance_type == wire.UNIT_TYPES[0] else QUOTA, body.instance_id
+    )
     return _update(call, instance, renew=[body.auto_renew_time, body.auto_renew_time_unit])
 
 
@@ -117,7 +134,8 @@ def _update(call: Call, instance: Document, **changes: Any) -> bool:
 
 
 def _get_service_unit(call: Call, ref: wire.ComputeUnitRef) -> Document:
-    service, unit = common.get_service(call, ref.service_id), _get_running(call, UNIT, ref.instance_id)
+    service = common.get_service(call, ref.service_id)
+    unit = _get_running(call, UNIT, ref.instance_id)
     if unit["service"] != service["id"]:
         raise call.invalid("instanceId", f"{unit['id']} is not of {service['id']}")
     return unit
@@ -132,7 +150,9 @@ def _get_running(call: Call, kind: str, instance_id: str) -> Document:
     return instance
 
 
-def _list_matching(call: Call, instances: list[Document], filters: dict[str, str | None]) -> dict[str, Any]:
+def _list_matching(
+    call: Call, instances: list[Document], filters: dict[str, str | None]
+) -> dict[str, Any]:
     rows = [_to_wire(call, instance) for instance in instances]
     return {"instances": [row for row in rows if all(row[k] == v for k, v in filters.items() if v)]}
 

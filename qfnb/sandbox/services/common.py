@@ -1,4 +1,6 @@
-"""Services as both versions use them: validated, deployed, their states, and which model answers."""
+"""Services as both versions use them: validated, deployed, their states, and which model
+answers.
+"""
 
 import hashlib
 import re
@@ -33,7 +35,9 @@ DEFAULT_FIELDS: Document = {
 
 SUFFIX_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,48}[a-z0-9]")
 MAX_NAME_LENGTH = 50
-"""Characters of a name or a suffix: 2 to 20 in the documentation, but the official SDK's defaults have 35."""
+"""Characters of a name or a suffix: 2 to 20 in the documentation, but the official SDK's defaults
+have 35.
+"""
 
 MAX_REPLICAS = 100
 
@@ -43,12 +47,16 @@ def all_services(world: World) -> list[Document]:
     return [DEFAULT_FIELDS | row for row in reversed(world.store.all("service"))]
 
 
+def _preset_id(kind: str, name: str) -> str:
+    return f"svcp-{hashlib.sha256(f'{kind}/{name}'.encode()).hexdigest()[:12]}"
+
+
 def preset_services(call: Call) -> list[dict[str, Any]]:
     """Return the preset models that v1 serves, in v2's form."""
     prefix = f"{call.world.address.url}{V1_PREFIX}"
     return [
         {
-            "serviceId": f"svcp-{hashlib.sha256(f'{row.kind}/{row.name}'.encode()).hexdigest()[:12]}",
+            "serviceId": _preset_id(row.kind, row.name),
             "name": row.name,
             "url": f"{prefix}/{PRESET_PATHS[row.kind][1]}/{row.v1}",
             "serviceType": PRESET_PATHS[row.kind][0],
@@ -62,9 +70,15 @@ def preset_services(call: Call) -> list[dict[str, Any]]:
 
 
 def find_service(call: Call, endpoint: str) -> Document | None:
-    """Return the service with an endpoint, or the model version (`amv-...`) where a call can use one without."""
+    """Return the service with an endpoint, or the model version (`amv-...`) where a call can use
+    one without.
+    """
     store = call.world.store
-    if call.allows_undeployed and endpoint.startswith("amv-") and (version := store.get("version", endpoint)):
+    if (
+        call.allows_undeployed
+        and endpoint.startswith("amv-")
+        and (version := store.get("version", endpoint))
+    ):
         return version
     return next((row for row in store.all("service") if row["endpoint"] == endpoint), None)
 
@@ -84,9 +98,12 @@ def service_url(world: World, service: Document) -> str:
     return f"{world.address.url}{V1_PREFIX}/chat/{service['endpoint']}"
 
 
-def get_ready_version(call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]) -> Document:
+def get_ready_version(
+    call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]
+) -> Document:
     """Return a model version that can be deployed."""
-    store, (set_name, version_name) = call.world.store, field_names
+    store = call.world.store
+    (set_name, version_name) = field_names
     version = call.find("version", version_id, version_name)
     owner = store.get("model", set_id)
     if owner is None or owner["id"] != version["model"]:
@@ -102,33 +119,44 @@ def get_ready_version(call: Call, set_id: int | str, version_id: int | str, fiel
 def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) -> None:
     """Raise a refusal unless the name and the suffix of a service are valid.
 
-    A name is unique among the services of a model only: a notebook that is run again trains another model.
+    A name is unique among the services of a model only: a notebook that is run again trains another
+    model.
     """
     if not 2 <= len(name.strip()) <= MAX_NAME_LENGTH:
         raise call.invalid("name", f"2 to {MAX_NAME_LENGTH} characters")
     if not SUFFIX_PATTERN.fullmatch(suffix):
         raise call.invalid(
-            field, f"2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, a letter or a digit first and last"
+            field,
+            f"2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, a letter or a digit "
+            "first and last",
         )
-    if any(row["model"] == owner and row["name"] == name for row in call.world.store.all("service")):
+    if any(
+        row["model"] == owner and row["name"] == name for row in call.world.store.all("service")
+    ):
         raise call.invalid("name", f"this model has a service {name!r} already")
 
 
 def validate_billing(call: Call, billing: wire.Billing) -> None:
     """Raise a refusal unless a way of payment is valid."""
-    call.validate_choice("billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID))
+    call.validate_choice(
+        "billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID)
+    )
     if billing.payment_timing == charge.PREPAID and billing.reservation is None:
         raise call.invalid("billing.reservation", "Prepaid needs one")
     if (reservation := billing.reservation) is None:
         return
     call.validate_choice(
-        "billing.reservation.reservationTimeUnit", reservation.reservation_time_unit, ("Hour", "Month")
+        "billing.reservation.reservationTimeUnit",
+        reservation.reservation_time_unit,
+        ("Hour", "Month"),
     )
     if reservation.reservation_length < 1:
         raise call.invalid("billing.reservation.reservationLength", "from 1")
 
 
-def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: Any) -> tuple[Document, str]:
+def deploy(
+    call: Call, version: Document, *, name: str, suffix: str, **fields: Any
+) -> tuple[Document, str]:
     """Begin to deploy a version; return the service and the id of its compute unit."""
     world = call.world
     plan = world.lifecycle.plan((wire.NEW, "new"), (wire.DEPLOYING, "deploy"), final=wire.SERVING)
@@ -141,7 +169,9 @@ def deploy(call: Call, version: Document, *, name: str, suffix: str, **fields: A
         **version_fields(version),
         **{**DEFAULT_FIELDS, **fields},
     )
-    return service, add_unit(world, service["id"], fields["resource"]["replicasCount"], service["payment"])
+    return service, add_unit(
+        world, service["id"], fields["resource"]["replicasCount"], service["payment"]
+    )
 
 
 def version_fields(version: Document) -> dict[str, Any]:
@@ -152,13 +182,20 @@ def version_fields(version: Document) -> dict[str, Any]:
 def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
     """Add a compute unit to a service; return its id."""
     unit = world.store.add(
-        "unit", new_instance_id(), service=service_id, replicas=replicas, payment=payment, status=charge.RUNNING
+        "unit",
+        new_instance_id(),
+        service=service_id,
+        replicas=replicas,
+        payment=payment,
+        status=charge.RUNNING,
     )
     return str(unit["id"])
 
 
 def new_instance_id() -> str:
-    """Return an id of a quota or a unit: a letter, so that it is never a number, and 31 hexadecimal digits."""
+    """Return an id of a quota or a unit: a letter, so that it is never a number, and 31 hexadecimal
+    digits.
+    """
     return f"a{secrets.token_hex(16)[1:]}"
 
 
@@ -169,7 +206,10 @@ def active_deployment(call: Call, service: Document) -> Document:
         Refusal: it does not answer, or it is of the v1 kind and the sandbox is strict.
     """
     if call.world.modes.strict and service.get("plane") == "v1":
-        message = "No permission to use the model: services of the v1 kind ended on 2026-08-31, deploy it again"
+        message = (
+            "No permission to use the model: services of the v1 kind ended on 2026-08-31, "
+            "deploy it again"
+        )
         raise v2_refusal("invalid_model", message, status=401)
     state = service_state(call.world, service)
     if state in {wire.SERVING, model_v1.READY}:
@@ -177,7 +217,10 @@ def active_deployment(call: Call, service: Document) -> Document:
     previous: Document | None = service.get("before")
     if state == wire.DEPLOYING and previous:
         return service | previous
-    reason = f"the service {service.get('endpoint', service['id'])} is {state}, it answers when it is Serving"
+    reason = (
+        f"the service {service.get('endpoint', service['id'])} is {state}, it answers when "
+        "it is Serving"
+    )
     if call.endpoint.plane == "v1":
         raise v1_refusal(336005, f"no such endpoint: {reason}")
     raise v2_refusal("invalid_model", f"No permission to use the model: {reason}", status=401)

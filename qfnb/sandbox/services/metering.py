@@ -13,8 +13,10 @@ from ..state.store import Document
 from ..state.world import World
 from .common import find_service
 
-APP_ID = 10000001  # the sandbox's application; a call with another one in its `appid` header is counted for that one
-KIND, MINUTE_SECONDS = "metric", 60
+# the sandbox's application; a call with another one in its `appid` header is counted for that one
+APP_ID = 10000001
+KIND = "metric"
+MINUTE_SECONDS = 60
 COUNT_FIELDS = ("input", "output", "good", "bad")
 
 Handler = Callable[[Call, Any], Any]
@@ -38,7 +40,9 @@ def metered(handler: Handler) -> Handler:
 def usage_by_app(
     world: World, service_id: str, start: float, end: float, apps: list[str] | str | None
 ) -> list[dict[str, Any]]:
-    """Return the usage of a service by each application, from the minute of `start` to that of `end`."""
+    """Return the usage of a service by each application, from the minute of `start` to that of
+    `end`.
+    """
     app_ids = [apps] if isinstance(apps, str) else apps
     totals: dict[str, dict[str, int]] = {}
     for row in world.store.all(KIND):
@@ -47,7 +51,9 @@ def usage_by_app(
         if not app_ids or row["app"] in app_ids:
             total = totals.setdefault(row["app"], dict.fromkeys(COUNT_FIELDS, 0))
             total |= {name: total[name] + row[name] for name in COUNT_FIELDS}
-    return [{"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())]
+    return [
+        {"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())
+    ]
 
 
 def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
@@ -77,7 +83,9 @@ async def _call_and_count(call: Call, service_id: str, handler: Handler, body: A
 async def _count_stream(
     call: Call, service_id: str, pieces: AsyncIterator[dict[str, Any]]
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the pieces, and record the usage of the last one; a stream that is closed early counts as failed."""
+    """Yield the pieces, and record the usage of the last one; a stream that is closed early counts
+    as failed.
+    """
     usage_piece: dict[str, Any] | None = None
     try:
         async for piece in pieces:
@@ -89,7 +97,8 @@ async def _count_stream(
 
 def _record_call(call: Call, service_id: str, answer: Mapping[str, Any] | None) -> None:
     usage = (answer or {}).get("usage") or {}
-    store, app = call.world.store, call.app or str(APP_ID)
+    store = call.world.store
+    app = call.app or str(APP_ID)
     minute = int(call.world.clock.now() // MINUTE_SECONDS) * MINUTE_SECONDS
     added = {
         "input": int(usage.get("prompt_tokens", 0)),

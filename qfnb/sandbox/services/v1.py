@@ -15,7 +15,9 @@ RESOURCE = "GPU-I-2"
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
     """Deploy a model version."""
-    version = common.get_ready_version(call, body.model_id, body.model_version_id, ("modelId", "modelVersionId"))
+    version = common.get_ready_version(
+        call, body.model_id, body.model_version_id, ("modelId", "modelVersionId")
+    )
     common.validate_naming(call, version["model"], body.name, body.uri, "uri")
     call.validate_range("replicas", body.replicas, 1, common.MAX_REPLICAS)
     call.validate_choice("poolType", body.pool_type, (wire.PUBLIC, wire.PRIVATE))
@@ -35,9 +37,11 @@ def create(call: Call, body: wire.ApplyService) -> dict[str, Any]:
 @emulates(wire.GET)
 def get(call: Call, body: wire.ServiceRef) -> dict[str, Any]:
     """Describe a service."""
-    service, store = common.get_service(call, body.service_id), call.world.store
+    service = common.get_service(call, body.service_id)
+    store = call.world.store
     version = store.get("version", service["version"]) or {}
-    model, task = store.get("model", service["model"]) or {}, _run_of(call, version)
+    model = store.get("model", service["model"]) or {}
+    task = _run_of(call, version)
     status = _service_status(call, service)
     return {
         "id": service["number"],
@@ -78,7 +82,10 @@ def list_services(call: Call, body: wire.ListServices) -> dict[str, Any]:
     ]
     deployed = [
         _row_to_wire(
-            row["name"], common.service_url(call.world, row), row["serviceType"], [_version_to_wire(call, row)]
+            row["name"],
+            common.service_url(call.world, row),
+            row["serviceType"],
+            [_version_to_wire(call, row)],
         )
         for row in common.all_services(call.world)
         if row["serviceType"] in service_types
@@ -91,7 +98,13 @@ def apps(call: Call, body: EmptyBody) -> dict[str, Any]:
     """List the sandbox's application, with the sandbox's own keys."""
     service_numbers = ",".join(str(row["number"]) for row in call.world.store.all("service"))
     address = call.world.address
-    row = {"id": APP_ID, "name": "sandbox", "ak": address.ak, "sk": address.sk, "apiIds": service_numbers}
+    row = {
+        "id": APP_ID,
+        "name": "sandbox",
+        "ak": address.ak,
+        "sk": address.sk,
+        "apiIds": service_numbers,
+    }
     return {"appList": [row]}
 
 
@@ -101,7 +114,13 @@ def _service_status(call: Call, service: Document) -> str:
 
 
 def _row_to_wire(name: str, url: str, kind: str, versions: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"name": name, "url": url, "apiType": kind, "chargeStatus": "FREE", "versionList": versions}
+    return {
+        "name": name,
+        "url": url,
+        "apiType": kind,
+        "chargeStatus": "FREE",
+        "versionList": versions,
+    }
 
 
 def _run_of(call: Call, version: Document) -> Document:

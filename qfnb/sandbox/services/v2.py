@@ -18,11 +18,15 @@ MAX_QPS_PER_REPLICA = 50
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateService) -> dict[str, Any]:
     """Deploy a model version."""
-    version = common.get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
+    version = common.get_ready_version(
+        call, body.model_set_id, body.model_id, ("modelSetId", "modelId")
+    )
     common.validate_naming(call, version["model"], body.name, body.url_suffix, "urlSuffix")
     resource = body.resource_config
     call.validate_choice("resourceConfig.type", resource.type, RESOURCES)
-    call.validate_range("resourceConfig.replicasCount", resource.replicas_count, 1, common.MAX_REPLICAS)
+    call.validate_range(
+        "resourceConfig.replicasCount", resource.replicas_count, 1, common.MAX_REPLICAS
+    )
     if resource.qps is not None and not 0 < resource.qps <= MAX_QPS_PER_REPLICA:
         raise call.invalid("resourceConfig.qps", f"above 0, to {MAX_QPS_PER_REPLICA}")
     common.validate_billing(call, body.billing)
@@ -65,7 +69,11 @@ def metric(call: Call, body: wire.MetricQuery) -> dict[str, Any]:
     """Return the usage of the user's services; that of preset services is not recorded."""
     start, end = (metering.parse_time(call, name, body) for name in ("start_time", "end_time"))
     service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
-    matches = [common.get_service(call, key) for key in service_ids] if service_ids else common.all_services(call.world)
+    matches = (
+        [common.get_service(call, key) for key in service_ids]
+        if service_ids
+        else common.all_services(call.world)
+    )
     rows = [
         {
             "serviceId": service["id"],
@@ -83,10 +91,14 @@ def modify(call: Call, body: wire.ModifyService) -> dict[str, Any]:
     service = common.get_service(call, body.service_id)
     if (state := common.service_state(call.world, service)) != wire.SERVING:
         raise call.invalid("serviceId", f"{service['id']} is {state}, not {wire.SERVING}")
-    version = common.get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
+    version = common.get_ready_version(
+        call, body.model_set_id, body.model_id, ("modelSetId", "modelId")
+    )
     previous = {key: service[key] for key in ("model", "version", "task")}
     plan = call.world.lifecycle.plan((wire.DEPLOYING, "deploy"), final=wire.SERVING)
-    call.world.store.update(service["id"], before=previous, plan=plan, **common.version_fields(version))
+    call.world.store.update(
+        service["id"], before=previous, plan=plan, **common.version_fields(version)
+    )
     return {"serviceId": service["id"]}
 
 

@@ -1,4 +1,6 @@
-"""The time that the sandbox's objects live in: it runs in real time, faster, or by hand, and is kept in the store."""
+"""The time that the sandbox's objects live in: it runs in real time, faster, or by hand, and is
+kept in the store.
+"""
 
 import threading
 import time
@@ -20,22 +22,31 @@ class Clock:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store, self._changed, self.n_changes = store, threading.Condition(), 0
+        self._changed = threading.Condition()
+        self._store = store
+        self.n_changes = 0
         stored = store.get("setting", CLOCK_ID) or store.add(
             "setting", CLOCK_ID, speed=1.0, shown=time.time(), real=time.time()
         )
-        self.speed, self._sandbox_time, self._real_time = stored["speed"], stored["shown"], stored["real"]
+        self.speed = stored["speed"]
+        self._sandbox_time = stored["shown"]
+        self._real_time = stored["real"]
 
     def now(self) -> float:
         """Return the time."""
         return float(self._sandbox_time + (time.time() - self._real_time) * self.speed)
 
     def set(self, speed: float | None = None, advance: float = 0.0) -> dict[str, Any]:
-        """Change the speed, or advance the time by some seconds; return the new `now` and `speed`."""
+        """Change the speed, or advance the time by some seconds; return the new `now` and
+        `speed`.
+        """
         with self._changed:
-            self._sandbox_time, self._real_time = self.now() + advance, time.time()
+            self._sandbox_time = self.now() + advance
+            self._real_time = time.time()
             self.speed = self.speed if speed is None else speed
-            self._store.update(CLOCK_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time)
+            self._store.update(
+                CLOCK_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time
+            )
             self.n_changes += 1
             self._changed.notify_all()
         return {"now": self.now(), "speed": self.speed}
@@ -46,5 +57,7 @@ class Clock:
             while (remaining := timestamp - self.now()) > 0:
                 if any(event.is_set() for event in cancelled):
                     return False
-                self._changed.wait(min(POLL_SECONDS, remaining / self.speed) if self.speed else POLL_SECONDS)
+                self._changed.wait(
+                    min(POLL_SECONDS, remaining / self.speed) if self.speed else POLL_SECONDS
+                )
         return not any(event.is_set() for event in cancelled)

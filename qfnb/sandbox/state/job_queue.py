@@ -1,7 +1,9 @@
-"""The queue of batches and evaluations: one thread, in turns, each slice of work written before it counts.
+"""The queue of batches and evaluations: one thread, in turns, each slice of work written before it
+counts.
 
-A job is a generator over a document of the store. It yields after each slice of work, so that a long batch
-does not block a short one. After a server was killed, the next one resumes its jobs at their last checkpoint.
+A job is a generator over a document of the store. It yields after each slice of work, so that a
+long batch does not block a short one. After a server was killed, the next one resumes its jobs at
+their last checkpoint.
 """
 
 import contextlib
@@ -21,7 +23,8 @@ from .store import Document, Store, raise_if_faulted
 
 T = TypeVar("T")
 
-SLICE_SECONDS, PAUSE_SECONDS = 0.02, 0.001
+SLICE_SECONDS = 0.02
+PAUSE_SECONDS = 0.001
 """Seconds of work in one slice, and of rest after it for the requests that wait."""
 
 FINAL_STATUSES = {
@@ -30,14 +33,20 @@ FINAL_STATUSES = {
     "cancelled_at": wire.STOPPED,
     "completed_at": wire.DONE,
 }
-STATUSES = FINAL_STATUSES | dict.fromkeys(("cancelling_at", "finalizing_at", "in_progress_at"), wire.RUNNING)
-"""The timestamps of a job's document, and the status that each of them means, the strongest first."""
+STATUSES = FINAL_STATUSES | dict.fromkeys(
+    ("cancelling_at", "finalizing_at", "in_progress_at"), wire.RUNNING
+)
+"""The timestamps of a job's document, and the status that each of them means, the strongest
+first.
+"""
 
 log = logging.getLogger("qfnb.sandbox")
 
 
 def job_status(document: Document) -> str:
-    """Return a job's status: that of its strongest timestamp. Timestamps are only added, so writers cannot clash."""
+    """Return a job's status: that of its strongest timestamp. Timestamps are only added, so writers
+    cannot clash.
+    """
     return next((status for field, status in STATUSES.items() if document.get(field)), wire.QUEUING)
 
 
@@ -56,9 +65,14 @@ class JobQueue:
     """
 
     def __init__(
-        self, store: Store, jobs: Mapping[str, Callable[[Document], Iterator[None]]], on_finish: Callable[[], None]
+        self,
+        store: Store,
+        jobs: Mapping[str, Callable[[Document], Iterator[None]]],
+        on_finish: Callable[[], None],
     ) -> None:
-        self._store, self._jobs, self._on_finish = store, jobs, on_finish
+        self._store = store
+        self._jobs = jobs
+        self._on_finish = on_finish
         self._queue: queue.Queue[tuple[str, Iterator[None]] | None] = queue.Queue()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -97,7 +111,8 @@ class JobQueue:
                 self._queue.task_done()
                 time.sleep(PAUSE_SECONDS)
             else:
-                self._on_finish()  # first, so that the idle time restarts before the job counts as ended
+                # first, so that the idle time restarts before the job counts as ended
+                self._on_finish()
                 self._queue.task_done()
 
     def _run_slice(self, id_: str, steps: Iterator[None]) -> bool:
@@ -123,7 +138,8 @@ def with_checkpoints(
     answer_row: Callable[[int, T], Any],
     should_stop: Callable[[dict[int, Any]], bool],
 ) -> Generator[None, None, dict[int, Any]]:
-    """Answer the rows that have no checkpoint, a slice at a time; return all results by the rows' numbers.
+    """Answer the rows that have no checkpoint, a slice at a time; return all results by the rows'
+    numbers.
 
     While the clock stands still no row is answered; each `advance` allows one slice.
     """
@@ -135,7 +151,8 @@ def with_checkpoints(
             yield
             continue
         n_changes = clock.n_changes
-        deadline, new_results = time.monotonic() + SLICE_SECONDS, {}
+        deadline = time.monotonic() + SLICE_SECONDS
+        new_results = {}
         while pending and time.monotonic() < deadline:
             number = pending.popleft()
             new_results[number] = answer_row(number, rows[number])
@@ -147,6 +164,8 @@ def with_checkpoints(
 
 
 def stable_shuffle(numbers: Sequence[int]) -> list[int]:
-    """Return the numbers in another order: always the same, and never that of the input if there are two."""
+    """Return the numbers in another order: always the same, and never that of the input if there
+    are two.
+    """
     shuffled = sorted(numbers, key=lambda number: hashlib.sha256(str(number).encode()).digest())
     return shuffled[::-1] if shuffled == list(numbers) else shuffled

@@ -1,7 +1,9 @@
 """The states of the sandbox's objects, and how long each of them lasts.
 
-A plan is written when an object's life begins: a list of [state, until], whose last state has no end. Durations and
-plans are in the store: a change of the durations affects only what begins afterwards, and a restarted server continues.
+A plan is written when an object's life begins: a list of [state, until], whose last state has no
+end. Durations and
+plans are in the store: a change of the durations affects only what begins afterwards, and a
+restarted server continues.
 """
 
 from collections.abc import Mapping
@@ -14,12 +16,19 @@ from .store import Store
 DURATIONS_ID = "durations"
 
 DEFAULT_SECONDS = {
-    "accept": 0.05, "queue": 0.1, "import": 0.2, "release": 0.3, "export": 0.2, "clean": 0.3, "publish": 0.3,
+    "accept": 0.05, "queue": 0.1, "import": 0.2, "release": 0.3, "export": 0.2, "clean": 0.3,
+    "publish": 0.3,
     "compress": 0.5, "new": 0.2, "deploy": 0.4, "evaluate": 0.3, "optimize": 0.2, "stop": 0.2,
 }  # fmt: skip
 """How long each stage takes, in seconds; on the platform these are minutes."""
 
-FAILED_STATES = {"Serving": "Failed", "Ready": "Fail", "Done": "Failed", "succeeded": "failed", 2: 3}
+FAILED_STATES = {
+    "Serving": "Failed",
+    "Ready": "Fail",
+    "Done": "Failed",
+    "succeeded": "failed",
+    2: 3,
+}
 """What the last state of a plan becomes under the fault `fail`."""
 
 Plan = list[list[Any]]
@@ -29,8 +38,11 @@ class Lifecycle:
     """Creates plans of states, and reads from them which state an object is in."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
-        stored = store.get("setting", DURATIONS_ID) or store.add("setting", DURATIONS_ID, seconds={})
+        self._store = store
+        self._clock = clock
+        stored = store.get("setting", DURATIONS_ID) or store.add(
+            "setting", DURATIONS_ID, seconds={}
+        )
         self._overrides: dict[str, float] = stored["seconds"]
 
     @property
@@ -45,8 +57,12 @@ class Lifecycle:
             ValueError: a stage is unknown, or a duration is negative.
         """
         for stage, seconds in changes.items():
-            if stage not in DEFAULT_SECONDS or not (isinstance(seconds, (int, float)) and seconds >= 0):
-                raise ValueError(f"{stage}={seconds!r}: the stages are {', '.join(DEFAULT_SECONDS)}, in seconds")
+            if stage not in DEFAULT_SECONDS or not (
+                isinstance(seconds, (int, float)) and seconds >= 0
+            ):
+                raise ValueError(
+                    f"{stage}={seconds!r}: the stages are {', '.join(DEFAULT_SECONDS)}, in seconds"
+                )
         self._overrides |= changes
         self._store.update(DURATIONS_ID, seconds=self._overrides)
         return self.seconds
@@ -63,7 +79,8 @@ class Lifecycle:
         """
         if FAULT_INJECTED.get():
             final = FAILED_STATES.get(final, final) if failed is None else failed
-        until, plan = self._clock.now(), []
+        until = self._clock.now()
+        plan = []
         for state, stage in stages:
             until += self.seconds[stage]
             plan.append([state, until])

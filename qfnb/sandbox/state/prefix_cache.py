@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 from ..._text import count_tokens
 
-BLOCK_CHARS, MIN_TOKENS, SECONDS, MAX_BLOCKS = 128, 64, 600.0, 50_000
-"""A prefix is whole blocks of characters, has at least these tokens, and is kept for this long after its last use."""
+BLOCK_CHARS = 128
+MIN_TOKENS = 64
+SECONDS = 600.0
+MAX_BLOCKS = 50_000
+"""A prefix is whole blocks of characters, has at least these tokens, and is kept for this long
+after its last use.
+"""
 
 
 class PrefixCache:
-    """Remembers prompts by the hashes of their blocks, each of which covers all blocks before it."""
+    """Remembers prompts by the hashes of their blocks, each of which covers all blocks before
+    it.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -24,7 +31,9 @@ class PrefixCache:
             owner: the key and the model that the prompt is of.
             prompt: the whole text that the model reads.
         """
-        now, cached_chars, is_cached = self._now(), 0, True
+        now = self._now()
+        cached_chars = 0
+        is_cached = True
         digest = hashlib.blake2b(owner.encode("utf-8", "replace"), digest_size=12)
         for end in range(BLOCK_CHARS, len(prompt) + 1, BLOCK_CHARS):
             digest.update(prompt[end - BLOCK_CHARS : end].encode("utf-8", "replace"))

@@ -15,7 +15,8 @@ from .store import Store, make_private
 if TYPE_CHECKING:
     from .world import World
 
-FOLDER, MANIFEST = "snapshots", "about.json"
+FOLDER = "snapshots"
+MANIFEST = "about.json"
 PRESERVED_KINDS = ("token", "bearer")
 """Documents that a restore keeps: a client's access token stays valid."""
 
@@ -24,7 +25,10 @@ _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 def list_snapshots(home: Path) -> list[dict[str, Any]]:
     """Return the snapshots: name, time and size in bytes, the oldest first."""
-    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")]
+    manifests = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")
+    ]
     return sorted(manifests, key=lambda manifest: manifest["made"])
 
 
@@ -83,7 +87,9 @@ def remove_snapshot(home: Path, name: str) -> dict[str, Any]:
 
 def _snapshot_path(home: Path, name: str) -> Path:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r}: a snapshot's name has 1 to 64 letters, digits and _.- and no leading dot")
+        raise ValueError(
+            f"{name!r}: a snapshot's name has 1 to 64 letters, digits and _.- and no leading dot"
+        )
     return home / FOLDER / name
 
 

@@ -36,13 +36,16 @@ _MIGRATIONS = {
     """,  # states were computed from ages before they were plans
     2: "",  # `doomed` came, which may be absent
 }
-"""What brings a state of each earlier schema to the next one; schemas 1 and 2 were never released."""
+"""What brings a state of each earlier schema to the next one; schemas 1 and 2 were never
+released.
+"""
 
 _ALPHABET = string.ascii_lowercase + string.digits
 
 Document = dict[str, Any]
 
-DATABASE, FILES = "state.db", "files"
+DATABASE = "state.db"
+FILES = "files"
 MAX_NUMBER = 2**63 - 1
 MAX_NUMBER_DIGITS = 20
 
@@ -85,7 +88,8 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._lock = folder, threading.Lock()
+        self._folder = folder
+        self._lock = threading.Lock()
         self.now: Callable[[], float] = time.time
         self._closed = False
         self._database = _open_database(folder / DATABASE)
@@ -151,12 +155,18 @@ class Store:
 
     def all(self, kind: str) -> list[Document]:
         """Return all documents of a kind, the oldest first."""
-        return list(self._query("select number, id, body from document where kind = ? order by number", kind))
+        return list(
+            self._query(
+                "select number, id, body from document where kind = ? order by number", kind
+            )
+        )
 
     def update(self, id_: str, **changes: Any) -> None:
         """Change fields of a document."""
         with self._lock:
-            row = self._database.execute("select body from document where id = ?", (id_,)).fetchone()
+            row = self._database.execute(
+                "select body from document where id = ?", (id_,)
+            ).fetchone()
             body = json.dumps(json.loads(row[0]) | changes, ensure_ascii=False)
             self._database.execute("update document set body = ? where id = ?", (body, id_))
 
@@ -173,12 +183,16 @@ class Store:
     def add_point(self, task: str, body: Document) -> None:
         """Add a point, which has a `step`, to a run's loss curve or a job's checkpoints."""
         with self._lock:
-            self._database.execute("insert into point values (?, ?, ?)", (task, body["step"], json.dumps(body)))
+            self._database.execute(
+                "insert into point values (?, ?, ?)", (task, body["step"], json.dumps(body))
+            )
 
     def points(self, task: str) -> list[Document]:
         """Return the points of a run or a job, by step."""
         with self._lock:
-            rows = self._database.execute("select body from point where task = ? order by step", (task,)).fetchall()
+            rows = self._database.execute(
+                "select body from point where task = ? order by step", (task,)
+            ).fetchall()
         return [json.loads(body) for (body,) in rows]
 
     def write_file(self, name: str, content: bytes) -> None:
@@ -186,7 +200,9 @@ class Store:
         path = self._folder / FILES / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = path.with_suffix(path.suffix + ".tmp")
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(
+            os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb"
+        ) as file:
             file.write(content)
         with self._lock:
             assert not self._closed, "the store was closed"
@@ -210,7 +226,8 @@ class Store:
 
 
 def _open_database(path: Path) -> sqlite3.Connection:
-    """Open the database and migrate it to the present schema; a broken one is moved aside, not deleted.
+    """Open the database and migrate it to the present schema; a broken one is moved aside, not
+    deleted.
 
     Raises:
         StateError: it is of a newer version, or cannot be read or written now.
@@ -226,7 +243,9 @@ def _open_database(path: Path) -> sqlite3.Connection:
             path.replace(backup)
             return _connect(path)
     except sqlite3.OperationalError as error:
-        raise StateError(f"its state {path} cannot be opened ({error}); nothing was changed") from None
+        raise StateError(
+            f"its state {path} cannot be opened ({error}); nothing was changed"
+        ) from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -236,11 +255,13 @@ def _connect(path: Path) -> sqlite3.Connection:
         version = database.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA:
             raise StateError(
-                f"its state was written by a newer qfnb (schema {version}, this one knows {SCHEMA}); nothing was "
+                f"its state was written by a newer qfnb (schema {version}, this one knows "
+                f"{SCHEMA}); nothing was "
                 "changed: upgrade qfnb, or set QFNB_STATE_DIR to another folder"
             )
         database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = normal")  # a killed server loses nothing; a power cut may
+        # a killed server loses nothing; a power cut may
+        database.execute("pragma synchronous = normal")
         steps = "".join(_MIGRATIONS[step] for step in range(version, SCHEMA)) if version else ""
         database.executescript(f"begin; {_TABLES} {steps} pragma user_version = {SCHEMA}; commit;")
     except BaseException:

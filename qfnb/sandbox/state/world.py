@@ -1,7 +1,7 @@
 """The whole state of a running sandbox, and the register of what works in the background.
 
-A family registers its background work here: a job (`@job_handler`), which is a generator over a document, or
-a worker with a thread of its own (`@background_worker`). No family is imported here.
+A family registers its background work here: a job (`@job_handler`), which is a generator over a
+document, or a worker with a thread of its own (`@background_worker`). No family is imported here.
 """
 
 import secrets
@@ -26,7 +26,8 @@ from .store import Document, Store
 
 MODES_ID = "modes"
 
-MAX_PICTURES, PICTURE_SECONDS = 64, 24 * 3600
+MAX_PICTURES = 64
+PICTURE_SECONDS = 24 * 3600
 """How many pictures are kept for download, the newest, and for how long on the sandbox's clock."""
 
 
@@ -81,9 +82,12 @@ class World:
         request_stop: stops the server.
     """
 
-    def __init__(self, folder: Path, address: Address, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, folder: Path, address: Address, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.address = address
-        self.fault_rules, self.delivery_counter = FaultRules(), DeliveryCounter()
+        self.fault_rules = FaultRules()
+        self.delivery_counter = DeliveryCounter()
         self.quota = RateQuota(clock)
         self.request_stop: Callable[[], None] = lambda: None
         self.open_streams = 0
@@ -156,7 +160,9 @@ class World:
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last call; 0 while a stream is open or something works."""
-        busy = self.open_streams or self.job_queue.unfinished or any(row.busy for row in self.workers)
+        busy = (
+            self.open_streams or self.job_queue.unfinished or any(row.busy for row in self.workers)
+        )
         return 0.0 if busy else time.monotonic() - self._last_activity
 
     @contextmanager

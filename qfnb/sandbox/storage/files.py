@@ -39,7 +39,9 @@ def list_files(call: Call, body: wire.ListFiles) -> dict[str, Any]:
     rows = [row for row in call.world.store.all("file") if not row.get("deleted")]
     rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
     rows = rows if body.order == "asc" else rows[::-1]
-    page, has_more = paginate(call, rows, body.after, body.limit, default=MAX_FILES, max_limit=MAX_FILES)
+    page, has_more = paginate(
+        call, rows, body.after, body.limit, default=MAX_FILES, max_limit=MAX_FILES
+    )
     return {
         "object": "list",
         "data": [_file_to_wire(row) for row in page],
@@ -107,7 +109,13 @@ def read_file(store: Store, id_: str) -> bytes | None:
 
 
 def paginate(
-    call: Call, rows: Sequence[Document], after: str | None, limit: int | None, *, default: int, max_limit: int
+    call: Call,
+    rows: Sequence[Document],
+    after: str | None,
+    limit: int | None,
+    *,
+    default: int,
+    max_limit: int,
 ) -> tuple[list[Document], bool]:
     """Return at most `limit` rows after the one with an id, and whether there are more."""
     if limit is not None:
@@ -122,7 +130,10 @@ def paginate(
 
 def page_ends_to_wire(page: Sequence[Document]) -> dict[str, Any]:
     """Return the first and the last id of a page."""
-    return {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
+    return {
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+    }
 
 
 async def _read_form(call: Call, request: Request) -> wire.UploadFile:
@@ -130,14 +141,19 @@ async def _read_form(call: Call, request: Request) -> wire.UploadFile:
     try:
         form = await request.form(max_files=1, max_fields=8)
     except HTTPException as error:
-        raise call.refusal(f"the form cannot be read: {error.detail}", v2_code="malformed_form") from None
+        raise call.refusal(
+            f"the form cannot be read: {error.detail}", v2_code="malformed_form"
+        ) from None
     try:
-        file, purpose = form.get("file"), form.get("purpose")
+        file = form.get("file")
+        purpose = form.get("purpose")
         if not isinstance(file, UploadFile):
             raise call.invalid("file", "the form has no file")
         if not isinstance(purpose, str) or not purpose.strip():
             raise call.invalid("purpose", "it must not be empty")
-        return wire.UploadFile(purpose=purpose, filename=file.filename or "", content=await file.read())
+        return wire.UploadFile(
+            purpose=purpose, filename=file.filename or "", content=await file.read()
+        )
     finally:
         await form.close()
 
@@ -162,9 +178,11 @@ def _file_to_wire(row: Document) -> dict[str, Any]:
 
 
 def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Yield the number and the object of every line that is not blank, None for what is not an object.
+    """Yield the number and the object of every line that is not blank, None for what is not an
+    object.
 
-    None, too, for an object that cannot be written again (NaN, a lone surrogate): results repeat their request.
+    None, too, for an object that cannot be written again (NaN, a lone surrogate): results repeat
+    their request.
     """
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not raw.strip():

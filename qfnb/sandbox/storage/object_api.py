@@ -23,7 +23,8 @@ from . import objects
 
 Handle = Callable[["World", Request], Awaitable[Response]]
 
-PREFIX = "/bos"  # where the library looks for the storage; clients that only know hosts find it at the root, too
+# where the library looks for the storage; clients that only know hosts find it at the root, too
+PREFIX = "/bos"
 
 
 def routes(world: World) -> list[Route]:
@@ -54,10 +55,14 @@ def _route(world: World, path: str, handlers: Mapping[str, Handle]) -> Route:
 
 
 def _validate_request(world: World, request: Request) -> None:
-    """Raise a refusal unless a request is signed, and names the sandbox's bucket and a valid key."""
+    """Raise a refusal unless a request is signed, and names the sandbox's bucket and a valid
+    key.
+    """
     # a key may hold !'()* and the like, which a client may sign encoded and send as they are
     signed_request = replace(auth.signed_request(request), path=quote(request.scope["path"]))
-    authorization = request.headers.get("authorization") or signed_request.parameter("authorization")
+    authorization = request.headers.get("authorization") or signed_request.parameter(
+        "authorization"
+    )
     auth.verify_signature(world, authorization, signed_request)
     if _bucket_of(world, request) != world.address.bucket:
         raise objects.storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
@@ -77,7 +82,9 @@ async def _put_object(world: World, request: Request) -> Response:
         raise objects.storage_refusal(400, "BadDigest", problem)
     if "uploadId" in request.query_params:
         return _put_part(world, request, content)
-    stored = objects.write_object(world.store, _bucket_of(world, request), request.path_params["key"], content)
+    stored = objects.write_object(
+        world.store, _bucket_of(world, request), request.path_params["key"], content
+    )
     return Response(headers={"etag": f'"{stored["etag"]}"'})
 
 
@@ -86,7 +93,9 @@ async def _post_object(world: World, request: Request) -> Response:
         return _start_upload(world, _bucket_of(world, request), request)
     if "uploadId" in request.query_params:
         return await _complete_upload(world, request)
-    raise objects.storage_refusal(400, "InvalidArgument", "a POST begins or completes a multipart upload")
+    raise objects.storage_refusal(
+        400, "InvalidArgument", "a POST begins or completes a multipart upload"
+    )
 
 
 async def _delete_object(world: World, request: Request) -> Response:
@@ -97,13 +106,12 @@ async def _delete_object(world: World, request: Request) -> Response:
 
 
 async def _get_object(world: World, request: Request) -> Response:
-    bucket, key = _bucket_of(world, request), request.path_params["key"]
+    bucket = _bucket_of(world, request)
+    key = request.path_params["key"]
     if "uploadId" in request.query_params:
         return _list_parts(world, request)
-    row, content = (
-        world.store.get("object", f"{bucket}/{key}"),
-        objects.read_object(world.store, wire.build_uri(bucket, key)),
-    )
+    row = world.store.get("object", f"{bucket}/{key}")
+    content = objects.read_object(world.store, wire.build_uri(bucket, key))
     if row is None or content is None:
         raise objects.storage_refusal(404, "NoSuchKey", "The specified key does not exist.")
     headers = {
@@ -115,39 +123,55 @@ async def _get_object(world: World, request: Request) -> Response:
     if not range_header:
         return Response(content, headers=headers, media_type="application/octet-stream")
     if (byte_range := _parse_range(range_header, len(content))) is None:
-        raise objects.storage_refusal(416, "InvalidRange", "The requested range cannot be satisfied.")
+        raise objects.storage_refusal(
+            416, "InvalidRange", "The requested range cannot be satisfied."
+        )
     headers["content-range"] = f"bytes {byte_range.start}-{byte_range.stop - 1}/{len(content)}"
-    return Response(content[byte_range.start : byte_range.stop], 206, headers, "application/octet-stream")
+    return Response(
+        content[byte_range.start : byte_range.stop], 206, headers, "application/octet-stream"
+    )
 
 
 def _parse_range(range_header: str, size: int) -> range | None:
-    """Return the bytes that `bytes=2-5`, `bytes=2-` or `bytes=-3` selects, None if it selects none."""
+    """Return the bytes that `bytes=2-5`, `bytes=2-` or `bytes=-3` selects, None if it selects
+    none.
+    """
     match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", range_header.strip())
     if match is None or not any(match.groups()) or len(range_header) > 60:
         return None
     first, last = match.groups()
-    byte_range = range(int(first), min(int(last or size), size - 1) + 1) if first else range(size)[-int(last) :]
+    byte_range = (
+        range(int(first), min(int(last or size), size - 1) + 1)
+        if first
+        else range(size)[-int(last) :]
+    )
     return byte_range if byte_range and int(last or 1) else None
 
 
 async def _list_bucket(world: World, request: Request) -> Response:
     """List a bucket's objects or uploads, or return its location."""
-    query, bucket = request.query_params, _bucket_of(world, request)
+    query = request.query_params
+    bucket = _bucket_of(world, request)
     if "location" in query:
         return JSONResponse({"locationConstraint": "bj"})
     if "uploads" in query:
         return _list_uploads(world, bucket)
-    max_keys, marker, prefix = query.get("maxKeys", "1000"), query.get("marker", ""), query.get("prefix", "")
+    max_keys = query.get("maxKeys", "1000")
+    marker = query.get("marker", "")
+    prefix = query.get("prefix", "")
     if not (max_keys.isascii() and max_keys.isdigit()) or not int(max_keys[:9]) >= 1:
         raise objects.storage_refusal(400, "InvalidArgument", "maxKeys is a whole number from 1")
-    limit, delimiter = min(int(max_keys[:9]), wire.MAX_KEYS), query.get("delimiter", "")
+    limit = min(int(max_keys[:9]), wire.MAX_KEYS)
+    delimiter = query.get("delimiter", "")
     rows: dict[str, Document | None] = {}
     for row in objects.list_objects(world.store, bucket, prefix):
         end = row["key"].find(delimiter, len(prefix)) if delimiter else -1
-        name = row["key"] if end < 0 else row["key"][: end + len(delimiter)]  # folded at the delimiter
+        # folded at the delimiter
+        name = row["key"] if end < 0 else row["key"][: end + len(delimiter)]
         if name > marker:
             rows.setdefault(name, row if name == row["key"] else None)
-    page, is_truncated = [*rows.items()][:limit], len(rows) > limit
+    page = [*rows.items()][:limit]
+    is_truncated = len(rows) > limit
     return JSONResponse(
         {
             "name": bucket,
@@ -181,9 +205,12 @@ def _start_upload(world: World, bucket: str, request: Request) -> Response:
 
 def _put_part(world: World, request: Request, content: bytes) -> Response:
     """Store a part, or replace the one with the same number."""
-    upload, number = _get_upload(world, request), request.query_params.get("partNumber", "")
+    upload = _get_upload(world, request)
+    number = request.query_params.get("partNumber", "")
     if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MAX_PARTS):
-        raise objects.storage_refusal(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
+        raise objects.storage_refusal(
+            400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}"
+        )
     etag = objects.md5_of(content)
     world.store.write_file(_part_file_name(upload, int(number)), content)
     parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
@@ -197,11 +224,18 @@ async def _complete_upload(world: World, request: Request) -> Response:
     try:
         parts = wire.CompleteUpload.model_validate_json(await request.body()).parts
     except ValidationError:
-        raise objects.storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
+        raise objects.storage_refusal(
+            400, "MalformedJSON", "the body is not a list of parts"
+        ) from None
     _validate_parts(parts, _stored_parts(world, upload))
-    content = b"".join(world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts)
+    content = b"".join(
+        world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
+    )
     etag = (
-        "-" + hashlib.md5("".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False).hexdigest()
+        "-"
+        + hashlib.md5(
+            "".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False
+        ).hexdigest()
     )
     objects.write_object(world.store, upload["bucket"], upload["key"], content, etag)
     _delete_upload(world, upload)
@@ -228,7 +262,10 @@ def _list_parts(world: World, request: Request) -> Response:
             "uploadId": upload["id"],
             "isTruncated": False,
             "maxParts": wire.MAX_PARTS,
-            "parts": [{"partNumber": number, "eTag": part["etag"], "size": part["size"]} for number, part in parts],
+            "parts": [
+                {"partNumber": number, "eTag": part["etag"], "size": part["size"]}
+                for number, part in parts
+            ],
         }
     )
 
@@ -236,17 +273,27 @@ def _list_parts(world: World, request: Request) -> Response:
 def _list_uploads(world: World, bucket: str) -> Response:
     """List the uploads that are neither completed nor aborted."""
     rows = [row for row in world.store.all("upload") if row["bucket"] == bucket]
-    uploads = [{"key": row["key"], "uploadId": row["id"], "initiated": utc(row["created"])} for row in rows]
+    uploads = [
+        {"key": row["key"], "uploadId": row["id"], "initiated": utc(row["created"])} for row in rows
+    ]
     return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
 
 
 def _validate_parts(parts: list[wire.UploadedPart], stored: dict[str, Any]) -> None:
-    """Raise a refusal unless the parts of an object are stored, large enough and in ascending order."""
+    """Raise a refusal unless the parts of an object are stored, large enough and in ascending
+    order.
+    """
     numbers = [part.part_number for part in parts]
     if not numbers or numbers != sorted(set(numbers)):
-        raise objects.storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
-    if any(stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"') for part in parts):
-        raise objects.storage_refusal(400, "InvalidPart", "a part was not found, or has a different tag")
+        raise objects.storage_refusal(
+            400, "InvalidPartOrder", "the numbers of the parts do not rise"
+        )
+    if any(
+        stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"') for part in parts
+    ):
+        raise objects.storage_refusal(
+            400, "InvalidPart", "a part was not found, or has a different tag"
+        )
     if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
         reason = f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
         raise objects.storage_refusal(400, "EntityTooSmall", reason)

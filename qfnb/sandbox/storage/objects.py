@@ -20,7 +20,8 @@ def write_object(store: Store, bucket: str, key: str, content: bytes, etag: str 
     Returns:
         A mapping with at least `size` (bytes) and `etag`.
     """
-    id_, fields = f"{bucket}/{key}", {"size": len(content), "etag": etag or md5_of(content)}
+    id_ = f"{bucket}/{key}"
+    fields = {"size": len(content), "etag": etag or md5_of(content)}
     store.write_file(_file_name(id_), content)
     if store.get("object", id_) is None:
         return store.add("object", id_, **fields, modified=store.now())
@@ -44,15 +45,24 @@ def list_objects(store: Store, bucket: str, prefix: str = "") -> list[Document]:
     """Return a bucket's objects whose key has a prefix, each with its `key`, sorted by key."""
     start = f"{bucket}/{prefix}"
     rows = [row for row in store.all("object") if row["id"].startswith(start)]
-    return sorted((row | {"key": row["id"][len(bucket) + 1 :]} for row in rows), key=lambda row: str(row["key"]))
+    return sorted(
+        (row | {"key": row["id"][len(bucket) + 1 :]} for row in rows),
+        key=lambda row: str(row["key"]),
+    )
 
 
 def key_problem(key: str) -> str:
     """Return what is wrong with an object's key, "" if it is valid."""
     if not 1 <= len(key.encode()) <= wire.MAX_KEY_BYTES:
         return f"a key has 1 to {wire.MAX_KEY_BYTES} bytes"
-    if key[0] in "/\\" or not key.isprintable() or {".", ".."} & set(key.replace("\\", "/").split("/")):
-        return "a key must not start with a slash, nor hold control characters or the parts . and .."
+    if (
+        key[0] in "/\\"
+        or not key.isprintable()
+        or {".", ".."} & set(key.replace("\\", "/").split("/"))
+    ):
+        return (
+            "a key must not start with a slash, nor hold control characters or the parts . and .."
+        )
     return ""
 
 

@@ -1,4 +1,6 @@
-"""The platform's recipe: its published rows to the last digit, and what the recipe makes of odd answers."""
+"""The platform's recipe: its published rows to the last digit, and what the recipe makes of odd
+answers.
+"""
 
 import pytest
 
@@ -11,7 +13,12 @@ pytest.importorskip("jieba", reason="the platform's words are jieba's")
 REFERENCE = "这个周末自驾游去摘杨桃啦！"
 PUBLISHED = {
     "周末采摘杨桃助农活动将于1月31日早上8点半出发，前往澄迈杨桃园采摘，报名方式为拨打电话或点击链接。"
-    "活动还包含游玩澄迈养生农庄，可自驾前往。报名免费，采摘带走按2.5元/斤。": (0.80, 7.84, 0.00, 6.45),
+    "活动还包含游玩澄迈养生农庄，可自驾前往。报名免费，采摘带走按2.5元/斤。": (
+        0.80,
+        7.84,
+        0.00,
+        6.45,
+    ),
     "周末去澄迈采摘杨桃，入园免费，带走按2.5元/斤，快来报名！": (2.71, 30.77, 0.00, 28.57),
 }
 
@@ -19,7 +26,9 @@ PUBLISHED = {
 @pytest.mark.parametrize("answer", PUBLISHED)
 def test_the_published_rows_come_out(answer):
     similarity = scores.similarity(answer, REFERENCE)
-    assert [100 * similarity[name] for name in scores.SCORE_NAMES] == pytest.approx(PUBLISHED[answer], abs=0.005)
+    assert [100 * similarity[name] for name in scores.SCORE_NAMES] == pytest.approx(
+        PUBLISHED[answer], abs=0.005
+    )
 
 
 def test_the_same_answer_has_full_marks():

@@ -25,7 +25,9 @@ def connect(tmp_path):
 
 @pytest.fixture
 def shorten(monkeypatch):
-    """Make the time-out short, for heads that do not come: one that comes must not have to be quick."""
+    """Make the time-out short, for heads that do not come: one that comes must not have to be
+    quick.
+    """
     monkeypatch.setattr(head_timeout, "HEAD_TIMEOUT_S", 600.0)
     return partial(monkeypatch.setattr, head_timeout, "HEAD_TIMEOUT_S", 0.05)
 

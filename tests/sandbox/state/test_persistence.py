@@ -1,4 +1,6 @@
-"""Killed at any point of a life, the sandbox has kept what it acknowledged, and the life goes on."""
+"""Killed at any point of a life, the sandbox has kept what it acknowledged, and the life goes
+on.
+"""
 
 import os
 import signal

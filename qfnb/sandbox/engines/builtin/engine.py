@@ -1,11 +1,14 @@
-"""The built-in engine: a small numpy model that learns on this computer, with nothing to install or download.
+"""The built-in engine: a small numpy model that learns on this computer, with nothing to install or
+download.
 
 Two experts share one router:
 
-    p(answer | prompt) = sum_k p(k | prompt) [answer = memory_k]  +  p(compose | prompt) p_LM(answer | prompt)
+    p(answer | prompt) = sum_k p(k | prompt) [answer = memory_k]  +  p(compose | prompt) p_LM(answer
+    | prompt)
 
-It is not ERNIE and knows nothing but its training pairs; for anything else it says that it does not know. The
-base model has learned greetings and help about the sandbox, all of it written for qfnb. numpy is imported when
+It is not ERNIE and knows nothing but its training pairs; for anything else it says that it does not
+know. The base model has learned greetings and help about the sandbox, all of it written for qfnb.
+numpy is imported when
 the first model is needed: it takes half of the server's start.
 """
 
@@ -35,7 +38,9 @@ DEFAULT_BATCH_SIZE = 4
 DEFAULT_BETA = 0.1
 
 REFERENCE_SECONDS = 0.035
-"""Seconds of the base model's training on the computer on which `TRAINING_SECONDS` were measured."""
+"""Seconds of the base model's training on the computer on which `TRAINING_SECONDS` were
+measured.
+"""
 
 TRAINING_SECONDS = {"start": 1.5, "epoch": 0.045, "row": 0.0025, "rowEpoch": 0.00055}
 PREFERENCE_SECONDS = TRAINING_SECONDS | {"rowEpoch": 0.008}
@@ -50,13 +55,16 @@ _OUTCOMES = {
 
 _SMALL_TALK: dict[str, tuple[str, ...]] = {
     "你好！这里是 qfnb 本地沙盒，没有连接千帆平台。": ("你好", "您好", "嗨", "早上好", "晚上好", "下午好", "在吗", "你好呀", "哈喽"),
-    "Hello from qfnb's local sandbox; no cloud model is behind it.": ("hello", "hi", "hello there", "good morning"),
+    "Hello from qfnb's local sandbox; no cloud model is behind "
+    "it.": ("hello", "hi", "hello there", "good morning"),
     "我是 qfnb 本地沙盒模型，一个在本机训练的小模型，不是文心一言。": (
         "你是谁", "你叫什么名字", "介绍一下你自己", "你是什么模型", "你是文心一言吗", "你是ERNIE吗", "自我介绍一下",
         "你是人工智能吗", "请用一句话介绍你自己", "一句话介绍自己",
     ),
     "I am qfnb's small local model, not ERNIE.": (
-        "who are you", "what model are you", "what is your name", "introduce yourself in one sentence", "are you ERNIE",
+        "who are you", ("what model are "
+                       "you"), ("what is your "
+                              "name"), "introduce yourself in one sentence", "are you ERNIE",
     ),
     "我只会两件事：记住训练数据里的回答，以及照着训练数据里的格式改写输入。": (
         "你能做什么", "你会什么", "你有什么功能", "你可以帮我做什么", "怎么用你", "你的能力有哪些",
@@ -94,13 +102,17 @@ def _train_base_model() -> LanguageModel:
     for answer, prompts in _SMALL_TALK.items():
         pairs += [(prompt + ending, answer) for prompt in prompts for ending in ("", "？", "！")]
         if not {"你好", "hello"} & {*prompts}:
-            pairs += [(hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")]
+            pairs += [
+                (hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")
+            ]
     return train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
 
 
 @functools.cache
 def measure_slowness() -> float:
-    """Return how many times as long as the reference this computer takes, measured once within half a second."""
+    """Return how many times as long as the reference this computer takes, measured once within half
+    a second.
+    """
     base_model()  # imports
     seconds = []
     for _ in range(5):
@@ -154,13 +166,16 @@ class BuiltinEngine:
     def local_hyperparameters(
         self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return passes, rate and batch size: as far from the local defaults as the values are from theirs."""
+        """Return passes, rate and batch size: as far from the local defaults as the values are from
+        theirs.
+        """
         from .training import local_hyperparameters  # noqa: PLC0415
 
         batch = None
         if key := next((key for key in ("batchSize", "globalBatchSize") if key in defaults), ""):
             batch = max(1, round(DEFAULT_BATCH_SIZE * values[key] / defaults[key]))
-        rate, default_rate = float(values["learningRate"]), float(defaults["learningRate"])
+        rate = float(values["learningRate"])
+        default_rate = float(defaults["learningRate"])
         local = local_hyperparameters(int(values["epoch"]), rate, batch, default_rate)
         interval = values.get("validationStep")
         chosen = replace(local, seed=int(values.get("seed") or 0), validation_interval=interval)
@@ -249,7 +264,9 @@ class BuiltinModel:
 
     @property
     def metrics(self) -> dict[str, str]:
-        """Its wrong answers to held-out rows; its limit of confidence, with what that costs and lets through."""
+        """Its wrong answers to held-out rows; its limit of confidence, with what that costs and
+        lets through.
+        """
         metrics: dict[str, str] = {}
         if limit := self._model.meta.get("limit"):
             metrics |= {
@@ -258,7 +275,10 @@ class BuiltinModel:
                 "falseRefusals": f"{limit['false_refusals']:.2%}",
             }
         if held_out := self._model.meta.get("held_out"):
-            metrics |= {"wrongAnswers": f"{held_out['wrong_answers']:.2%}", "heldOutRows": str(held_out["rows"])}
+            metrics |= {
+                "wrongAnswers": f"{held_out['wrong_answers']:.2%}",
+                "heldOutRows": str(held_out["rows"]),
+            }
         return metrics
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
@@ -266,10 +286,14 @@ class BuiltinModel:
         return self._model.reply(prompt, temperature=temperature, seed=seed)
 
     async def answer(self, conversation: Conversation) -> Reply:
-        """Answer the last message; the temperature counts only with a seed, so that notebooks repeat."""
+        """Answer the last message; the temperature counts only with a seed, so that notebooks
+        repeat.
+        """
         options = conversation.options
         temperature = float(options.get("temperature") or 0.0) if "seed" in options else 0.0
-        return self.reply(conversation.question, temperature=temperature, seed=int(options.get("seed") or 0))
+        return self.reply(
+            conversation.question, temperature=temperature, seed=int(options.get("seed") or 0)
+        )
 
     def explain(self, prompt: str, reply: Reply, *, alternatives: int) -> str:
         """Return how an answer came about, in the model's own figures."""
@@ -280,8 +304,11 @@ class BuiltinModel:
         return self._model.save()
 
 
-def describe_decision(model: LanguageModel, prompt: str, reply: Reply, *, alternatives: int = 2) -> str:
-    """Return how an answer came about: the share of the prompt that was learned, the best candidates, the rule.
+def describe_decision(
+    model: LanguageModel, prompt: str, reply: Reply, *, alternatives: int = 2
+) -> str:
+    """Return how an answer came about: the share of the prompt that was learned, the best
+    candidates, the rule.
 
     Args:
         model: the model that answered.
@@ -292,7 +319,11 @@ def describe_decision(model: LanguageModel, prompt: str, reply: Reply, *, altern
     probabilities = model.router.probabilities(prompt)
     order = probabilities.argsort()[::-1][:alternatives]
     candidates = [
-        tr("- {answer}: probability {p:.3f}", answer=_candidate_name(model, int(choice)), p=probabilities[choice])
+        tr(
+            "- {answer}: probability {p:.3f}",
+            answer=_candidate_name(model, int(choice)),
+            p=probabilities[choice],
+        )
         for choice in order
     ]
     lines = [
@@ -304,8 +335,14 @@ def describe_decision(model: LanguageModel, prompt: str, reply: Reply, *, altern
         ),
         tr("Nearest learned answers:"),
         *candidates,
-        tr("Confidence {p:.3f}; below {limit:.2f} it does not answer.", p=reply.confidence, limit=model.min_confidence),
-        tr(_OUTCOMES[reply.kind]) if reply.kind in _OUTCOMES else tr("The answer is of kind {kind}.", kind=reply.kind),
+        tr(
+            "Confidence {p:.3f}; below {limit:.2f} it does not answer.",
+            p=reply.confidence,
+            limit=model.min_confidence,
+        ),
+        tr(_OUTCOMES[reply.kind])
+        if reply.kind in _OUTCOMES
+        else tr("The answer is of kind {kind}.", kind=reply.kind),
     ]
     return "\n".join(lines)
 

@@ -34,12 +34,15 @@ SEGMENT = sum(SEGMENT_WIDTHS)
 MAX_RUN = 4
 """The longest run of equal characters before an index that is told apart."""
 
-_NO_CHARACTER, _PADDING = -1, -2  # neither is equal to a character of a prompt
+_NO_CHARACTER = -1  # neither is equal to a character of a prompt
+_PADDING = -2
 
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """A prompt of n characters: n code points, n + CONTEXT - 1 ids, n x 4 columns of segments, buckets and weights."""
+    """A prompt of n characters: n code points, n + CONTEXT - 1 ids, n x 4 columns of segments,
+    buckets and weights.
+    """
 
     text: str
     codes: NDArray[np.int32]
@@ -94,7 +97,9 @@ def seen_ids(features: Features, text: str) -> list[int]:
 
 @dataclass
 class PaddedBatch:
-    """Examples padded to arrays; B examples, m answer characters, n prompt characters, g buckets."""
+    """Examples padded to arrays; B examples, m answer characters, n prompt characters, g
+    buckets.
+    """
 
     written: Ints
     target: Ints
@@ -112,13 +117,12 @@ class PaddedBatch:
 def collate(examples: Sequence[Example]) -> PaddedBatch:
     """Pad examples to one batch."""
     prompts = [example.prompt for example in examples]
-    length, width = max(len(e.target) for e in examples), max(len(prompt.codes) for prompt in prompts)
-    written, contexts, prompt_codes, answer_codes = (
-        _pad(examples, lambda e: e.written, length + WINDOW),
-        _pad(examples, lambda e: e.prompt.ids, width + CONTEXT - 1),
-        _pad(examples, lambda e: e.prompt.codes, width, _PADDING),
-        _pad(examples, lambda e: e.codes, length, _NO_CHARACTER),
-    )
+    length = max(len(e.target) for e in examples)
+    width = max(len(prompt.codes) for prompt in prompts)
+    written = _pad(examples, lambda e: e.written, length + WINDOW)
+    contexts = _pad(examples, lambda e: e.prompt.ids, width + CONTEXT - 1)
+    prompt_codes = _pad(examples, lambda e: e.prompt.codes, width, _PADDING)
+    answer_codes = _pad(examples, lambda e: e.codes, length, _NO_CHARACTER)
     copyable = answer_codes[:, :, None] == prompt_codes[:, None, :]
     return PaddedBatch(
         windows(written, WINDOW)[:, :length],
@@ -152,15 +156,18 @@ def bags(grams: Sequence[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
     ids = np.concatenate([buckets for buckets, _ in grams])
     distinct, columns = np.unique(ids, return_inverse=True)
     weights = np.zeros((len(grams), len(distinct)), F)
-    weights[np.repeat(np.arange(len(grams)), [len(buckets) for buckets, _ in grams]), columns] = np.concatenate(
-        [weight for _, weight in grams]
+    weights[np.repeat(np.arange(len(grams)), [len(buckets) for buckets, _ in grams]), columns] = (
+        np.concatenate([weight for _, weight in grams])
     )
     return distinct, weights
 
 
 def matching_suffix(copyable: NDArray[np.bool_]) -> Ints:
-    """Return for each step and prompt index how many characters before both are equal, at most MAX_RUN."""
-    run, longest = copyable, np.zeros(copyable.shape, np.int64)
+    """Return for each step and prompt index how many characters before both are equal, at most
+    MAX_RUN.
+    """
+    run = copyable
+    longest = np.zeros(copyable.shape, np.int64)
     for _ in range(MAX_RUN):
         shifted = np.zeros_like(run)
         shifted[:, 1:, 1:] = run[:, :-1, :-1]
@@ -173,7 +180,12 @@ def _codes(text: str) -> NDArray[np.int32]:
     return np.array([ord(char) for char in text], np.int32)
 
 
-def _pad(examples: Sequence[Example], values: Callable[[Example], NDArray[Any]], width: int, fill: int = 0) -> Ints:
+def _pad(
+    examples: Sequence[Example],
+    values: Callable[[Example], NDArray[Any]],
+    width: int,
+    fill: int = 0,
+) -> Ints:
     rows = np.full((len(examples), width), fill, np.int64)
     for row, example in zip(rows, examples, strict=True):
         array = values(example)

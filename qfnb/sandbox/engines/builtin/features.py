@@ -1,4 +1,5 @@
-"""Text as numbers: character ids, hashed n-grams with tf-idf weights, runs of one character class, vectors.
+"""Text as numbers: character ids, hashed n-grams with tf-idf weights, runs of one character class,
+vectors.
 
 Similar wording gives similar vectors; synonyms do not.
 """
@@ -19,7 +20,8 @@ Pair = tuple[str, str]
 F = np.float32
 BUCKETS = 8192
 RARITY_FLOOR = 0.05
-MAX_PROMPT, MAX_ANSWER = 200, 400
+MAX_PROMPT = 200
+MAX_ANSWER = 400
 """The characters of a prompt and of an answer that are used."""
 
 
@@ -28,10 +30,15 @@ def answer_length(answer: str) -> int:
     return min(len(answer), MAX_ANSWER - 1) + 1
 
 
-BOS, EOS, UNKNOWN = 1, 2, 3
-_ASCII_AT, _GB2312_AT = 4, 132
-_GB2312_ROWS, _ROW = 40, 94
-_OTHER_AT, _OTHERS = _GB2312_AT + _GB2312_ROWS * _ROW, 256
+BOS = 1
+EOS = 2
+UNKNOWN = 3
+_ASCII_AT = 4
+_GB2312_AT = 132
+_GB2312_ROWS = 40
+_ROW = 94
+_OTHER_AT = _GB2312_AT + _GB2312_ROWS * _ROW
+_OTHERS = 256
 CHARACTERS = _OTHER_AT + _OTHERS
 SEGMENT_WIDTHS = (4, 8, 6, 6)
 _SEGMENT_LARGEST = np.array(SEGMENT_WIDTHS) - 1
@@ -60,14 +67,18 @@ def character_id(char: str) -> int:
 @functools.cache
 def common_characters() -> str:
     """Return the Chinese characters of GB2312 level 1, the commonest."""
-    pairs = (bytes((row + 0xB0, column + 0xA1)) for row in range(_GB2312_ROWS) for column in range(_ROW))
+    pairs = (
+        bytes((row + 0xB0, column + 0xA1)) for row in range(_GB2312_ROWS) for column in range(_ROW)
+    )
     return "".join(pair.decode("gb2312", "ignore") for pair in pairs)
 
 
 def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Return bucket ids, counts, and a weight per bucket that is small for function characters."""
     padded = f"^{text[:MAX_PROMPT].lower()}$"
-    hashed = [_bucket_and_share(padded[i : i + n]) for n in sizes for i in range(len(padded) - n + 1)]
+    hashed = [
+        _bucket_and_share(padded[i : i + n]) for n in sizes for i in range(len(padded) - n + 1)
+    ]
     buckets, shares = zip(*hashed, strict=True)
     ids, inverse, count = np.unique(np.array(buckets), return_inverse=True, return_counts=True)
     return ids, count, np.bincount(inverse, shares) / count
@@ -79,21 +90,29 @@ def _bucket_and_share(gram: str) -> tuple[int, float]:
 
 
 def weakness(gram: str) -> float:
-    """Return the share (0-1) of characters that most questions have: particles, pronouns, punctuation."""
+    """Return the share (0-1) of characters that most questions have: particles, pronouns,
+    punctuation.
+    """
     return sum(char in _FUNCTION_CHARACTERS for char in gram) / len(gram)
 
 
 class Features:
-    """tf-idf over hashed n-grams; n-grams and characters that are not in the training data count as unknown."""
+    """tf-idf over hashed n-grams; n-grams and characters that are not in the training data count as
+    unknown.
+    """
 
-    def __init__(self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0) -> None:
+    def __init__(
+        self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0
+    ) -> None:
         self.frequency = np.zeros(BUCKETS, F) if frequency is None else frequency
         self.seen_characters = np.zeros(CHARACTERS, bool) if seen is None else seen
         self.seen_characters[:4] = True
         self.n = n
 
     def add(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> Features:
-        """Count the n-grams and characters of more pairs; `tick` is called after each, and may raise."""
+        """Count the n-grams and characters of more pairs; `tick` is called after each, and may
+        raise.
+        """
         for prompt, answer in pairs:
             tick()
             self.frequency[ngrams(prompt)[0]] += 1
@@ -102,7 +121,9 @@ class Features:
         return self
 
     def extended(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> Features:
-        """Return a copy that knows more n-grams and characters; those it knew keep their weights."""
+        """Return a copy that knows more n-grams and characters; those it knew keep their
+        weights.
+        """
         more = Features().add(pairs, tick)
         frequency = np.where(self.frequency > 0, self.frequency, np.minimum(more.frequency, 1))
         return Features(frequency, self.seen_characters | more.seen_characters, self.n)
@@ -114,30 +135,41 @@ class Features:
         return ids, (weight / (np.linalg.norm(weight) + 1e-6)).astype(F)
 
     def coverage(self, prompt: str) -> float:
-        """Return the share (0-1, by rarity) of the prompt's bigrams that are in the training data."""
+        """Return the share (0-1, by rarity) of the prompt's bigrams that are in the training
+        data.
+        """
         ids, _, weight = ngrams(prompt, (2,))
         weight = weight * self._rarity(ids)
         return float(weight[self.frequency[ids] > 0].sum() / (weight.sum() + 1e-9))
 
     def _rarity(self, ids: Ints) -> NDArray[np.float64]:
         # Without the floor all weights are 0 when the data has one question or one shared n-gram.
-        rarity: NDArray[np.float64] = np.log((1 + self.n) / (1 + self.frequency[ids])) + RARITY_FLOOR
+        rarity: NDArray[np.float64] = (
+            np.log((1 + self.n) / (1 + self.frequency[ids])) + RARITY_FLOOR
+        )
         return rarity
 
 
 def segments(text: str) -> NDArray[np.int8]:
-    """Return for each character the columns that are 1: class, number of the run, index in the run, rest of the run."""
-    rows, count, start = np.zeros((len(text), len(SEGMENT_WIDTHS)), np.int64), [0] * 4, 0
+    """Return for each character the columns that are 1: class, number of the run, index in the run,
+    rest of the run.
+    """
+    rows = np.zeros((len(text), len(SEGMENT_WIDTHS)), np.int64)
+    count = [0] * 4
+    start = 0
     classes = [_character_class(char) for char in text]
     while start < len(text):
-        class_, end = classes[start], start + 1
+        class_ = classes[start]
+        end = start + 1
         while end < len(text) and class_ and classes[end] == class_:
             end += 1
         for index in range(start, end):
             rows[index] = (class_, count[class_], index - start, end - index - 1)
         count[class_] += 1
         start = end
-    columns: NDArray[np.int8] = (np.minimum(rows, _SEGMENT_LARGEST) + _SEGMENT_STARTS).astype(np.int8)
+    columns: NDArray[np.int8] = (np.minimum(rows, _SEGMENT_LARGEST) + _SEGMENT_STARTS).astype(
+        np.int8
+    )
     return columns
 
 

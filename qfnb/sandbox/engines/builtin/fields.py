@@ -1,14 +1,15 @@
-"""Whether the fields of a composed answer are like those of training: known keys, and values that are whole.
+"""Whether the fields of a composed answer are like those of training: known keys, and values that
+are whole.
 
-A generator that copies character by character may stop too early, go on too long, write a key twice or take the value
-of another field, each step being likely. What it was trained on says more: the keys of an answer, the words between
-which the values of a field stand in a question, and that they are not cut there. What a field never had in training
-is as unlikely as Good and Turing estimate it. (Good 1953, "The population frequencies of species and the estimation
-of population parameters".)
+A generator that copies character by character may stop too early, go on too long, write a key twice
+or take the value of another field, each step being likely. What it was trained on says more: the
+keys of an answer, the words between which the values of a field stand in a question, and that they
+are not cut there. What a field never had in training is as unlikely as Good and Turing estimate it.
+(Good 1953, "The population frequencies of species and the estimation of population parameters".)
 
-Rows of training with other values in their fields teach a generator to copy names that it has not seen; without them it
-learns how long the names of its training are, and which characters they have. (Fadaee, Bisazza and Monz 2017,
-arXiv 1705.00440, augment rare words likewise.)
+Rows of training with other values in their fields teach a generator to copy names that it has not
+seen; without them it learns how long the names of its training are, and which characters they have.
+(Fadaee, Bisazza and Monz 2017, arXiv 1705.00440, augment rare words likewise.)
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ MAX_SHARE_OF_NEW = 0.1
 
 MAX_EVENTS = 1000  # different ones that are counted in a field
 
-MIN_SIGHTINGS = 3  # of a context in another field, from which a value that stands there is that field's
+# of a context in another field, from which a value that stands there is that field's
+MIN_SIGHTINGS = 3
 
 MARKS = re.compile(r"[^\w.']+|[.'](?!\w)")  # between the values of an answer that is not JSON
 
-KEYS, WORDS = "keys", "words"
+KEYS = "keys"
+WORDS = "words"
 
 VALUE = "\0"
 """What stands for a value in a question."""
@@ -71,7 +74,11 @@ class AnswerLayout(NamedTuple):
             return dict(items)
 
         try:
-            value = json.loads(answer, object_pairs_hook=read_object) if answer.startswith(("{", "[")) else None
+            value = (
+                json.loads(answer, object_pairs_hook=read_object)
+                if answer.startswith(("{", "["))
+                else None
+            )
         except (ValueError, RecursionError):
             value = None
         if value is None:
@@ -79,7 +86,9 @@ class AnswerLayout(NamedTuple):
             values = [word for word in MARKS.split(answer) if word]
             return cls(marks, [(f"{marks}{number}", word) for number, word in enumerate(values)])
         fields = list(_leaves(value, ""))
-        return cls(" ".join(["JSON", *dict.fromkeys(name for name, _ in fields)]), fields, bool(repeated))
+        return cls(
+            " ".join(["JSON", *dict.fromkeys(name for name, _ in fields)]), fields, bool(repeated)
+        )
 
 
 def _leaves(value: Any, path: str) -> Iterator[AnswerField]:
@@ -97,8 +106,9 @@ class FieldCounts:
     """How often each event was seen in the fields of the answers that a generator was trained on.
 
     Args:
-        counts: the counts by field: of keys, of words of the questions that are no values, of what stands before a
-            value, of values that are not in their question, and of values that are a part of a word.
+        counts: the counts by field: of keys, of words of the questions that are no values, of what
+            stands before a value, of values that are not in their question, and of values that are
+            a part of a word.
     """
 
     def __init__(self, counts: dict[str, Counter[str]] | None = None) -> None:
@@ -130,10 +140,14 @@ class FieldCounts:
         """Return the counts of both."""
         names = self.counts.keys() | other.counts.keys()
         empty: Counter[str] = Counter()
-        return FieldCounts({name: self.counts.get(name, empty) + other.counts.get(name, empty) for name in names})
+        return FieldCounts(
+            {name: self.counts.get(name, empty) + other.counts.get(name, empty) for name in names}
+        )
 
     def plausibility(self, prompt: str, answer: str) -> float:
-        """Return 1, or how likely (0-1) the least likely event of an answer is; 0 if it has a key twice."""
+        """Return 1, or how likely (0-1) the least likely event of an answer is; 0 if it has a key
+        twice.
+        """
         layout = AnswerLayout.of(answer)
         if layout.has_repeated_key:
             return 0.0
@@ -142,7 +156,9 @@ class FieldCounts:
         return min([self._likelihood(KEYS, layout.keys), *fields])
 
     def _plausibility_of(self, field: AnswerField, question: str, layout: AnswerLayout) -> float:
-        """Return how likely a field is: its value at the best of its places, a place by its least likely event."""
+        """Return how likely a field is: its value at the best of its places, a place by its least
+        likely event.
+        """
         name, value = field
         occurrences = self._events(question, layout, value)
         return max(
@@ -151,9 +167,15 @@ class FieldCounts:
         )
 
     def _events(self, prompt: str, layout: AnswerLayout, value: str) -> list[dict[str, str]]:
-        """Return the events of each occurrence of a value in a question, those of its absence if there is none."""
+        """Return the events of each occurrence of a value in a question, those of its absence if
+        there is none.
+        """
         value = value.lower()
-        starts = [match.start() for match in re.finditer(f"(?={re.escape(value)})", prompt)] if value else []
+        starts = (
+            [match.start() for match in re.finditer(f"(?={re.escape(value)})", prompt)]
+            if value
+            else []
+        )
         if not starts:
             return [{"value": value}]
         values = [item.lower() for _, item in layout.fields]
@@ -178,7 +200,8 @@ class FieldCounts:
         return occurrences
 
     def _edge(self, value: str, neighbours: str, masked: str, step: int) -> str:
-        """Return what is odd about the end of a value in a text: "cut", "blank" or "word", which is none of a value.
+        """Return what is odd about the end of a value in a text: "cut", "blank" or "word", which is
+        none of a value.
 
         Args:
             value: read towards its end.
@@ -216,7 +239,10 @@ class FieldCounts:
     def _likelihood_in(self, side: str, name: str, event: str, layout: AnswerLayout) -> float:
         if side == "context":
             fields = [field for field, _ in layout.fields if field != name]
-            if all(self.counts.get(f"{side} {field}", Counter[str]())[event] < MIN_SIGHTINGS for field in fields):
+            if all(
+                self.counts.get(f"{side} {field}", Counter[str]())[event] < MIN_SIGHTINGS
+                for field in fields
+            ):
                 return 1.0
         return self._likelihood(f"{side} {name}", event)
 
@@ -235,9 +261,17 @@ class FieldCounts:
 
 
 def _masked(text: str, values: Sequence[str]) -> str:
-    """Return a text with a sign for each value in it that is no part of a number or of a word of letters."""
-    for value in sorted({value.lower() for value in values if value and value.lower() in text}, key=len, reverse=True):
-        text = re.sub(f"{_no_more('<', value[0])}{re.escape(value)}{_no_more('', value[-1])}", VALUE, text)
+    """Return a text with a sign for each value in it that is no part of a number or of a word of
+    letters.
+    """
+    for value in sorted(
+        {value.lower() for value in values if value and value.lower() in text},
+        key=len,
+        reverse=True,
+    ):
+        text = re.sub(
+            f"{_no_more('<', value[0])}{re.escape(value)}{_no_more('', value[-1])}", VALUE, text
+        )
     return text
 
 
@@ -247,15 +281,23 @@ def _no_more(side: str, edge: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of a text: of letters with the blanks before them, of digits, or single characters."""
+    """Return the words of a text: of letters with the blanks before them, of digits, or single
+    characters.
+    """
     return re.findall(r"[a-z]+|\S", re.sub(r"\d+", "0", text))
 
 
 def substitute(pair: Pair, random: np.random.Generator) -> Pair:
-    """Return a row with other values in the fields that it copies once, the row itself if there are none."""
+    """Return a row with other values in the fields that it copies once, the row itself if there are
+    none.
+    """
     prompt, answer = pair
     for _, value in AnswerLayout.of(answer).fields:
-        if len(value) > 1 and prompt.count(value) == answer.count(value) == 1 and random.random() < SUBSTITUTED_VALUES:
+        if (
+            len(value) > 1
+            and prompt.count(value) == answer.count(value) == 1
+            and random.random() < SUBSTITUTED_VALUES
+        ):
             new_value = _similar(value, random)
             prompt = prompt.replace(value, new_value)
             answer = answer.replace(value, new_value)
@@ -266,12 +308,18 @@ def _similar(value: str, random: np.random.Generator) -> str:
     """Return a value of the same kind, not always of the same length."""
 
     def draw(characters: str, count: int) -> str:
-        return "".join(characters[index] for index in random.integers(len(characters), size=max(1, count)))
+        return "".join(
+            characters[index] for index in random.integers(len(characters), size=max(1, count))
+        )
 
     if any(char.isdigit() for char in value):
         if len(value) < MIN_DIGITS:
             return value
-        longer = draw(string.digits, 1) if value[-1].isdigit() and random.random() < LONGER_NUMBERS else ""
+        longer = (
+            draw(string.digits, 1)
+            if value[-1].isdigit() and random.random() < LONGER_NUMBERS
+            else ""
+        )
         return re.sub(r"\d", lambda _: draw(string.digits, 1), value) + longer
     if value.isascii():
         words = [

@@ -1,4 +1,6 @@
-"""Passes of the pointer-generator over pairs; those that it has learned are left out of some passes."""
+"""Passes of the pointer-generator over pairs; those that it has learned are left out of some
+passes.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from .pointer_generator import PointerGenerator
 
 DROPOUT = 0.2
 
-MAX_UPDATES = 3000  # of a training: more data teach a model of this size no more, and a pass takes a part of them
+# of a training: more data teach a model of this size no more, and a pass takes a part of them
+MAX_UPDATES = 3000
 
 SUBSTITUTED_SHARE = 0.2  # of the updates, whose rows have other values in their fields
 
@@ -25,11 +28,13 @@ WARM_UP_UPDATES = 20
 
 CHUNK = 32  # answers whose losses are computed at a time
 
-IMPOSSIBLE_LOSS = 20.0  # nats, of an answer with a character that the model can neither write nor copy
+# nats, of an answer with a character that the model can neither write nor copy
+IMPOSSIBLE_LOSS = 20.0
 
 
 def learning_rate_factor(update: int, done: float) -> float:
-    """Return the factor of the learning rate: it rises quickly, is level for half of the updates, falls to 2 %.
+    """Return the factor of the learning rate: it rises quickly, is level for half of the updates,
+    falls to 2 %.
 
     Args:
         update: the number of the update, from 0.
@@ -67,7 +72,11 @@ class GeneratorTraining:
         tick: Callable[[], None],
         has_substitutes: bool = False,
     ) -> None:
-        self._lm, self._passes, self._batch_size, self._rate, self._tick = lm, passes, batch_size, rate, tick
+        self._lm = lm
+        self._passes = passes
+        self._batch_size = batch_size
+        self._rate = rate
+        self._tick = tick
         self._encoded: list[Example] = []
         self._substitutes: dict[int, Example] = {}
         self._chance = np.random.default_rng(seed + 2)
@@ -77,7 +86,9 @@ class GeneratorTraining:
                 self._substitutes[index] = lm.example(*substitute_pair)
             tick()
         self._random = np.random.default_rng(seed + 1)
-        self.examples = Passes(np.array([len(example.target) for example in self._encoded]), self._random)
+        self.examples = Passes(
+            np.array([len(example.target) for example in self._encoded]), self._random
+        )
 
     def parts(self, parts_per_pass: int) -> Iterator[None]:
         """Train; yield after each part of a pass.
@@ -85,14 +96,17 @@ class GeneratorTraining:
         Args:
             parts_per_pass: parts of a pass, at least 1.
         """
-        adam, updates = Adam(self._lm.weights), 0
+        adam = Adam(self._lm.weights)
+        updates = 0
         limit = self._batch_size * math.ceil(MAX_UPDATES / self._passes)
         for number in range(self._passes):
             groups = self._random_groups(self.examples.begin(limit))
             for part, share in enumerate(np.array_split(np.arange(len(groups)), parts_per_pass)):
                 done = (number + part / parts_per_pass) / self._passes
                 for index in share:
-                    self._update(groups[index], adam, self._rate * learning_rate_factor(updates, done))
+                    self._update(
+                        groups[index], adam, self._rate * learning_rate_factor(updates, done)
+                    )
                     updates += 1
                 yield
 
@@ -101,7 +115,9 @@ class GeneratorTraining:
             examples = [self._substitutes.get(index, self._encoded[index]) for index in group]
             _, gradients = self._lm.loss(examples, self._random, DROPOUT)
         else:
-            losses, gradients = self._lm.loss([self._encoded[index] for index in group], self._random, DROPOUT)
+            losses, gradients = self._lm.loss(
+                [self._encoded[index] for index in group], self._random, DROPOUT
+            )
             self.examples.record(group, losses)
         adam.step(gradients, rate)
         self._tick()
@@ -109,7 +125,10 @@ class GeneratorTraining:
     def _random_groups(self, order: Ints) -> list[Ints]:
         """Return random batches of examples of similar length."""
         order = order[np.argsort(self.examples.units[order] // 8, kind="stable")]
-        groups = [order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)]
+        groups = [
+            order[start : start + self._batch_size]
+            for start in range(0, len(order), self._batch_size)
+        ]
         return [groups[index] for index in self._random.permutation(len(groups))]
 
 
@@ -122,8 +141,11 @@ class EncodedAnswers:
         examples: the same as examples of the model.
     """
 
-    def __init__(self, lm: PointerGenerator, pairs: Sequence[Pair], examples: Sequence[Example]) -> None:
-        self._lm, self._examples = lm, examples
+    def __init__(
+        self, lm: PointerGenerator, pairs: Sequence[Pair], examples: Sequence[Example]
+    ) -> None:
+        self._lm = lm
+        self._examples = examples
         impossible = [_is_impossible(lm, prompt[:MAX_PROMPT], answer) for prompt, answer in pairs]
         self._extra = IMPOSSIBLE_LOSS * np.array(impossible, np.float64)
         self._order = sorted(range(len(examples)), key=lambda index: len(examples[index].target))

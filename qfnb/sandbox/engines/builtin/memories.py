@@ -1,8 +1,9 @@
 """Which answers a model remembers as they are, and which it learns to compose.
 
-An answer that several prompts share is remembered. A unique answer is composed if its prompt and a shared pattern
-explain it, or if a model trained without it predicts it (two folds, and a vote of its neighbours); otherwise it is
-remembered. Of many unique answers a sample is tried, and votes for the others.
+An answer that several prompts share is remembered. A unique answer is composed if its prompt and a
+shared pattern explain it, or if a model trained without it predicts it (two folds, and a vote of
+its neighbours); otherwise it is remembered. Of many unique answers a sample is tried, and votes for
+the others.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ TRIED_CHARACTERS = 60  # of an answer: a fact shows itself in its first sentence
 
 MIN_TRIED = 8
 
-TRIED_ALPHABET = 300  # the commonest characters of the answers; a rule writes no rarer ones, it copies them
+# the commonest characters of the answers; a rule writes no rarer ones, it copies them
+TRIED_ALPHABET = 300
 
 NEIGHBOURS = 9
 
@@ -41,7 +43,9 @@ Tick = Callable[[float], None]
 """Called with the share (0-1) that is done, often; it may raise."""
 
 
-def choose_memories(features: Features, pairs: Sequence[Pair], batch_size: int, seed: int, tick: Tick) -> list[str]:
+def choose_memories(
+    features: Features, pairs: Sequence[Pair], batch_size: int, seed: int, tick: Tick
+) -> list[str]:
     """Return the answers to remember.
 
     Args:
@@ -54,14 +58,20 @@ def choose_memories(features: Features, pairs: Sequence[Pair], batch_size: int, 
     count = Counter(answer for _, answer in pairs)
     unique = [pair for pair in pairs if count[pair[1]] == 1]
     is_explained = explained_pairs(unique, tick)
-    facts = {answer for (_, answer), is_clear in zip(unique, is_explained, strict=True) if not is_clear}
+    facts = {
+        answer for (_, answer), is_clear in zip(unique, is_explained, strict=True) if not is_clear
+    }
     if len(unique) >= MIN_TRIED and facts:
         facts &= _find_facts(features, unique, batch_size, seed, tick)
     return sorted(answer for answer in count if count[answer] > 1 or answer in facts)
 
 
-def _find_facts(features: Features, unique: list[Pair], batch_size: int, seed: int, tick: Tick) -> set[str]:
-    """Return the unique answers that a model trained on the other half of the data does not predict."""
+def _find_facts(
+    features: Features, unique: list[Pair], batch_size: int, seed: int, tick: Tick
+) -> set[str]:
+    """Return the unique answers that a model trained on the other half of the data does not
+    predict.
+    """
     step = math.ceil(len(unique) / MAX_TRIED)
     tried = [(prompt, answer[:TRIED_CHARACTERS]) for prompt, answer in unique[::step]]
     surprising = np.zeros(len(tried))
@@ -69,11 +79,18 @@ def _find_facts(features: Features, unique: list[Pair], batch_size: int, seed: i
     alphabet = "".join(char for char, _ in counts.most_common(TRIED_ALPHABET))
     passes = math.ceil(FOLD_UPDATES / math.ceil(len(tried) / 2 / batch_size))
     for fold in (0, 1):
-        training, held_out = tried[fold::2], tried[1 - fold :: 2]
+        training = tried[fold::2]
+        held_out = tried[1 - fold :: 2]
         lm = PointerGenerator(features, alphabet, seed=seed)
         done = fold / 2
         fit = GeneratorTraining(
-            lm, training, passes, batch_size=batch_size, rate=FOLD_RATE, seed=seed, tick=partial(tick, done)
+            lm,
+            training,
+            passes,
+            batch_size=batch_size,
+            rate=FOLD_RATE,
+            seed=seed,
+            tick=partial(tick, done),
         )
         for number, _ in enumerate(fit.parts(1), 1):
             done = (fold + number / (passes + 1)) / 2
@@ -83,13 +100,21 @@ def _find_facts(features: Features, unique: list[Pair], batch_size: int, seed: i
         answers = EncodedAnswers(lm, held_out, [lm.example(*pair) for pair in held_out])
         surprising[1 - fold :: 2] = answers.losses(partial(tick, done)) > FACT_LOSS
     votes = _neighbours_votes(
-        features, [prompt for prompt, _ in unique], [prompt for prompt, _ in tried], surprising, tick
+        features,
+        [prompt for prompt, _ in unique],
+        [prompt for prompt, _ in tried],
+        surprising,
+        tick,
     )
     return {answer for (_, answer), vote in zip(unique, votes, strict=True) if vote > 0.5}
 
 
 def _neighbours_votes(
-    features: Features, prompts: Sequence[str], voters: Sequence[str], values: NDArray[np.float64], tick: Tick
+    features: Features,
+    prompts: Sequence[str],
+    voters: Sequence[str],
+    values: NDArray[np.float64],
+    tick: Tick,
 ) -> list[float]:
     """Return for each prompt the mean value of the voters that are most similar to it."""
     table = np.zeros((BUCKETS, len(voters)), F)
@@ -107,16 +132,20 @@ def _neighbours_votes(
 
 GRAM_CHARS = 3  # the length of a piece of a shared pattern
 
-SHARED_SHARE = 0.05  # the share of the answers, but at least three answers, that make a piece part of a pattern
+# the share of the answers, but at least three answers, that make a piece part of a pattern
+SHARED_SHARE = 0.05
 
 
 def explained_pairs(pairs: Sequence[Pair], tick: Tick) -> list[bool]:
-    """Return for each pair whether copying and a shared pattern explain all characters of its answer."""
+    """Return for each pair whether copying and a shared pattern explain all characters of its
+    answer.
+    """
     grams: Counter[str] = Counter()
     for _, answer in pairs:
         grams.update(set(_grams(answer)))
         tick(0.0)
-    min_count, explained = max(3.0, SHARED_SHARE * len(pairs)), []
+    min_count = max(3.0, SHARED_SHARE * len(pairs))
+    explained = []
     for prompt, answer in pairs:
         explained.append(_is_explained(prompt, answer, grams, min_count))
         tick(0.0)
@@ -135,4 +164,6 @@ def _is_explained(prompt: str, answer: str, grams: Counter[str], min_count: floa
 
 
 def _grams(answer: str) -> list[str]:
-    return [answer[start : start + GRAM_CHARS] for start in range(max(1, len(answer) - GRAM_CHARS + 1))]
+    return [
+        answer[start : start + GRAM_CHARS] for start in range(max(1, len(answer) - GRAM_CHARS + 1))
+    ]

@@ -1,4 +1,6 @@
-"""The built-in language model: a router over remembered answers, and a generator that composes answers."""
+"""The built-in language model: a router over remembered answers, and a generator that composes
+answers.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,15 @@ from .features import F, Features, Pair, answer_length
 from .fields import FieldCounts
 from .generator_training import IMPOSSIBLE_LOSS, EncodedAnswers
 from .pointer_generator import PointerGenerator
-from .refusal import MIN_ROWS, Wording, draft_rows, evidence, measure_limit, sampled_rows, wrong_answers
+from .refusal import (
+    MIN_ROWS,
+    Wording,
+    draft_rows,
+    evidence,
+    measure_limit,
+    sampled_rows,
+    wrong_answers,
+)
 from .router import COMPOSE, MemoryRouter
 
 MIN_CONFIDENCE = 0.2
@@ -31,7 +41,8 @@ BASE_MIN_CONFIDENCE = 0.6
 
 DONT_KNOW = "（本地沙盒）这个问题不在我学过的数据里，我答不了。可以用自己的数据微调我，或配置千帆密钥改用真正的大模型。"
 DONT_KNOW_IN_ENGLISH = (
-    "(Local sandbox) I have not learned this. Tune me on your data, or set a Qianfan key for a real model."
+    "(Local sandbox) I have not learned this. Tune me on your data, or set a "
+    "Qianfan key for a real model."
 )
 
 
@@ -49,9 +60,14 @@ class AnswerLoss:
         tick: called often; it may raise.
     """
 
-    def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> None:
-        self._model, self._tick = model, tick
-        self._prompts, self._classes, examples = [], [], []
+    def __init__(
+        self, model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None
+    ) -> None:
+        self._model = model
+        self._tick = tick
+        self._prompts = []
+        self._classes = []
+        examples = []
         for prompt, answer in pairs:
             self._prompts.append(model.features(prompt))
             self._classes.append(model.router.index.get(answer))
@@ -63,9 +79,15 @@ class AnswerLoss:
 
     def measure(self) -> float:
         """Return the nats per character of the answers, of which the end is one."""
-        losses = self._answers.losses(self._tick) if self._answers else np.full(len(self._prompts), IMPOSSIBLE_LOSS)
+        losses = (
+            self._answers.losses(self._tick)
+            if self._answers
+            else np.full(len(self._prompts), IMPOSSIBLE_LOSS)
+        )
         total = 0.0
-        for grams, memory_class, compose_loss in zip(self._prompts, self._classes, losses, strict=True):
+        for grams, memory_class, compose_loss in zip(
+            self._prompts, self._classes, losses, strict=True
+        ):
             log_p = np.log(self._model.router.class_probabilities(*grams) + 1e-9)
             log_likelihood = log_p[COMPOSE] - compose_loss
             if memory_class:
@@ -119,10 +141,15 @@ class LanguageModel:
 
     def _reply_from_training(self, prompt: str, temperature: float, seed: int) -> Reply:
         draft = self.draft(prompt, temperature=temperature, seed=seed)
-        return draft if draft.confidence >= self.min_confidence and draft.text else _refuse(prompt, draft.confidence)
+        return (
+            draft
+            if draft.confidence >= self.min_confidence and draft.text
+            else _refuse(prompt, draft.confidence)
+        )
 
     def draft(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
-        """Return what the model would answer, however unsure it is; without a generator it may have no text.
+        """Return what the model would answer, however unsure it is; without a generator it may have
+        no text.
 
         Args:
             prompt: the prompt.
@@ -133,11 +160,15 @@ class LanguageModel:
         choice = int(probabilities.argmax())
         probability = float(probabilities[choice])
         confidence = self._confidence(prompt, probability)
-        if not self.is_calibrated and ((choice == COMPOSE and self.lm is None) or confidence < self.min_confidence):
+        if not self.is_calibrated and (
+            (choice == COMPOSE and self.lm is None) or confidence < self.min_confidence
+        ):
             return Reply("compose", confidence, "")
         if choice != COMPOSE or self.lm is None:
             return Reply("memory", confidence, self.router.answers[choice - 1] if choice else "")
-        characters = self.lm.stream(prompt, temperature=temperature, random=np.random.default_rng(seed))
+        characters = self.lm.stream(
+            prompt, temperature=temperature, random=np.random.default_rng(seed)
+        )
         steps = list(itertools.islice(characters, self.meta.get("max_draft")))
         confidence = self._confidence(prompt, probability, [p for _, p in steps])
         text = "".join(char for char, _ in steps)
@@ -146,7 +177,9 @@ class LanguageModel:
         return Reply("compose", confidence, text)
 
     def _confidence(self, prompt: str, probability: float, steps: Sequence[float] = ()) -> float:
-        """Return how sure the model is of an answer; composing it, with those probabilities, can only lower it."""
+        """Return how sure the model is of an answer; composing it, with those probabilities, can
+        only lower it.
+        """
         if self.is_calibrated and self.wording is not None:
             return evidence(probability, self.wording.familiarity(prompt), steps, len(prompt))
         mean = math.exp(sum(math.log(p + 1e-9) for p in steps) / len(steps)) if steps else 1.0
@@ -154,11 +187,15 @@ class LanguageModel:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether `min_confidence` is a limit that was measured for this model, and confidence is its evidence."""
+        """Whether `min_confidence` is a limit that was measured for this model, and confidence is
+        its evidence.
+        """
         return "limit" in self.meta
 
     def calibrate(self, held_out: Sequence[Pair]) -> None:
-        """Measure the share of wrong answers and, if enough rows are held out, the limit below which none is given."""
+        """Measure the share of wrong answers and, if enough rows are held out, the limit below
+        which none is given.
+        """
         self.meta.pop("held_out", None)
         if self.meta.pop("limit", None) is not None:
             self.min_confidence = MIN_CONFIDENCE
@@ -167,9 +204,12 @@ class LanguageModel:
             limit = measure_limit(
                 self.draft,
                 held_out,
-                lambda prompt: self._confidence(prompt, float(self.router.probabilities(prompt).max())),
+                lambda prompt: self._confidence(
+                    prompt, float(self.router.probabilities(prompt).max())
+                ),
             )
-            self.meta["limit"], self.min_confidence = limit._asdict(), limit.confidence
+            self.meta["limit"] = limit._asdict()
+            self.min_confidence = limit.confidence
             self.meta["held_out"] = {"rows": limit.rows, "wrong_answers": limit.wrong_answers}
         elif held_out:
             drafts = draft_rows(self.draft, held_out)
@@ -177,7 +217,9 @@ class LanguageModel:
             self.meta["held_out"] = {"rows": len(drafts), "wrong_answers": share}
 
     def log_likelihood(self, prompt: str, answer: str) -> float:
-        """Return log p(answer | prompt), without the base's small talk; -inf if it cannot be produced."""
+        """Return log p(answer | prompt), without the base's small talk; -inf if it cannot be
+        produced.
+        """
         log_p = np.log(self.router.probabilities(prompt).astype(np.float64))
         memory_class = self.router.index.get(answer)
         total = float(log_p[memory_class]) if memory_class else -math.inf
@@ -187,9 +229,13 @@ class LanguageModel:
         return total
 
     def extended(
-        self, pairs: Sequence[Pair], memories: Sequence[str], tick: Callable[[], None] = lambda: None
+        self,
+        pairs: Sequence[Pair],
+        memories: Sequence[str],
+        tick: Callable[[], None] = lambda: None,
     ) -> LanguageModel:
-        """Return a copy that can give more answers; what it can give keeps its likelihood, or almost.
+        """Return a copy that can give more answers; what it can give keeps its likelihood, or
+        almost.
 
         Args:
             pairs: prompts and answers, whose n-grams and characters it knows then.
@@ -210,7 +256,15 @@ class LanguageModel:
         if composed:
             counted = FieldCounts.of(composed, tick)
             fields = fields.extended(counted) if fields else counted
-        return LanguageModel(features, router, lm, dict(self.meta), self.min_confidence, wording=wording, fields=fields)
+        return LanguageModel(
+            features,
+            router,
+            lm,
+            dict(self.meta),
+            self.min_confidence,
+            wording=wording,
+            fields=fields,
+        )
 
     def loss(self, pairs: Sequence[Pair]) -> float:
         """Return the loss of pairs, nats per character of the answers."""
@@ -248,7 +302,10 @@ class LanguageModel:
         if held_out:
             head["calibrate_on"] = sampled_rows(held_out)
         if self.wording is not None:
-            arrays |= {"wording_units": self.wording.units.astype(np.uint32), "wording_counts": self.wording.counts}
+            arrays |= {
+                "wording_units": self.wording.units.astype(np.uint32),
+                "wording_counts": self.wording.counts,
+            }
             head["questions"] = self.wording.questions
         if self.fields is not None:
             head["fields"] = self.fields.counts
@@ -269,13 +326,22 @@ class LanguageModel:
                 arrays_by_name = {name: arrays[name] for name in arrays.files}
             head = json.loads(arrays_by_name["head"].tobytes())
             return cls._restore(head, arrays_by_name)
-        except (ValueError, KeyError, IndexError, TypeError, OSError, EOFError, BadZipFile) as error:
+        except (
+            ValueError,
+            KeyError,
+            IndexError,
+            TypeError,
+            OSError,
+            EOFError,
+            BadZipFile,
+        ) as error:
             raise SandboxError(f"these bytes are not a model of this version: {error}") from None
 
     @classmethod
     def _restore(cls, head: dict[str, Any], stored: dict[str, Any]) -> LanguageModel:
         features = Features(stored["frequency"], stored["seen"], head["n"])
-        block_sizes = head.get("blocks", [len(head["answers"]) + 1])  # before 0.2 no columns were shared
+        # before 0.2 no columns were shared
+        block_sizes = head.get("blocks", [len(head["answers"]) + 1])
         router = MemoryRouter(features, head["answers"], block_sizes)
         router.weights["W"][stored["router_rows"]] = stored["router_W"].astype(F)
         router.weights["b"] = stored["router_b"].astype(F)
@@ -293,11 +359,24 @@ class LanguageModel:
         if "questions" not in head:  # its limit is one of another measure
             limit = head["meta"].pop("limit", None)
             return cls(
-                features, router, lm, head["meta"], MIN_CONFIDENCE if limit else head["refuses_below"], fields=fields
+                features,
+                router,
+                lm,
+                head["meta"],
+                MIN_CONFIDENCE if limit else head["refuses_below"],
+                fields=fields,
             )
         units, counts = (stored[f"wording_{name}"].astype(np.int64) for name in ("units", "counts"))
         wording = Wording(units, counts, head["questions"])
-        model = cls(features, router, lm, head["meta"], head["refuses_below"], wording=wording, fields=fields)
+        model = cls(
+            features,
+            router,
+            lm,
+            head["meta"],
+            head["refuses_below"],
+            wording=wording,
+            fields=fields,
+        )
         if "calibrate_on" in head:
             model.calibrate([(prompt, answer) for prompt, answer in head["calibrate_on"]])
         return model

@@ -1,7 +1,7 @@
 """The losses of DPO (arXiv 2305.18290) and KTO (arXiv 2402.01306) of a model, with their gradients.
 
-The policy is the whole model: p(answer | prompt) of the router's memories and of the generator. The reference is the
-model as it is when the objective is made.
+The policy is the whole model: p(answer | prompt) of the router's memories and of the generator. The
+reference is the model as it is when the objective is made.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ Indexes = NDArray[np.int64]
 Tick = Callable[[], None]
 BothGradients = tuple[Gradients, Gradients]  # of the router's weights and of the generator's
 
-NLL_WEIGHT = 0.2  # of the chosen answers' own loss in DPO, as in Llama 3 (arXiv 2407.21783, section 4.1.4)
+# of the chosen answers' own loss in DPO, as in Llama 3 (arXiv 2407.21783, section 4.1.4)
+NLL_WEIGHT = 0.2
 CHUNK = 64  # pairs whose likelihoods are computed at a time
 
 
 def usable_rows(rows: Sequence[Preference], loss: Loss) -> list[Preference]:
-    """Return the rows that a loss learns from: DPO needs two different answers, KTO at least one."""
+    """Return the rows that a loss learns from: DPO needs two different answers, KTO at least
+    one.
+    """
     if loss == "DPO":
         return [row for row in rows if row.chosen and row.rejected and row.chosen != row.rejected]
     return [row for row in rows if row.chosen or row.rejected]
@@ -51,9 +54,15 @@ class Policy:
         tick: called now and then, also later; it may raise.
     """
 
-    def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = lambda: None) -> None:
-        self._router, self._lm, self._tick = model.router, model.lm, tick
-        self._classes = np.array([self._router.index.get(answer, COMPOSE) for _, answer in pairs], np.int64)
+    def __init__(
+        self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = lambda: None
+    ) -> None:
+        self._router = model.router
+        self._lm = model.lm
+        self._tick = tick
+        self._classes = np.array(
+            [self._router.index.get(answer, COMPOSE) for _, answer in pairs], np.int64
+        )
         self._grams: list[tuple[Ints, Floats]] = []
         self._examples: list[Example] = []
         for pair in pairs:
@@ -62,17 +71,25 @@ class Policy:
             tick()
 
     def log_likelihoods(self, indexes: Indexes) -> tuple[Values, Callable[[Values], BothGradients]]:
-        """Return log p of some pairs, and a function from a loss's derivatives by them to its gradients."""
+        """Return log p of some pairs, and a function from a loss's derivatives by them to its
+        gradients.
+        """
         self._tick()
-        classes, rows = self._classes[indexes], np.arange(len(indexes))
+        classes = self._classes[indexes]
+        rows = np.arange(len(indexes))
         buckets, data = bags([self._grams[index] for index in indexes])
         weights = self._router.weights
-        scores = self._router.class_scores((data @ weights["W"][buckets] + weights["b"]).astype(np.float64))
+        scores = self._router.class_scores(
+            (data @ weights["W"][buckets] + weights["b"]).astype(np.float64)
+        )
         log_p = scores - np.logaddexp.reduce(scores, axis=1)[:, None]
         remembered = np.where(classes == COMPOSE, -np.inf, log_p[rows, classes])
-        composed, lm_gradients = np.full(len(indexes), -np.inf), None
+        composed = np.full(len(indexes), -np.inf)
+        lm_gradients = None
         if self._lm is not None:
-            written, lm_gradients = self._lm.log_likelihoods([self._examples[index] for index in indexes])
+            written, lm_gradients = self._lm.log_likelihoods(
+                [self._examples[index] for index in indexes]
+            )
             composed = log_p[:, COMPOSE] + written
         total = np.logaddexp(remembered, composed)
 
@@ -82,7 +99,9 @@ class Policy:
             shares[:, COMPOSE] = np.exp(composed - total)
             by_class = derivatives[:, None] * (shares - np.exp(log_p))
             by_column = self._router.column_gradients(by_class).astype(F)
-            by_lm = lm_gradients((derivatives * shares[:, COMPOSE]).astype(F)) if lm_gradients else {}
+            by_lm = (
+                lm_gradients((derivatives * shares[:, COMPOSE]).astype(F)) if lm_gradients else {}
+            )
             return {"W": RowGradient(buckets, data.T @ by_column), "b": by_column.sum(0)}, by_lm
 
         return total, gradients
@@ -95,12 +114,16 @@ class Policy:
 
 
 def dpo_loss(chosen: Values, rejected: Values) -> tuple[Values, Values]:
-    """Return -log sigmoid(chosen - rejected) of pairs of rewards, and its derivative by the chosen one."""
+    """Return -log sigmoid(chosen - rejected) of pairs of rewards, and its derivative by the chosen
+    one.
+    """
     margins = chosen - rejected
     return np.logaddexp(0.0, -margins), -_sigmoid(-margins)
 
 
-def kto_loss(rewards: Values, is_desirable: NDArray[np.bool_], offset: float) -> tuple[Values, Values]:
+def kto_loss(
+    rewards: Values, is_desirable: NDArray[np.bool_], offset: float
+) -> tuple[Values, Values]:
     """Return 1 - sigmoid(+-(reward - offset)) of each reward, and its derivative by the reward.
 
     Args:
@@ -130,7 +153,11 @@ class Objective(Protocol):
     size: int
 
     def __init__(
-        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = lambda: None
+        self,
+        model: LanguageModel,
+        rows: Sequence[Preference],
+        beta: float,
+        tick: Tick = lambda: None,
     ) -> None: ...
 
     def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
@@ -143,14 +170,21 @@ class Objective(Protocol):
 class DpoObjective:
     """-log sigmoid(beta * (log-ratio of the chosen answer - log-ratio of the rejected one)).
 
-    The gradients, not the reported loss, include that of NLL_WEIGHT times the chosen answer's loss per character.
-    Without it both answers become less likely, and the end of an answer, which both have, is unlearned first.
+    The gradients, not the reported loss, include that of NLL_WEIGHT times the chosen answer's loss
+    per character. Without it both answers become less likely, and the end of an answer, which both
+    have, is unlearned first.
     """
 
     def __init__(
-        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = lambda: None
+        self,
+        model: LanguageModel,
+        rows: Sequence[Preference],
+        beta: float,
+        tick: Tick = lambda: None,
     ) -> None:
-        self.policy, self.size, self._beta = Policy(model, judged_pairs(rows), tick), len(rows), beta
+        self.policy = Policy(model, judged_pairs(rows), tick)
+        self.size = len(rows)
+        self._beta = beta
         self._reference = self.policy.all_log_likelihoods()
         self._nll_weights = np.array([NLL_WEIGHT / (len(row.chosen) + 1) for row in rows])
 
@@ -158,13 +192,21 @@ class DpoObjective:
         """Return the mean loss of a batch of rows, and its gradients."""
         indexes = np.concatenate([batch, batch + self.size])
         likelihoods, gradients = self.policy.log_likelihoods(indexes)
-        losses, derivatives = dpo_loss(*np.split(self._beta * (likelihoods - self._reference[indexes]), 2))
+        losses, derivatives = dpo_loss(
+            *np.split(self._beta * (likelihoods - self._reference[indexes]), 2)
+        )
         by_chosen = self._beta * derivatives - self._nll_weights[batch]
-        return float(losses.mean()), gradients(np.concatenate([by_chosen, -self._beta * derivatives]) / len(batch))
+        return float(losses.mean()), gradients(
+            np.concatenate([by_chosen, -self._beta * derivatives]) / len(batch)
+        )
 
     def measure(self) -> dict[str, float]:
-        """Return the loss and the rewards; a row is accurate where the chosen answer has the larger reward."""
-        chosen, rejected = np.split(self._beta * (self.policy.all_log_likelihoods() - self._reference), 2)
+        """Return the loss and the rewards; a row is accurate where the chosen answer has the larger
+        reward.
+        """
+        chosen, rejected = np.split(
+            self._beta * (self.policy.all_log_likelihoods() - self._reference), 2
+        )
         loss = float(dpo_loss(chosen, rejected)[0].mean())
         return {"loss": loss, **_reward_means(chosen, rejected, chosen > rejected)}
 
@@ -172,22 +214,31 @@ class DpoObjective:
 class KtoObjective:
     """1 - sigmoid(+-(beta * log-ratio - offset)) of single answers.
 
-    The offset, the KL divergence from the reference, is estimated from each prompt with the answer of another one.
-    The rarer kind of answer counts as much in all as the other one (section 4.2 of the paper).
+    The offset, the KL divergence from the reference, is estimated from each prompt with the answer
+    of another one. The rarer kind of answer counts as much in all as the other one (section 4.2 of
+    the paper).
     """
 
     def __init__(
-        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = lambda: None
+        self,
+        model: LanguageModel,
+        rows: Sequence[Preference],
+        beta: float,
+        tick: Tick = lambda: None,
     ) -> None:
         pairs = judged_pairs(rows)
-        self.size, self._beta = len(pairs), beta
+        self.size = len(pairs)
+        self._beta = beta
         others = np.roll(np.arange(self.size), max(1, self.size // 3))
-        mismatched = [(prompt, pairs[other][1]) for (prompt, _), other in zip(pairs, others, strict=True)]
+        mismatched = [
+            (prompt, pairs[other][1]) for (prompt, _), other in zip(pairs, others, strict=True)
+        ]
         self.policy = Policy(model, [*pairs, *mismatched], tick)
         self._reference = self.policy.all_log_likelihoods()
         desirable = sum(bool(row.chosen) for row in rows)
         self._is_desirable = np.arange(self.size) < desirable
-        larger, counts = max(desirable, self.size - desirable), (max(desirable, 1), max(self.size - desirable, 1))
+        larger = max(desirable, self.size - desirable)
+        counts = (max(desirable, 1), max(self.size - desirable, 1))
         self._weights = np.where(self._is_desirable, larger / counts[0], larger / counts[1])
 
     def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
@@ -195,21 +246,36 @@ class KtoObjective:
         mismatched = batch + self.size
         drift = self.policy.log_likelihoods(mismatched)[0] - self._reference[mismatched]
         likelihoods, gradients = self.policy.log_likelihoods(batch)
-        rewards, offset = self._beta * (likelihoods - self._reference[batch]), self._beta * max(0.0, drift.mean())
+        rewards = self._beta * (likelihoods - self._reference[batch])
+        offset = self._beta * max(0.0, drift.mean())
         losses, derivatives = kto_loss(rewards, self._is_desirable[batch], offset)
         weights = self._weights[batch]
-        return float((weights * losses).mean()), gradients(self._beta * weights * derivatives / len(batch))
+        return float((weights * losses).mean()), gradients(
+            self._beta * weights * derivatives / len(batch)
+        )
 
     def measure(self) -> dict[str, float]:
         """Return the loss and the rewards; an answer is accurate where its reward has its sign."""
-        rewards, drift = np.split(self._beta * (self.policy.all_log_likelihoods() - self._reference), 2)
-        offset, desirable = max(0.0, float(drift.mean())), self._is_desirable
+        rewards, drift = np.split(
+            self._beta * (self.policy.all_log_likelihoods() - self._reference), 2
+        )
+        offset = max(0.0, float(drift.mean()))
+        desirable = self._is_desirable
         loss = float((self._weights * kto_loss(rewards, desirable, offset)[0]).mean())
-        return {"loss": loss, **_reward_means(rewards[desirable], rewards[~desirable], (rewards > 0) == desirable)}
+        return {
+            "loss": loss,
+            **_reward_means(rewards[desirable], rewards[~desirable], (rewards > 0) == desirable),
+        }
 
 
-def _reward_means(chosen: Values, rejected: Values, is_accurate: NDArray[np.bool_]) -> dict[str, float]:
-    means = {name: float(part.mean()) for name, part in (("chosen", chosen), ("rejected", rejected)) if len(part)}
+def _reward_means(
+    chosen: Values, rejected: Values, is_accurate: NDArray[np.bool_]
+) -> dict[str, float]:
+    means = {
+        name: float(part.mean())
+        for name, part in (("chosen", chosen), ("rejected", rejected))
+        if len(part)
+    }
     margins = {"margins": means["chosen"] - means["rejected"]} if len(means) == 2 else {}
     return means | margins | {"accuracies": float(is_accurate.mean())}
 

@@ -32,17 +32,25 @@ Gradients = Mapping[str, Floats | RowGradient]
 
 
 class Adam:
-    """Updates weights in place; of a table only the rows that have a gradient, and their means, are changed.
+    """Updates weights in place; of a table only the rows that have a gradient, and their means, are
+    changed.
 
     Args:
         weights: the weights by name.
         decay: weight decay, relative to the learning rate.
         clip: the largest norm of the gradients.
-        epsilon: gradients much smaller than it make smaller updates; by default all make updates of one size.
+        epsilon: gradients much smaller than it make smaller updates; by default all make updates of
+            one size.
     """
 
-    def __init__(self, weights: Weights, *, decay: float = 0.05, clip: float = 1.0, epsilon: float = 1e-8) -> None:
-        self._weights, self._decay, self._clip, self._epsilon, self._steps = weights, decay, clip, epsilon, 0
+    def __init__(
+        self, weights: Weights, *, decay: float = 0.05, clip: float = 1.0, epsilon: float = 1e-8
+    ) -> None:
+        self._weights = weights
+        self._decay = decay
+        self._clip = clip
+        self._epsilon = epsilon
+        self._steps = 0
         self._mean = {name: np.zeros_like(value) for name, value in weights.items()}
         self._variance = {name: np.zeros_like(value) for name, value in weights.items()}
 
@@ -56,14 +64,23 @@ class Adam:
             b2: the decay of their variance.
         """
         self._steps += 1
-        rows = {name: g.rows if isinstance(g, RowGradient) else slice(None) for name, g in gradients.items()}
-        values = {name: g.values if isinstance(g, RowGradient) else g for name, g in gradients.items()}
+        rows = {
+            name: g.rows if isinstance(g, RowGradient) else slice(None)
+            for name, g in gradients.items()
+        }
+        values = {
+            name: g.values if isinstance(g, RowGradient) else g for name, g in gradients.items()
+        }
         norm = math.sqrt(sum(float(np.vdot(g, g)) for g in values.values()))
         scale = F(min(1.0, self._clip / (norm + 1e-9)))
-        mean_correction, variance_correction = F(1 - b1**self._steps), F(1 - b2**self._steps)
+        mean_correction = F(1 - b1**self._steps)
+        variance_correction = F(1 - b2**self._steps)
         for name, gradient in values.items():
-            part, scaled = rows[name], gradient * scale
-            mean, variance, weight = self._mean[name][part], self._variance[name][part], self._weights[name][part]
+            part = rows[name]
+            scaled = gradient * scale
+            mean = self._mean[name][part]
+            variance = self._variance[name][part]
+            weight = self._weights[name][part]
             mean += F(1 - b1) * (scaled - mean)
             scaled *= scaled
             variance += F(1 - b2) * (scaled - variance)
@@ -73,4 +90,6 @@ class Adam:
             update += F(self._decay) * weight
             weight -= F(rate) * update
             if isinstance(part, np.ndarray):  # what was taken by index is a copy
-                self._mean[name][part], self._variance[name][part], self._weights[name][part] = mean, variance, weight
+                self._mean[name][part] = mean
+                self._variance[name][part] = variance
+                self._weights[name][part] = weight

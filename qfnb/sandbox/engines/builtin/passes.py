@@ -25,21 +25,35 @@ class Passes:
     """
 
     def __init__(self, units: Ints, random: np.random.Generator) -> None:
-        self.units, self._random, self._number = units, random, -1
+        self.units = units
+        self._random = random
+        self._number = -1
         self.losses = np.full(len(units), np.nan)
-        self._rests, self._due = np.zeros(len(units), np.int64), np.zeros(len(units), np.int64)
+        self._rests = np.zeros(len(units), np.int64)
+        self._due = np.zeros(len(units), np.int64)
 
     def begin(self, limit: int) -> Ints:
-        """Return the examples of the next pass in random order; of too many, those not seen for the longest time."""
+        """Return the examples of the next pass in random order; of too many, those not seen for the
+        longest time.
+        """
         self._number += 1
         order = self._random.permutation(np.flatnonzero(self._due <= self._number))
-        return order[np.argsort(self._due[order], kind="stable")[:limit]] if len(order) > limit else order
+        return (
+            order[np.argsort(self._due[order], kind="stable")[:limit]]
+            if len(order) > limit
+            else order
+        )
 
     def record(self, group: Ints, losses: NDArray[np.floating]) -> None:
         """Note the losses of some examples of the pass."""
         self.losses[group] = losses
-        rests = np.where(losses < LEARNED_LOSS * self.units[group], np.minimum(2 * self._rests[group] + 1, MAX_REST), 0)
-        self._rests[group], self._due[group] = rests, self._number + 1 + rests
+        rests = np.where(
+            losses < LEARNED_LOSS * self.units[group],
+            np.minimum(2 * self._rests[group] + 1, MAX_REST),
+            0,
+        )
+        self._due[group] = self._number + 1 + rests
+        self._rests[group] = rests
 
     def mean_loss(self) -> float:
         """Return the mean loss per unit of all examples that were seen."""

@@ -1,8 +1,9 @@
 """A pointer-generator: a character model that can write, and can copy any character of the prompt.
 
-A feed-forward window over the last characters written and the prompt's n-grams proposes the next character;
-attention over the prompt proposes one to copy; a gate mixes the two. Gradients are written by hand and
-compared with finite differences in the tests. (See, Liu and Manning 2017, arXiv 1704.04368.)
+A feed-forward window over the last characters written and the prompt's n-grams proposes the next
+character; attention over the prompt proposes one to copy; a gate mixes the two. Gradients are
+written by hand and compared with finite differences in the tests. (See, Liu and Manning 2017, arXiv
+1704.04368.)
 """
 
 from __future__ import annotations
@@ -26,14 +27,29 @@ from .examples import (
     seen_ids,
     windows,
 )
-from .features import BOS, BUCKETS, CHARACTERS, MAX_ANSWER, UNKNOWN, F, Features, Floats, Ints, Pair, softmax
+from .features import (
+    BOS,
+    BUCKETS,
+    CHARACTERS,
+    MAX_ANSWER,
+    UNKNOWN,
+    F,
+    Features,
+    Floats,
+    Ints,
+    Pair,
+    softmax,
+)
 from .optimizer import Gradients, RowGradient, Weights
 
-HIDDEN, EMBEDDING, ATTENTION = 128, 48, 48
+HIDDEN = 128
+EMBEDDING = 48
+ATTENTION = 48
 
 UNKNOWN_SHARE = 0.06  # the share of prompt characters that a training update hides
 
-NEW_CHARACTER_SCORE = 2.0  # how far the score of a new character is below the lowest bias of the old ones
+# how far the score of a new character is below the lowest bias of the old ones
+NEW_CHARACTER_SCORE = 2.0
 
 
 class PointerGenerator:
@@ -43,29 +59,38 @@ class PointerGenerator:
         self.features = features
         self.output = ["", *sorted(set(alphabet))]
         self.index = {char: i for i, char in enumerate(self.output)}
-        self.weights = _initial_weights(np.random.default_rng(seed), len(self.output), self.used_rows())
+        self.weights = _initial_weights(
+            np.random.default_rng(seed), len(self.output), self.used_rows()
+        )
 
     def used_rows(self) -> dict[str, Ints]:
         """Return the rows of the large tables that the training data uses; the others are 0."""
         features = self.features
-        return {"E": np.flatnonzero(features.seen_characters), "S": np.flatnonzero(features.frequency)}
+        return {
+            "E": np.flatnonzero(features.seen_characters),
+            "S": np.flatnonzero(features.frequency),
+        }
 
     def extended(self, features: Features, pairs: Sequence[Pair]) -> PointerGenerator:
-        """Return a copy that can write more characters, not likely ones yet, and that knows more n-grams.
+        """Return a copy that can write more characters, not likely ones yet, and that knows more
+        n-grams.
 
         Args:
             features: those of this model, extended.
             pairs: the answers have the characters.
         """
         more = PointerGenerator(features, "".join([*self.output, *(answer for _, answer in pairs)]))
-        rows, new = self.used_rows(), {name: weights.copy() for name, weights in self.weights.items()}
+        rows = self.used_rows()
+        new = {name: weights.copy() for name, weights in self.weights.items()}
         new["E"][np.setdiff1d(more.used_rows()["E"], rows["E"])] = new["E"][UNKNOWN]
         new["S"][np.setdiff1d(more.used_rows()["S"], rows["S"])] = 0
         columns = [more.index[char] for char in self.output]
         for name in ("Wo", "bo"):
             new[name] = np.zeros_like(more.weights[name])
             new[name][..., columns] = self.weights[name]
-        new["bo"][np.setdiff1d(np.arange(len(more.output)), columns)] = self.weights["bo"].min() - NEW_CHARACTER_SCORE
+        new["bo"][np.setdiff1d(np.arange(len(more.output)), columns)] = (
+            self.weights["bo"].min() - NEW_CHARACTER_SCORE
+        )
         more.weights = new
         return more
 
@@ -74,7 +99,10 @@ class PointerGenerator:
         return Example.of(self.features, self.index, prompt, answer)
 
     def loss(
-        self, examples: Sequence[Example], random: np.random.Generator | None = None, drop: float = 0.0
+        self,
+        examples: Sequence[Example],
+        random: np.random.Generator | None = None,
+        drop: float = 0.0,
     ) -> tuple[NDArray[np.float64], Gradients]:
         """Return the loss (nats) of each answer, and the gradients of their mean per character.
 
@@ -86,20 +114,31 @@ class PointerGenerator:
         batch = collate(examples)
         if drop and random is not None:
             batch.bag *= (random.random(batch.bag.shape, F) >= drop) / F(1 - drop)
-            batch.contexts = np.where(random.random(batch.contexts.shape, F) < UNKNOWN_SHARE, UNKNOWN, batch.contexts)
+            batch.contexts = np.where(
+                random.random(batch.contexts.shape, F) < UNKNOWN_SHARE, UNKNOWN, batch.contexts
+            )
         passed = self._forward(batch, random, drop)
         losses = -(np.log(passed["p"]) * batch.mask).sum(1, dtype=np.float64)
         return losses, self._backward(batch, passed, (batch.mask / batch.mask.sum()).astype(F))
 
-    def log_likelihoods(self, examples: Sequence[Example]) -> tuple[NDArray[Any], Callable[[Floats], Gradients]]:
-        """Return log p of each answer, and a function from a loss's derivatives by them to its gradients."""
+    def log_likelihoods(
+        self, examples: Sequence[Example]
+    ) -> tuple[NDArray[Any], Callable[[Floats], Gradients]]:
+        """Return log p of each answer, and a function from a loss's derivatives by them to its
+        gradients.
+        """
         batch = collate(examples)
         passed = self._forward(batch, None, 0.0)
         values = (np.log(passed["p"]) * batch.mask).sum(1)
-        return values, lambda derivatives: self._backward(batch, passed, -derivatives[:, None] * batch.mask)
+        return values, lambda derivatives: self._backward(
+            batch, passed, -derivatives[:, None] * batch.mask
+        )
 
-    def _forward(self, batch: PaddedBatch, random: np.random.Generator | None, drop: float) -> dict[str, Any]:
-        weights, (examples, length) = self.weights, batch.target.shape
+    def _forward(
+        self, batch: PaddedBatch, random: np.random.Generator | None, drop: float
+    ) -> dict[str, Any]:
+        weights = self.weights
+        (examples, length) = batch.target.shape
         width = batch.contexts.shape[1]
         window = weights["E"][batch.written].reshape(examples, length, WINDOW * EMBEDDING)
         sums = (
@@ -114,31 +153,42 @@ class PointerGenerator:
         hidden = np.maximum(sums, 0) * dropout
         context_vectors = weights["E"][batch.contexts].reshape(examples, width, CONTEXT * EMBEDDING)
         context_vectors = np.concatenate([context_vectors, batch.segment], 2)
-        key, value, query = (context_vectors @ weights["Wk"], context_vectors @ weights["Wv"], hidden @ weights["Wq"])
+        key = context_vectors @ weights["Wk"]
+        value = context_vectors @ weights["Wv"]
+        query = hidden @ weights["Wq"]
         scores = query @ key.transpose(0, 2, 1) + weights["L"][batch.match]
         attention = softmax(np.where(batch.prompt_mask[:, None], scores, F(-1e9)))
         context = attention @ value
         gate = _sigmoid(hidden @ weights["wg"] + context @ weights["wc"] + weights["bg"])
         joined = np.concatenate([hidden, context], 2)
         write_probabilities = softmax(joined @ weights["Wo"] + weights["bo"])
-        p_write = np.take_along_axis(write_probabilities, batch.target[..., None], 2)[..., 0] * batch.writable
+        p_write = (
+            np.take_along_axis(write_probabilities, batch.target[..., None], 2)[..., 0]
+            * batch.writable
+        )
         p_copy = (attention * batch.copyable).sum(2)
         p = (1 - gate) * p_write + gate * p_copy + F(1e-9)
         return dict(
-            window=window, sums=sums, keep=dropout, hidden=hidden, seen=context_vectors, key=key, value=value,
+            window=window, sums=sums, keep=dropout, hidden=hidden, seen=context_vectors, key=key,
+            value=value,
             query=query, attention=attention, gate=gate, both=joined, written=write_probabilities,
             p_write=p_write, p_copy=p_copy, p=p, context=context,
         )  # fmt: skip
 
     def _backward(self, batch: PaddedBatch, passed: dict[str, Any], share: Floats) -> Gradients:
         """Return the gradients of the summed loss of all characters, each times its share."""
-        weights, gradients = self.weights, dict[str, Floats | RowGradient]()
-        gate, p = passed["gate"], passed["p"]
+        weights = self.weights
+        gradients = dict[str, Floats | RowGradient]()
+        gate = passed["gate"]
+        p = passed["p"]
         write_share = ((1 - gate) * passed["p_write"] / p * share)[..., None]
         d_logits = passed["written"] * write_share
         target = batch.target[..., None]
-        np.put_along_axis(d_logits, target, np.take_along_axis(d_logits, target, 2) - write_share, 2)
-        gradients["Wo"], gradients["bo"] = (_flatten(passed["both"]).T @ _flatten(d_logits), _flatten(d_logits).sum(0))
+        np.put_along_axis(
+            d_logits, target, np.take_along_axis(d_logits, target, 2) - write_share, 2
+        )
+        gradients["Wo"] = _flatten(passed["both"]).T @ _flatten(d_logits)
+        gradients["bo"] = _flatten(d_logits).sum(0)
         d_both = d_logits @ weights["Wo"].T
         d_gate = -(passed["p_copy"] - passed["p_write"]) / p * gate * (1 - gate) * share
         gradients["wg"] = _flatten(passed["hidden"]).T @ d_gate.ravel()
@@ -146,7 +196,9 @@ class PointerGenerator:
         gradients["bg"] = np.array([d_gate.sum()], F)
         d_hidden = d_both[..., :HIDDEN] + d_gate[..., None] * weights["wg"]
         d_context = d_both[..., HIDDEN:] + d_gate[..., None] * weights["wc"]
-        d_query, d_seen = self._attention_gradients(batch, passed, gradients, d_context, (gate / p * share)[..., None])
+        d_query, d_seen = self._attention_gradients(
+            batch, passed, gradients, d_context, (gate / p * share)[..., None]
+        )
         d_sums = (d_hidden + d_query @ weights["Wq"].T) * passed["keep"] * (passed["sums"] > 0)
         self._input_gradients(batch, passed, gradients, d_sums, d_seen)
         return gradients
@@ -159,17 +211,17 @@ class PointerGenerator:
         d_context: Floats,
         d_copy: Floats,
     ) -> tuple[Floats, Floats]:
-        weights, attention = self.weights, passed["attention"]
+        weights = self.weights
+        attention = passed["attention"]
         d_attention = d_context @ passed["value"].transpose(0, 2, 1) - d_copy * batch.copyable
         d_scores = attention * (d_attention - (attention * d_attention).sum(2, keepdims=True))
         gradients["L"] = np.bincount(batch.match.ravel(), d_scores.ravel(), 5).astype(F)
-        d_query, d_key = d_scores @ passed["key"], d_scores.transpose(0, 2, 1) @ passed["query"]
+        d_query = d_scores @ passed["key"]
+        d_key = d_scores.transpose(0, 2, 1) @ passed["query"]
         d_value = attention.transpose(0, 2, 1) @ d_context
         gradients["Wq"] = _flatten(passed["hidden"]).T @ _flatten(d_query)
-        gradients["Wk"], gradients["Wv"] = (
-            _flatten(passed["seen"]).T @ _flatten(d_key),
-            _flatten(passed["seen"]).T @ _flatten(d_value),
-        )
+        gradients["Wk"] = _flatten(passed["seen"]).T @ _flatten(d_key)
+        gradients["Wv"] = _flatten(passed["seen"]).T @ _flatten(d_value)
         return d_query, d_key @ weights["Wk"].T + d_value @ weights["Wv"].T
 
     def _input_gradients(
@@ -181,7 +233,8 @@ class PointerGenerator:
         d_seen: Floats,
     ) -> None:
         weights = self.weights
-        gradients["Wy"], gradients["b"] = (_flatten(passed["window"]).T @ _flatten(d_sums), _flatten(d_sums).sum(0))
+        gradients["Wy"] = _flatten(passed["window"]).T @ _flatten(d_sums)
+        gradients["b"] = _flatten(d_sums).sum(0)
         gradients["T"] = RowGradient(np.arange(d_sums.shape[1]), d_sums.sum(0))
         from_window = (d_sums @ weights["Wy"].T).reshape(-1, EMBEDDING)
         from_prompt = d_seen[..., : CONTEXT * EMBEDDING].reshape(-1, EMBEDDING)
@@ -192,27 +245,43 @@ class PointerGenerator:
     def stream(
         self, prompt: str, *, temperature: float = 0.0, random: np.random.Generator | None = None
     ) -> Iterator[tuple[str, float]]:
-        """Yield (character, probability) one at a time; the last is ("", p) when the model ends the answer.
+        """Yield (character, probability) one at a time; the last is ("", p) when the model ends the
+        answer.
 
         Args:
             prompt: the prompt.
             temperature: 0 for the likeliest characters.
             random: the source of random numbers, needed with a temperature.
         """
-        weights, encoded = self.weights, EncodedPrompt.of(self.features, prompt)
-        prompt, (grams, weight) = encoded.text, encoded.grams
+        weights = self.weights
+        encoded = EncodedPrompt.of(self.features, prompt)
+        prompt = encoded.text
+        (grams, weight) = encoded.grams
         base = weight @ weights["S"][grams] + weights["b"]
-        context_vectors = weights["E"][windows(encoded.ids, CONTEXT)].reshape(len(prompt), CONTEXT * EMBEDDING)
-        context_vectors = np.concatenate([context_vectors, one_hot_segments([encoded.segment], len(prompt))[0]], 1)
-        key, value = context_vectors @ weights["Wk"], context_vectors @ weights["Wv"]
-        chars = [*self.output, *sorted(set(prompt) - set(self.index))]  # the last ones can only be copied
+        context_vectors = weights["E"][windows(encoded.ids, CONTEXT)].reshape(
+            len(prompt), CONTEXT * EMBEDDING
+        )
+        context_vectors = np.concatenate(
+            [context_vectors, one_hot_segments([encoded.segment], len(prompt))[0]], 1
+        )
+        key = context_vectors @ weights["Wk"]
+        value = context_vectors @ weights["Wv"]
+        # the last ones can only be copied
+        chars = [*self.output, *sorted(set(prompt) - set(self.index))]
         prompt_indexes = np.array([chars.index(c) for c in prompt])
-        letters, written_ids, match = np.array(list(prompt)), [BOS] * WINDOW, np.zeros(len(prompt), np.int64)
+        letters = np.array(list(prompt))
+        written_ids = [BOS] * WINDOW
+        match = np.zeros(len(prompt), np.int64)
         for step in range(MAX_ANSWER - 1):
             hidden = np.maximum(
-                base + weights["E"][written_ids[-WINDOW:]].ravel() @ weights["Wy"] + weights["T"][step], 0
+                base
+                + weights["E"][written_ids[-WINDOW:]].ravel() @ weights["Wy"]
+                + weights["T"][step],
+                0,
             )
-            attention = softmax(key @ (hidden @ weights["Wq"]) + weights["L"][np.minimum(match, MAX_RUN)])
+            attention = softmax(
+                key @ (hidden @ weights["Wq"]) + weights["L"][np.minimum(match, MAX_RUN)]
+            )
             context = attention @ value
             gate = _sigmoid(hidden @ weights["wg"] + context @ weights["wc"] + weights["bg"][0])
             p = np.zeros(len(chars))
@@ -224,11 +293,15 @@ class PointerGenerator:
             yield chars[choice], float(p[choice])
             if not chars[choice]:
                 return
-            match = np.concatenate([[0], np.where(letters[:-1] == chars[choice], match[:-1] + 1, 0)])
+            match = np.concatenate(
+                [[0], np.where(letters[:-1] == chars[choice], match[:-1] + 1, 0)]
+            )
             written_ids += seen_ids(self.features, chars[choice])
 
 
-def _initial_weights(random: np.random.Generator, outputs: int, used_rows: dict[str, Ints]) -> Weights:
+def _initial_weights(
+    random: np.random.Generator, outputs: int, used_rows: dict[str, Ints]
+) -> Weights:
     def normal(*shape: int, scale: float) -> Floats:
         return random.standard_normal(shape, F) * F(scale)
 

@@ -1,8 +1,8 @@
 """Training on preferences, by the losses of DPO and KTO.
 
-The reference is the model that the run goes on from. A small model cannot give an answer that it never saw, so it first
-learns both answers of such rows alike, and that is the reference: the difference between them is left to the
-preferences.
+The reference is the model that the run goes on from. A small model cannot give an answer that it
+never saw, so it first learns both answers of such rows alike, and that is the reference: the
+difference between them is left to the preferences.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ from .training import (
     train,
 )
 
-UNKNOWN_LOSS = 10.0  # nats; an answer with a larger loss is not in the model's reach: beta times it is no small margin
-ROUTER_RATE, GENERATOR_RATE = 5.0, 0.25  # learning rates of the two experts, relative to that of `Hyperparameters`
-PREPARING_PASSES = 12  # passes in which the reference learns both answers of rows that it does not know
-EPSILON = 1e-3  # of Adam: what is learned already has vanishing gradients, which must not move the weights any more
+# nats; an answer with a larger loss is not in the model's reach: beta times it is no small margin
+UNKNOWN_LOSS = 10.0
+ROUTER_RATE = 5.0  # learning rates of the two experts, relative to that of `Hyperparameters`
+GENERATOR_RATE = 0.25
+# passes in which the reference learns both answers of rows that it does not know
+PREPARING_PASSES = 12
+# of Adam: what is learned already has vanishing gradients, which must not move the weights any more
+EPSILON = 1e-3
 
 
 def train_preferences(
@@ -64,13 +68,22 @@ def train_preferences(
         InvalidArgumentError: no row is usable, or a value is not positive.
     """
     values = hyperparameters or Hyperparameters()
-    examples, held_out = usable_rows(rows, loss), usable_rows(validation, loss)
-    if not examples or min(values.epochs, values.batch_size) < 1 or min(values.learning_rate, beta) <= 0:
-        raise InvalidArgumentError(f"cannot train on {len(examples)} preferences with {values} and beta={beta}")
+    examples = usable_rows(rows, loss)
+    held_out = usable_rows(validation, loss)
+    if (
+        not examples
+        or min(values.epochs, values.batch_size) < 1
+        or min(values.learning_rate, beta) <= 0
+    ):
+        raise InvalidArgumentError(
+            f"cannot train on {len(examples)} preferences with {values} and beta={beta}"
+        )
     reports = Reports(observer, values.epochs, REPORTS_PER_PASS)
     held_out = held_out[:: max(1, -(-len(held_out) // MAX_VALIDATION_PAIRS))]
     try:
-        model = _reference_model(judged_pairs(examples), earlier_pairs, values, reports, initial_model)
+        model = _reference_model(
+            judged_pairs(examples), earlier_pairs, values, reports, initial_model
+        )
     except TrainingStopped:
         assert initial_model is not None
         return replace(initial_model, meta=initial_model.meta | {"stopped": True})
@@ -100,13 +113,24 @@ def _reference_model(
             model.meta["stopped"] = False
             return model
     preparing = replace(values, epochs=PREPARING_PASSES, learning_rate=RATE)
-    return train([*earlier_pairs, *pairs], hyperparameters=preparing, observer=observe, initial_model=initial_model)
+    return train(
+        [*earlier_pairs, *pairs],
+        hyperparameters=preparing,
+        observer=observe,
+        initial_model=initial_model,
+    )
 
 
-def _pairs_to_learn(model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None]) -> list[Pair]:
+def _pairs_to_learn(
+    model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None]
+) -> list[Pair]:
     """Return the pairs of prompts with an answer that the model does not give; `tick` may raise."""
     likelihoods = Policy(model, pairs, tick).all_log_likelihoods()
-    prompts = {prompt for (prompt, _), value in zip(pairs, likelihoods, strict=True) if -value > UNKNOWN_LOSS}
+    prompts = {
+        prompt
+        for (prompt, _), value in zip(pairs, likelihoods, strict=True)
+        if -value > UNKNOWN_LOSS
+    }
     return [pair for pair in pairs if pair[0] in prompts]
 
 
@@ -135,9 +159,11 @@ class _Training:
         def snapshot(_: str) -> bytes:
             return self.model.save(self._chosen_pairs())
 
-        values, reports = self.hyperparameters, self.reports
+        values = self.hyperparameters
+        reports = self.reports
         objective = self.objective_class(self.model, self.rows, self.beta, reports.tick)
-        measured, rows = objective, self.held_out or self.rows[:: -(-len(self.rows) // MAX_VALIDATION_PAIRS)]
+        measured = objective
+        rows = self.held_out or self.rows[:: -(-len(self.rows) // MAX_VALIDATION_PAIRS)]
         if len(rows) != len(self.rows) or self.held_out:
             measured = self.objective_class(self.model, rows, self.beta, reports.tick)
         per_pass = max(REPORTS_PER_PASS, objective.size // REPORTED_PAIRS)
@@ -145,15 +171,20 @@ class _Training:
         for number, loss in enumerate(self._losses(objective, per_pass), 1):
             rewards = measured.measure() if values.is_validated(number, per_pass) else {}
             measured_loss = rewards.pop("loss", None)
-            reports.report(number / per_pass, loss, measured_loss if self.held_out else None, rewards)
+            reports.report(
+                number / per_pass, loss, measured_loss if self.held_out else None, rewards
+            )
 
     def _losses(self, objective: Objective, parts_per_pass: int) -> Iterator[float]:
         """Make the updates; yield the mean loss after each part of a pass."""
-        values, updates = self.hyperparameters, 0
-        router, lm = self.model.router.weights, self.model.lm
+        values = self.hyperparameters
+        updates = 0
+        router = self.model.router.weights
+        lm = self.model.lm
         router_adam = Adam(router, decay=0.0, epsilon=EPSILON)
         lm_adam = Adam(lm.weights, decay=0.0, epsilon=EPSILON) if lm else None
-        random, last_loss = np.random.default_rng(values.seed + 1), math.nan
+        random = np.random.default_rng(values.seed + 1)
+        last_loss = math.nan
         per_pass = math.ceil(objective.size / values.batch_size)
         for _ in range(values.epochs):
             batches = np.array_split(random.permutation(objective.size), per_pass)
@@ -161,7 +192,9 @@ class _Training:
                 losses = []
                 for batch in part:
                     loss, (by_router, by_lm) = objective.loss_gradients(batches[batch])
-                    rate = values.learning_rate * learning_rate_factor(updates, updates / (per_pass * values.epochs))
+                    rate = values.learning_rate * learning_rate_factor(
+                        updates, updates / (per_pass * values.epochs)
+                    )
                     router_adam.step(by_router, ROUTER_RATE * rate)
                     if lm_adam is not None:
                         lm_adam.step(by_lm, GENERATOR_RATE * rate)

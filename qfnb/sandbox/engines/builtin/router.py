@@ -1,8 +1,10 @@
-"""Which remembered answer a prompt wants: softmax regression over n-grams, in blocks where the answers are many.
+"""Which remembered answer a prompt wants: softmax regression over n-grams, in blocks where the
+answers are many.
 
-Up to `MAX_COLUMNS` classes have one column of weights each. More classes share columns: class k is column k modulo a
-prime in each of `BLOCKS` blocks, and its score is the sum of the blocks' scores. Two blocks are enough to tell the
-classes apart; the further ones outvote chance. (Medini et al. 2019, arXiv 1910.13830, merge their blocks in this way.)
+Up to `MAX_COLUMNS` classes have one column of weights each. More classes share columns: class k is
+column k modulo a prime in each of `BLOCKS` blocks, and its score is the sum of the blocks' scores.
+Two blocks are enough to tell the classes apart; the further ones outvote chance. (Medini et al.
+2019, arXiv 1910.13830, merge their blocks in this way.)
 """
 
 from __future__ import annotations
@@ -41,28 +43,40 @@ class MemoryRouter:
         blocks: the columns of each block.
     """
 
-    def __init__(self, features: Features, answers: Sequence[str], block_sizes: Sequence[int] = ()) -> None:
-        self.features, self.answers = features, list(answers)
+    def __init__(
+        self, features: Features, answers: Sequence[str], block_sizes: Sequence[int] = ()
+    ) -> None:
+        self.features = features
+        self.answers = list(answers)
         self.index = {answer: k + 1 for k, answer in enumerate(self.answers)}
         classes = np.arange(len(self.answers) + 1)
-        self.block_sizes = list(block_sizes) or ([len(classes)] if len(classes) <= MAX_COLUMNS else [*BLOCKS])
+        self.block_sizes = list(block_sizes) or (
+            [len(classes)] if len(classes) <= MAX_COLUMNS else [*BLOCKS]
+        )
         ends = np.cumsum(self.block_sizes).tolist()
-        self.blocks = [slice(end - size, end) for end, size in zip(ends, self.block_sizes, strict=True)]
-        self.columns = np.stack([block.start + classes % (block.stop - block.start) for block in self.blocks], 1)
+        self.blocks = [
+            slice(end - size, end) for end, size in zip(ends, self.block_sizes, strict=True)
+        ]
+        self.columns = np.stack(
+            [block.start + classes % (block.stop - block.start) for block in self.blocks], 1
+        )
         width = self.blocks[-1].stop
         self.weights: Weights = {"W": np.zeros((BUCKETS, width), F), "b": np.zeros(width, F)}
 
     def extended(self, features: Features, memories: Sequence[str]) -> MemoryRouter:
-        """Return a copy with more answers, not likely ones yet; an untrained one if their columns must be shared now.
+        """Return a copy with more answers, not likely ones yet; an untrained one if their columns
+        must be shared now.
 
         Args:
             features: those of this router, extended.
             memories: answers that it does not have.
         """
-        router, old = MemoryRouter(features, [*self.answers, *memories]), self.weights
+        router = MemoryRouter(features, [*self.answers, *memories])
+        old = self.weights
         if len(self.blocks) > 1 or len(router.blocks) == 1:
             width = self.blocks[-1].stop
-            router.weights["W"][:, :width], router.weights["b"][:width] = old["W"], old["b"]
+            router.weights["W"][:, :width] = old["W"]
+            router.weights["b"][:width] = old["b"]
             router.weights["b"][width:] = old["b"].min() - NEW_MEMORY_SCORE
         return router
 
@@ -81,7 +95,9 @@ class MemoryRouter:
         return functools.reduce(np.add, (scores[..., columns] for columns in self.columns.T))
 
     def column_gradients(self, by_class: NDArray[Any]) -> NDArray[Any]:
-        """Return derivatives by the columns' scores from those by the classes' scores, shape (rows, columns)."""
+        """Return derivatives by the columns' scores from those by the classes' scores, shape (rows,
+        columns).
+        """
         if len(self.blocks) == 1:
             return by_class
         by_column = np.zeros((self.blocks[-1].stop, len(by_class)), by_class.dtype)
@@ -91,7 +107,8 @@ class MemoryRouter:
 
 
 class RouterTraining:
-    """Trains a router pass by pass: gradient descent with momentum, which generalises better here than Adam.
+    """Trains a router pass by pass: gradient descent with momentum, which generalises better here
+    than Adam.
 
     Args:
         router: its weights are changed.
@@ -105,7 +122,8 @@ class RouterTraining:
 
     Attributes:
         examples: the prompts, with the losses of all blocks.
-        losses: the negative logarithm of the probability of each prompt's class when it was last seen, NaN if never.
+        losses: the negative logarithm of the probability of each prompt's class when it was last
+            seen, NaN if never.
     """
 
     def __init__(
@@ -120,14 +138,20 @@ class RouterTraining:
         seed: int = 0,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        self._router, self._labels, self._passes, self._rate, self._tick = router, labels, passes, rate, tick
+        self._router = router
+        self._labels = labels
+        self._passes = passes
+        self._rate = rate
+        self._tick = tick
         self._batch_size = batch_size
         self._data: list[tuple[Ints, Floats]] = []
         for prompt in prompts:
             self._data.append(router.features(prompt))
             tick()
         self.examples = Passes(np.ones(len(prompts), np.int64), np.random.default_rng(seed))
-        self.losses = self.examples.losses if len(router.blocks) == 1 else np.full(len(prompts), np.nan)
+        self.losses = (
+            self.examples.losses if len(router.blocks) == 1 else np.full(len(prompts), np.nan)
+        )
         used_buckets = np.unique(np.concatenate([ids for ids, _ in self._data]))
         self._momentum = _Momentum(router.weights["W"], used_buckets)
         self._bias_velocity = np.zeros_like(router.weights["b"])
@@ -140,7 +164,10 @@ class RouterTraining:
         """
         for number in range(self._passes):
             order = self.examples.begin(len(self._data))
-            groups = [order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size)]
+            groups = [
+                order[start : start + self._batch_size]
+                for start in range(0, len(order), self._batch_size)
+            ]
             rate = self._rate * (1 - number / self._passes)
             for share in np.array_split(np.arange(len(groups)), parts_per_pass):
                 for index in share:
@@ -149,11 +176,13 @@ class RouterTraining:
             self._momentum.settle(rate)
 
     def _update(self, group: Ints, rate: float) -> None:
-        router, labels = self._router, self._labels[group]
+        router = self._router
+        labels = self._labels[group]
         rows, data = bags([self._data[index] for index in group])
         weight, velocity = self._momentum.read(rows, rate)
         scores = data @ weight + router.weights["b"]
-        delta, losses = np.empty_like(scores), np.zeros(len(group), F)
+        delta = np.empty_like(scores)
+        losses = np.zeros(len(group), F)
         for block, columns in enumerate(router.blocks):
             own_labels = router.columns[labels, block] - columns.start
             delta[:, columns], block_losses = _score_gradient(scores[:, columns], own_labels)
@@ -172,18 +201,26 @@ class RouterTraining:
 
 
 class _Momentum:
-    """Rows of a table with their velocities; a row is moved when it is read: its last gradients go on to act."""
+    """Rows of a table with their velocities; a row is moved when it is read: its last gradients go
+    on to act.
+    """
 
     def __init__(self, table: Floats, used_rows: Ints) -> None:
-        self._table, self._step, self.used_rows = table, 0, used_rows
-        self._index, self._settled = np.zeros(len(table), np.int64), np.zeros(len(used_rows), np.int64)
+        self._table = table
+        self._step = 0
+        self.used_rows = used_rows
+        self._index = np.zeros(len(table), np.int64)
+        self._settled = np.zeros(len(used_rows), np.int64)
         self._index[used_rows] = np.arange(len(used_rows))
         self._velocity = np.zeros((len(used_rows), table.shape[1]), F)
 
     def read(self, rows: Ints, rate: float) -> tuple[Floats, Floats]:
-        """Return copies of rows and velocities as they are now; the rate must be that of the steps since the last."""
+        """Return copies of rows and velocities as they are now; the rate must be that of the steps
+        since the last.
+        """
         index = self._index[rows]
-        weight, velocity = self._table[rows], self._velocity[index]
+        weight = self._table[rows]
+        velocity = self._velocity[index]
         fading = F(MOMENTUM) ** (self._step - self._settled[index]).astype(F)[:, None]
         weight -= F(rate * MOMENTUM / (1 - MOMENTUM)) * (1 - fading) * velocity
         velocity *= fading
@@ -202,7 +239,9 @@ class _Momentum:
 
     def _store(self, rows: Ints, weight: Floats, velocity: Floats) -> None:
         index = self._index[rows]
-        self._table[rows], self._velocity[index], self._settled[index] = weight, velocity, self._step
+        self._settled[index] = self._step
+        self._table[rows] = weight
+        self._velocity[index] = velocity
 
 
 def _class_losses(scores: Floats, labels: Ints) -> NDArray[Any]:

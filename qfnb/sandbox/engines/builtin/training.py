@@ -1,4 +1,6 @@
-"""Training of the built-in model: which answers to remember and which to compose, then passes over the data."""
+"""Training of the built-in model: which answers to remember and which to compose, then passes over
+the data.
+"""
 
 import itertools
 import time
@@ -31,7 +33,8 @@ TICK_SECONDS = 0.25  # between two questions to the observer whether to continue
 
 MAX_VALIDATION_PAIRS = 500  # held-out pairs, evenly spread, whose loss is measured
 
-MAX_DRAFT = 2  # a composed answer ends when it is so many times as long as the longest of the training
+# a composed answer ends when it is so many times as long as the longest of the training
+MAX_DRAFT = 2
 
 RATE = 4e-3  # the default learning rate of the generator
 
@@ -47,7 +50,8 @@ class Hyperparameters:
         learning_rate: of the generator; the router's is proportional.
         batch_size: pairs per update.
         seed: of the random numbers; the same data and values give the same model.
-        validation_interval: steps between two validations, None for one after each pass; the last step has one.
+        validation_interval: steps between two validations, None for one after each pass; the last
+            step has one.
     """
 
     epochs: int = 20
@@ -71,8 +75,8 @@ def local_hyperparameters(
 ) -> Hyperparameters:
     """Return the local values for a platform's hyper-parameters.
 
-    The local rate is as many times its default as the given rate is of the model's; an epoch is LOCAL_PASSES
-    passes.
+    The local rate is as many times its default as the given rate is of the model's; an epoch is
+    LOCAL_PASSES passes.
 
     Args:
         epoch: passes of the platform.
@@ -138,7 +142,10 @@ class Reports:
 
     def begin(self, total_steps: int, snapshot: Callable[[str], bytes]) -> None:
         """Begin the passes."""
-        self.phase, self.steps, self.total_steps, self.snapshot = "training", 0, total_steps, snapshot
+        self.phase = "training"
+        self.steps = 0
+        self.total_steps = total_steps
+        self.snapshot = snapshot
 
     @property
     def has_learned(self) -> bool:
@@ -146,7 +153,11 @@ class Reports:
         return self.phase == "training" and self.steps > 0
 
     def report(
-        self, epoch: float, loss: float, validation: float | None = None, rewards: Mapping[str, float] | None = None
+        self,
+        epoch: float,
+        loss: float,
+        validation: float | None = None,
+        rewards: Mapping[str, float] | None = None,
     ) -> None:
         """Report a step.
 
@@ -159,7 +170,8 @@ class Reports:
         Raises:
             TrainingStopped: the observer returned False.
         """
-        self.steps, self.last_loss = self.steps + 1, loss
+        self.steps = self.steps + 1
+        self.last_loss = loss
         self._call(
             Step(
                 self.steps,
@@ -174,10 +186,21 @@ class Reports:
         )
 
     def tick(self) -> None:
-        """Ask the observer whether to go on, if it was not asked for a while; raise TrainingStopped if not."""
+        """Ask the observer whether to go on, if it was not asked for a while; raise TrainingStopped
+        if not.
+        """
         if time.monotonic() - self._last_call > TICK_SECONDS:
             epoch = self.epochs * self.steps / max(self.total_steps, 1)
-            self._call(Step(self.steps, self.total_steps, epoch, self.last_loss, phase=self.phase, quiet=True))
+            self._call(
+                Step(
+                    self.steps,
+                    self.total_steps,
+                    epoch,
+                    self.last_loss,
+                    phase=self.phase,
+                    quiet=True,
+                )
+            )
 
     def _call(self, step: Step) -> None:
         self._last_call = time.monotonic()
@@ -195,8 +218,14 @@ class _Training:
 
     def run(self, *, remember_all: bool) -> LanguageModel:
         initial = self.initial_model
-        self.validation = self.validation[:: max(1, -(-len(self.validation) // MAX_VALIDATION_PAIRS))]
-        meta = {"pairs": len(self.pairs), "stopped": False, "hyperparameters": asdict(self.hyperparameters)}
+        self.validation = self.validation[
+            :: max(1, -(-len(self.validation) // MAX_VALIDATION_PAIRS))
+        ]
+        meta = {
+            "pairs": len(self.pairs),
+            "stopped": False,
+            "hyperparameters": asdict(self.hyperparameters),
+        }
         try:
             model = self._begin(remember_all)
         except TrainingStopped:
@@ -210,23 +239,35 @@ class _Training:
             self._run_passes(model)
         except TrainingStopped:
             model.meta["stopped"] = True
-            if not self.reports.has_learned:  # it would draft an answer of full length to each held-out row
+            # it would draft an answer of full length to each held-out row
+            if not self.reports.has_learned:
                 return model
         model.calibrate(self.validation)
         return model
 
     def _begin(self, remember_all: bool) -> LanguageModel:
         """Return the model that the passes train: it can give every answer, not likely ones yet."""
-        initial, tick = self.initial_model, self.reports.tick
-        features = initial.features.extended(self.pairs, tick) if initial else Features().add(self.pairs, tick)
-        answers = sorted({answer for _, answer in self.pairs}) if remember_all else self._choose(features)
+        initial = self.initial_model
+        tick = self.reports.tick
+        features = (
+            initial.features.extended(self.pairs, tick)
+            if initial
+            else Features().add(self.pairs, tick)
+        )
+        answers = (
+            sorted({answer for _, answer in self.pairs}) if remember_all else self._choose(features)
+        )
         memories = {"memories": len(answers)}
         if initial is None:
             wording = Wording.of((prompt for prompt, _ in self.pairs), tick)
             router = MemoryRouter(features, answers)
-            fields = FieldCounts.of((pair for pair in self.pairs if pair[1] not in router.index), tick)
+            fields = FieldCounts.of(
+                (pair for pair in self.pairs if pair[1] not in router.index), tick
+            )
             return LanguageModel(features, router, None, memories, wording=wording, fields=fields)
-        model = initial.extended(self.pairs, [a for a in answers if a not in initial.router.index], tick)
+        model = initial.extended(
+            self.pairs, [a for a in answers if a not in initial.router.index], tick
+        )
         model.meta |= memories
         return model
 
@@ -236,13 +277,17 @@ class _Training:
                 self.reports.report(0.0, 0.0)
             self.reports.tick()
 
-        return choose_memories(features, self.pairs, self.hyperparameters.batch_size, self.hyperparameters.seed, tick)
+        return choose_memories(
+            features, self.pairs, self.hyperparameters.batch_size, self.hyperparameters.seed, tick
+        )
 
     def _run_passes(self, model: LanguageModel) -> None:
         values = self.hyperparameters
         labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
         is_composed = labels == COMPOSE
-        composed = [pair for pair, label in zip(self.pairs, labels, strict=True) if label == COMPOSE]
+        composed = [
+            pair for pair, label in zip(self.pairs, labels, strict=True) if label == COMPOSE
+        ]
         per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
 
         def snapshot(_: str) -> bytes:
@@ -260,20 +305,26 @@ class _Training:
         )
         generator = self._generator_training(model, composed) if composed else None
         generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
-        held_out = AnswerLoss(model, self.validation, self.reports.tick) if self.validation else None
+        held_out = (
+            AnswerLoss(model, self.validation, self.reports.tick) if self.validation else None
+        )
         lengths = np.array([answer_length(answer) for _, answer in self.pairs])
         for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
             losses = router.losses.copy()
             if generator:
                 losses[is_composed] += generator.examples.losses
             loss = float(np.nansum(losses)) / max(int(lengths[~np.isnan(losses)].sum()), 1)
-            validation = held_out.measure() if held_out and values.is_validated(number, per_pass) else None
+            validation = (
+                held_out.measure() if held_out and values.is_validated(number, per_pass) else None
+            )
             self.reports.report(number / per_pass, loss, validation)
 
     def _generator_training(self, model: LanguageModel, pairs: Sequence[Pair]) -> GeneratorTraining:
         values = self.hyperparameters
         if model.lm is None:
-            model.lm = PointerGenerator(model.features, "".join(answer for _, answer in pairs), seed=values.seed)
+            model.lm = PointerGenerator(
+                model.features, "".join(answer for _, answer in pairs), seed=values.seed
+            )
         return GeneratorTraining(
             model.lm,
             pairs,

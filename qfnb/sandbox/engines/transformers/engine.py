@@ -1,7 +1,7 @@
 """An engine on a model directory of the user's: chat, vectors, LoRA and full fine-tuning.
 
-It needs `pip install 'qfnb[transformers]'`. The models of runs are folders of safetensors in the sandbox's state;
-the store keeps a line of JSON that names the folder.
+It needs `pip install 'qfnb[transformers]'`. The models of runs are folders of safetensors in the
+sandbox's state; the store keeps a line of JSON that names the folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ...state.store import make_private
 from ..config import EngineConfig
-from ..protocol import Ability, Conversation, Delta, EngineError, Observer, Pair, Preference, Reply, Vectors
+from ..protocol import (
+    Ability,
+    Conversation,
+    Delta,
+    EngineError,
+    Observer,
+    Pair,
+    Preference,
+    Reply,
+    Vectors,
+)
 from .recipe import RECIPE_FIELDS, TuningRecipe, tuning_recipe
 
 if TYPE_CHECKING:
@@ -35,17 +45,23 @@ MAX_LOADED = 2
 
 
 class TransformersEngine:
-    """Answers one question after the other on a thread of its own; each training loads a copy of the model."""
+    """Answers one question after the other on a thread of its own; each training loads a copy of
+    the model.
+    """
 
     name = "transformers"
     model_names: frozenset[str] = frozenset()
-    abilities: frozenset[Ability] = frozenset({"chat", "embeddings", "increments", "streaming", "training"})
+    abilities: frozenset[Ability] = frozenset(
+        {"chat", "embeddings", "increments", "streaming", "training"}
+    )
     passes_per_epoch = 1
     max_rows = None
 
     def __init__(self, config: EngineConfig, folder: Path) -> None:
-        os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # before they are imported
-        self.source, self.device = Path(config.model_dir), config.device
+        # before they are imported
+        os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+        self.source = Path(config.model_dir)
+        self.device = config.device
         self.folder = folder
         self.label = f"transformers {self.source.name}, not ERNIE"
         self._worker = ThreadPoolExecutor(1, "transformers")
@@ -94,11 +110,14 @@ class TransformersEngine:
         """Train an adapter or all weights; see `TrainingEngine.train`."""
         from .tuning import fine_tune  # noqa: PLC0415 - torch and peft, seconds
 
-        recipe, earlier = TuningRecipe(**values), self._run_folder(initial_model) if initial_model else None
+        recipe = TuningRecipe(**values)
+        earlier = self._run_folder(initial_model) if initial_model else None
         source = earlier if earlier and _is_full_model(earlier) else self.source
         adapter = earlier if earlier and not _is_full_model(earlier) else None
         if adapter is not None and recipe.full:
-            raise EngineError("all weights cannot be trained from an adapter: choose LoRA", "argument")
+            raise EngineError(
+                "all weights cannot be trained from an adapter: choose LoRA", "argument"
+            )
 
         def keep(name: str, write: Callable[[Path], None]) -> bytes:
             checkpoint = self._create_draft(source)
@@ -131,7 +150,10 @@ class TransformersEngine:
         earlier_pairs: Sequence[Pair] = (),
     ) -> TransformersModel:
         """Refuse: this engine learns from pairs only."""
-        raise EngineError(f"the engine {self.name} has no {loss}: start the sandbox with --engine builtin", "argument")
+        raise EngineError(
+            f"the engine {self.name} has no {loss}: start the sandbox with --engine builtin",
+            "argument",
+        )
 
     def recognizes(self, content: bytes) -> bool:
         """Return whether the content kept of a run names a folder of this engine."""
@@ -146,7 +168,9 @@ class TransformersEngine:
         return self._worker.submit(_wrap_errors, task)
 
     def model_directory(self, folder: Path) -> ModelDirectory:
-        """Return a model directory in memory; the least recently used one is dropped, but never the user's."""
+        """Return a model directory in memory; the least recently used one is dropped, but never the
+        user's.
+        """
         from .weights import ModelDirectory  # noqa: PLC0415
 
         directory = self._loaded.pop(folder, None) or ModelDirectory(folder, self.device)
@@ -183,8 +207,12 @@ class TransformersModel:
 
     abilities: frozenset[Ability] = frozenset({"chat", "streaming"})
 
-    def __init__(self, engine: TransformersEngine, folder: Path | None, *, stopped: bool = False) -> None:
-        self._engine, self._folder, self.stopped = engine, folder, stopped
+    def __init__(
+        self, engine: TransformersEngine, folder: Path | None, *, stopped: bool = False
+    ) -> None:
+        self._engine = engine
+        self._folder = folder
+        self.stopped = stopped
         self.metrics: Mapping[str, str] = {}
         tuned = f" tuned by {folder.name}" if folder else ""
         self.label = f"transformers {engine.source.name}{tuned}, not ERNIE"
@@ -205,14 +233,17 @@ class TransformersModel:
 
     async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
         """Yield pieces of text as they are written, then the whole reply."""
-        loop, stop = asyncio.get_running_loop(), threading.Event()
+        loop = asyncio.get_running_loop()
+        stop = threading.Event()
         queue: asyncio.Queue[str | None] = asyncio.Queue()
 
         def put_piece(text: str | None) -> None:
             with contextlib.suppress(RuntimeError):  # the caller's loop is closed
                 loop.call_soon_threadsafe(queue.put_nowait, text)
 
-        generation = self._engine.run_on_worker(lambda: self._generate(conversation, put_piece, stop))
+        generation = self._engine.run_on_worker(
+            lambda: self._generate(conversation, put_piece, stop)
+        )
         generation.add_done_callback(lambda _: put_piece(None))
         try:
             while (text := await queue.get()) is not None:
@@ -233,7 +264,9 @@ class TransformersModel:
         self.label = f"transformers {self._engine.source.name} tuned by {run}, not ERNIE"
         return json.dumps({"engine": TransformersEngine.name, "folder": run}).encode()
 
-    def _generate(self, conversation: Conversation, on_text: Callable[[str], None], stop: threading.Event) -> Reply:
+    def _generate(
+        self, conversation: Conversation, on_text: Callable[[str], None], stop: threading.Event
+    ) -> Reply:
         folder = self._folder
         if folder is None or _is_full_model(folder):
             weights = self._engine.model_directory(folder or self._engine.source)
@@ -266,7 +299,9 @@ def _read_source(folder: Path) -> Path:
     """
     source = Path(json.loads((folder / "source.json").read_text(encoding="utf-8"))["model_dir"])
     if not (source / "config.json").is_file():
-        raise EngineError(f"the model directory {source.name}, which this run tuned, is gone", "model")
+        raise EngineError(
+            f"the model directory {source.name}, which this run tuned, is gone", "model"
+        )
     if not (folder / "adapter_model.safetensors").is_file():
         raise EngineError("the adapter of this run is gone", "model")
     return source
@@ -281,4 +316,8 @@ def _folder_name(content: bytes) -> str | None:
     except ValueError:
         return None
     name = value.get("folder") if value.get("engine") == TransformersEngine.name else None
-    return name if isinstance(name, str) and name == Path(name).name and name not in {"", ".", ".."} else None
+    return (
+        name
+        if isinstance(name, str) and name == Path(name).name and name not in {"", ".", ".."}
+        else None
+    )

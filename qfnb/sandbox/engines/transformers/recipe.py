@@ -1,4 +1,6 @@
-"""The platform's hyper-parameters under the optimiser's names, for the training of a model directory."""
+"""The platform's hyper-parameters under the optimiser's names, for the training of a model
+directory.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ class TuningRecipe:
     weight_decay: float = 0.01
     every: int = 1  # steps between two reports
     seed: int = 0
-    validation_interval: int | None = None  # steps between two validations, None for one after each epoch
+    # steps between two validations, None for one after each epoch
+    validation_interval: int | None = None
 
 
 RECIPE_FIELDS: Final[dict[str, tuple[str, type]]] = {
@@ -43,6 +46,14 @@ RECIPE_FIELDS: Final[dict[str, tuple[str, type]]] = {
 
 
 def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
-    """Return the recipe for the platform's hyper-parameters, with defaults for those that are missing."""
-    chosen = {name: kind(values[key]) for key, (name, kind) in RECIPE_FIELDS.items() if values.get(key) is not None}
-    return TuningRecipe(full=full, **({"alpha": 2 * chosen.get("rank", TuningRecipe.rank)} | chosen))
+    """Return the recipe for the platform's hyper-parameters, with defaults for those that are
+    missing.
+    """
+    chosen = {
+        name: kind(values[key])
+        for key, (name, kind) in RECIPE_FIELDS.items()
+        if values.get(key) is not None
+    }
+    return TuningRecipe(
+        full=full, **({"alpha": 2 * chosen.get("rank", TuningRecipe.rank)} | chosen)
+    )

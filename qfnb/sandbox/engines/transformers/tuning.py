@@ -1,4 +1,6 @@
-"""Training of a model directory: LoRA or all weights, with a loss for each step; it stops within a step."""
+"""Training of a model directory: LoRA or all weights, with a loss for each step; it stops within a
+step.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +52,13 @@ def fine_tune(
     """
     torch_device = resolve_device(device)
     torch.manual_seed(recipe.seed)
-    model, tokenizer = load_pretrained(folder, torch.float32 if recipe.full else inference_dtype(torch_device))
+    model, tokenizer = load_pretrained(
+        folder, torch.float32 if recipe.full else inference_dtype(torch_device)
+    )
     max_tokens = min(recipe.max_length, context_length(model, tokenizer))
     examples, held_out = (
-        list(_tokenize(tokenizer, rows, max_tokens)) for rows in (pairs, validation[:MAX_VALIDATION_PAIRS])
+        list(_tokenize(tokenizer, rows, max_tokens))
+        for rows in (pairs, validation[:MAX_VALIDATION_PAIRS])
     )
     if not examples:
         raise InvalidArgumentError(f"no pair has an answer within {max_tokens} tokens")
@@ -64,7 +69,15 @@ def fine_tune(
         if recipe.full:
             tokenizer.save_pretrained(str(target))
 
-    loop = _TrainingLoop(trainable, recipe, torch_device, examples, held_out, observer, lambda name: keep(name, write))
+    loop = _TrainingLoop(
+        trainable,
+        recipe,
+        torch_device,
+        examples,
+        held_out,
+        observer,
+        lambda name: keep(name, write),
+    )
     stopped = not all(loop.steps())
     write(output)
     return stopped
@@ -86,12 +99,19 @@ def _trainable_model(model: Any, adapter: Path | None, recipe: TuningRecipe) -> 
 
 
 def _tokenize(tokenizer: Any, pairs: Sequence[Pair], max_tokens: int) -> Iterator[TokenizedPair]:
-    """Yield the pairs as tokens, cut at the length; a pair whose answer is cut off completely is skipped."""
+    """Yield the pairs as tokens, cut at the length; a pair whose answer is cut off completely is
+    skipped.
+    """
     eos = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     for prompt, answer in pairs:
-        prompt_tokens = prompt_ids(tokenizer, [{"role": "user", "content": prompt}]) if prompt else []
-        start = len(prompt_tokens) or 1  # the first token of a text without a prompt is not predicted
-        ids = [*prompt_tokens, *tokenizer(answer, add_special_tokens=False)["input_ids"], *eos][:max_tokens]
+        prompt_tokens = (
+            prompt_ids(tokenizer, [{"role": "user", "content": prompt}]) if prompt else []
+        )
+        # the first token of a text without a prompt is not predicted
+        start = len(prompt_tokens) or 1
+        ids = [*prompt_tokens, *tokenizer(answer, add_special_tokens=False)["input_ids"], *eos][
+            :max_tokens
+        ]
         if len(ids) > start:
             yield TokenizedPair(ids, start)
 
@@ -107,12 +127,18 @@ class _TrainingLoop:
     snapshot: Callable[[str], bytes]
 
     def steps(self) -> Iterator[bool]:
-        """Make the updates one after the other; yield after each whether to continue, and end if not."""
-        recipe, random_ = self.recipe, random.Random(self.recipe.seed)  # noqa: S311 - an order, no secret
+        """Make the updates one after the other; yield after each whether to continue, and end if
+        not.
+        """
+        recipe = self.recipe
+        random_ = random.Random(self.recipe.seed)  # noqa: S311 - an order, no secret
         per_epoch = math.ceil(len(self.examples) / recipe.batch_size)
-        total, step_count = per_epoch * recipe.epochs, 0
+        total = per_epoch * recipe.epochs
+        step_count = 0
         parameters = [weight for weight in self.model.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.AdamW(
+            parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
         for _ in range(recipe.epochs):
             order = random_.sample(self.examples, len(self.examples))
             for start in range(0, len(order), recipe.batch_size):
@@ -120,12 +146,22 @@ class _TrainingLoop:
                 loss = self._update(optimizer, parameters, order[start : start + recipe.batch_size])
                 step_count += 1
                 is_last_of_epoch = step_count % per_epoch == 0
-                interval = per_epoch if recipe.validation_interval is None else recipe.validation_interval
+                interval = (
+                    per_epoch if recipe.validation_interval is None else recipe.validation_interval
+                )
                 is_due = self.held_out and is_validated(step_count, total, interval)
                 validation = self._evaluate(self.held_out) if is_due else None
-                is_quiet = step_count % recipe.every > 0 and not is_last_of_epoch and validation is None
+                is_quiet = (
+                    step_count % recipe.every > 0 and not is_last_of_epoch and validation is None
+                )
                 step = Step(
-                    step_count, total, step_count / per_epoch, loss, validation, quiet=is_quiet, snapshot=self.snapshot
+                    step_count,
+                    total,
+                    step_count / per_epoch,
+                    loss,
+                    validation,
+                    quiet=is_quiet,
+                    snapshot=self.snapshot,
                 )
                 should_continue = self.observer is None or self.observer(step) is not False
                 yield should_continue
@@ -136,7 +172,9 @@ class _TrainingLoop:
         """Set the learning rate: it rises during the warm-up, then falls linearly."""
         warmup_factor = (step_count + 1) / max(1.0, self.recipe.warmup * total)
         for group in optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * min(1.0, warmup_factor, 1.02 - step_count / total)
+            group["lr"] = self.recipe.learning_rate * min(
+                1.0, warmup_factor, 1.02 - step_count / total
+            )
 
     def _update(self, optimizer: Any, parameters: list[Any], batch: list[TokenizedPair]) -> float:
         self.model.train()
