@@ -24,7 +24,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 6
 RUNS ?= 3
-LINTED := qfnb tests tools docs benchmarks notebooks/*.py notebooks/data conftest.py hatch_build.py
+LINTED := qfnb qianfan_sandbox tests tools docs benchmarks notebooks/*.py notebooks/data conftest.py hatch_build.py
 KERNELS ?= 6.31.0 7.4.0
 SEED ?=
 export OMP_NUM_THREADS ?= 1
@@ -69,10 +69,10 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 house: $(READY)
-	$(BIN)/python tools/house.py --check qfnb
+	$(BIN)/python tools/house.py --check qfnb qianfan_sandbox
 
 types: $(READY)
-	$(BIN)/mypy -p qfnb
+	$(BIN)/mypy -p qfnb -p qianfan_sandbox
 
 messages: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m support.messages

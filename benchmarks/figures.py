@@ -100,7 +100,7 @@ def copied_values() -> dict[str, str]:
     from learning import PASSES
     from refusal_data import data_sets
 
-    from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+    from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 
     figures = {}
     folds = data_sets()

@@ -73,7 +73,7 @@ def measure(count: int) -> dict[str, float]:
     """
     import resource
 
-    from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+    from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 
     pairs = tea_house() if count == min(LIMITS) else mixed_pairs(count)
     calls = [time.process_time()]

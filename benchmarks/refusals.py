@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from learning import PASSES, Pair
 from refusal_data import QUESTIONS, Fold, data_sets
 
-from qfnb.sandbox.engines.builtin.refusal import QUESTIONS_FROM_ELSEWHERE, measure_limit
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
-from qfnb.sandbox.engines.protocol import Reply
+from qianfan_sandbox.engines.builtin.refusal import QUESTIONS_FROM_ELSEWHERE, measure_limit
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.engines.protocol import Reply
 
 MAX_LOST = 0.05
 MAX_ANSWERED = 0.1

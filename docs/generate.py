@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nbconvert import HTMLExporter
 
-from qfnb import _language
+from qfnb.base import language
 
 ROOT = Path(__file__).parents[1]
 REPOSITORY_PAGES = {
@@ -34,7 +34,7 @@ REPOSITORY_PAGES = {
 
 def main() -> None:
     """Write the sources anew."""
-    _language.choose_language("en")  # the reference is in one language
+    language.choose_language("en")  # the reference is in one language
     target = Path(sys.argv[1])
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(ROOT / "docs", target, ignore=shutil.ignore_patterns("*.py"))
@@ -132,7 +132,7 @@ def error_codes() -> Iterator[str]:
     codes = sorted(CODES.items(), key=lambda item: (isinstance(item[0], str), item[0]))
     yield table(
         ("code", "kind", "what to do"),
-        *((f"`{code}`", row.kind, _language.tr(row.hint)) for code, row in codes),
+        *((f"`{code}`", row.kind, language.tr(row.hint)) for code, row in codes),
     )
 
 

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from ._language import tr, tr_noop
-from ._text import align_columns, did_you_mean
+from .base.language import tr, tr_noop
+from .base.text import align_columns, did_you_mean
 from .errors import InvalidArgumentError
 
 USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Final
 
-from ._language import tr, tr_noop
 from ._notices import warn_once
-from ._text import clip
+from .base.language import tr, tr_noop
+from .base.text import clip
 from .errors import DatasetError, InvalidArgumentError
 
 MAX_CELL_CHARACTERS = 2**31 - 1

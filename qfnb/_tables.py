@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ._jsonl_csv_parquet import import_pyarrow
-from ._language import tr
+from .base.language import tr
 from .errors import InvalidArgumentError
 
 Row = dict[str, Any]

@@ -20,10 +20,10 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from . import kept_keys
-from ._language import LANGUAGES, choose_language, language, tr
 from ._notices import warn_once
 from ._settings import SETTINGS_WITHOUT_EFFECT, UNSET_VALUES, Settings as Settings
-from ._text import describe_problem
+from .base.language import LANGUAGES, choose_language, language, tr
+from .base.text import describe_problem
 from .credentials import (
     NO_SECRET as NO_SECRET,
     PREFIX,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import config
-from ._language import tr
+from .base.language import tr
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
 from .transport import fork_and_exit, model_list

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from pydantic import SecretStr
 
-from ._language import tr, tr_noop
+from .base.language import tr, tr_noop
 from .errors import CredentialsError
 
 PREFIX = "QIANFAN_"

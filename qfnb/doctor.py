@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from . import config, connect
-from ._language import language, tr, tr_noop
-from ._text import labelled
+from .base.language import language, tr, tr_noop
+from .base.text import labelled
 from .errors import ConnectionFailed, QianfanError, RequestTimeoutError
 from .redact import redact
 

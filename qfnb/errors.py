@@ -30,8 +30,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from ._language import tr
-from ._text import strip_controls
+from .base.language import tr
+from .base.text import strip_controls
 from .redact import redact
 
 MAX_LINES = 3

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ._language import tr
-from ._private_files import write_private
+from .base.language import tr
+from .base.private_files import write_private
 from .credentials import PREFIX, Secret
 from .errors import CredentialsError
 

@@ -29,11 +29,11 @@ from qfnb.compat.client import Qianfan
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.resources import Service
 from qfnb.sandbox import process
-from qfnb.sandbox.engines.config import EngineConfig
 from qfnb.trainer import alerts
 from qfnb.transport.response import Response
 from qfnb.views import chat
 from qfnb.wire import service_v1
+from qfnb.wire.sandbox import EngineConfig
 
 TOKEN = http_answer(
     json.dumps(

@@ -12,7 +12,7 @@ import pytest
 
 import qfnb
 from qfnb import errors
-from qfnb._private_files import write_private
+from qfnb.base.private_files import write_private
 from qfnb.batching.journal_store import journal_path
 
 

@@ -8,15 +8,15 @@ import string
 import pytest
 from support.messages import PACKAGE, ROOT, extract_template, read_catalogue, untranslated
 
-from qfnb import _language, get_config
-from qfnb._language import language, tr
+from qfnb import get_config
+from qfnb.base.language import choose_language, language, tr
 from qfnb.errors import InvalidArgumentError
 
 
 @pytest.fixture(autouse=True)
 def _default_language():
     yield
-    _language.choose_language(None)
+    choose_language(None)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def _fixed_joins_in_messages(function: ast.AST) -> set[int]:
     return lines
 
 
-NOT_SENTENCES = {"sandbox", "probe", "migration", "wire"}
+NOT_SENTENCES = {"probe", "migration", "wire"}
 CODE = {"evaluation/function_evaluator.py"}
 """Joins the parameters of a function as they are written in Python."""
 

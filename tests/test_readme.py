@@ -11,10 +11,10 @@ import pytest
 from support.kernel import Kernel
 
 from qfnb import get_config
-from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qfnb.wire import catalog
 from qfnb.wire.endpoints import ENDPOINTS
 from qfnb.wire.prices import PriceRange
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide"

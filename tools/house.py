@@ -26,8 +26,8 @@ FILLER = set(
     "aside below over".split()
 )
 LIMITS = {
-    "files": 596,
-    "tokens": 621_000,
+    "files": 597,
+    "tokens": 622_000,
     "packed assignments %": 0.1,
     "ternaries per 1,000": 35,
     "comprehensions per 1,000": 44,

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InternalError
 from ..transport import event_loop
 from ..transport.fork_and_exit import FORKED

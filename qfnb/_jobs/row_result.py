@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from .._text import replace_surrogates
+from ..base.text import replace_surrogates
 from ..errors import QianfanError
 from ..redact import redact
 from ..wire.prices import PriceRange

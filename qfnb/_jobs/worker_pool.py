@@ -10,7 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Self, TypeVar
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import clock
 from ..transport.fork_and_exit import register_child_reset

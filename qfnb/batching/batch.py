@@ -14,7 +14,7 @@ from .._jobs.background_job import POLL_INTERVAL_S
 from .._jobs.batch_progress import BatchProgress
 from .._jobs.row_result import TRANSIENT_ERRORS
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr
+from ..base.language import tr
 from ..transport import event_loop
 from . import export, journal_reader
 from .client_pool import ClientPool

@@ -11,7 +11,7 @@ from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import is_transient, summarize_error
-from .._language import tr
+from ..base.language import tr
 from ..errors import ConnectionFailed
 from ..transport import clock
 

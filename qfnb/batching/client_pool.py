@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from .._jobs.background_batch import FATAL_ERRORS
-from .._language import tr, trn
-from .._text import labelled
+from ..base.language import tr, trn
+from ..base.text import labelled
 from ..connect import PlatformInfo
 from ..errors import QianfanError
 from ..resources.inference.call_sender import InferenceRequest

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._jobs import row_result
 from .._jsonl_csv_parquet import import_pyarrow
-from .._language import tr
-from .._text import replace_surrogates
+from ..base.language import tr
+from ..base.text import replace_surrogates
 from ..errors import InvalidArgumentError, QianfanError
 from .journal_reader import NOT_ASKED, BatchRow, ParseAnswer, read_rows
 from .output_file import WRITERS, OutputFile, write_all

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError, QianfanError
 from ..redact import redact
 

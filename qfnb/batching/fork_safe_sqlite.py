@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
-from .._language import tr
+from ..base.language import tr
 from ..transport import event_loop  # noqa: F401 - its hold is entered before this one
 from ..transport.fork_and_exit import MAX_FORK_DELAY_S, register_child_reset, register_fork_hold
 from ..transport.interrupt_safe import Condition

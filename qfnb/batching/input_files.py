@@ -10,7 +10,7 @@ from itertools import islice, zip_longest
 from typing import IO, Any, Final, NamedTuple
 
 from .. import _jsonl_csv_parquet
-from .._language import tr
+from ..base.language import tr
 from ..errors import DatasetError
 from .file_access import InputFile, describe_file, open_file, suffix_of
 

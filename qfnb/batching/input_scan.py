@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog

@@ -13,9 +13,9 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
-from .._language import tr
 from .._tables import Table, open_table
 from .._variables import find_variables
+from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition
 from .file_access import SUFFIXES, describe_file, list_files, open_file, suffix_of

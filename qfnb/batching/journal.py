@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum, pack_text
 from .journal_lock import acquire_lock

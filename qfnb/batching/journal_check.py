@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from .._jobs.row_result import RESULT_COLUMNS
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..errors import DatasetError
 from . import journal_reader, journal_schema
 from .file_access import describe_file

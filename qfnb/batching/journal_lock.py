@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .._language import tr
+from ..base.language import tr
 from .journal_reader import JournalError, JournalInUse
 
 LOCK_TIMEOUT_S = 0.5

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
-from .._language import tr
+from ..base.language import tr
 from ..errors import QianfanError
 from .fork_safe_sqlite import open_database
 from .input_files import Item

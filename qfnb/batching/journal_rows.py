@@ -7,7 +7,7 @@ import sqlite3
 import weakref
 from collections.abc import Sequence
 
-from .._language import tr
+from ..base.language import tr
 from .fork_safe_sqlite import open_database
 from .input_files import InputFiles, item_to_json
 from .journal import Journal, placeholders

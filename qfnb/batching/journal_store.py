@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from .. import config
 from .._frames import frame_class
-from .._language import tr
-from .._private_files import modified_at
+from ..base.language import tr
+from ..base.private_files import modified_at
 from ..errors import InvalidArgumentError
 from . import journal_reader
 from .journal_lock import acquire_lock, lock_path

@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 from .._jobs.row_result import RowResult
 from .._jsonl_csv_parquet import import_pyarrow
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
 from .output_layout import Layout, Record, to_record, written_types

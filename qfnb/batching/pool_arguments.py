@@ -4,7 +4,7 @@ mixed.
 
 from collections.abc import Sequence
 
-from .._language import tr
+from ..base.language import tr
 from ..config import Credentials
 from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .. import config
 from .._jobs.batch_progress import BatchProgress, ProgressCounter
-from .._language import tr, tr_noop
-from .._text import approximate_duration
+from ..base.language import tr, tr_noop
+from ..base.text import approximate_duration
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions

@@ -4,8 +4,8 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._language import tr, tr_noop
-from .._text import clip, did_you_mean, is_missing
+from ..base.language import tr, tr_noop
+from ..base.text import clip, did_you_mean, is_missing
 from ..errors import InvalidArgumentError
 
 

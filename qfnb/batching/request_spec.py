@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from .. import config
 from .._jobs.row_result import RowResult
-from .._language import tr
+from ..base.language import tr
 from ..connect import PlatformInfo
 from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..resources.inference.chat import ChatCompletion
 from . import export, input_files, journal_reader, journal_store, validation
 from .batch import Batch

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
-from .._language import tr
+from ..base.language import tr
 from . import journal_store
 from .input_files import InputFiles
 from .input_scan import InputScan

@@ -18,7 +18,7 @@ from .._jobs.background_job import complete_future
 from .._jobs.batch_progress import RowFailure
 from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
-from .._language import tr
+from ..base.language import tr
 from ..errors import QianfanError
 from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse

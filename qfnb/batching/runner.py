@@ -12,7 +12,7 @@ from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import summarize_error
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..errors import QianfanError
 from .circuit_breaker import CircuitBreaker
 from .export import OutputFollower

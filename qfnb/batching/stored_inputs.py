@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import DatasetError
 from .input_files import InputFiles, Mark, RowReader, item_to_json
 from .journal_checksum import checksum

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from .. import config
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion

@@ -64,7 +64,7 @@ def _run_and_explain(words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - never a traceback, unless it is asked for
-        from .._language import tr  # noqa: PLC0415
+        from ..base.language import tr  # noqa: PLC0415
 
         reason = str(error) or type(error).__name__
         _say(

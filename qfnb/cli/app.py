@@ -9,7 +9,7 @@ from typer import Option
 from typer.main import get_command
 
 from .._command_line import LazyGroup, create_app
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .exit_codes import DONE, WRONG_INPUT
 
 COMMANDS: Final = {

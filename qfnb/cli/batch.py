@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from .._language import tr, tr_noop
-from .._text import strip_controls
+from ..base.language import tr, tr_noop
+from ..base.text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
 from . import common
 from .exit_codes import DONE, INTERRUPTED

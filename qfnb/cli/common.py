@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 
 JsonFlag = Annotated[

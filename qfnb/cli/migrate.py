@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from typer import Argument, Option
 
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..errors import InvalidArgumentError
 from ..migration.migrate import (
     Migration,

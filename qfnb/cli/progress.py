@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from .._text import strip_controls, terminal_cells
+from ..base.text import strip_controls, terminal_cells
 
 POLL_S: Final = 0.1
 """Seconds between two looks at a job."""

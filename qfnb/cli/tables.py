@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from typer import Argument, Option
 
 from .._command_line import print_table
-from .._language import tr, tr_noop, trn
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop, trn
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED

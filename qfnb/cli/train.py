@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import PromptFrameworkType, PromptSceneType, PromptType
 from .prompt import Prompt, PromptLabel

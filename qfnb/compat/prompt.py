@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..model.polling import wait_for_state
 from ..resources.console.consts import (

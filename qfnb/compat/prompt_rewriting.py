@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.completion_plugin import Completion

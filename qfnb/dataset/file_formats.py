@@ -11,8 +11,8 @@ from typing import IO, Any, Literal
 
 from .. import _jsonl_csv_parquet
 from .._jsonl_csv_parquet import RowError
-from .._language import tr, trn
-from .._text import format_value
+from ..base.language import tr, trn
+from ..base.text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from .row_formats import LocatedValue, RowLocation
 

@@ -14,9 +14,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any
 
 from .._jsonl_csv_parquet import RowError, describe_no_rows
-from .._language import tr
 from .._tables import open_table
-from .._text import did_you_mean, format_value
+from ..base.language import tr
+from ..base.text import did_you_mean, format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
 from .row_formats import LocatedValue, RowLocation, with_locations

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from .._jsonl_csv_parquet import import_pyarrow
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..errors import DatasetError
 from .file_formats import Format
 from .row_formats import to_json, to_platform_line

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from .. import connect
-from .._language import tr
-from .._text import duration
+from ..base.language import tr
+from ..base.text import duration
 from ..config import settings
 from ..errors import APIError, DatasetError, InvalidArgumentError
 from ..resources.management.data import Data

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._language import tr, trn
-from .._text import clip
+from ..base.language import tr, trn
+from ..base.text import clip
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
 from .near_duplicates import NearDuplicates, find_near_duplicates, input_texts

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .._jsonl_csv_parquet import RowError
-from .._language import tr, trn
-from .._text import clip, format_value, is_missing, labelled
+from ..base.language import tr, trn
+from ..base.text import clip, format_value, is_missing, labelled
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 

@@ -5,7 +5,7 @@ with.
 from pathlib import Path
 from typing import Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 
 TRAIN_FILE: Final = "teahouse_train.jsonl"

@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any, Literal
 
 from .._jsonl_csv_parquet import RowError
-from .._language import tr, tr_noop
-from .._text import format_value
+from ..base.language import tr, tr_noop
+from ..base.text import format_value
 from ..errors import InvalidArgumentError
 from ..wire import data_v1 as wire
 

@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
-from .._language import tr
 from .._tables import open_table
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from . import file_formats, file_reader, file_writer, platform, quality
 from .file_reader import MAX_BYTES

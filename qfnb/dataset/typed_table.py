@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .file_writer import column_names
 from .row_formats import deep_copy, parse_rows, row_key, with_locations

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from .._jobs.row_result import RowResult
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..batching.journal_reader import BatchRow
 from ..errors import InvalidArgumentError
 from ..model import Model

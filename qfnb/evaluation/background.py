@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
-from .._language import tr
-from .._text import labelled
+from ..base.language import tr
+from ..base.text import labelled
 from ..errors import QianfanError
 from .report import EvaluationResult
 from .run import EvaluationRun

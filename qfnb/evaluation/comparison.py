@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, Unpack, overload
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions

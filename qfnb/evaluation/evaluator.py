@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from pydantic.fields import FieldInfo
 
 from .._jobs.row_result import summarize_error
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 

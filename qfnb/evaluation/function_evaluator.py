@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .evaluator import LocalEvaluator
 

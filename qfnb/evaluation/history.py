@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .._frames import frame_class
-from .._language import tr, trn
-from .._text import did_you_mean, labelled
+from ..base.language import tr, trn
+from ..base.text import did_you_mean, labelled
 from ..errors import InvalidArgumentError
 from .report import EvaluationResult, archive, files, sources, text
 from .samples import Sample

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Any, Final, Protocol
 
-from .._language import tr
-from .._text import cut_to_tokens, format_value
+from ..base.language import tr
+from ..base.text import cut_to_tokens, format_value
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..metrics.choice import CHOICE_LETTERS, multiple_choice

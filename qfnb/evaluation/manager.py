@@ -5,8 +5,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
-from .._language import tr
-from .._text import is_missing
+from ..base.language import tr
+from ..base.text import is_missing
 from ..batching.batch import Batch
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from .._jsonl_csv_parquet import RowError
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..connect import platform_info
 from ..dataset import file_reader

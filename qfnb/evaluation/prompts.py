@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from .._language import tr
-from .._text import clip, labelled
+from ..base.language import tr
+from ..base.text import clip, labelled
 from ..batching.prompt_template import PromptTemplate
 from ..errors import InvalidArgumentError
 from .samples import PROMPT, Question, questions_of, to_text, unique_labels

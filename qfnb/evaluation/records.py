@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 from filelock import FileLock, Timeout
 
 from .. import config
-from .._language import tr
-from .._private_files import write_private
+from ..base.language import tr
+from ..base.private_files import write_private
 from ..errors import InvalidArgumentError
 
 MAX_RECORDS: Final = 40

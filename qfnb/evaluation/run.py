@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr
+from ..base.language import tr
 from ..batching.api import batch, journal_name
 from ..batching.batch import Batch
 from ..connect import platform_info

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Protocol, Self
 
-from .._language import tr
 from .._tables import open_table
-from .._text import is_missing
 from .._variables import find_variables
+from ..base.language import tr
+from ..base.text import is_missing
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 

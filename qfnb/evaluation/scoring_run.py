@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from .._language import in_language, tr, trn
+from ..base.language import in_language, tr, trn
 from ..errors import InvalidArgumentError
 from .comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
 from .evaluator import EvaluationFailure, LocalEvaluator

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import units
 from .choice import multiple_choice

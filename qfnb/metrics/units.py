@@ -3,13 +3,16 @@ score.
 """
 
 import functools
+import importlib
+import logging
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from .._jieba import load_cutter
-from .._language import tr
+from .. import config
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 
 Units = Sequence[str]
@@ -144,6 +147,27 @@ def sacrebleu_zh_tokens(text: str) -> tuple[str, ...]:
     for pattern, replacement in _MTEVAL:
         line = pattern.sub(replacement, line)
     return tuple(line.split())
+
+
+@functools.cache
+def load_cutter() -> Callable[[str], list[str]] | None:
+    """Return jieba's function from text to words, as the console's scores use it; None if jieba is
+    not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jieba's own, at import, on newer Pythons
+        try:
+            jieba: Any = importlib.import_module("jieba")
+        except ImportError:
+            return None
+    jieba.setLogLevel(logging.WARNING)
+    # jieba's default is a fixed name in /tmp, which others can write
+    cache = config.state_dir() / "words"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    tokenizer = jieba.Tokenizer()
+    tokenizer.tmp_dir = str(cache)
+    cut: Callable[[str], list[str]] = tokenizer.lcut
+    return cut
 
 
 def _cut_words(text: str) -> list[str]:

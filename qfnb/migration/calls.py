@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..resources.inference.model_choice import V1_ENDED
 from ..resources.inference.v1_words import V1_ONLY
 from ..wire import catalog

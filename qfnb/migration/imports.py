@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .program import SDK, Program, has_name, is_sdk
 from .unit import Edit, Finding, Unit
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..errors import InvalidArgumentError
 from .calls import review_calls
 from .imports import rewrite_imports, rewrite_references

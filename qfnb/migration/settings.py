@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .. import config
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..redact import register_secret
 from ..resources.inference.model_choice import NO_V1
 from .imports import OPENAI_INSTEAD

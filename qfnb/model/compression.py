@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import (

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import DeployPoolType
 from .consts import ServiceType

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from .._language import tr
 from .._notices import warn_once
+from ..base.language import tr
 from ..errors import ConnectionFailed, QianfanError, RequestError, ServerError
 from ..transport import clock
 

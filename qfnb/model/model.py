@@ -8,7 +8,7 @@ import threading
 from functools import partial
 from typing import Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError

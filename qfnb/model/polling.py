@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from .. import connect
-from .._language import tr
+from ..base.language import tr
 from ..errors import APIError, QianfanError, RateLimitError, RequestError, SandboxError, ServerError
 from ..transport import clock
 

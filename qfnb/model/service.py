@@ -8,7 +8,7 @@ import threading
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..config import settings
 from ..errors import APIError, InternalError, InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion

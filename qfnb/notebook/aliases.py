@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..config import state_dir
 from ..errors import InvalidArgumentError
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.format_prompts import (
     JSON_ONLY,

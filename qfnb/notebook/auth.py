@@ -10,8 +10,8 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
-from .._language import tr, tr_noop, trn
-from .._text import near_miss
+from ..base.language import tr, tr_noop, trn
+from ..base.text import near_miss
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
 from .doctor import show_report

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
 from . import aliases, tab_completion

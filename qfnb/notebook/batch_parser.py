@@ -1,6 +1,6 @@
 """The options of `%qfbatch`."""
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 from . import tab_completion
 from .parser import variable_name
 from .verb_magic import VerbParser

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
 from ..resources.inference.format_prompts import in_language_of
 from ..resources.inference.response_format import extract_code

@@ -9,8 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._language import tr
 from .._notices import collecting
+from ..base.language import tr
 from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
 from ..redact import hide_keys
 from ..resources.inference.arguments import Messages

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..batching.fork_safe_sqlite import open_database, open_for_step, prepare_tables
 from ..errors import InvalidArgumentError, QianfanError
 

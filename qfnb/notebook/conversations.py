@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import config
-from .._language import tr, tr_noop, trn
-from .._text import clip, labelled, near_miss, turn_text
+from ..base.language import tr, tr_noop, trn
+from ..base.text import clip, labelled, near_miss, turn_text
 from ..errors import InvalidArgumentError
 from .conversation_store import FILE_NAME, ConversationsError, ConversationStore
 from .listing import listing

@@ -5,7 +5,7 @@ from argparse import Namespace
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .. import doctor
-from .._language import tr_noop
+from ..base.language import tr_noop
 from .parser import document_magic
 from .verb_magic import VerbMagics, VerbParser
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import evaluate_inputs, evaluate_plan, tab_completion
 from .await_cell import run_in_cell

@@ -6,7 +6,7 @@ import time
 from argparse import Namespace
 from typing import Any, Final, TypeVar
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from . import evaluate_inputs
 from .evaluate_parser import PARSER, REPORT_KINDS
 from .listing import listing

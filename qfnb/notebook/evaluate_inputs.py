@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr, tr_noop
-from .._text import clip, did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import aliases
 from .parser import user_variables

@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 from typing import Any
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from . import tab_completion
 from .parser import variable_name
 from .verb_magic import VerbParser

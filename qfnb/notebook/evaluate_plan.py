@@ -8,8 +8,8 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from .evaluate_inputs import resolve_model
 from .parser import user_variables

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .. import config
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from .next_steps import list_next_steps, quickstart

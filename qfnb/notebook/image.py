@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..wire import catalog
 from . import await_cell, tab_completion
 from .parser import Parser, document_magic, store_variable, user_variables, variable_name

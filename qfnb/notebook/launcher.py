@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython import get_ipython
 
-from .._language import tr
+from ..base.language import tr
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..trainer.form.inspection import is_data

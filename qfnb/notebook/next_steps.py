@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import language, tr
+from ..base.language import language, tr
 from ..dataset.samples import HELD_OUT_FILE, TRAIN_FILE
 from .parser import user_variables
 

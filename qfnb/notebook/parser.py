@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import APIError, InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import config
-from .._language import tr
-from .._text import clip, did_you_mean
+from ..base.language import tr
+from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from ..redact import hide_all_keys, redact
 

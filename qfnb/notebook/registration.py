@@ -6,7 +6,7 @@ Nothing that draws is imported before it is needed, so that `%load_ext qfnb` is 
 import platform
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..views import error_card, formatters
 from . import await_cell, tab_completion
 from .auth import AuthMagics, describe_platform

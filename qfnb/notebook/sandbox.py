@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .home import confirm
 from .parser import document_magic
 from .verb_magic import VerbMagics, VerbParser

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from .._language import tr
-from .._text import clip, did_you_mean
+from ..base.language import tr
+from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from .parser import quote_word, user_variables

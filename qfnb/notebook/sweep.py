@@ -6,7 +6,7 @@ import asyncio
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .evaluate_inputs import resolve_data
 from .parser import store_variable, user_variables
 from .train_parser import PARSER, parse_grid, read_config

@@ -6,7 +6,7 @@ import json
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..wire.finetune_v2 import TrainMode
 from .parser import variable_name
 from .verb_magic import VerbParser

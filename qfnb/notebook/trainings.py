@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import user_variables
 from .train_parser import PARSER

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.magic import Magics
 
-from .._language import tr
-from .._text import near_miss
+from ..base.language import tr
+from ..base.text import near_miss
 from ..errors import InvalidArgumentError
 from .await_cell import print_help, run_in_cell
 from .parser import WordsParser, quote_word, used_options, user_variables

@@ -2,7 +2,7 @@
 lines.
 """
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 from ..wire import batches, catalog
 from .check import Finding, Steps, check, expect, mapping, names_text, untested
 from .exchange import Exchange, Request

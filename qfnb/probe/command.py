@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 from typer import Option
 
 from .. import __version__, connect
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..config import get_config
 from ..errors import CredentialsError, InvalidArgumentError
 from ..transport import event_loop

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..wire import catalog, prices
 from .exchange import Request
 

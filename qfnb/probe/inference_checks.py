@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 from ..wire import catalog, inference, responses
 from ..wire.chat import CHAT_V2
 from .check import Finding, Steps, check, expect, mapping, names_text, untested

@@ -5,7 +5,7 @@ fine-tuning.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 from ..wire import catalog, finetune_v2, model_list, prices
 from ..wire.chat import CHAT_V2
 from .check import Finding, Steps, check, expect, names_text, untested

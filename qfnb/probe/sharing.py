@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .._text import clip
+from ..base.text import clip
 from ..redact import redact
 from ..wire import catalog
 from .exchange import Exchange

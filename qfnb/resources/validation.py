@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 from ..errors import InvalidArgumentError
 from ..wire.base import Record
 

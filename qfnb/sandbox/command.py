@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import math
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,12 +11,12 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .._command_line import Command, create_app
-from .._language import tr, tr_noop
-from .._text import labelled
+from ..base.language import tr, tr_noop
+from ..base.text import labelled
 from ..errors import InvalidArgumentError, SandboxError
+from ..wire import sandbox as engine_configs
+from ..wire.sandbox import Address
 from . import fault_command, process
-from .engines import config as engine_configs
-from .process import Address
 
 ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
 
@@ -130,8 +129,6 @@ def serve(
         ),
     ] = None,
 ) -> int:
-    from .server import Binding, main as run_server  # noqa: PLC0415 - only this command serves in its own process
-
     if url and not url.startswith("http://"):
         raise InvalidArgumentError(tr("--url {value}: it begins with http://", value=url))
     if running := process.find():
@@ -144,8 +141,7 @@ def serve(
         tr("the sandbox starts; `qfnb sandbox env` prints its address and keys, Ctrl-C stops it"),
         flush=True,
     )
-    run_server(folder, math.inf, Binding(bind, port, (url or "").rstrip("/")))
-    return 0
+    return process.run_in_foreground(folder, bind, port, (url or "").rstrip("/"))
 
 
 @app.command(cls=Command, help=tr_noop("Stop it; its state stays."))

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from typer import Argument, Context, Option
 
 from .._command_line import Command, create_app
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import process
 

@@ -15,36 +15,17 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from .. import config
-from .._language import tr
+from ..base.language import tr
 from ..errors import SandboxError
-from .engines import config as engine_configs
+from ..wire import sandbox as engine_configs
+from ..wire.sandbox import EXIT_LOCKED, VERSION, Address as Address
 
-# the version of the address file and the control interface; a server of another version is replaced
-VERSION = 1
-SERVER_MODULE = "qfnb.sandbox.server"
-
-EXIT_LOCKED = 3  # the exit code of a server when another one is running
-
-
-@dataclass(frozen=True)
-class Address:
-    """The address of a running sandbox, and the keys that it accepts; no key is in its repr."""
-
-    url: str
-    pid: int
-    version: int
-    bucket: str
-    control_token: str = field(repr=False)
-    api_key: str = field(repr=False)
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    ak: str = field(repr=False)
-    sk: str = field(repr=False)
+SERVER_MODULE = "qianfan_sandbox.server"
 
 
 def default_home() -> Path:
@@ -304,6 +285,22 @@ def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
     # A thread waits for its end, so that it does not remain as a zombie.
     threading.Thread(target=process.wait, name="qfnb-sandbox-watch", daemon=True).start()
     return process
+
+
+def run_in_foreground(folder: Path, host: str, port: int, url: str) -> int:
+    """Run the server in place of this process, where the system can; return its exit code.
+
+    Args:
+        folder: the folder of its state.
+        host: the address to listen on; 0.0.0.0 is all of this computer.
+        port: the port, 0 for the previous one if it is free.
+        url: what clients write; "" for loopback.
+    """
+    command = [sys.executable, "-m", SERVER_MODULE, str(folder), "inf"]
+    command += ["--bind", host, "--port", str(port), "--url", url]
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # noqa: S606 - signals reach the server itself
+    return subprocess.call(command)  # noqa: S603 - our own module, no shell
 
 
 def _failure_message(folder: Path, event: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .._language import tr
-from .._text import approximate_duration
+from ..base.language import tr
+from ..base.text import approximate_duration
 from ..config import Secret
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from .. import connect
 from .._jobs.background_job import BackgroundJob
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..transport import event_loop
 from ..transport.request import CallOptions

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError, QianfanError
 from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
 from ..transport import interrupt_safe

@@ -12,8 +12,8 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel, to_snake
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean, nearest_names
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean, nearest_names
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record

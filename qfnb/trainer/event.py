@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .consts import ActionState
 

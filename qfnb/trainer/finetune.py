@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final, Literal, NamedTuple
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..wire.finetune_v2 import Checkpoint
 

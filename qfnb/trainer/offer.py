@@ -7,8 +7,8 @@ import time
 from typing import Final
 
 from .. import connect
-from .._language import tr
 from .._notices import warn_once
+from ..base.language import tr
 from ..errors import APIError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from .._language import tr
-from .._private_files import write_private
+from ..base.language import tr
+from ..base.private_files import write_private
 from ..config import state_dir
 from ..errors import InvalidArgumentError, TrainingError
 from ..model.idempotent import create_once

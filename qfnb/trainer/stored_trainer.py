@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from .. import connect
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..batching.request_spec import platform_name
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError

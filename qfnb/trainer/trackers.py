@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..redact import redact
 from .event import Event, EventHandler

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..model.polling import Poller
 from ..resources.management.finetune import FineTune

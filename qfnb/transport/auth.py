@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import ValidationError
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..config import NO_SECRET, Secret, settings
 from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable

@@ -10,7 +10,7 @@ import aiohttp
 import httpx
 import yarl
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..config import Secret
 from ..redact import hide_secrets_in
 from .public_addresses import PrivateAddressError, PublicResolver

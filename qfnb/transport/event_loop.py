@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from typing import Any, Final, TypeVar
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InternalError
 from .fork_and_exit import (
     FORKED,

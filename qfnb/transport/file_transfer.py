@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import errors
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..config import Secret, Settings, settings
 from ..wire import batches as wire
 from . import http, protocol

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InternalError
 
 T = TypeVar("T")

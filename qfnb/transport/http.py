@@ -22,7 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from .. import config, errors
-from .._language import tr
+from ..base.language import tr
 from ..config import NO_SECRET, Secret, Settings
 from ..redact import hide_secrets_in, install_log_filter, redact
 from ..wire.endpoints import Plane

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from . import clock
 
 try:

@@ -16,8 +16,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .. import config
-from .._language import tr
-from .._private_files import write_private
+from ..base.language import tr
+from ..base.private_files import write_private
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog, model_list as wire
 from ..wire.base import EmptyBody

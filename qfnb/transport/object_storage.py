@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..wire import storage as wire
 from .client import Client
 from .file_transfer import CHUNK_BYTES, open_source, read_bytes_to, read_record, upload_options

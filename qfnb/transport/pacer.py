@@ -9,7 +9,7 @@ congestion control: a refusal lowers it by 20 %, a stable period without refusal
 import math
 from typing import Any, Final, Literal, cast
 
-from .._language import tr
+from ..base.language import tr
 from .recent_counts import RecentCounts
 
 SPACING_MARGIN: Final = 1.02

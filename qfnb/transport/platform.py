@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from .._language import tr
+from ..base.language import tr
 from ..config import Credentials
 from ..errors import InvalidArgumentError
 from ..wire.endpoints import Endpoint, Plane

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from .. import errors
-from .._language import tr
-from .._text import clip, duration
+from ..base.language import tr
+from ..base.text import clip, duration
 from ..redact import redact
 from ..wire import error_codes
 

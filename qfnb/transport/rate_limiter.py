@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..config import Settings, validate_rate_limits
 from ..errors import RateLimitError
 from . import clock

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import httpx
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..config import Secret, Settings
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint

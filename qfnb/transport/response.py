@@ -17,8 +17,8 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from .. import errors
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 from ..config import Settings
 from ..redact import redact
 from ..wire.base import Sendable

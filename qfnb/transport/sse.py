@@ -8,7 +8,7 @@ platform sends errors in the middle of a stream as bare JSON.
 import re
 from dataclasses import dataclass, field
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import ResponseTooLarge
 from .protocol import decode_utf8
 

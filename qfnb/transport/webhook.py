@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import config, errors
-from .._language import tr
+from ..base.language import tr
 from ..config import Secret
 from . import event_loop
 from .http import exchange

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress, BatchState
-from .._language import tr, tr_noop, trn
-from .._text import duration, labelled
 from .._variables import find_variables
+from ..base.language import tr, tr_noop, trn
+from ..base.text import duration, labelled
 from ..batching.batch import Batch
 from ..evaluation.samples import REFERENCES
 from . import components, formats

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Any, Final, Literal, NamedTuple
 
-from .._language import tr, trn
-from .._text import clip, diff_texts
+from ..base.language import tr, trn
+from ..base.text import clip, diff_texts
 from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.thinking import CUT_WHILE_THINKING

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from .._language import html_lang, tr, tr_noop
+from ..base.language import html_lang, tr, tr_noop
 from .stylesheet import output_sheet
 from .text import escape
 

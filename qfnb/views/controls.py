@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from .._language import tr
+from ..base.language import tr
 from . import components
 from .display import Bundle, LiveOutput, accept_clicks
 from .text import NO_FORMULAS, escape, without_formulas

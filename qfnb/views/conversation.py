@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .._language import tr, tr_noop, trn
-from .._text import turn_text
+from ..base.language import tr, tr_noop, trn
+from ..base.text import turn_text
 from . import components, formats
 from .components import Html
 from .display import Bundle

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, Self
 
-from .._language import tr, tr_noop, trn
-from .._text import clip, clip_start
+from ..base.language import tr, tr_noop, trn
+from ..base.text import clip, clip_start
 from ..dataset import TransferStep, quality
 from ..dataset.typed_dataset import Dataset
 from ..errors import UnexpectedContent

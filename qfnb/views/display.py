@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import event_loop
 from . import components

@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final
 
 from .. import errors
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 
 HEADINGS: Final = {
     "QianfanError": tr_noop("This did not work"),

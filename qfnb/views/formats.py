@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from .._language import tr, tr_noop
-from .._text import duration
+from ..base.language import tr, tr_noop
+from ..base.text import duration
 from ..wire.prices import PriceRange
 
 UNKNOWN_PRICE = tr_noop("price unknown")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .._language import tr, tr_noop, trn
-from .._text import labelled
+from ..base.language import tr, tr_noop, trn
+from ..base.text import labelled
 from ..wire.prices import PriceRange
 from . import components, formats
 from .components import Html, Kind

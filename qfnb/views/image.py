@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..resources.inference.image_reply import ImageResponse
 from . import components
 from .components import Html

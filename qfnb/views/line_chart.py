@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from .._language import tr
+from ..base.language import tr
 from .components import Html
 from .plot import BOTTOM, HEIGHT, TOP, WIDTH, Dot, Label, LineChart, Plot, thin
 from .text import escape

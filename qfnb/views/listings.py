@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import connect
-from .._language import tr, tr_noop, trn
-from .._text import align_columns
+from ..base.language import tr, tr_noop, trn
+from ..base.text import align_columns
 from ..trainer.consts import STATUS, FinetuneStatus
 from ..wire.prices import PriceRange
 from . import components, formats

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from .._language import tr, tr_noop, trn
-from .._text import labelled
+from ..base.language import tr, tr_noop, trn
+from ..base.text import labelled
 from ..doctor import Finding, report
 from ..sandbox import process
 from . import components

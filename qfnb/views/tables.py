@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..wire.prices import PriceRange
 from . import components, formats
 from .display import Bundle

@@ -7,7 +7,7 @@ import html
 import re
 from typing import Any, Final
 
-from .._text import clip, strip_controls as strip_controls
+from ..base.text import clip, strip_controls as strip_controls
 
 
 def escape(text: object) -> str:

@@ -5,8 +5,8 @@ duration.
 import json
 from collections.abc import Sequence
 
-from .._language import tr
-from .._text import clip
+from ..base.language import tr
+from ..base.text import clip
 from ..resources.inference.reply import ToolStep
 from ..resources.inference.tools import describe_call
 from . import formats

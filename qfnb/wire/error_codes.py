@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 
 ErrorKind = Literal["auth", "token", "throttle", "activation", "server", "user"]
 

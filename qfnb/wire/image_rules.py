@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._language import tr
+from ..base.language import tr
 
 
 class ImageRules(NamedTuple):

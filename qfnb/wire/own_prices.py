@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .prices import ModelPrices, parse_steps
 

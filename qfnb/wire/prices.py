@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 
 BATCH_SHARE = 0.4

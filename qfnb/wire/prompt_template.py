@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 
 # the pairs of brackets that can mark a variable

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 
 
 class _Function(BaseModel):

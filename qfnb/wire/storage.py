@@ -1,6 +1,6 @@
 """Object storage (BOS): URIs, lists of objects, and multipart uploads."""
 
-from .._language import tr
+from ..base.language import tr
 from .base import ConsoleRecord
 
 MAX_KEYS = 1000  # limit of the keys on one page of a list

@@ -45,7 +45,7 @@ def test_help_is_80_cells_wide_also_in_chinese(run, monkeypatch):
 
 
 def cells(line):
-    from qfnb._text import terminal_cells as cells
+    from qfnb.base.text import terminal_cells as cells
 
     return cells(line.rstrip())
 

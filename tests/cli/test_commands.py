@@ -266,7 +266,7 @@ def test_findings_of_the_doctor_are_json_on_request(run):
 
 @pytest.mark.parametrize("share", [None, 0.0, 0.5, 1.7])
 def test_a_progress_line_is_never_wider_than_the_terminal(share):
-    from qfnb._text import terminal_cells as cells
+    from qfnb.base.text import terminal_cells as cells
 
     line = draw_line(Step(share, "训练中 " * 30), 60)
     assert 50 < cells(line) <= 60

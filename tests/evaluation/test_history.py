@@ -17,7 +17,7 @@ from support.reports import FixedModel, build_report
 
 import qfnb
 from qfnb import Dataset, charts
-from qfnb._language import in_language
+from qfnb.base.language import in_language
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation import (
     EvaluationManager,

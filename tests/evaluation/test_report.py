@@ -7,7 +7,7 @@ import pytest
 from support.reports import build_report
 
 from qfnb import InvalidArgumentError
-from qfnb._text import diff_texts
+from qfnb.base.text import diff_texts
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.local_evaluators import evaluators_by_name
 from qfnb.evaluation.report import Sample

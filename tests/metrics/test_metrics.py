@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support.scripted_server import http_answer
 
-from qfnb import _jieba, errors
+from qfnb import errors
 from qfnb.evaluation.local_evaluators import cosine, embedding_similarity
 from qfnb.metrics import choice, exact_json, recipes, rouge_bleu_chrf, units
 from qfnb.resources import Embedding
@@ -205,10 +205,10 @@ def test_scores_are_bounded_and_the_same_text_is_right(a, b):
 
 def test_without_jieba_words_say_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()
     with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
         units.jieba_words("没有人切过这一句")
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()
 
 
 def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):

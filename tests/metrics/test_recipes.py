@@ -10,7 +10,7 @@ import pytest
 from qfnb import errors
 from qfnb.metrics import recipes
 from qfnb.metrics.recipes import score
-from qfnb.sandbox.finetune import scores
+from qianfan_sandbox.finetune import scores
 
 REFERENCE = "这个周末自驾游去摘杨桃啦！"
 PUBLISHED = {

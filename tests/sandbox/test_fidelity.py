@@ -11,10 +11,10 @@ from support.evidence import Evidence, EvidenceMiddleware, find_misfit, has_shap
 from support.fidelity import HEAD, TABLE, merge_evidence, render_table, source_of
 from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_sources
 
-from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qfnb.wire.base import MarkedPage
 from qfnb.wire.endpoints import ENDPOINTS
 from qfnb.wire.memory import Memory
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 
 def test_every_row_is_an_operation():

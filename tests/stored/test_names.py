@@ -68,9 +68,6 @@ from qfnb.notebook import (
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
-from qfnb.sandbox.engines import config as choice
-from qfnb.sandbox.failures import faults
-from qfnb.sandbox.state import lifecycle
 from qfnb.trainer import (
     actions,
     configs,
@@ -82,12 +79,15 @@ from qfnb.trainer import (
 from qfnb.trainer.form import launch_form as launch
 from qfnb.trainer.sweep import store as sweep_store
 from qfnb.views import formatters
+from qfnb.wire import sandbox as choice
+from qianfan_sandbox.failures import faults
+from qianfan_sandbox.state import lifecycle
 
 pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
 STORED = HERE / "v0.1.0"
-SANDBOX = Path(inspect.getfile(process)).parent
+SANDBOX = Path(inspect.getfile(lifecycle)).parents[1]
 NAMES: dict[str, Any] = json.loads((HERE / "names.json").read_text(encoding="utf-8"))
 
 

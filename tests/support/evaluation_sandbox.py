@@ -9,9 +9,9 @@ import time
 from qfnb import config
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
-from qfnb.sandbox.state.lifecycle import DEFAULT_SECONDS
-from qfnb.sandbox.storage import objects
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.state.lifecycle import DEFAULT_SECONDS
+from qianfan_sandbox.storage import objects
 from support.raw_http import connect, storage_request
 from support.sandbox_thread import run_world
 from support.waiting import until

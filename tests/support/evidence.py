@@ -20,10 +20,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qfnb.sandbox.app import build_app
-from qfnb.sandbox.state.world import World
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 from qfnb.wire.inference import Picture
+from qianfan_sandbox.app import build_app
+from qianfan_sandbox.state.world import World
 
 FOLDER = "QFNB_SANDBOX_EVIDENCE"
 """The environment variable that names the folder; nothing is collected without it."""

@@ -2,7 +2,7 @@
 product's.
 """
 
-from qfnb.sandbox import app, server
+from qianfan_sandbox import app, server
 from support.evidence import build_app_with_evidence
 
 if __name__ == "__main__":

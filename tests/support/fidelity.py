@@ -63,7 +63,7 @@ def _merge_row(merged: dict[str, Any], row: Mapping[str, Any]) -> None:
 
 def render_table(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the page."""
-    import qfnb.sandbox.app  # noqa: F401 - loads every row of the endpoint table
+    import qianfan_sandbox.app  # noqa: F401 - loads every row of the endpoint table
 
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
     lines += [

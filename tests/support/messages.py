@@ -19,6 +19,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "qfnb"
+SANDBOX = ROOT / "qianfan_sandbox"
 ARGUMENTS = {"tr": 1, "tr_noop": 1, "trn": 2}
 """Functions that take messages -> how many of their first arguments are one."""
 
@@ -30,7 +31,7 @@ def extract_template() -> Catalog:
     Babel's own extractor does not see calls within f-strings before Python 3.12.
     """
     template = Catalog()
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted([*PACKAGE.rglob("*.py"), *SANDBOX.rglob("*.py")]):
         for call in filter(_is_message, ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
             texts = [argument.value for argument in call.args[: ARGUMENTS[call.func.id]]]
             template.add(

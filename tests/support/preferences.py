@@ -2,7 +2,7 @@
 questions by heart.
 """
 
-from qfnb.sandbox.engines.protocol import Preference
+from qianfan_sandbox.engines.protocol import Preference
 
 STATES = {"进度": "已发货", "金额": "三十元", "地址": "河边路", "状态": "已付款"}
 ASKS = (

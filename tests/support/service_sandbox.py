@@ -6,7 +6,7 @@ import time
 
 from qfnb import ChatCompletion, config
 from qfnb.resources import Service
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from support.raw_http import open_client
 from support.sandbox_thread import run_world
 

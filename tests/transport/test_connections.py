@@ -20,9 +20,9 @@ import qfnb
 from qfnb import config, errors
 from qfnb.config import Secret
 from qfnb.resources.management.batches import Batches, Files
-from qfnb.sandbox import server as sandbox_server
 from qfnb.transport import connections
 from qfnb.transport.webhook import post_webhook
+from qianfan_sandbox import server as sandbox_server
 
 CHAT = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 FILE = b'{"id":"file-1","object":"file","bytes":3,"filename":"a.jsonl","purpose":"batch","created_at":1}'

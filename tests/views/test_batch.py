@@ -11,7 +11,7 @@ from support.attacks import ATTACKS
 from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, without_stylesheet
 
 from qfnb._jobs.batch_progress import BatchProgress, RowFailure
-from qfnb._language import choose_language
+from qfnb.base.language import choose_language
 from qfnb.views import batch, display
 
 FAILED = RowFailure(7, "判断情感：很好", "ServerError", "[336100] Try again")

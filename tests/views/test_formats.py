@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from support.training_progress import DEPLOYED, RUNNING
 
-from qfnb._language import in_language
-from qfnb._text import duration
+from qfnb.base.language import in_language
+from qfnb.base.text import duration
 from qfnb.evaluation.report.text import format_interval, format_score
 from qfnb.trainer.sweep.progress import SweepProgress
 from qfnb.views import chat, formats, tables

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ... import connect
 from ..._jsonl_csv_parquet import RowError, read_jsonl
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...resources.inference.chat import ChatCompletion
 from ...resources.management.batches import Batches, BatchInference, Files

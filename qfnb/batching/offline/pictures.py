@@ -11,7 +11,7 @@ from typing import Any
 
 from ... import connect
 from ..._jobs.row_result import RowResult, summarize_error
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError, QianfanError
 from ...resources.inference.image_edit import ImageEdit
 from ...resources.inference.image_reply import ImageResponse

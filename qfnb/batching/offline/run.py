@@ -16,7 +16,7 @@ from typing import Any, Final
 from ... import connect, errors
 from ..._jobs.background_batch import BatchControl
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...config import settings
 from ...resources.inference.reply import ChatResponse, create_reply, refuse_defect
 from ...resources.inference.reply_row import failed_result, row_result_of

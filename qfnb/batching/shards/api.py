@@ -12,7 +12,7 @@ from typing import Final, Literal, Unpack
 from ... import connect
 from ..._jobs.batch_progress import BatchProgress
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import QianfanError
 from ..preflight import format_amount
 from .output_files import open_output

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psutil
 
-from ..._language import tr
+from ...base.language import tr
 from .output_files import FOLDER, OutputFiles, ShardError, reading_from, write_json, writing_to
 
 HEARTBEAT_S: Final = 10.0

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
 from ..file_access import (
     BOS_PREFIX,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..._language import tr
+from ...base.language import tr
 from .budget_ledger import Amounts, BudgetLedger
 from .slot_limiter import SlotLimiter
 

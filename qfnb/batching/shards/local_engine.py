@@ -19,7 +19,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from ... import config
-from ..._language import tr
+from ...base.language import tr
 from .job_service import JobService
 from .output_files import ShardError
 from .worker import ShardResult, ShardTask

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from filelock import FileLock, Timeout
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError, QianfanError
 from ..file_access import BOS_PREFIX, is_address
 from .object_files import BosFiles, StorageFiles

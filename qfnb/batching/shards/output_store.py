@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ..fork_safe_sqlite import open_database
 from ..request_spec import RequestSpec
 from .folder_claim import FolderClaim

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
 from ..file_access import reading, suffix_of
 from .input_listing import list_inputs

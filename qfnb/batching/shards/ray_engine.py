@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport.platform import Platform
 from .job_service import JobService

@@ -17,7 +17,7 @@ from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailure
 from ..._jobs.row_result import summarize_error
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ..row_pipeline import run_in_thread
 from .output_files import ShardError
 from .output_store import OutputStore

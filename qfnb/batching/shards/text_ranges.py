@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import RowError, read_csv, read_jsonl
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError
 from ..file_access import reading, suffix_of
 

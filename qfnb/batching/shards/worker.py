@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from ..._jobs.batch_progress import BatchProgress
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
+from ...base.language import tr
 from ...errors import CredentialsError, QianfanError
 from ...transport import clock, shared_rate_limiter
 from .. import journal_reader, journal_store

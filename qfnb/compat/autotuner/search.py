@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 
 Config = dict[str, Any]

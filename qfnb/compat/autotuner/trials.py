@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...evaluation.evaluator import LocalEvaluator
 from ...resources.inference.chat import ChatCompletion

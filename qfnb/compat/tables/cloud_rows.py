@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ... import connect
-from ..._language import tr
+from ...base.language import tr
 from ...config import settings
 from ...dataset import platform
 from ...errors import InvalidArgumentError, QianfanError

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.row_formats import deep_copy
 from ...errors import InvalidArgumentError
 

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..._jsonl_csv_parquet import RowError
-from ..._language import tr
-from ..._private_files import write_atomically
+from ...base.language import tr
+from ...base.private_files import write_atomically
 from ...dataset import file_formats, file_reader, file_writer
 from ...dataset.row_formats import raise_problems
 from ...dataset.schema import TEXT

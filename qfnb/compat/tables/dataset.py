@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ...dataset import platform
 from ...dataset.file_reader import read_values
 from ...dataset.row_formats import deep_copy

@@ -8,7 +8,7 @@ import copy
 import logging
 from typing import ClassVar
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError
 from .platform_source import parse_entries
 from .table import Table

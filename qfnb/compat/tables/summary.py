@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..._language import trn
-from ..._text import is_missing
+from ...base.language import trn
+from ...base.text import is_missing
 from ...dataset.row_formats import to_json
 from .table import Table
 

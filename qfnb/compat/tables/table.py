@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from itertools import groupby
 from typing import Any, Self
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.row_formats import deep_copy
 from ...errors import InvalidArgumentError
 from .columns import GROUP, PACK, ColumnOperations

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..._language import tr
-from ..._text import did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from .benchmark import Benchmark as Benchmark, Request
 from .exams import load_ceval, load_cmmlu

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ..._jsonl_csv_parquet import RowError, describe_no_rows, read_csv, read_jsonl
-from ..._language import tr, tr_noop, trn
-from ..._text import did_you_mean, format_value, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import did_you_mean, format_value, labelled
 from ...errors import DatasetError, InvalidArgumentError
 
 MIN_CLUSTERS: Final = 6

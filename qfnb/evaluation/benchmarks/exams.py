@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr
-from ..._text import did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import did_you_mean, format_value
 from ...errors import DatasetError, InvalidArgumentError
 from ...metrics.choice import CHOICE_LETTERS
 from .benchmark import Benchmark, Request, read_table

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr
-from ..._text import format_value
+from ...base.language import tr
+from ...base.text import format_value
 from ...errors import DatasetError
 from ...metrics.number import find_number
 from .benchmark import Benchmark, Request, read_objects

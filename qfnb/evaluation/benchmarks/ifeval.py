@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..._language import tr
-from ..._text import did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import did_you_mean, format_value
 from ...errors import DatasetError, InvalidArgumentError
 from ..evaluator import LocalEvaluator
 from .benchmark import Benchmark, Request, read_objects

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
 from ..comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator

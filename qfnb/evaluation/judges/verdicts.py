@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self, TypeVar
 
-from ..._language import tr
+from ...base.language import tr
 from ...metrics.exact_json import find_json_object
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)

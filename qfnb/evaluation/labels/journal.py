@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from ... import config
-from ..._language import tr
+from ...base.language import tr
 from ...batching.fork_safe_sqlite import open_for_step
 from ...errors import QianfanError
 from ..samples import Sample

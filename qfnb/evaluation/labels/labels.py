@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
 from ..report import CONTEXT, EvaluationResult

@@ -28,7 +28,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
 from .. import scoring_run

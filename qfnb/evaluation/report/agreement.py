@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from ..._language import tr
+from ...base.language import tr
 from ..labels.journal import joint_verdict, latest_labels, pair_item, score_item
 from ..samples import Sample
 from ..stats.intervals import ROUGH_ROWS, Interval

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ... import config
-from ..._language import tr
-from ..._private_files import modified_at, write_private
-from ..._text import clip, did_you_mean
+from ...base.language import tr
+from ...base.private_files import modified_at, write_private
+from ...base.text import clip, did_you_mean
 from ...errors import InvalidArgumentError
 from ..samples import Sample
 from . import files

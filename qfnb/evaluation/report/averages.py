@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ..stats.averages import Average, average_groups
 from .columns import AVERAGE_COLUMNS, build_frame
 from .data import ReportData

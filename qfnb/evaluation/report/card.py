@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from ..._language import tr, tr_noop
-from ..._text import labelled
+from ...base.language import tr, tr_noop
+from ...base.text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score, Usage
 from . import averages, files, sources, text
 from .data import Change, ReportData

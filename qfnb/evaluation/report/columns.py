@@ -9,7 +9,7 @@ from functools import partial
 from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
-from ..._text import replace_surrogates
+from ...base.text import replace_surrogates
 from ..samples import Sample
 from ..stats.repeats import RepeatScore
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr
-from ..._text import Edit, diff_texts
+from ...base.language import tr
+from ...base.text import Edit, diff_texts
 from ...errors import InvalidArgumentError
 from ..judges.verdicts import PairVerdict
 from ..samples import Sample, mean_sample

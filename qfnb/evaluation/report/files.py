@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..._language import tr
-from ..._private_files import write_atomically
+from ...base.language import tr
+from ...base.private_files import write_atomically
 from ...errors import InvalidArgumentError
 from ..judges.verdicts import PairVerdict
 from ..records import record_report, validate_report_path

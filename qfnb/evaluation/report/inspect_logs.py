@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
-from ..._private_files import write_atomically
+from ...base.language import tr
+from ...base.private_files import write_atomically
 from ...errors import DatasetError, InvalidArgumentError
 from ..samples import Sample
 from . import logs

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ..judges.verdicts import PairVerdict
 from ..labels.journal import LabelsError

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import RowError, read_jsonl
-from ..._language import tr
-from ..._private_files import write_atomically
+from ...base.language import tr
+from ...base.private_files import write_atomically
 from ...errors import DatasetError
 from ..samples import Sample, mean_sample
 from . import logs

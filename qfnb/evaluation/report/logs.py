@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
 from ..samples import Sample
 from .data import ReportData

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...errors import InvalidArgumentError
 from ..samples import Sample, mean_sample
 from ..stats import aggregates

@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr
-from ..._text import is_missing
+from ...base.language import tr
+from ...base.text import is_missing
 from ...errors import InvalidArgumentError
 from .text import to_plain, to_sheet_text
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from ..._language import tr, tr_noop
-from ..._text import labelled
+from ...base.language import tr, tr_noop
+from ...base.text import labelled
 from ..benchmarks.benchmark import describe, difference_note
 from . import text
 from .data import ReportData

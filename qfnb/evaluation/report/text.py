@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import clip, is_missing, replace_surrogates, strip_controls
+from ...base.language import tr, tr_noop, trn
+from ...base.text import clip, is_missing, replace_surrogates, strip_controls
 from ...batching.journal_reader import NOT_ASKED
 from ...metrics.recipes import METRICS
 from ...redact import redact

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ..._language import tr
-from ..._text import is_missing
+from ...base.language import tr
+from ...base.text import is_missing
 from ..samples import Sample
 from . import holm, intervals, significance
 from .intervals import UNIT_SCALE, Scale

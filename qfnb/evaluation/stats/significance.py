@@ -22,7 +22,7 @@ from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr_noop
+from ...base.language import tr_noop
 from . import intervals, power
 from .distributions import binomial_bounds, mcnemar_p_value
 from .holm import ALPHA, Decision

@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from ..._language import tr
-from ..._text import replace_surrogates
+from ...base.language import tr
+from ...base.text import replace_surrogates
 from ...errors import InvalidArgumentError
 from ...wire import chat as wire
 

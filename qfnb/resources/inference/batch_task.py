@@ -23,7 +23,7 @@ from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import BatchProgress, RowFailure
 from ..._jobs.row_result import results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from .reply import ReplyT
 from .reply_row import failed_result, row_result_of

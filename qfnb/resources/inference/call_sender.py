@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 
 from ... import connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...errors import APIError, RequestError, UnexpectedContent, UnreadableAnswer
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform

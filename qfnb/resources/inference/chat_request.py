@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..._language import tr
-from ..._text import describe_problem
+from ...base.language import tr
+from ...base.text import describe_problem
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...transport.platform import Platform

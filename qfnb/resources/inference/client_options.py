@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..._language import tr
 from ..._notices import warn_once
-from ..._text import count_tokens
+from ...base.language import tr
+from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.auth import APP_HEADER
 from ...transport.client import CallOptions

@@ -5,9 +5,9 @@ from functools import partial
 from types import MethodType
 from typing import Any, Literal
 
-from ..._language import tr
 from ..._notices import warn_once
-from ..._text import count_tokens
+from ...base.language import tr
+from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...wire import catalog, inference as wire, reply_shape

@@ -5,7 +5,7 @@ to be.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..._text import is_chinese, turn_text
+from ...base.text import is_chinese, turn_text
 
 Turns = Sequence[Mapping[str, Any]]
 Prompt = tuple[str, str]

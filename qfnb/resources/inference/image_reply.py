@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in

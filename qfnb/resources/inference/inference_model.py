@@ -11,9 +11,9 @@ from typing import Any, Literal, Unpack
 
 from ... import config, connect
 from ..._jobs import worker_pool
-from ..._language import tr
 from ..._notices import warn_once
-from ..._text import labelled
+from ...base.language import tr
+from ...base.text import labelled
 from ...config import Credentials
 from ...credentials import Secret, secret_in_address
 from ...errors import InvalidArgumentError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from ..._language import tr, tr_noop
 from ..._notices import warn_once
+from ...base.language import tr, tr_noop
 from ...errors import APIError, CredentialsError, InvalidArgumentError
 from ...transport.platform import Platform
 from ...wire import catalog

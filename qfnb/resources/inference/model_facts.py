@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ... import config, connect
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.auth import fetch_access_token

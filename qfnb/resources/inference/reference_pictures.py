@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from ..._language import tr
-from ..._text import format_value
+from ...base.language import tr
+from ...base.text import format_value
 from ...errors import InvalidArgumentError
 
 ReferencePicture = str | bytes | Path

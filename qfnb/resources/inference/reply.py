@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...transport.protocol import quote_excerpt
 from ...transport.response import Response

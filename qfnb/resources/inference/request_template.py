@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from pydantic_core import from_json, to_json
 
-from ..._text import is_chinese
+from ...base.text import is_chinese
 from ...wire import chat as wire
 from .chat_request import validate_messages
 from .inference_model import InferenceRequest

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_origin
 
-from ..._language import tr, tr_noop
-from ..._text import clip, format_value
+from ...base.language import tr, tr_noop
+from ...base.text import clip, format_value
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
 from .format_prompts import JSON_ONLY, Turns, correction_turns, in_language_of

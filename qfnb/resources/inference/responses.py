@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from ... import config, connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...errors import APIError, InvalidArgumentError, RequestError
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client

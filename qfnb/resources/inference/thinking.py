@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..._language import tr, tr_noop
 from ..._notices import warn_once
-from ..._text import did_you_mean, format_value
+from ...base.language import tr, tr_noop
+from ...base.text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...wire.catalog import CatalogModel
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._language import tr
-from ..._text import format_value
+from ...base.language import tr
+from ...base.text import format_value
 from ...errors import InvalidArgumentError, ToolLoopError
 from ...transport import event_loop
 from ..validation import validate_positive

@@ -19,8 +19,8 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import PydanticSerializationError, to_json
 
-from ..._language import tr
-from ..._text import clip, did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import clip, did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...redact import hide_secrets, redact
 from .arguments import clip_result

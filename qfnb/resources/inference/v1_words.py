@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._language import tr
 from ..._notices import warn_once
-from ..._text import did_you_mean
+from ...base.language import tr
+from ...base.text import did_you_mean
 from ...errors import InvalidArgumentError
 from ...transport.platform import Platform
 from ...wire import body_keys, chat as wire

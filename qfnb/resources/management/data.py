@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport.response import Response
 from ...wire import data_v1 as wire

@@ -5,7 +5,7 @@ single rows.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import cleaning as wire, data_v1
 from ..validation import validate_choice, validate_range

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import evaluation_v1 as wire, evaluation_v2 as v2
 from ..validation import list_or_none, validate_choice, validate_record

@@ -6,7 +6,7 @@ In v2 a job is a folder of runs and a task is one run; v1 uses the two words the
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v1 as wire_v1, finetune_v2 as wire
 from ..validation import dict_or_none, validate_record

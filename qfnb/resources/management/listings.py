@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ... import connect
 from ..._frames import frame_class
-from ..._language import tr
-from ..._text import replace_surrogates
+from ...base.language import tr
+from ...base.text import replace_surrogates
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...transport import model_list
 from ...transport.response import Response

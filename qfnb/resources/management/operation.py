@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ... import connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...config import Secret
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client

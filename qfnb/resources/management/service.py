@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import service_v1 as wire_v1, service_v2 as wire
 from ..console.consts import DeployPoolType, ServiceType

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr, trn
-from ..._text import closest
+from ...base.language import tr, trn
+from ...base.text import closest
 from ...dataset import quality
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..._language import tr
-from ..._private_files import write_private
+from ...base.language import tr
+from ...base.private_files import write_private
 from ...config import state_dir
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire

@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from ..._language import tr
-from ..._text import clip
+from ...base.language import tr
+from ...base.text import clip
 from ...dataset.near_duplicates import NearDuplicates
 from ...errors import InvalidArgumentError
 from ...model.configs import ValidatedModel

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._language import tr, trn
-from ..._text import clip
+from ...base.language import tr, trn
+from ...base.text import clip
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire
 from .. import configs

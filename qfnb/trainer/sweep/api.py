@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ... import connect
-from ..._language import tr, trn
-from ..._text import clip, labelled
+from ...base.language import tr, trn
+from ...base.text import clip, labelled
 from ...batching.request_spec import platform_name
 from ...dataset.near_duplicates import input_texts
 from ...dataset.typed_dataset import Dataset

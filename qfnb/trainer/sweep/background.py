@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 from ..._jobs.background_job import BackgroundJob
-from ..._language import tr
+from ...base.language import tr
 from ...config import settings
 from ...dataset.typed_dataset import Dataset
 from ...errors import APIError, InvalidArgumentError, QianfanError, RateLimitError, TrainingError

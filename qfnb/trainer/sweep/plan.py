@@ -13,8 +13,8 @@ from typing import Any, Final
 from pydantic.alias_generators import to_snake
 
 from ... import connect
-from ..._language import tr, trn
-from ..._text import approximate_duration
+from ...base.language import tr, trn
+from ...base.text import approximate_duration
 from ...dataset.quality import estimate_tokens
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError

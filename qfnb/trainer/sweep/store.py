@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ... import config
-from ..._language import tr
-from ..._private_files import modified_at, write_private
-from ..._text import did_you_mean
+from ...base.language import tr
+from ...base.private_files import modified_at, write_private
+from ...base.text import did_you_mean
 from ...errors import InvalidArgumentError
 
 FOLDER: Final = "sweeps"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..._language import tr
+from ...base.language import tr
 from ...evaluation.report.averages import average_title, report_averages
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import format_interval, format_score, metric_title, to_plain

@@ -6,8 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import clip
+from ...base.language import tr, tr_noop, trn
+from ...base.text import clip
 from ...evaluation.history import Diff
 from ...evaluation.report.sources import mark_models
 from ...evaluation.report.text import (

@@ -10,7 +10,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any, Final
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ...evaluation import Card, EvaluationResult, Matrix
 from ...evaluation.labels.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark

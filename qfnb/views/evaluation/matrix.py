@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..._language import tr
-from ..._text import clip
+from ...base.language import tr
+from ...base.text import clip
 from ...evaluation.report import matrix as wording
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.matrix import Matrix

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from ..._language import html_lang, tr
+from ...base.language import html_lang, tr
 from ...evaluation.report import ReportData
 from ...evaluation.report.files import HasPicture
 from ...evaluation.report.sources import with_mark

@@ -8,8 +8,8 @@ import time
 from typing import Any, Final
 
 from ..._jobs.batch_progress import BatchProgress
-from ..._language import tr, tr_noop, trn
-from ..._text import duration, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import duration, labelled
 from ...evaluation.background import BackgroundEvaluation, EvaluationProgress, ModelProgress, State
 from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..._language import tr, trn
-from ..._text import Edit, diff_texts
+from ...base.language import tr, trn
+from ...base.text import Edit, diff_texts
 from ...evaluation.report.data import Change, ReportData
 from ...evaluation.report.text import format_difference, format_score, to_plain
 from .. import components

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
+from ...base.language import tr, tr_noop, trn
 from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.files import render_markdown

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from ..._language import tr, tr_noop, trn
+from ...base.language import tr, tr_noop, trn
 from ...errors import InvalidArgumentError
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.sources import sandbox_mark

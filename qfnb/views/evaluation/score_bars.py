@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.judging import judge_lines
 from ...evaluation.report.sources import with_mark

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ...evaluation import degenerate
 from ...evaluation.report.card import Card, Shift
 from ...evaluation.report.data import ReportData

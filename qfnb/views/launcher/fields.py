@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic.alias_generators import to_snake
 
-from ..._language import language, tr, trn
+from ...base.language import language, tr, trn
 from ...trainer.form.data import DatasetInfo
 from ...trainer.form.launch_form import CHOICE_TYPES, LaunchForm, default_count, is_blank
 from ...trainer.form.validation import Issue, count_limits, find_issues, find_warnings, plain_number

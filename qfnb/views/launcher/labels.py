@@ -5,7 +5,7 @@ and their hints.
 from collections.abc import Mapping
 from typing import Final
 
-from ..._language import tr_noop
+from ...base.language import tr_noop
 
 TITLES: Final[Mapping[str, str]] = {
     "dataset": tr_noop("Training data"),

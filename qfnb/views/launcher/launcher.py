@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ... import connect
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
 from ...trainer import LLMFinetune

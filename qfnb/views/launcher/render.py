@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import approximate_duration, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import approximate_duration, labelled
 from ...dataset.samples import TRAIN_FILE
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank

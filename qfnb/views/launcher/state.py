@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ..._language import tr_noop
+from ...base.language import tr_noop
 from ...trainer.form.launch_form import LaunchForm
 from ...trainer.form.validation import find_issues
 from ...wire.finetune_v2 import SFT

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.samples import TRAIN_ROWS
 from ..controls import PanelWidgets
 from ..display import accept_clicks

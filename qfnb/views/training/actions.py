@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..._language import tr
+from ...base.language import tr
 from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishAction
 from ...trainer.base import BaseAction
 from ...trainer.configs import resolve_train_type

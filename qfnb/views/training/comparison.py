@@ -7,7 +7,7 @@ import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from ..._language import tr
+from ...base.language import tr
 from ...evaluation.report.text import to_markdown
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress

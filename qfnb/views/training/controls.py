@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress

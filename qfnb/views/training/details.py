@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ..._language import tr, tr_noop, trn
+from ...base.language import tr, tr_noop, trn
 from ...trainer.loss_diagnostics import LossPoint, best_checkpoint
 from ...trainer.progress import LogLine, TrainingProgress
 from .. import components

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
 from ...trainer.progress import TrainingProgress
 from ..plot import Curve, LineChart, Point

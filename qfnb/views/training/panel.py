@@ -6,8 +6,8 @@ import base64
 import time
 from typing import Final
 
-from ..._language import tr, tr_noop
-from ..._text import labelled
+from ...base.language import tr, tr_noop
+from ...base.text import labelled
 from ...evaluation.report.text import to_markdown
 from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress

@@ -8,8 +8,8 @@ import re
 import time
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import approximate_duration, duration
+from ...base.language import tr, tr_noop, trn
+from ...base.text import approximate_duration, duration
 from ...trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import Stage, TrainingProgress

@@ -10,8 +10,8 @@ import re
 import time
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import duration, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import duration, labelled
 from ...evaluation.report.text import (
     format_difference,
     format_interval,

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 from support.raw_http import CHAT, connect
 
-from qfnb._text import count_tokens, cut_to_tokens
-from qfnb.sandbox.chat.structured import SchemaError, fill_schema
+from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog
+from qianfan_sandbox.chat.structured import SchemaError, fill_schema
 
 DEEPSEEK = "deepseek-v4-pro"
 QWEN = "qwen3.5-27b"

@@ -15,8 +15,8 @@ from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
 from qfnb import config
-from qfnb.sandbox.engines import config as choice
-from qfnb.sandbox.state.world import World
+from qfnb.wire import sandbox as choice
+from qianfan_sandbox.state.world import World
 
 KEY = "sk-canary-0123456789"
 

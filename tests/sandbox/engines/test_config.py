@@ -6,8 +6,8 @@ import pytest
 
 from qfnb import cli, errors
 from qfnb.sandbox import ensure, find, process, stop
-from qfnb.sandbox.engines import config
-from qfnb.sandbox.engines.config import EngineConfig
+from qfnb.wire import sandbox as config
+from qfnb.wire.sandbox import EngineConfig
 
 URL = "http://127.0.0.1:9/v1"
 

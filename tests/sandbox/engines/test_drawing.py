@@ -3,8 +3,8 @@ import io
 import pytest
 from PIL import Image
 
-from qfnb.sandbox.engines.drawing import picture
 from qfnb.wire.inference import IMAGE_SIZES
+from qianfan_sandbox.engines.drawing import picture
 
 SMALL = (192, 192)
 

@@ -9,8 +9,8 @@ import pytest
 from support import tiny_llama
 
 from qfnb import ChatCompletion, Dataset, DeployConfig, Embedding, LLMFinetune, TrainConfig
-from qfnb.sandbox.engines.config import EngineConfig
-from qfnb.sandbox.engines.protocol import Conversation, EngineError, Reply
+from qfnb.wire.sandbox import EngineConfig
+from qianfan_sandbox.engines.protocol import Conversation, EngineError, Reply
 
 for name in ("torch", "transformers", "peft"):
     pytest.importorskip(name)
@@ -39,7 +39,7 @@ def model_dir(tmp_path_factory):
 
 
 def start_engine(model_dir, folder):
-    from qfnb.sandbox.engines.transformers.engine import TransformersEngine
+    from qianfan_sandbox.engines.transformers.engine import TransformersEngine
 
     return TransformersEngine(
         EngineConfig(engine="transformers", model_dir=str(model_dir)), folder / "files" / "models"
@@ -188,7 +188,7 @@ def test_a_truncated_answer_has_the_reason_length(tuned):
 
 
 def test_the_model_stops_when_the_caller_is_gone(engine, monkeypatch):
-    from qfnb.sandbox.engines.transformers.weights import ModelDirectory
+    from qianfan_sandbox.engines.transformers.weights import ModelDirectory
 
     stops = []
     monkeypatch.setattr(

@@ -16,7 +16,7 @@ from support.waiting import until
 
 from qfnb.resources import Model
 from qfnb.sandbox import ensure, stop
-from qfnb.sandbox.state.store import Store
+from qianfan_sandbox.state.store import Store
 
 N_ROWS = 600
 

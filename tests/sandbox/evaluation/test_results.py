@@ -12,7 +12,7 @@ from support.waiting import until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
-from qfnb.sandbox.storage import objects
+from qianfan_sandbox.storage import objects
 
 BOTH_MODES = {**RULES, **REFEREE, "evalMode": "rule,model"}
 

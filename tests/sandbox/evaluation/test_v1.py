@@ -20,8 +20,8 @@ from support.waiting import until
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.evaluation.worker import summarize
-from qfnb.sandbox.storage import objects
+from qianfan_sandbox.evaluation.worker import summarize
+from qianfan_sandbox.storage import objects
 
 
 @pytest.fixture(scope="module")

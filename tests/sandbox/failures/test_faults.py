@@ -9,9 +9,10 @@ from support.example_request import send_example
 from support.model_life import STEPS, Life
 from support.raw_http import CHAT, connect, line, signed_headers
 
-from qfnb.sandbox import app, ensure  # noqa: F401 - loads every row of the endpoint table
-from qfnb.sandbox.failures.faults import Fault, FaultRules
+from qfnb.sandbox import ensure
 from qfnb.wire.endpoints import ENDPOINTS
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
+from qianfan_sandbox.failures.faults import Fault, FaultRules
 
 FAULTS = "/_sandbox/faults"
 BODY = line(1)["body"]

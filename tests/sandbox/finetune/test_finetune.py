@@ -126,7 +126,7 @@ def test_unknown_fields_are_accepted(sandbox, dataset):
 
 
 def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fits(sandbox):
-    from qfnb.sandbox.finetune import supported_models
+    from qianfan_sandbox.finetune import supported_models
 
     rows = [
         row
@@ -143,13 +143,13 @@ def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fit
 
 
 def test_every_v1_train_type_stands_for_a_model_that_is_offered():
-    from qfnb.sandbox.finetune import supported_models
+    from qianfan_sandbox.finetune import supported_models
 
     assert all(supported_models.find_model(name) for name in finetune_v2.TRAIN_TYPES)
 
 
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])
 def test_a_sampling_rate_takes_so_many_rows(rate, count):
-    from qfnb.sandbox.finetune import run_data
+    from qianfan_sandbox.finetune import run_data
 
     assert len(run_data.sample([(str(n), "") for n in range(10)], rate)) == count

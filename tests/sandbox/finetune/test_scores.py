@@ -4,9 +4,9 @@ answers.
 
 import pytest
 
-from qfnb import _jieba
+from qfnb.metrics import units
 from qfnb.metrics.rouge_bleu_chrf import smoothed_bleu
-from qfnb.sandbox.finetune import scores
+from qianfan_sandbox.finetune import scores
 
 pytest.importorskip("jieba", reason="the platform's words are jieba's")
 
@@ -54,16 +54,16 @@ def test_blanks_and_stop_words_do_not_count():
 
 def test_words_are_kept_where_nobody_else_can_write(monkeypatch, tmp_path):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()
     assert scores.words("北京大学") == ["北京大学"]
     assert (tmp_path / "words").stat().st_mode & 0o77 == 0
     assert [path.name for path in (tmp_path / "words").iterdir()] == ["jieba.cache"]
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()
 
 
 def test_without_jieba_characters_are_words(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()
     assert scores.word_unit() == "characters"
     assert scores.words("北京 好") == ["北", "京", "好"]
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()

@@ -12,8 +12,8 @@ from support.waiting import wait_for
 
 from qfnb.resources import FineTune
 from qfnb.sandbox import Address, ensure
-from qfnb.sandbox.finetune.worker import KILLED_MESSAGE
-from qfnb.sandbox.state.world import World
+from qianfan_sandbox.finetune.worker import KILLED_MESSAGE
+from qianfan_sandbox.state.world import World
 
 pytestmark = pytest.mark.long
 

@@ -9,9 +9,9 @@ from collections import defaultdict
 import qfnb.resources
 import qfnb.transport
 from qfnb.resources.management.operation import Operation
-from qfnb.sandbox import app  # noqa: F401 - registers the handlers
-from qfnb.sandbox.http.call import HANDLERS
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+from qianfan_sandbox import app  # noqa: F401 - registers the handlers
+from qianfan_sandbox.http.call import HANDLERS
 
 
 def modules(package):

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from support.raw_http import CHAT, connect, error_of, line, upload
 
-from qfnb.sandbox.http import host_guard
+from qianfan_sandbox.http import host_guard
 
 PIECE = bytes(1 << 20)
 JSON = {"content-type": "application/json"}

@@ -15,10 +15,10 @@ from support.model_life import STEPS, Life
 from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
-from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
-from qfnb.sandbox.http import openapi
 from qfnb.wire import signature
 from qfnb.wire.endpoints import ENDPOINTS
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
+from qianfan_sandbox.http import openapi
 
 pytestmark = pytest.mark.long
 

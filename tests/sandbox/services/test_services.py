@@ -17,7 +17,7 @@ from support.service_sandbox import (
 
 from qfnb import ChatCompletion, Completion, errors
 from qfnb.resources import Charge, Service
-from qfnb.sandbox.http import timestamps
+from qianfan_sandbox.http import timestamps
 
 FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 

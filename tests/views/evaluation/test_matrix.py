@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from support.reports import EVIL, build_report
 
-from qfnb import _language
+from qfnb.base import language
 from qfnb.views.evaluation import report as view
 from qfnb.views.evaluation.page import render_page
 
@@ -78,6 +78,6 @@ def test_a_chinese_matrix_has_no_english():
 
 @pytest.fixture
 def _chinese():
-    _language.choose_language("zh")
+    language.choose_language("zh")
     yield
-    _language.choose_language(None)
+    language.choose_language(None)

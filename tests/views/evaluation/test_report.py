@@ -11,7 +11,7 @@ import sys
 import pytest
 from support.reports import EVIL, build_report
 
-from qfnb import _language
+from qfnb.base import language
 from qfnb.evaluation.report import Sample
 from qfnb.views.evaluation import questions, report as evaluation, usage
 from qfnb.views.evaluation.page import render_page
@@ -31,9 +31,9 @@ def words_of(page):
 
 @pytest.fixture
 def _chinese():
-    _language.choose_language("zh")
+    language.choose_language("zh")
     yield
-    _language.choose_language(None)
+    language.choose_language(None)
 
 
 def test_the_verdict_comes_before_the_numbers_and_the_evidence():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ...._language import tr
+from ....base.language import tr
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import to_markdown, to_plain
 from ... import components

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from ...._language import tr, tr_noop
-from ...._text import labelled
+from ....base.language import tr, tr_noop
+from ....base.text import labelled
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import format_score, metric_title
 from ....evaluation.stats.aggregates import Comparison, Score, Usage

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...._language import tr, tr_noop
+from ....base.language import tr, tr_noop
 from ....evaluation.report.text import to_plain
 
 LATIN: Final = "DejaVu Sans"  # comes with matplotlib

@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Final
 
-from ...._language import tr
-from ...._text import labelled
+from ....base.language import tr
+from ....base.text import labelled
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import NO_VALUE, format_interval, format_score, verdict_sentence
 from ....evaluation.stats.aggregates import Score

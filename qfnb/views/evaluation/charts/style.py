@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ...._language import tr
-from ...._private_files import write_atomically
+from ....base.language import tr
+from ....base.private_files import write_atomically
 from ....errors import InvalidArgumentError
 from ....evaluation.report import ReportData
 from ....evaluation.report.sources import HasModels, sandbox_mark, source_sentence, with_mark

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...._language import tr, trn
-from ...._text import did_you_mean, labelled
+from ....base.language import tr, trn
+from ....base.text import did_you_mean, labelled
 from ....errors import InvalidArgumentError
 from ....evaluation.report.archive import Entry, Mean, list_entries
 from ....evaluation.report.text import format_interval, format_score, metric_title

@@ -8,8 +8,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 from support.training_pairs import RULE, SMALL  # noqa: E402
 
-from qfnb.sandbox.engines.builtin.model import LanguageModel  # noqa: E402
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train  # noqa: E402
+from qianfan_sandbox.engines.builtin.model import LanguageModel  # noqa: E402
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train  # noqa: E402
 
 
 @pytest.fixture(scope="session")

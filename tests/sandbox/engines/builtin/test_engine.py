@@ -4,7 +4,7 @@ import pytest
 from support import finetune_runs
 
 from qfnb.errors import APIError
-from qfnb.sandbox.engines.builtin.engine import BuiltinEngine
+from qianfan_sandbox.engines.builtin.engine import BuiltinEngine
 
 
 def test_more_rows_than_the_engine_learns_from_are_refused_with_their_number(world, monkeypatch):

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qfnb.sandbox.engines.builtin.fields import FieldCounts, substitute
-from qfnb.sandbox.engines.protocol import MIN_VALIDATIONS, is_validated
+from qianfan_sandbox.engines.builtin.fields import FieldCounts, substitute
+from qianfan_sandbox.engines.protocol import MIN_VALIDATIONS, is_validated
 
 CITIES = ["北京", "上海", "乌鲁木齐", "哈尔滨", "成都", "三亚", "拉萨", "石家庄"]
 

@@ -4,8 +4,8 @@ model.
 
 import pytest
 
-from qfnb.sandbox.engines.builtin.engine import BuiltinEngine
-from qfnb.sandbox.finetune import recorder, supported_models
+from qianfan_sandbox.engines.builtin.engine import BuiltinEngine
+from qianfan_sandbox.finetune import recorder, supported_models
 
 ENGINE = BuiltinEngine()
 

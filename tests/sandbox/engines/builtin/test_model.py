@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from support.training_pairs import RULE, SMALL
 
-from qfnb._text import has_chinese
+from qfnb.base.text import has_chinese
 from qfnb.errors import SandboxError
-from qfnb.sandbox.engines.builtin.engine import base_model
-from qfnb.sandbox.engines.builtin.model import LanguageModel
-from qfnb.sandbox.engines.builtin.training import train
+from qianfan_sandbox.engines.builtin.engine import base_model
+from qianfan_sandbox.engines.builtin.model import LanguageModel
+from qianfan_sandbox.engines.builtin.training import train
 
 
 def test_a_saved_model_gives_the_same_answers(mixed):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from support.gradients import dense
 
-from qfnb.sandbox.engines.builtin.features import Features
-from qfnb.sandbox.engines.builtin.pointer_generator import PointerGenerator
+from qianfan_sandbox.engines.builtin.features import Features
+from qianfan_sandbox.engines.builtin.pointer_generator import PointerGenerator
 
 PAIRS = [
     ("日期4月12日", "4-12"),

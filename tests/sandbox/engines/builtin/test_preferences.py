@@ -10,12 +10,12 @@ from support.training_pairs import SMALL
 
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.stats.significance import describe_pairs, pair_scores
-from qfnb.sandbox.engines.builtin import preferences, training
-from qfnb.sandbox.engines.builtin.model import LanguageModel
-from qfnb.sandbox.engines.builtin.objectives import OBJECTIVES, Policy, judged_pairs
-from qfnb.sandbox.engines.builtin.preferences import train_preferences
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
-from qfnb.sandbox.engines.protocol import Preference
+from qianfan_sandbox.engines.builtin import preferences, training
+from qianfan_sandbox.engines.builtin.model import LanguageModel
+from qianfan_sandbox.engines.builtin.objectives import OBJECTIVES, Policy, judged_pairs
+from qianfan_sandbox.engines.builtin.preferences import train_preferences
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.engines.protocol import Preference
 
 STEP = 1e-5
 FIVE_PASSES = Hyperparameters(epochs=5)

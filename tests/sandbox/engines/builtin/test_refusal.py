@@ -7,17 +7,17 @@ import dataclasses
 import pytest
 from support.training_pairs import RULE, SMALL
 
-from qfnb._text import has_chinese
-from qfnb.sandbox.engines.builtin.engine import BuiltinModel
-from qfnb.sandbox.engines.builtin.model import MIN_CONFIDENCE, LanguageModel
-from qfnb.sandbox.engines.builtin.refusal import (
+from qfnb.base.text import has_chinese
+from qianfan_sandbox.engines.builtin.engine import BuiltinModel
+from qianfan_sandbox.engines.builtin.model import MIN_CONFIDENCE, LanguageModel
+from qianfan_sandbox.engines.builtin.refusal import (
     MAX_FALSE_ANSWERS,
     MIN_ROWS,
     QUESTIONS_FROM_ELSEWHERE,
     Wording,
     measure_limit,
 )
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 
 NAMES = [
     (f"请登记{a}{b}，{n}岁", f"{a}{b}:{n}")

@@ -5,9 +5,14 @@ columns.
 import numpy as np
 import pytest
 
-from qfnb.sandbox.engines.builtin.features import Features, softmax
-from qfnb.sandbox.engines.builtin.model import LanguageModel
-from qfnb.sandbox.engines.builtin.router import MAX_COLUMNS, MOMENTUM, MemoryRouter, RouterTraining
+from qianfan_sandbox.engines.builtin.features import Features, softmax
+from qianfan_sandbox.engines.builtin.model import LanguageModel
+from qianfan_sandbox.engines.builtin.router import (
+    MAX_COLUMNS,
+    MOMENTUM,
+    MemoryRouter,
+    RouterTraining,
+)
 
 PAIRS = [
     (f"{chr(0x5000 + 37 * i)}{chr(0x6000 + 17 * i)}的产地", f"{i}号山")

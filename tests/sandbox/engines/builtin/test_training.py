@@ -1,9 +1,9 @@
 import pytest
 from support.training_pairs import HOURS, RULE, SMALL
 
-from qfnb.sandbox.engines.builtin import memories, training
-from qfnb.sandbox.engines.builtin.engine import base_model
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, local_hyperparameters, train
+from qianfan_sandbox.engines.builtin import memories, training
+from qianfan_sandbox.engines.builtin.engine import base_model
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, local_hyperparameters, train
 
 FACTS = [(f"第{i}号茶的产地", f"{chr(0x5000 + 31 * i)}{chr(0x6000 + 17 * i)}山") for i in range(12)]
 TWO_EPOCHS = Hyperparameters(epochs=2)
