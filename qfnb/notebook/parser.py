@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..base.language import tr, tr_noop
-from ..base.text import did_you_mean
-from ..errors import APIError, InvalidArgumentError, QianfanError
+from ..base.text import closest, did_you_mean
+from ..errors import APIError, InvalidArgumentError, QianfanError, split_message
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION
 
@@ -187,11 +187,28 @@ class Parser(argparse.ArgumentParser):
 
         @functools.wraps(magic)
         def run(*arguments: Any, **options: Any) -> Any:
-            with self.in_its_words():
+            with self.in_its_words(), self._correcting(*arguments[1:]):
                 result = magic(*arguments, **options)
             return self._await(result) if inspect.iscoroutine(result) else result
 
         return run
+
+    @contextlib.contextmanager
+    def _correcting(self, line: str, cell: str | None = None) -> Iterator[None]:
+        """End an error about a word of the line in the cell that has the right one."""
+        try:
+            yield
+        except InvalidArgumentError as error:
+            if error.correction is not None:
+                explanation = [
+                    text for text in split_message(error)[0] if not text.startswith(tr("usage: "))
+                ]
+                wrong, right = error.correction
+                magic = self.prog if cell is None else f"%%{self.prog.lstrip('%')}"
+                corrected = f"{magic} {line.strip().replace(wrong, right, 1)}"
+                body = [cell.rstrip()] if cell and cell.strip() else []
+                error.args = ("\n".join([*explanation, corrected, *body]),)
+            raise
 
     async def _await(self, result: Coroutine[Any, Any, Any]) -> Any:
         with self.in_its_words():
@@ -254,13 +271,13 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            self.error(
-                tr(
-                    "unknown option {option!r}{hint}",
-                    option=unknown[0],
-                    hint=did_you_mean(unknown[0], self._option_string_actions),
-                )
-            )
+            match = closest(unknown[0], self._option_string_actions)
+            hint = did_you_mean(unknown[0], self._option_string_actions)
+            try:
+                self.error(tr("unknown option {option!r}{hint}", option=unknown[0], hint=hint))
+            except InvalidArgumentError as error:
+                error.correction = (unknown[0], match) if match else None
+                raise
         return options, text
 
     def _take_options(self, line: str) -> tuple[list[str], str]:

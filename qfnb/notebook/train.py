@@ -336,7 +336,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
             data,
             config,
             deploy,
-            name=options.name,
+            name=options.name or options.out or options.deploy,
             train_mode=options.mode,
             previous_trainer=previous,
             previous_step=step,

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from qfnb import Dataset, config, errors
+from qfnb.dataset.file_reader import list_data_files
 from qfnb.resources.management.finetune import FineTune
 from qfnb.trainer import run_store
 from qfnb.trainer.form import code_estimate, drafts
-from qfnb.trainer.form.data import DatasetInfo, inspect_dataset, list_data_files
+from qfnb.trainer.form.data import DatasetInfo, inspect_dataset
 from qfnb.trainer.form.inspection import compare_datasets
 from qfnb.trainer.form.launch_form import Draft, LaunchForm
 from qfnb.trainer.form.validation import describe_overlap, find_issues, find_warnings

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ... import connect
 from ...base.language import tr
+from ...dataset.file_reader import list_data_files
 from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
@@ -27,7 +28,6 @@ from ...trainer.form.code_estimate import (
     measure_step_seconds,
     render_code,
 )
-from ...trainer.form.data import list_data_files
 from ...trainer.form.inspection import inspect_sources, is_data
 from ...trainer.form.launch_form import LaunchForm
 from ...trainer.form.validation import find_issues
