@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..base.language import tr, tr_noop
-from ..base.text import closest, did_you_mean
+from ..base.text import closest
 from ..errors import APIError, InvalidArgumentError, QianfanError, split_message
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION
@@ -205,7 +205,8 @@ class Parser(argparse.ArgumentParser):
                 ]
                 wrong, right = error.correction
                 magic = self.prog if cell is None else f"%%{self.prog.lstrip('%')}"
-                corrected = f"{magic} {line.strip().replace(wrong, right, 1)}"
+                words = line.replace(AWAIT_OPTION, "").strip()
+                corrected = f"{magic} {words.replace(wrong, right, 1)}"
                 body = [cell.rstrip()] if cell and cell.strip() else []
                 error.args = ("\n".join([*explanation, corrected, *body]),)
             raise
@@ -271,8 +272,9 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            match = closest(unknown[0], self._option_string_actions)
-            hint = did_you_mean(unknown[0], self._option_string_actions)
+            flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
+            match = flags.get(closest(unknown[0].lstrip("-"), flags) or "")
+            hint = tr("; did you mean {match}?", match=match) if match else ""
             try:
                 self.error(tr("unknown option {option!r}{hint}", option=unknown[0], hint=hint))
             except InvalidArgumentError as error:

@@ -225,10 +225,12 @@ const initialize = ({ model }) => {
   const end = () => {
     observer.disconnect()
     window.removeEventListener("keydown", keepKeys, true)
+    document.removeEventListener("click", focusField)
     for (const frame of frames.values()) frame.close()
     frames.clear()
   }
   observer.observe(document.body, { subtree: true, childList: true })
+  document.addEventListener("click", focusField)
   window.addEventListener("keydown", keepKeys, true) // before the page's own listener
   model.on("change", update)
   life.on("comm_live_update", update)

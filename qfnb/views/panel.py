@@ -49,6 +49,10 @@ class Panel(ABC):
         """Return a state in every static format."""
 
     @abstractmethod
+    def result(self) -> str:
+        """Return in a line or two what has come out of the job."""
+
+    @abstractmethod
     def _go_on(self, progress: Any) -> str:
         """Return what is safe and how to go on, for a page whose kernel is gone."""
 

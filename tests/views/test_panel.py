@@ -18,6 +18,9 @@ class ThreeLooks(Panel):
     def _bundle(self, progress):
         raise NotImplementedError
 
+    def result(self):
+        raise NotImplementedError
+
     def _go_on(self, progress):
         raise NotImplementedError
 
