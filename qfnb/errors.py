@@ -58,9 +58,11 @@ class InvalidArgumentError(QianfanError, ValueError):
 
     Attributes:
         columns: those that the data have, where the one that is needed is not among them.
+        correction: what is wrong in a text, and what may be meant instead; "" where nothing is alike.
     """
 
     columns: Sequence[str] = ()
+    correction: tuple[str, str] = ("", "")
 
 
 class DatasetError(InvalidArgumentError):

@@ -55,6 +55,8 @@ class BatchMagics(VerbMagics):
             if verb != "start":
                 PARSER.error(tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb))
             options.prompt = _cell_prompt(options, cell)
+            if not {"\n", '"'} & set(options.prompt):  # an error then ends in the corrected line
+                line = f'{line.strip()} --prompt "{options.prompt}"'
         with self.naming_columns(line):
             return self.run_verb(verb, options, target)
 

@@ -85,6 +85,10 @@ class VerbMagics(Magics):
         try:
             yield
         except InvalidArgumentError as error:
+            wrong, right = error.correction
+            if wrong and wrong in line:
+                cell = f"{self.parser.prog} {line.strip().replace(wrong, right)}"
+                error.args = (f"{error}\n{cell}",)
             if options := error.columns and self.column_options([*map(quote_word, error.columns)]):
                 lines = [text for text in str(error).splitlines() if "Dataset.load(" not in text]
                 error.args = ("\n".join([*lines, f"{self.parser.prog} {line.strip()} {options}"]),)

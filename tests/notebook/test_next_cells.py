@@ -32,6 +32,8 @@ NEXT_CELLS = [
     (f"%qfauth shw {KEY}", "%qfauth show"),
     (f"%qfauth doctor {KEY}", "%qfauth doctor"),
     ("%qfbatch df --dry-run", "%qfbatch df --dry-run --prompt {question}"),
+    ("%qfbatch df --dry-run --prompt {qestion}", "%qfbatch df --dry-run --prompt {question}"),
+    ("%%qfbatch df --dry-run\nBriefly: {qestion}", '%qfbatch df --dry-run --prompt "Briefly: {question}"'),
     ("%qfbatch lsit", "%qfbatch list"),
     ("%qfbatch delete", "%qfbatch delete two\n%qfbatch delete one"),
     ("%qfbatch df --wrong", "%qfbatch help"),
