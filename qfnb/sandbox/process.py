@@ -19,12 +19,23 @@ from pathlib import Path
 from typing import Any
 
 from .. import config
-from .._language import tr
+from .._language import tr, tr_noop
 from ..errors import SandboxError
 from .engines import config as engine_configs
 
 VERSION = 1  # the version of the address file and the control interface; a server of another version is replaced
 SERVER_MODULE = "qfnb.sandbox.server"
+
+MODES = {
+    "strict=False": tr_noop("lenient: older models answer too"),
+    "strict=True": tr_noop("strict: what the platform has ended is refused"),
+    "model_list=2026": tr_noop("list of models as of 2026"),
+    "model_list=2025": tr_noop("list of models as of 2025"),
+    "rate_headers=joint": tr_noop("headers with one limit of tokens"),
+    "rate_headers=split": tr_noop("headers with limits of input and output tokens"),
+}
+BUILT_IN_ENGINE = tr_noop("qfnb local model")
+"""As in the label `engines.protocol.BUILT_IN`."""
 
 EXIT_LOCKED = 3  # the exit code of a server when another one is running
 
@@ -206,17 +217,26 @@ def describe() -> dict[str, str]:
         return {}
     now = control_call(address, "GET", "/_sandbox/health") or {}
     engine = now.get("engine") or {}
-    engines = {tr("Answers"): engine.get("label"), tr("Trains with"): engine.get("training")}
-    if len({*engines.values()}) == 1:
-        engines = {tr("Engine"): engine.get("label")}
+    answers = _say_engine(str(engine.get("label")))
+    trains = _say_engine(str(engine.get("training")))
+    engines = {tr("Answers"): answers, tr("Trains with"): trains}
+    if answers == trains:
+        engines = {tr("Engine"): answers}
+    modes = [f"{name}={value}" for name, value in (now.get("modes") or {}).items()]
     count, streams = now.get("trainings"), now.get("streams")
     return {
         tr("Address"): f"{address.url} (pid {address.pid})",
         tr("At work"): tr("trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams),
-        **{name: str(value) for name, value in engines.items()},
-        tr("Modes"): ", ".join(f"{name}={value}" for name, value in (now.get("modes") or {}).items()),
+        **engines,
+        tr("Modes"): " · ".join(tr(MODES.get(mode, mode)) for mode in modes),
         tr("State folder"): str(default_home()),
     }
+
+
+def _say_engine(label: str) -> str:
+    """Return an engine's label in the user's language; the names of models stay."""
+    name = label.removesuffix(", not ERNIE")
+    return label if name == label else tr("{engine}, not ERNIE", engine=tr(name))
 
 
 def _read_address(folder: Path) -> Address | None:
