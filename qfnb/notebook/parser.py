@@ -205,12 +205,12 @@ class Parser(argparse.ArgumentParser):
         try:
             yield
         except QianfanError as error:
-            error.args = tuple(self._rename(value) if isinstance(value, str) else value for value in error.args)
+            error.args = tuple(self.say_options(value) if isinstance(value, str) else value for value in error.args)
             if isinstance(error, APIError):
-                error.hint = self._rename(error.hint)
+                error.hint = self.say_options(error.hint)
             raise
 
-    def _rename(self, text: str) -> str:
+    def say_options(self, text: str) -> str:
         """Return a text in which parameters are options; `workers=0` is `--workers 0`."""
         text = re.sub(r"\w+=\S+ \((--[\w-]+)\)", r"\1", text)  # the library's messages name some options in brackets
         for name, option in self.options.items():
