@@ -21,6 +21,7 @@ from .questions import Answer, Question
 from .sample_browser import report_of
 
 MAX_CHARS: Final = 4000  # characters of an answer that are shown
+HOW: Final = tr_noop("Click here, then type the letters. Each label is stored at once.")
 WORDS: Final = {
     "a": tr_noop("A is better"), "b": tr_noop("B is better"), "tie": tr_noop("Tie"), "skip": tr_noop("Skip"),
     "right": tr_noop("Right"), "wrong": tr_noop("Wrong"),
@@ -119,7 +120,7 @@ class LabelControls:
         """Show a state."""
         task = state.task
         self._keys.item = "" if task is None else str(task.index)  # before the head: who sees that may type
-        self._head.value = head(self._labels, state)
+        self._head.value = head(self._labels, state, how=tr(HOW))
         self._question.value = without_formulas(redact_text(_task_html(task) if task else _done_note(self._labels)))
         for word, button in self._words.items():
             button.disabled = task is None
@@ -156,14 +157,13 @@ def bundle(labels: Labels, state: LabelState) -> Bundle:
     }
 
 
-def head(labels: Labels, state: LabelState) -> components.Html:
-    """Return the title with the progress."""
+def head(labels: Labels, state: LabelState, *, how: str = "") -> components.Html:
+    """Return the title with the progress, and how to label where one can."""
     is_done = state.task is None
     pill = components.pill("ok", tr("All labelled")) if is_done else ""
     question = tr("Which answer is better?") if labels.kind == "pair" else tr("How good is the answer?")
     title = tr("Labels") if is_done else question
     bar = components.progress_bar(state.done, state.total, tr("{done} of {n}", done=state.done, n=state.total))
-    how = tr("Click here, then type the letters. Each label is stored at once.")
     header = components.header(
         title, pill=pill, subtitle="" if is_done else how, mark=to_plain(sandbox_mark(labels.report))
     )
