@@ -53,11 +53,23 @@ def fault(**rule):
 SCREENS_OF_CHAT: tuple[Screen, ...] = (
     ("chat", "An answer", "%%qfchat\n你是谁，能做什么？"),
     ("chat-thinking", "Reasoning, folded", "%%qfchat --think high -m ernie-5.1\n17 * 23 = ?"),
-    ("chat-tools", "A function of the notebook is called", "%%qfchat --tools weather\nweather of Hangzhou?"),
-    ("chat-compare", "Several models, one of them unknown", "%%qfchat -m ernie-4.5-turbo-128k,no-such-model\n你是谁"),
+    (
+        "chat-tools",
+        "A function of the notebook is called",
+        "%%qfchat --tools weather\nweather of Hangzhou?",
+    ),
+    (
+        "chat-compare",
+        "Several models, one of them unknown",
+        "%%qfchat -m ernie-4.5-turbo-128k,no-such-model\n你是谁",
+    ),
     ("chat-error", "An error of the platform", "%%qfchat -m no-such-model\n你是谁"),
     ("chat-mistake", "A mistake in an option", "%%qfchat --temperatur 1\n你是谁"),
-    ("error", "An error of the library", "LLMFinetune('ERNIE-4.5-Turbo-128K', few, TrainConfig(epoch=-3)).run()"),
+    (
+        "error",
+        "An error of the library",
+        "LLMFinetune('ERNIE-4.5-Turbo-128K', few, TrainConfig(epoch=-3)).run()",
+    ),
     ("image", "Pictures", "%%qfimage -n 2 --size 768x768 --seed 3\n月亮和山"),
 )
 SCREENS_OF_TRAINING: tuple[Screen, ...] = (
@@ -69,7 +81,11 @@ SCREENS_OF_TRAINING: tuple[Screen, ...] = (
         "A training that is over",
         "%qftrain start -d few --epoch 5 -o tuned_run --again\n%qftrain wait tuned_run",
     ),
-    ("training-same", "The same training once more", "%qftrain start -d few --epoch 5 -o tuned_run"),
+    (
+        "training-same",
+        "The same training once more",
+        "%qftrain start -d few --epoch 5 -o tuned_run",
+    ),
     (
         "training-stopped",
         "A training that was stopped",
@@ -143,8 +159,16 @@ SCREENS_AT_WORK: tuple[Screen, ...] = (
             "while len(endless.progress.points) < 60: time.sleep(0.5)"
         ),
     ),
-    ("sweep-running", "A sweep at work", "%qftrain sweep -d many --grid epoch=40,49 -o wide\ntime.sleep(8)"),
-    ("batch-running", "A batch at work", '%qfbatch train --prompt "C {prompt}" --name running\ntime.sleep(8)'),
+    (
+        "sweep-running",
+        "A sweep at work",
+        "%qftrain sweep -d many --grid epoch=40,49 -o wide\ntime.sleep(8)",
+    ),
+    (
+        "batch-running",
+        "A batch at work",
+        '%qfbatch train --prompt "C {prompt}" --name running\ntime.sleep(8)',
+    ),
     (
         "evaluation-running",
         "A comparison at work",
@@ -154,13 +178,33 @@ SCREENS_AT_WORK: tuple[Screen, ...] = (
             'fault(fault="stall", after=12, times=None)'
         ),
     ),
-    ("chat-running", "Two answers that come", "%%qfchat -m ernie-4.5-turbo-128k,ernie-5.1\n写一首很长的诗"),
+    (
+        "chat-running",
+        "Two answers that come",
+        "%%qfchat -m ernie-4.5-turbo-128k,ernie-5.1\n写一首很长的诗",
+    ),
 )
 """They are at work when the kernel ends: the last cells; the very last one does not end."""
 
-ALL = SCREENS_OF_CHAT + SCREENS_OF_TRAINING + SCREENS_OF_BATCHES + SCREENS_OF_EVALUATION + SCREENS_AT_WORK
+ALL = (
+    SCREENS_OF_CHAT
+    + SCREENS_OF_TRAINING
+    + SCREENS_OF_BATCHES
+    + SCREENS_OF_EVALUATION
+    + SCREENS_AT_WORK
+)
 LIVE = {
-    *("chat", "chat-compare", "form", "training-done", "sweep", "service", "batch-done", "evaluation", "samples"),
+    *(
+        "chat",
+        "chat-compare",
+        "form",
+        "training-done",
+        "sweep",
+        "service",
+        "batch-done",
+        "evaluation",
+        "samples",
+    ),
     *("labels", "image", *(name for name, _, _ in SCREENS_AT_WORK)),
 }
 """Screens that are taken without their kernel too."""
@@ -174,7 +218,11 @@ def main() -> None:
     rows: dict[str, list[list[Image.Image]]] = {name: [] for name, _, _ in ALL if name in names}
     for language in ("en", "zh"):
         with tempfile.TemporaryDirectory(prefix="qfnb-screens-") as state:
-            os.environ |= {"QFNB_STATE_DIR": state, "QIANFAN_PLATFORM": "sandbox", "QFNB_LANG": language}
+            os.environ |= {
+                "QFNB_STATE_DIR": state,
+                "QIANFAN_PLATFORM": "sandbox",
+                "QFNB_LANG": language,
+            }
             take(rows)
             stop()
     for name, pictures in rows.items():
@@ -213,7 +261,10 @@ def run(notebook: Notebook, number: int) -> None:
 
 
 def picture(
-    notebook: Notebook, numbers: dict[str, int], rows: dict[str, list[list[Image.Image]]], max_height: int = 6000
+    notebook: Notebook,
+    numbers: dict[str, int],
+    rows: dict[str, list[list[Image.Image]]],
+    max_height: int = 6000,
 ) -> None:
     """Append a row of pictures to each screen: its output, whose cell has a number, in both themes and widths."""
     for name in numbers:
@@ -236,7 +287,9 @@ def save_sheet(rows: list[list[Image.Image]], path: Path) -> None:
     sheet = Image.new("RGB", (sum(widths) + 3 * GAP, sum(heights) + (len(rows) - 1) * GAP), "#888")
     for number, row in enumerate(rows):
         for column, one in enumerate(row):
-            sheet.paste(one, (sum(widths[:column]) + GAP * column, sum(heights[:number]) + GAP * number))
+            sheet.paste(
+                one, (sum(widths[:column]) + GAP * column, sum(heights[:number]) + GAP * number)
+            )
     sheet.quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
 
 

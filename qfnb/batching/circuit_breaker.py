@@ -1,7 +1,8 @@
-"""Canary rows and the circuit breaker: how many rows may be in flight, judged by the results so far.
+"""Canary rows and the circuit breaker: how many rows may be in flight, judged by the results so
+far.
 
-The first rows are sent before the others, and the batch stops when all of them fail. During an outage of the platform
-one row is tried now and then.
+The first rows are sent before the others, and the batch stops when all of them fail. During an
+outage of the platform one row is tried now and then.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import is_transient, summarize_error
-from .._language import tr
+from ..base.language import tr
 from ..errors import ConnectionFailed
 from ..transport import clock
 
@@ -18,13 +19,18 @@ OUTAGE_FAILURES: Final = 10
 """Transient failures in a row, or as many as workers if these are more, that mean an outage."""
 
 UNREACHABLE_FAILURES: Final = 3
-"""The same for a host that cannot be reached, as long as no row was answered: there is no network, or no such host."""
+"""The same for a host that cannot be reached, as long as no row was answered: there is no network,
+or no such host.
+"""
 
 MAX_OUTAGE_S: Final = 600.0
 """Seconds that an outage may last before the batch stops."""
 
-FIRST_DELAY_S, MAX_DELAY_S = 5.0, 60.0
-"""Seconds before the first row that is tried during an outage, and at most before each further one."""
+FIRST_DELAY_S = 5.0
+MAX_DELAY_S = 60.0
+"""Seconds before the first row that is tried during an outage, and at most before each further
+one.
+"""
 
 
 class CanaryRows:
@@ -40,7 +46,10 @@ class CanaryRows:
 
     def __init__(self, control: BatchControl, count: int) -> None:
         self.remaining = count
-        self._control, self._count, self._admitted, self._settled = control, count, 0, asyncio.Event()
+        self._control = control
+        self._count = count
+        self._admitted = 0
+        self._settled = asyncio.Event()
 
     async def admit(self) -> None:
         """Wait until one more row may be sent: at once for a canary row, later for the others."""
@@ -53,7 +62,8 @@ class CanaryRows:
         self._settled.set()
 
     def record(self, fault: Exception | None) -> None:
-        """Let the others pass after a row that is not at fault; stop the batch when all canary rows were.
+        """Let the others pass after a row that is not at fault; stop the batch when all canary rows
+        were.
 
         Args:
             fault: the row's own error; None for an answer or a transient error.
@@ -82,9 +92,11 @@ class CircuitBreaker:
     """
 
     def __init__(self, control: BatchControl, worker_count: int, canary_count: int = 0) -> None:
-        self.worker_count, self.is_down = worker_count, False
+        self.worker_count = worker_count
+        self.is_down = False
         self.canaries = CanaryRows(control, canary_count)
-        self._control, self._consecutive_failures = control, 0
+        self._control = control
+        self._consecutive_failures = 0
 
     @property
     def allowed_workers(self) -> int:
@@ -97,7 +109,8 @@ class CircuitBreaker:
         self._control.call_on_loop(self._resize_pool)
 
     def record(self, error: Exception | None) -> None:
-        """Take one more result into account: resume all workers, stop the batch, or wait for an outage.
+        """Take one more result into account: resume all workers, stop the batch, or wait for an
+        outage.
 
         Args:
             error: why the row failed, None for an answer.
@@ -112,7 +125,11 @@ class CircuitBreaker:
         elif self.is_down and error is None:
             self.is_down = False
             self._resize_pool()
-        elif not self.is_down and error is not None and self._consecutive_failures >= self._outage_failures(error):
+        elif (
+            not self.is_down
+            and error is not None
+            and self._consecutive_failures >= self._outage_failures(error)
+        ):
             self.is_down = True
             self._control.spawn(self._wait_out_outage(summarize_error(error)))
 
@@ -124,24 +141,39 @@ class CircuitBreaker:
         return max(OUTAGE_FAILURES, self.worker_count)
 
     def _resize_pool(self) -> None:
-        if self._control.worker_pool is not None and not self.canaries.remaining and not self.is_down:
+        if (
+            self._control.worker_pool is not None
+            and not self.canaries.remaining
+            and not self.is_down
+        ):
             self._control.worker_pool.resize(self.worker_count)
 
     async def _wait_out_outage(self, reason: str) -> None:
         """Send one row now and then until the platform answers again."""
-        control, pool = self._control, self._control.worker_pool
-        started_at, delay = clock.now(), FIRST_DELAY_S
+        control = self._control
+        pool = self._control.worker_pool
+        started_at = clock.now()
+        delay = FIRST_DELAY_S
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + MAX_OUTAGE_S))
         words = tr(
-            "no answer from the platform: {reason}; tried again until {time}, then the batch stops; "
+            "no answer from the platform: {reason}; tried again until {time}, then the batch "
+            "stops; "
             "answers so far are kept",
             reason=reason,
             time=until,
         )
-        while pool is not None and self.is_down and pool is control.worker_pool and not pool.is_stopping:
+        while (
+            pool is not None
+            and self.is_down
+            and pool is control.worker_pool
+            and not pool.is_stopping
+        ):
             if clock.now() - started_at > MAX_OUTAGE_S:
                 control.finish(
-                    "stopped", tr("no answer for {seconds:g} s: {reason}", seconds=MAX_OUTAGE_S, reason=reason)
+                    "stopped",
+                    tr(
+                        "no answer for {seconds:g} s: {reason}", seconds=MAX_OUTAGE_S, reason=reason
+                    ),
                 )
                 return
             pool.pause()
@@ -152,7 +184,8 @@ class CircuitBreaker:
                 pool.resume()
             control.set_running()
             control.update(reason=words)
-            delay, failures = min(delay * 2, MAX_DELAY_S), self._consecutive_failures
+            delay = min(delay * 2, MAX_DELAY_S)
+            failures = self._consecutive_failures
             while self._consecutive_failures == failures and pool.in_flight + pool.idle_workers:
                 if pool.is_stopping:
                     return

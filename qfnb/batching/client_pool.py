@@ -1,7 +1,8 @@
 """Several clients as one: each attempt of a row goes to the member that can send soonest.
 
-The wait for a turn is in the pool, not in a member's queue, so that no row stays behind a member that was refused. The
-retries of a call are those of `transport.client`; only the member is chosen anew for each attempt.
+The wait for a turn is in the pool, not in a member's queue, so that no row stays behind a member
+that was refused. The retries of a call are those of `transport.client`; only the member is chosen
+anew for each attempt.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from .._jobs.background_batch import FATAL_ERRORS
-from .._language import tr, trn
-from .._text import labelled
+from ..base.language import tr, trn
+from ..base.text import labelled
 from ..connect import PlatformInfo
 from ..errors import QianfanError
 from ..resources.inference.call_sender import InferenceRequest
@@ -29,7 +30,9 @@ from .request_spec import Conversation, validate_platform
 
 MIN_POLL_S: Final = 0.002
 MAX_POLL_S: Final = 0.05
-"""Seconds between two looks for a member that can send; a member's known wait counts between the two."""
+"""Seconds between two looks for a member that can send; a member's known wait counts between the
+two.
+"""
 
 MAX_DESCRIBED: Final = 3
 """Members whose limits are described one by one."""
@@ -56,21 +59,26 @@ class PooledClient(Client):
         self._pool = pool
 
     async def send_once(self, call: Call, read: ReadResponse[Any]) -> tuple[Any, Any]:
-        """Send once through the member that can send soonest, and through another where only that member is at fault.
+        """Send once through the member that can send soonest, and through another where only that
+        member is at fault.
 
         Raises:
-            QianfanError: the row's own error, one that says nothing about the member, or the last member's.
+            QianfanError: the row's own error, one that says nothing about the member, or the last
+                member's.
         """
-        record, pool = call.body, self._pool
+        record = call.body
+        pool = self._pool
         assert isinstance(record, PooledRecord), "the pool builds the requests"
-        useless, renewed = set[PoolMember](), set[PoolMember]()
+        useless = set[PoolMember]()
+        renewed = set[PoolMember]()
         while True:
             record.member = member = await pool.choose_member(record.member, useless, call.deadline)
             sent_at = clock.now()
             try:
                 return await member.send(call, record, read)
             except QianfanError as error:
-                is_expired, call.has_expired_token = call.has_expired_token, False
+                is_expired = call.has_expired_token
+                call.has_expired_token = False
                 if is_expired and member not in renewed:
                     renewed.add(member)
                     continue
@@ -87,15 +95,22 @@ class ClientPool(ChatCompletion):
     Args:
         members: of one platform; they answer with the same model.
         platform: its name, as journals have it.
-        target: model and endpoint in the batch's `RequestSpec`; what a member asks does not change a row's key.
+        target: model and endpoint in the batch's `RequestSpec`; what a member asks does not change
+            a row's key.
     """
 
     def __init__(
-        self, members: Sequence[PoolMember], platform: str, target: tuple[str | None, str | None] = (None, None)
+        self,
+        members: Sequence[PoolMember],
+        platform: str,
+        target: tuple[str | None, str | None] = (None, None),
     ) -> None:
         super().__init__(version=members[0].chat.version)
-        self.members, self._platform, self._target = tuple(members), platform, target
-        self._line, self._error = asyncio.Lock(), QianfanError()
+        self.members = tuple(members)
+        self._platform = platform
+        self._target = target
+        self._error = QianfanError()
+        self._line = asyncio.Lock()
         self._client: PooledClient | None = None
         self._departures: list[tuple[PoolMember, int]] = []
 
@@ -119,7 +134,9 @@ class ClientPool(ChatCompletion):
         for member in self.members:
             member.readmit()
 
-    def resolve_target(self, _model: str | None, _endpoint: str | None) -> tuple[str | None, str | None]:
+    def resolve_target(
+        self, _model: str | None, _endpoint: str | None
+    ) -> tuple[str | None, str | None]:
         """Return model and endpoint as the journal has them, whichever member answers."""
         return self._target
 
@@ -128,7 +145,9 @@ class ClientPool(ChatCompletion):
         return self.members[0].chat.platform_info()
 
     async def resolve_client(self) -> Client:
-        """Return the client that sends through the members; they take the present keys of the settings."""
+        """Return the client that sends through the members; they take the present keys of the
+        settings.
+        """
         for member in self.members:
             try:
                 client = await member.chat.resolve_client()
@@ -143,7 +162,11 @@ class ClientPool(ChatCompletion):
         return self._client
 
     def batch_requests(
-        self, _platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]
+        self,
+        _platform: Platform,
+        model: str | None,
+        endpoint: str | None,
+        options: Mapping[str, Any],
     ) -> BatchRequests:
         """Return what builds the requests of a batch's rows, for the member that sends each."""
         for member in self.present:
@@ -153,7 +176,9 @@ class ClientPool(ChatCompletion):
                 self._take_out(member, error)
         return PooledRequests(self._first().requests.build)
 
-    async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ChatResponse:
+    async def send_request(
+        self, request: InferenceRequest, client: Client, options: CallOptions
+    ) -> ChatResponse:
         """Send a row through the members and return the whole reply; on the I/O loop only."""
         reply = await super().send_request(request, client, options)
         assert isinstance(request.record, PooledRecord), "the pool builds the requests"
@@ -162,12 +187,17 @@ class ClientPool(ChatCompletion):
         return reply
 
     async def choose_member(
-        self, latest: PoolMember | None, useless: Collection[PoolMember], deadline: clock.Deadline | None = None
+        self,
+        latest: PoolMember | None,
+        useless: Collection[PoolMember],
+        deadline: clock.Deadline | None = None,
     ) -> PoolMember:
-        """Return the member that can send soonest, when it can; of several the one with fewest rows in flight.
+        """Return the member that can send soonest, when it can; of several the one with fewest rows
+        in flight.
 
         Args:
-            latest: the member of the row's attempt before, which comes after the others that can send now.
+            latest: the member of the row's attempt before, which comes after the others that can
+                send now.
             useless: members that the row must not be sent through.
             deadline: is paused during the wait.
 
@@ -178,7 +208,8 @@ class ClientPool(ChatCompletion):
         if member is not None:
             return member
         remaining_s = deadline.pause() if deadline else 0.0
-        async with contextlib.nullcontext() if useless else self._line:  # who cannot take any must not hold up others
+        # who cannot take any must not hold up others
+        async with contextlib.nullcontext() if useless else self._line:
             while (member := self._find_free(latest, useless)) is None:
                 waits = [each.limiter.seconds_to_wait() for each in self._candidates(useless)]
                 await clock.sleep(min(max(min(waits), MIN_POLL_S), MAX_POLL_S))
@@ -186,12 +217,18 @@ class ClientPool(ChatCompletion):
             deadline.resume(remaining_s)
         return member
 
-    def _find_free(self, latest: PoolMember | None, useless: Collection[PoolMember]) -> PoolMember | None:
-        candidates = sorted(self._candidates(useless), key=lambda member: (member is latest, member.in_flight))
+    def _find_free(
+        self, latest: PoolMember | None, useless: Collection[PoolMember]
+    ) -> PoolMember | None:
+        candidates = sorted(
+            self._candidates(useless), key=lambda member: (member is latest, member.in_flight)
+        )
         return next((member for member in candidates if member.claim()), None)
 
     def _candidates(self, useless: Collection[PoolMember]) -> list[PoolMember]:
-        """Return the members that may get a row; where all rest, as if none did: the batch judges an outage."""
+        """Return the members that may get a row; where all rest, as if none did: the batch judges
+        an outage.
+        """
         members = [member for member in self.present if member not in useless]
         if not members:
             raise self._error.with_traceback(None)
@@ -206,7 +243,8 @@ class ClientPool(ChatCompletion):
             sent_at: when the row was handed over, on `clock.now`.
         """
         is_elsewhere = member.record_error(error, sent_at)
-        # what names the request's own model or endpoint fails the row, not the batch, where nobody else is left
+        # what names the request's own model or endpoint fails the row, not the batch, where nobody
+        # else is left
         is_last = len(self.present) == 1 and not isinstance(error, FATAL_ERRORS)
         if member.is_hopeless and not is_last:
             self._take_out(member, error)
@@ -224,14 +262,22 @@ class ClientPool(ChatCompletion):
         return present[0]
 
     def describe(self) -> str:
-        """Return the members' limits and waits as one line, of many members the sum; "" without limits."""
-        limiters = [(member, member.limiter) for member in self.present if hasattr(member, "limiter")]
+        """Return the members' limits and waits as one line, of many members the sum; "" without
+        limits.
+        """
+        limiters = [
+            (member, member.limiter) for member in self.present if hasattr(member, "limiter")
+        ]
         if len(limiters) <= MAX_DESCRIBED:
             texts = [(member.name, limiter.describe()) for member, limiter in limiters]
             return tr("; ").join(labelled(name, text) for name, text in texts if text)
         rates = [limiter.requests.rate for _, limiter in limiters]
         total = sum(filter(None, rates))
-        return "" if None in rates else tr("{n:,.0f} requests/min of {clients} clients", n=total, clients=len(rates))
+        return (
+            ""
+            if None in rates
+            else tr("{n:,.0f} requests/min of {clients} clients", n=total, clients=len(rates))
+        )
 
     def remarks(self) -> tuple[str, ...]:
         """Return which members were taken out, and why, in words."""

@@ -1,4 +1,6 @@
-"""Reading an input before anything is sent: which rows cannot be sent, repeat others, are too long; their tokens."""
+"""Reading an input before anything is sent: which rows cannot be sent, repeat others, are too long;
+their tokens.
+"""
 
 import hashlib
 import math
@@ -8,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
@@ -38,7 +40,8 @@ class InputScan:
         rows: rows that were read; `is_complete` says whether these are all.
         invalid: rows that cannot be sent; `problems` has number and reason of the first of them.
         duplicates: rows that are identical to an earlier one.
-        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first
+            of them.
         prompt_lengths: an estimate of the tokens of each prompt -> number of rows.
         first_rows: at most `MAX_KEPT_ROWS`.
         digest: a hash of all rows and of what is sent for them.
@@ -69,13 +72,15 @@ class InputScan:
         if not self.invalid:
             return
         named = tr("; ").join(
-            tr("row {number}: {problem}", number=number, problem=problem) for number, problem in self.problems
+            tr("row {number}: {problem}", number=number, problem=problem)
+            for number, problem in self.problems
         )
         unnamed = self.invalid - len(self.problems)
         suffix = tr(" and {n} more", n=unnamed) if unnamed else ""
         raise InvalidArgumentError(
             tr(
-                "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or count them as "
+                "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or "
+                "count them as "
                 "failed: invalid_rows='fail' (--keep-wrong-rows)",
                 invalid=self.invalid,
                 rows=self.rows,
@@ -85,8 +90,12 @@ class InputScan:
         )
 
 
-def scan_input(request: RequestSpec, source: RowSource) -> tuple[InputScan, Iterator[InputRow] | None]:
-    """Read the input, or the first rows of one that can be read only once; return also its rows as a stream."""
+def scan_input(
+    request: RequestSpec, source: RowSource
+) -> tuple[InputScan, Iterator[InputRow] | None]:
+    """Read the input, or the first rows of one that can be read only once; return also its rows as
+    a stream.
+    """
     request.validate_columns(source)
     stream = None
     if source.is_rereadable:
@@ -97,13 +106,16 @@ def scan_input(request: RequestSpec, source: RowSource) -> tuple[InputScan, Iter
         scan = scan_rows(request, first, is_complete=is_complete)
         stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
     if not scan.rows:
-        raise InvalidArgumentError(tr("the input has no rows ({description})", description=source.description))
+        raise InvalidArgumentError(
+            tr("the input has no rows ({description})", description=source.description)
+        )
     return scan, stream
 
 
 def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
     """Return the first items of an input that can be read only once, and whether these are all."""
-    first, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
+    first = list[Item]()
+    deadline = time.monotonic() + PEEK_TIMEOUT_S
     for item in items:
         first.append(item)
         if len(first) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
@@ -119,7 +131,8 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
         items: the rows.
         is_complete: whether these are all rows of the input.
     """
-    scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(request.digest, digest_size=8)
+    scan = InputScan(is_complete=is_complete)
+    digest = hashlib.blake2b(request.digest, digest_size=8)
     seen_keys = set[bytes]()
     model_row = catalog.asked_model("chat", request.model or catalog.default_model("chat"))
     max_characters = (model_row and model_row.max_chars) or math.inf
@@ -151,7 +164,9 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
     return scan
 
 
-def scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool) -> PriceRange | None:
+def scan_cost(
+    request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool
+) -> PriceRange | None:
     """Return the price of all rows that were read; each length of a prompt may have its own tier.
 
     Args:
@@ -180,9 +195,14 @@ def row_cost(
         answer_tokens: of its answer.
         is_offline: whether the platform's batch service answers.
     """
-    model = None if request.endpoint else request.model  # the price of one's own service is never known
+    # the price of one's own service is never known
+    model = None if request.endpoint else request.model
     row = catalog.asked_model(request.kind, model) if model else None
     prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
     if request.draws:
-        return None if prices is None or prices.image is None else PriceRange(prices.image, prices.image)
+        return (
+            None
+            if prices is None or prices.image is None
+            else PriceRange(prices.image, prices.image)
+        )
     return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)

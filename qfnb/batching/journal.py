@@ -1,7 +1,8 @@
 """The journal of a batch: its rows, and every answer, on disk before it is counted.
 
-One SQLite file (WAL). An answer is found by its key, that is by content, so a batch that is run again sends
-only what is missing, whatever kernel it runs in. One process writes, any number may read.
+One SQLite file (WAL). An answer is found by its key, that is by content, so a batch that is run
+again sends only what is missing, whatever kernel it runs in. One process writes, any number may
+read.
 """
 
 import contextlib
@@ -16,11 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .fork_safe_sqlite import open_database
 from .journal_checksum import checksum, pack_text
 from .journal_lock import acquire_lock
-from .journal_reader import DROPPED_USAGE, JournalCounts, JournalError, count_rows, count_usage, explain_error
+from .journal_reader import (
+    DROPPED_USAGE,
+    JournalCounts,
+    JournalError,
+    count_rows,
+    count_usage,
+    explain_error,
+)
 from .journal_schema import connect, find_damage
 from .request_spec import InputRow
 from .stored_inputs import StoredInputs
@@ -34,16 +42,21 @@ MAX_NAMED_ROWS = 10
 """Damaged rows that a message names."""
 
 MAX_LOG_PAGES = 8192
-"""Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than one."""
+"""Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than
+one.
+"""
 
 MAX_ROWS_PER_STATEMENT = 64
-"""Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them prepared."""
+"""Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them
+prepared.
+"""
 
 _ROW = "select row.number, row.key, row.asked, row.input, row.checksum"
 
 _MISSING = """
 from row left join answer using(key)
-where row.number > ? and row.asked and (answer.key is null or (answer.error <> '' and answer.run < ?))
+where row.number > ? and row.asked and (answer.key is null or (answer.error <> '' and answer.run <
+?))
 """
 """Rows after a number that have no answer, or one that failed in a run before this one."""
 
@@ -67,19 +80,23 @@ class Journal:
         last_position: of the answer that was written last, 0 before the first.
         had_answers: whether there were any when it was opened.
         run_number: how often it has been opened for writing, from 1.
-        damage: what had changed on the disk and is dropped, so that it is asked again; "" for nothing.
+        damage: what had changed on the disk and is dropped, so that it is asked again; "" for
+            nothing.
 
     Raises:
         JournalError: another process has it, it is broken, or the folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._inputs = path, StoredInputs(path)
+        self._inputs = StoredInputs(path)
+        self.path = path
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
         try:
             is_emptied = (
-                path.is_file() and path.stat().st_size < HEADER_BYTES and not path.with_suffix(".db-wal").is_file()
+                path.is_file()
+                and path.stat().st_size < HEADER_BYTES
+                and not path.with_suffix(".db-wal").is_file()
             )
             self.database = connect(path)
             self.damage = tr(EMPTIED) if is_emptied else self._drop_damaged()
@@ -133,7 +150,9 @@ class Journal:
                 self._set_fact(DROPPED_USAGE, json.dumps(usage))
             self.database.execute(f"delete {failures}")
 
-    def missing_rows(self, after: int, limit: int, condition: str = "", *values: Any) -> list[InputRow]:
+    def missing_rows(
+        self, after: int, limit: int, condition: str = "", *values: Any
+    ) -> list[InputRow]:
         """Return the next rows that have no answer, or one that failed in an earlier run.
 
         Args:
@@ -146,7 +165,9 @@ class Journal:
         return self._rows(query, after, self.run_number, *values, limit)
 
     def retryable_rows(self, after: int, limit: int) -> list[InputRow]:
-        """Return the next rows that failed in this run with an error that says nothing about the row."""
+        """Return the next rows that failed in this run with an error that says nothing about the
+        row.
+        """
         query = f"{_ROW} {_RETRYABLE} order by row.number limit ?"
         return self._rows(query, after, self.run_number, *TRANSIENT_ERRORS, limit)
 
@@ -186,11 +207,16 @@ class Journal:
     def checkpoint(self) -> None:
         """Write everything into the main file and onto the disk; called from a thread of its own.
 
-        The log begins anew only after a checkpoint of all of it. Where answers come all the time the first leaves some,
-        so of a long log the second, which is short, lets none in; otherwise it would grow to ten times the answers.
+        The log begins anew only after a checkpoint of all of it. Where answers come all the time
+        the first leaves some, so of a long log the second, which is short, lets none in; otherwise
+        it would grow to ten times the answers.
         """
-        address = f"{self.path.as_uri()}?mode=rw"  # does not create the file again once it was deleted
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(open_database(address, uri=True)) as database:
+        # does not create the file again once it was deleted
+        address = f"{self.path.as_uri()}?mode=rw"
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(open_database(address, uri=True)) as database,
+        ):
             _, log_pages, _ = database.execute("pragma wal_checkpoint(passive)").fetchone()
             if log_pages > MAX_LOG_PAGES:
                 with self._mutex:
@@ -198,10 +224,14 @@ class Journal:
 
     def _set_fact(self, name: str, value: object) -> None:
         values = (name, str(value))
-        self.database.execute("insert or replace into fact values (?, ?, ?)", (*values, checksum(values)))
+        self.database.execute(
+            "insert or replace into fact values (?, ?, ?)", (*values, checksum(values))
+        )
 
     def _drop_damaged(self) -> str:
-        """Delete what has changed on the disk since it was written; return which rows that concerns."""
+        """Delete what has changed on the disk since it was written; return which rows that
+        concerns.
+        """
         try:
             places, keys, names = find_damage(self.database)
         except sqlite3.Error as error:
@@ -209,20 +239,30 @@ class Journal:
         if not places and not names:
             return ""
         with self.transaction():
-            self.database.executemany("delete from answer where place = ?", [(place,) for place in places])
-            self.database.executemany("delete from fact where name = ?", [(name,) for name in names])
+            self.database.executemany(
+                "delete from answer where place = ?", [(place,) for place in places]
+            )
+            self.database.executemany(
+                "delete from fact where name = ?", [(name,) for name in names]
+            )
             query = f"select number from row where key in ({placeholders(keys)}) order by number"  # noqa: S608
             numbers = [str(number) for (number,) in self.database.execute(query, keys)]
         rows = tr("row {row}", row=tr(", ").join(numbers[:MAX_NAMED_ROWS]))
-        named, count = rows if numbers else tr(", ").join(names), len(places)
-        text = tr("{n} answers have changed on the disk: asked again ({named})", n=count, named=named)
+        named = rows if numbers else tr(", ").join(names)
+        count = len(places)
+        text = tr(
+            "{n} answers have changed on the disk: asked again ({named})", n=count, named=named
+        )
         logging.getLogger("qfnb").warning("%s: %s", self.path, text)
         return text
 
     def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key (inside `transaction`)."""
         try:
-            records = [(key, *map(pack_text, _texts(result)), *_numbers_and_names(result)) for key, result in results]
+            records = [
+                (key, *map(pack_text, _texts(result)), *_numbers_and_names(result))
+                for key, result in results
+            ]
             values: list[Any] = []
             for position, record in enumerate(records, self.last_position + 1):
                 values += (position, self.run_number, *record, checksum(record))
@@ -249,7 +289,8 @@ class Journal:
             elif written != checksum((*facts, text)):
                 raise JournalError(
                     tr(
-                        "row {number} of the journal {name!r} has changed on the disk and is not sent: run the batch "
+                        "row {number} of the journal {name!r} has changed on the disk and is not "
+                        "sent: run the batch "
                         "again with its input, which writes it anew",
                         number=facts[0],
                         name=self.path.stem,

@@ -1,4 +1,6 @@
-"""How a journal stores values: with checksums, as disks and copies may change bits, and long texts compressed."""
+"""How a journal stores values: with checksums, as disks and copies may change bits, and long texts
+compressed.
+"""
 
 import zlib
 from collections.abc import Iterable

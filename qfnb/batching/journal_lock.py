@@ -7,11 +7,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .._language import tr
+from ..base.language import tr
 from .journal_reader import JournalError, JournalInUse
 
 LOCK_TIMEOUT_S = 0.5
-"""Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
+"""Seconds that a lock is waited for: a check whether a journal is in use holds it for an
+instant.
+"""
 
 
 def lock_path(path: Path) -> Path:
@@ -25,11 +27,14 @@ def acquire_lock(path: Path) -> FileLock:
     Raises:
         JournalError: another process has it, or the folder cannot be written.
     """
-    lock, owner = FileLock(lock_path(path), thread_local=False), path.with_suffix(".owner")
+    lock = FileLock(lock_path(path), thread_local=False)
+    owner = path.with_suffix(".owner")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire(timeout=LOCK_TIMEOUT_S)
-        owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8")
+        owner.write_text(
+            f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8"
+        )
     except Timeout:
         owner_text = tr("another process")
         with contextlib.suppress(OSError):
@@ -38,7 +43,8 @@ def acquire_lock(path: Path) -> FileLock:
     except OSError as error:
         raise JournalError(
             tr(
-                "the journal {path} cannot be written: {reason}\nset QFNB_STATE_DIR to a writable folder",
+                "the journal {path} cannot be written: {reason}\nset QFNB_STATE_DIR to a writable "
+                "folder",
                 path=path,
                 reason=error.strerror,
             )

@@ -1,4 +1,6 @@
-"""The columns of a results file: those of the input, of the answers' fields and of the results, and their types."""
+"""The columns of a results file: those of the input, of the answers' fields and of the results, and
+their types.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, count
@@ -19,7 +21,8 @@ class Record(NamedTuple):
 
 
 class Layout:
-    """The columns of a results file, and of Parquet their types; it grows with the rows that it has seen.
+    """The columns of a results file, and of Parquet their types; it grows with the rows that it has
+    seen.
 
     Args:
         suffix: of the file's name, `.csv`.
@@ -28,7 +31,9 @@ class Layout:
     """
 
     def __init__(self, suffix: str, fields: Sequence[str], columns: Iterable[str] = ()) -> None:
-        self._fields, self._is_typed, self._may_grow = fields, suffix == ".parquet", suffix == ".jsonl"
+        self._fields = fields
+        self._is_typed = suffix == ".parquet"
+        self._may_grow = suffix == ".jsonl"
         self.inputs = dict.fromkeys(columns)
         self.types: dict[str, Any] = {}
 
@@ -60,18 +65,23 @@ class Layout:
         columns = {name: [record.cells.get(name) for record in records] for name in self.inputs}
         for index, name in enumerate(self._fields):
             columns[f"\0{name}"] = [record.facts[index] for record in records]
-        return {name: _merge_types(self.types.get(name), values) for name, values in columns.items()}
+        return {
+            name: _merge_types(self.types.get(name), values) for name, values in columns.items()
+        }
 
 
 def result_columns(inputs: Iterable[str], fields: Sequence[str]) -> list[str]:
-    """Return the names of the columns of fields and results: their own, or `answer_...` where one has that name.
+    """Return the names of the columns of fields and results: their own, or `answer_...` where one
+    has that name.
 
     A result's name wins over a field's, and an input's over both.
     """
     used_names = set(inputs)
 
     def choose(name: str) -> str:
-        candidates = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
+        candidates = chain(
+            (name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2))
+        )
         chosen = next(candidate for candidate in candidates if candidate not in used_names)
         used_names.add(chosen)
         return chosen
@@ -81,7 +91,9 @@ def result_columns(inputs: Iterable[str], fields: Sequence[str]) -> list[str]:
 
 
 def field_cells(row: BatchRow, fields: Sequence[str]) -> list[Any]:
-    """Return the values of an answer's fields as JSON has them, None for a row without an answer."""
+    """Return the values of an answer's fields as JSON has them, None for a row without an
+    answer.
+    """
     value = None if row.parsed is None or not fields else to_jsonable_python(row.parsed)
     if isinstance(value, Mapping) and (len(fields) > 1 or fields[0] in value):
         return [value.get(name) for name in fields]
@@ -104,11 +116,15 @@ def to_record(row: BatchRow, fields: Sequence[str]) -> Record:
 def written_types(types: Mapping[str, Any]) -> dict[str, Any]:
     """Return the types of a file's columns: one without a value yet is of texts."""
     arrow = import_pyarrow()
-    return {name: arrow.string() if type_ == arrow.null() else type_ for name, type_ in types.items()}
+    return {
+        name: arrow.string() if type_ == arrow.null() else type_ for name, type_ in types.items()
+    }
 
 
 def _merge_types(former: Any, values: Sequence[Any]) -> Any:
-    """Return the Arrow type of values below others of a type, None for none; text where there is no common one."""
+    """Return the Arrow type of values below others of a type, None for none; text where there is no
+    common one.
+    """
     arrow = import_pyarrow()
     try:
         inferred = arrow.infer_type(values)

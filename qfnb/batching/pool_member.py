@@ -31,7 +31,16 @@ MAX_REST_S: Final = 60.0
 USELESS_CODES: Final = frozenset([3, 17, 19, 336005])
 """No such model or endpoint, or the quota of a day or of the account is used up."""
 
-MEMBER_COLUMNS: Final = ["client", "endpoint", "rows", "in_flight", "refusals", "faults", "state", "problem"]
+MEMBER_COLUMNS: Final = [
+    "client",
+    "endpoint",
+    "rows",
+    "in_flight",
+    "refusals",
+    "faults",
+    "state",
+    "problem",
+]
 """Columns of `Batch.clients`."""
 
 
@@ -77,7 +86,8 @@ class PoolMember:
     Attributes:
         client, requests, limiter: what a row needs, renewed by `connect`.
         in_flight: rows of this batch that it is sending.
-        answered, refusals, faults: rows that it answered, rows that it refused as too fast, failures of the platform
+        answered, refusals, faults: rows that it answered, rows that it refused as too fast,
+        failures of the platform
             or the network.
         problem: why it sends no more rows, "" while it does.
     """
@@ -87,13 +97,16 @@ class PoolMember:
     limiter: RateLimiter
 
     def __init__(self, name: str, chat: ChatCompletion) -> None:
-        self.name, self.chat = name, chat
+        self.name = name
+        self.chat = chat
         self.in_flight = self.answered = self.refusals = self.faults = 0
         self.readmit()
 
     def readmit(self) -> None:
         """Forget what went wrong."""
-        self.problem, self._rests_until, self._fault_at = "", -math.inf, -math.inf
+        self.problem = ""
+        self._rests_until = -math.inf
+        self._fault_at = -math.inf
         self._faults_in_a_row = self._fatal_in_a_row = 0
 
     def connect(self, client: Client) -> None:
@@ -102,10 +115,16 @@ class PoolMember:
             self.client = client
             self.readmit()
 
-    def build_requests(self, model: str | None, endpoint: str | None, options: Mapping[str, Any]) -> None:
-        """Prepare the requests of a batch; the arguments are those of `ChatCompletion.batch_requests`."""
+    def build_requests(
+        self, model: str | None, endpoint: str | None, options: Mapping[str, Any]
+    ) -> None:
+        """Prepare the requests of a batch; the arguments are those of
+        `ChatCompletion.batch_requests`.
+        """
         platform = self.client.platform
-        self.requests = self.chat.batch_requests(platform, model, self.chat.endpoint or endpoint, options)
+        self.requests = self.chat.batch_requests(
+            platform, model, self.chat.endpoint or endpoint, options
+        )
         self.limiter = get_limiter(platform, self.requests.model)
         self.limiter.apply_settings(config.settings())
 
@@ -119,7 +138,9 @@ class PoolMember:
         """Return whether a row may go now; it must then go at once."""
         return self.limiter.seconds_to_wait() <= 0 and self.limiter.claim()
 
-    async def send(self, call: Call, record: PooledRecord, read: ReadResponse[Any]) -> tuple[Any, Any]:
+    async def send(
+        self, call: Call, record: PooledRecord, read: ReadResponse[Any]
+    ) -> tuple[Any, Any]:
         """Make one attempt of a call with this member's key and endpoint; see `Client.send_once`.
 
         Args:
@@ -129,12 +150,12 @@ class PoolMember:
         """
         request = self.requests.for_row(record.conversation)
         options = call.options.with_defaults(self.chat.call_defaults)
-        record.record, call.endpoint, call.settings = (
-            request.record,
-            request.endpoint,
-            options.effective(config.settings()),
+        call.settings = options.effective(config.settings())
+        record.record = request.record
+        call.endpoint = request.endpoint
+        call.build_request = self.client.request_builder(
+            request.endpoint, request.record, request.model, options
         )
-        call.build_request = self.client.request_builder(request.endpoint, request.record, request.model, options)
         self.in_flight += 1
         try:
             return await self.client.send_once(call, read)
@@ -147,7 +168,8 @@ class PoolMember:
         self._faults_in_a_row = self._fatal_in_a_row = 0
 
     def record_error(self, error: Exception, sent_at: float) -> bool:
-        """Count an error; return whether only this member meets it, so that another may answer the row.
+        """Count an error; return whether only this member meets it, so that another may answer the
+        row.
 
         Args:
             error: why an attempt failed.
@@ -168,15 +190,22 @@ class PoolMember:
             return False
         self.faults += 1
         if sent_at >= self._fault_at:  # one fault for all rows that were in flight
-            self._fault_at, self._faults_in_a_row = now, self._faults_in_a_row + 1
+            self._fault_at = now
+            self._faults_in_a_row = self._faults_in_a_row + 1
             doublings = self._faults_in_a_row - REST_FAULTS
-            self._rests_until = now + min(2.0 ** min(doublings, 10), MAX_REST_S) if doublings >= 0 else now
+            self._rests_until = (
+                now + min(2.0 ** min(doublings, 10), MAX_REST_S) if doublings >= 0 else now
+            )
         return False
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether its errors are of the kind that every row would meet; the rule is that of a batch of one client."""
-        return self._fatal_in_a_row >= MAX_FATAL_IN_A_ROW or (self._fatal_in_a_row > 0 and not self.answered)
+        """Whether its errors are of the kind that every row would meet; the rule is that of a batch
+        of one client.
+        """
+        return self._fatal_in_a_row >= MAX_FATAL_IN_A_ROW or (
+            self._fatal_in_a_row > 0 and not self.answered
+        )
 
     def to_row(self) -> tuple[str | int, ...]:
         """Return its row of `Batch.clients`."""
@@ -190,7 +219,9 @@ class PoolMember:
 
 
 def is_useless(error: Exception) -> bool:
-    """Return whether every row of a key and endpoint would meet an error: it says nothing about the row."""
+    """Return whether every row of a key and endpoint would meet an error: it says nothing about the
+    row.
+    """
     if isinstance(error, FATAL_ERRORS):
         return True
     return isinstance(error, APIError) and (

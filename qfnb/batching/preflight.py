@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .. import config
 from .._jobs.batch_progress import BatchProgress, ProgressCounter
-from .._language import tr, tr_noop
-from .._text import approximate_duration
+from ..base.language import tr, tr_noop
+from ..base.text import approximate_duration
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
@@ -21,7 +21,9 @@ from .request_spec import InputRow, OfflineVia, RequestSpec
 ASSUMED_ANSWER_TOKENS = 150
 """Tokens of an answer, before there is one."""
 
-PICTURE_NOTE = tr_noop("offline pictures: the platform publishes neither a batch price nor limits for them")
+PICTURE_NOTE = tr_noop(
+    "offline pictures: the platform publishes neither a batch price nor limits for them"
+)
 NO_COLUMN_NOTE = tr_noop("the prompt names no column: every row asks the same")
 
 
@@ -35,7 +37,8 @@ class Preflight:
         cached: rows whose answer is in the journal already.
         duplicates: rows identical to an earlier one.
         invalid: rows that cannot be sent.
-        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first
+            of them.
         prompt_tokens, completion_tokens: estimates for the requests.
         cost_range: CNY by list price for these tokens, None where it is not known.
         is_free: whether nobody bills it: the sandbox answers.
@@ -77,26 +80,48 @@ class Preflight:
         rows = "?" if self.rows is None else f"{self.rows:,}"
         parts = [tr("{rows} rows, {n:,} to send", rows=rows, n=self.requests)]
         parts += [tr("{cached:,} answered before", cached=self.cached)] if self.cached else []
-        parts += [tr("{duplicates:,} repeated", duplicates=self.duplicates)] if self.duplicates else []
+        parts += (
+            [tr("{duplicates:,} repeated", duplicates=self.duplicates)] if self.duplicates else []
+        )
         parts += [tr("{invalid:,} cannot be sent", invalid=self.invalid)] if self.invalid else []
-        tokens = tr("≈ {sent:,} + {received:,} tokens", sent=self.prompt_tokens, received=self.completion_tokens)
+        tokens = tr(
+            "≈ {sent:,} + {received:,} tokens",
+            sent=self.prompt_tokens,
+            received=self.completion_tokens,
+        )
         tokens = tokens if self.tokens else tr("tokens unknown")
-        cost = tr("price unknown") if self.cost_range is None else tr("≈ {cost} CNY", cost=self.cost_range)
+        cost = (
+            tr("price unknown")
+            if self.cost_range is None
+            else tr("≈ {cost} CNY", cost=self.cost_range)
+        )
         if self.is_free or self.cost == 0:
             cost = tr("free ({cost} on the platform)", cost=cost) if self.cost else tr("free")
         lines = [" · ".join(parts), f"{tokens if self.requests else '0 tokens'} · {cost}"]
         if self.seconds is not None:
-            lines[1] += tr(" · at least {time} at the present limits", time=approximate_duration(self.seconds))
+            lines[1] += tr(
+                " · at least {time} at the present limits", time=approximate_duration(self.seconds)
+            )
         if self.too_long:
             named = tr(", ").join(map(str, self.too_long_rows))
-            text = tr("{n:,} longer than {model} takes: {rows}…", n=self.too_long, model=self.model, rows=named)
+            text = tr(
+                "{n:,} longer than {model} takes: {rows}…",
+                n=self.too_long,
+                model=self.model,
+                rows=named,
+            )
             lines.append(f"⚠ {text}")
         budgets = (
             (format_amount(self.budget or 0, "CNY"), self.budget, self.cost),
             (format_amount(self.budget_tokens or 0, "tokens"), self.budget_tokens, self.tokens),
         )
         lines += [
-            f"⚠ {tr('the budget of {limit} is enough for about {share:.0%} of it', limit=limit, share=budget / cost)}"
+            "⚠ "
+            + tr(
+                "the budget of {limit} is enough for about {share:.0%} of it",
+                limit=limit,
+                share=budget / cost,
+            )
             for limit, budget, cost in budgets
             if budget is not None and cost is not None and cost > budget
         ]
@@ -136,7 +161,8 @@ def build_preflight(
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers, at the model's batch price.
-        clients: those that send the rows together, each with the limits of the settings; None for one.
+        clients: those that send the rows together, each with the limits of the settings; None for
+            one.
     """
     share = requests / max(scan.rows, 1)
     prompt_tokens = int(scan.prompt_tokens * share)
@@ -144,7 +170,9 @@ def build_preflight(
     answer_tokens = assumed_tokens if answer_tokens is None else answer_tokens
     completion_tokens = int(requests * answer_tokens)
     cost = scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
-    notes = [tr(NO_COLUMN_NOTE)] if request.template is not None and not request.template.names else []
+    notes = (
+        [tr(NO_COLUMN_NOTE)] if request.template is not None and not request.template.names else []
+    )
     notes += [tr(PICTURE_NOTE)] if request.draws else []
     return Preflight(
         rows=rows,
@@ -183,13 +211,16 @@ def build_batch_preflight(
         request: what is sent for each row.
         source: the input.
         scan: the rows that were read.
-        counts: rows without an answer, and the counts of the journal; None where it has not read the input yet.
+        counts: rows without an answer, and the counts of the journal; None where it has not read
+            the input yet.
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers.
         clients: as in `build_preflight`.
     """
-    build = partial(build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, clients=clients)
+    build = partial(
+        build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, clients=clients
+    )
     build = partial(build, is_offline=is_offline)
     if counts is None:
         return build(rows=source.total, requests=scan.rows)
@@ -203,7 +234,9 @@ def build_batch_preflight(
 
 
 def _min_seconds(requests: int, tokens: int, clients: int) -> float | None:
-    """Return the seconds that the rate limits of the settings allow at least, None without limits."""
+    """Return the seconds that the rate limits of the settings allow at least, None without
+    limits.
+    """
     settings = config.settings()
     rpm = settings.qps_limit * 60 or settings.rpm_limit
     limited = ((requests, rpm), (tokens, settings.tpm_limit))
@@ -267,9 +300,11 @@ class JobSpec:
         return self.response_format.field_names if self.response_format is not None else ()
 
     def budget_problem(self, counter: ProgressCounter, rows: int) -> str:
-        """Return why the budgets do not allow this many more rows, those in flight included; "" where they do.
+        """Return why the budgets do not allow this many more rows, those in flight included; ""
+        where they do.
 
-        A row is expected to use the mean of the rows so far, before the first what the preflight estimated.
+        A row is expected to use the mean of the rows so far, before the first what the preflight
+        estimated.
         """
         tokens = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
         answered = counter.ok + counter.progress.cached
@@ -280,14 +315,26 @@ class JobSpec:
             if budget is None:
                 continue
             if used is None:
-                return tr("the budget cannot be kept: the {unit} of an answered row are not known", unit=unit)
-            mean = used / answered if answered else (estimate or 0) / max(self.preflight.requests, 1)
+                return tr(
+                    "the budget cannot be kept: the {unit} of an answered row are not known",
+                    unit=unit,
+                )
+            mean = (
+                used / answered if answered else (estimate or 0) / max(self.preflight.requests, 1)
+            )
             if used + mean * rows > budget:
-                limit, spent = format_amount(budget, unit), format_amount(used, unit)
-                reason = tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
+                limit = format_amount(budget, unit)
+                spent = format_amount(used, unit)
+                reason = tr(
+                    "the budget of {limit} allows no more: {spent} are spent",
+                    limit=limit,
+                    spent=spent,
+                )
                 is_rehearsal = unit == "CNY" and self.preflight.is_free
                 note = tr("a rehearsal by list price: the sandbox bills nothing")
-                return tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
+                return (
+                    tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
+                )
         return ""
 
     def initial_progress(self) -> BatchProgress:

@@ -4,8 +4,8 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._language import tr, tr_noop
-from .._text import clip, closest, did_you_mean, is_missing
+from ..base.language import tr, tr_noop
+from ..base.text import clip, closest, did_you_mean, is_missing
 from ..errors import InvalidArgumentError
 
 
@@ -21,7 +21,12 @@ class PromptTemplate:
             self._parts = self._parse(text)
         except ValueError as error:
             raise InvalidArgumentError(
-                tr("prompt={text!r}: {error}; {remedy}", text=clip(text, 61), error=error, remedy=tr(_BRACES))
+                tr(
+                    "prompt={text!r}: {error}; {remedy}",
+                    text=clip(text, 61),
+                    error=error,
+                    remedy=tr(_BRACES),
+                )
             ) from None
         self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
 
@@ -36,7 +41,8 @@ class PromptTemplate:
                 hint = did_you_mean(name, columns, "{{{}}}")
                 error = InvalidArgumentError(
                     tr(
-                        "prompt has {{{name}}}, which is not a column{hint} (the columns are: {columns}); {remedy}",
+                        "prompt has {{{name}}}, which is not a column{hint} (the columns are: "
+                        "{columns}); {remedy}",
                         name=name,
                         hint=hint,
                         columns=tr(", ").join(columns) or tr("none"),
@@ -53,7 +59,10 @@ class PromptTemplate:
         Raises:
             InvalidArgumentError: the row lacks a column, or its cell is empty.
         """
-        return "".join(literal if name is None else literal + cell_text(row, name) for literal, name in self._parts)
+        return "".join(
+            literal if name is None else literal + cell_text(row, name)
+            for literal, name in self._parts
+        )
 
     @staticmethod
     def _parse(text: str) -> list[tuple[str, str | None]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..resources.inference.chat import ChatCompletion
 from . import export, input_files, journal_reader, journal_store, validation
 from .batch import Batch
@@ -15,7 +15,9 @@ from .pool_arguments import build_pool
 from .preflight import JobSpec, Preflight
 from .request_spec import RequestSpec, platform_name
 
-INPUT_NOT_READ = tr_noop("the input was not read to its end: run its cell again for the remaining rows")
+INPUT_NOT_READ = tr_noop(
+    "the input was not read to its end: run its cell again for the remaining rows"
+)
 
 
 def resume(
@@ -27,15 +29,18 @@ def resume(
     out: str | Path | None = None,
     clients: Sequence[ChatCompletion] | None = None,
 ) -> Batch:
-    """Continue a batch by its name, without its input: the rows that were read from it are in the journal.
+    """Continue a batch by its name, without its input: the rows that were read from it are in the
+    journal.
 
     Args:
         name: as in `batches()`.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all, the earlier runs included.
         budget_tokens: tokens that it may use in all, likewise.
-        out: the file that inputs and results are written to at the end; default: that of the earlier run, if any.
-        clients: as in `batch`; default: the keys of the settings. They need not be those of the earlier run.
+        out: the file that inputs and results are written to at the end; default: that of the
+            earlier run, if any.
+        clients: as in `batch`; default: the keys of the settings. They need not be those of the
+            earlier run.
 
     Raises:
         InvalidArgumentError: no batch has this name, or `out` cannot be written.
@@ -43,14 +48,17 @@ def resume(
     """
     validation.validate_arguments(budget_tokens=budget_tokens)
     path = journal_store.existing_journal_path(name)
-    request = journal_store.load_request_spec(path, journal_reader.read_facts(path)[0].get("plan", "{}"))
+    request = journal_store.load_request_spec(
+        path, journal_reader.read_facts(path)[0].get("plan", "{}")
+    )
     chat = _choose_client(name, request, clients)
     worker_count = validate_worker_count("workers", workers)
     budget = None if budget is None else validation.validate_budget(budget, request, chat)
     output_path = None if out is None else export.validate_output_path(out)
     journal = Journal(path)
     try:
-        counts, missing = journal.counts(), journal.count_missing()
+        counts = journal.counts()
+        missing = journal.count_missing()
         if missing and (files := journal.get_fact("files")):
             input_files.InputFiles.from_json(files).verify()
         invalid = journal_reader.count_invalid_rows(path)
@@ -92,8 +100,11 @@ def resume(
         raise
 
 
-def _choose_client(name: str, request: RequestSpec, clients: Sequence[ChatCompletion] | None) -> ChatCompletion:
-    """Return what sends the remaining rows, if it calls the platform that the answers of a journal are from.
+def _choose_client(
+    name: str, request: RequestSpec, clients: Sequence[ChatCompletion] | None
+) -> ChatCompletion:
+    """Return what sends the remaining rows, if it calls the platform that the answers of a journal
+    are from.
 
     Args:
         name: of the batch.
@@ -110,7 +121,8 @@ def _choose_client(name: str, request: RequestSpec, clients: Sequence[ChatComple
     if request.platform != platform:
         raise JournalError(
             tr(
-                "the answers of batch {name!r} are from {earlier}, and calls go to {platform} now: answers "
+                "the answers of batch {name!r} are from {earlier}, and calls go to {platform} "
+                "now: answers "
                 "of the two are not mixed",
                 name=name,
                 earlier=request.platform,

@@ -1,4 +1,6 @@
-"""The inputs of a journal's rows that are read from their files again, because a copy would be as large as they are."""
+"""The inputs of a journal's rows that are read from their files again, because a copy would be as
+large as they are.
+"""
 
 import logging
 import sqlite3
@@ -6,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import DatasetError
 from .input_files import InputFiles, Mark, RowReader, item_to_json
 from .journal_checksum import checksum
@@ -20,7 +22,8 @@ class StoredInputs:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._has_warned = path, False
+        self._path = path
+        self._has_warned = False
         self._reader: RowReader | None = None
 
     def load(self, database: sqlite3.Connection) -> None:
@@ -28,8 +31,12 @@ class StoredInputs:
         if self._reader is None and (
             record := database.execute("select value from fact where name = 'files'").fetchone()
         ):
-            marks = database.execute("select number, file, position, line from mark order by number").fetchall()
-            self._reader = RowReader(InputFiles.from_json(record[0]), [Mark(*mark) for mark in marks])
+            marks = database.execute(
+                "select number, file, position, line from mark order by number"
+            ).fetchall()
+            self._reader = RowReader(
+                InputFiles.from_json(record[0]), [Mark(*mark) for mark in marks]
+            )
 
     def read(self, facts: Sequence[Any], written: int) -> str:
         """Return a row as JSON.
@@ -44,18 +51,24 @@ class StoredInputs:
         assert self._reader is not None, "loaded before"
         text = item_to_json(self._reader.read(facts[0]))
         if checksum((*facts[:3], text)) != written:
-            raise DatasetError(tr("row {row} has changed since the batch began", row=facts[0]), path=self._reader.path)
+            raise DatasetError(
+                tr("row {row} has changed since the batch began", row=facts[0]),
+                path=self._reader.path,
+            )
         return text
 
     def read_or_warn(self, facts: Sequence[Any], written: int) -> str:
-        """Return a row as JSON, without cells where it cannot be read; a warning tells that once."""
+        """Return a row as JSON, without cells where it cannot be read; a warning tells that
+        once.
+        """
         try:
             return self.read(facts, written)
         except DatasetError as error:
             if not self._has_warned:
                 logging.getLogger("qfnb").warning(
                     tr(
-                        "batch {name}: {error}; its answers are there, the columns of such rows are not",
+                        "batch {name}: {error}; its answers are there, the columns of such rows "
+                        "are not",
                         name=self._path.stem,
                         error=error,
                     )

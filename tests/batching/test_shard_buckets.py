@@ -40,8 +40,13 @@ def test_a_bucket_has_no_lock_and_one_driver_by_its_signs_of_life(bucket, monkey
     with pytest.raises(ShardError, match=f"in use by process {os.getpid()} on"):
         stores[1].claim.take()
     owner = json.loads(Storage.read(f"{bucket}/_qfnb/owner.json"))
-    Storage.upload(f"{bucket}/_qfnb/owner.json", json.dumps(owner | {"pid": 2**31 - 1, "claim": "dead"}).encode())
-    assert stores[1].claim.take() is True, "a process of this computer that is no more is not waited for"
+    Storage.upload(
+        f"{bucket}/_qfnb/owner.json",
+        json.dumps(owner | {"pid": 2**31 - 1, "claim": "dead"}).encode(),
+    )
+    assert stores[1].claim.take() is True, (
+        "a process of this computer that is no more is not waited for"
+    )
     monkeypatch.setattr(folder_claim, "HEARTBEAT_S", 0)
     with pytest.raises(ShardError, match="in use by process"):
         stores[0].claim.keep()
@@ -73,10 +78,13 @@ def register_failing_storage():
     from fsspec.implementations.memory import MemoryFileSystem
 
     class FailingFileSystem(MemoryFileSystem):
-        """An object store that takes small objects, and half of a part before the connection breaks."""
+        """An object store that takes small objects, and half of a part before the connection
+        breaks.
+        """
 
         protocol = "failing"
-        store, pseudo_dirs = {}, [""]
+        store = {}  # noqa: RUF012
+        pseudo_dirs = [""]  # noqa: RUF012
 
         def put_file(self, lpath, rpath, **options):
             if "part-" in rpath:
@@ -109,7 +117,8 @@ def test_what_a_killed_process_was_writing_is_no_file_of_the_output(tmp_path):
 
 
 def test_a_budget_in_a_bucket_promises_only_what_is_stored(bucket, monkeypatch):
-    path, row = f"{bucket}/_qfnb/budget.json", {"tokens": 10.0}
+    path = f"{bucket}/_qfnb/budget.json"
+    row = {"tokens": 10.0}
     ledger = BudgetLedger({"tokens": 100.0}, path)
     assert ledger.renew("a", {}, row, 3) == {"tokens": 30.0}
     monkeypatch.setattr(budget_ledger, "STORE_INTERVAL_S", 1e9)
@@ -127,18 +136,19 @@ def test_shards_behind_addresses_are_those_of_the_same_files_here(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    folder, storage = tmp_path / "in" / "deep", fsspec.filesystem("memory")
+    folder = tmp_path / "in" / "deep"
+    storage = fsspec.filesystem("memory")
     folder.mkdir(parents=True)
     (folder / "a.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(50)), encoding="utf-8")
-    (folder / "a.csv").write_text("n,x\n" + "".join(f'"{n}\n",1\n' for n in range(50)), encoding="utf-8")
+    (folder / "a.csv").write_text(
+        "n,x\n" + "".join(f'"{n}\n",1\n' for n in range(50)), encoding="utf-8"
+    )
     parquet.write_table(pyarrow.table({"n": range(50)}), folder / "a.parquet", row_group_size=10)
     for path in folder.iterdir():
         storage.put_file(str(path), f"memory://{tmp_path.name}/{path.suffix}/deep/{path.name}")
     for path in [*folder.iterdir()]:
-        address, here = (
-            f"memory://{tmp_path.name}/{path.suffix}",
-            plan_shards(tmp_path / "in" / f"*/*{path.suffix}", 20),
-        )
+        address = f"memory://{tmp_path.name}/{path.suffix}"
+        here = plan_shards(tmp_path / "in" / f"*/*{path.suffix}", 20)
         for rows in (f"{address}/deep/", f"{address}/*/*", f"{address}/deep/{path.name}"):
             there = plan_shards(rows, 20)
             assert [shard.digest for shard in there] == [shard.digest for shard in here]
@@ -154,15 +164,25 @@ def test_shards_behind_addresses_are_those_of_the_same_files_here(tmp_path):
         ({"out": "bos:/"}, "names no bucket"),
         ({"out": "s3://id:secret@bucket/out"}, "must not have keys in it"),
         ({"out": "nowhere://bucket/out"}, "pip install 'qfnb|Protocol not known: nowhere"),
-        ({"rows": "bos:/bucket/in"}, "shards read buckets by the S3 interface: rows='s3://bucket/folder'"),
+        (
+            {"rows": "bos:/bucket/in"},
+            "shards read buckets by the S3 interface: rows='s3://bucket/folder'",
+        ),
         ({"rows": "{folder}", "out": "{folder}"}, "is inside rows="),
         ({"rows": "{folder}", "out": "{folder}/out"}, "is inside rows="),
         ({"rows": "{folder}/*.jsonl", "out": "{folder}"}, "is inside rows="),
     ],
 )
-def test_what_is_no_input_or_output_is_refused_before_anything_is_sent(options, message, shard, tmp_path):
+def test_what_is_no_input_or_output_is_refused_before_anything_is_sent(
+    options, message, shard, tmp_path
+):
     options = {name: value.format(folder=tmp_path) for name, value in options.items()}
-    arguments = {"rows": shard.path, "prompt": "Classify: {review}", "out": str(tmp_path / "out"), **options}
+    arguments = {
+        "rows": shard.path,
+        "prompt": "Classify: {review}",
+        "out": str(tmp_path / "out"),
+        **options,
+    }
     with pytest.raises(InvalidArgumentError, match=message) as error:
         qfnb.batch_shards(**arguments)
     assert not re.search("secret", str(error.value))

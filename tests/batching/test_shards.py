@@ -1,4 +1,6 @@
-"""Batches as shards: cut, answered by several processes under one limit and one budget, and lost on the way."""
+"""Batches as shards: cut, answered by several processes under one limit and one budget, and lost on
+the way.
+"""
 
 import contextlib
 import json
@@ -47,7 +49,9 @@ def folder(tmp_path):
     path = tmp_path / "in"
     path.mkdir()
     for name in ("a", "b"):
-        write_rows(path / f"{name}.jsonl", [{"review": f"{tmp_path.name} {name} {n}"} for n in range(100)])
+        write_rows(
+            path / f"{name}.jsonl", [{"review": f"{tmp_path.name} {name} {n}"} for n in range(100)]
+        )
     return path
 
 
@@ -61,11 +65,21 @@ def start(folder, **options):
 
 def arguments_of(folder, **options):
     limits = {"shard_rows": 40, "processes": 2, "workers": WORKERS}
-    return {"rows": str(folder), "prompt": "Classify: {review}", "out": str(folder.parent / "out"), **limits, **options}
+    return {
+        "rows": str(folder),
+        "prompt": "Classify: {review}",
+        "out": str(folder.parent / "out"),
+        **limits,
+        **options,
+    }
 
 
 def read_parts(job):
-    return [json.loads(line) for path in job.parts() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for path in job.parts()
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_two_workers_keep_ninety_five_percent_of_one_limit_and_never_exceed_it():
@@ -87,9 +101,15 @@ def test_workers_fall_to_half_and_stop_without_their_limiter_and_the_next_one_ex
     server = Server(600, has_headers=True)
     cluster = simulate(server, seconds=100, events=[(40, die), (50, begin_again)])
     assert busiest_minute(cluster.answered) <= 600
-    assert not [time for time in cluster.answered if 44.5 < time < 50], "stopped two leases after the last contact"
-    assert 0 < len([time for time in cluster.answered if 42.2 < time < 44.5]) <= 12, "half of twenty in two seconds"
-    assert len([time for time in cluster.answered if time > 60]) >= 0.95 * 400, "the limit was remembered"
+    assert not [time for time in cluster.answered if 44.5 < time < 50], (
+        "stopped two leases after the last contact"
+    )
+    assert 0 < len([time for time in cluster.answered if 42.2 < time < 44.5]) <= 12, (
+        "half of twenty in two seconds"
+    )
+    assert len([time for time in cluster.answered if time > 60]) >= 0.95 * 400, (
+        "the limit was remembered"
+    )
 
 
 @pytest.mark.parametrize("tpm", [60_000, None], ids=["set", "learned from headers"])
@@ -109,8 +129,10 @@ def test_a_single_refusal_leaves_no_limit_behind():
 
 
 def test_allowances_never_exceed_the_budget_and_a_lost_one_counts_as_used(tmp_path):
-    path, dice = tmp_path / "budget.json", random.Random(1)
-    ledger, used = BudgetLedger({"tokens": 1000.0}, path), dict.fromkeys("abc", 0.0)
+    path = tmp_path / "budget.json"
+    dice = random.Random(1)
+    ledger = BudgetLedger({"tokens": 1000.0}, path)
+    used = dict.fromkeys("abc", 0.0)
     for step in range(200):
         name = dice.choice("abc")
         allowance = ledger.renew(name, {"tokens": used[name]}, {"tokens": 7.0}, 20)["tokens"]
@@ -123,7 +145,9 @@ def test_allowances_never_exceed_the_budget_and_a_lost_one_counts_as_used(tmp_pa
 def test_a_csv_is_cut_between_rows_and_not_inside_a_cell(tmp_path):
     path = tmp_path / "in.csv"
     cells = [f'"line {n}\nand a ""second"" one"' if n % 3 else f"plain {n}" for n in range(20)]
-    path.write_text("text,n\n" + "".join(f"{cell},{n}\n" for n, cell in enumerate(cells)), encoding="utf-8")
+    path.write_text(
+        "text,n\n" + "".join(f"{cell},{n}\n" for n, cell in enumerate(cells)), encoding="utf-8"
+    )
     shards = plan_shards(path, 7)
     rows = [row for shard in shards for row in shard.items()]
     assert [shard.rows for shard in shards] == [7, 7, 6]
@@ -136,18 +160,27 @@ def test_parquet_is_cut_between_row_groups_and_inside_large_ones(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(tmp_path / "in.parquet", pyarrow.schema([("n", pyarrow.int64())])) as writer:
+    with parquet.ParquetWriter(
+        tmp_path / "in.parquet", pyarrow.schema([("n", pyarrow.int64())])
+    ) as writer:
         for start_, stop in ((0, 30), (30, 50), (50, 170)):
             writer.write_table(pyarrow.table({"n": list(range(start_, stop))}))
     shards = plan_shards(tmp_path / "in.parquet", 50)
-    assert [(shard.start, shard.stop) for shard in shards] == [(0, 50), (50, 100), (100, 150), (150, 170)]
+    assert [(shard.start, shard.stop) for shard in shards] == [
+        (0, 50),
+        (50, 100),
+        (100, 150),
+        (150, 170),
+    ]
     assert [row["n"] for shard in shards for row in shard.items()] == list(range(170))
 
 
 def test_files_that_do_not_fit_are_named_before_anything_is_sent(tmp_path):
     (tmp_path / "a.csv").write_text("text\nx\n", encoding="utf-8")
     (tmp_path / "b.csv").write_text("txt\nx\n", encoding="utf-8")
-    with pytest.raises(InvalidArgumentError, match=r"the columns of b\.csv are not those of a\.csv: text, txt"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"the columns of b\.csv are not those of a\.csv: text, txt"
+    ):
         plan_shards(tmp_path)
     (tmp_path / "c.parquet").write_bytes(b"PAR1 is not enough")
     with pytest.raises(DatasetError, match=r"c\.parquet.*not Parquet"):
@@ -164,7 +197,9 @@ def test_a_parquet_file_that_is_damaged_inside_is_named_when_it_is_read(tmp_path
     from pyarrow import parquet
 
     path = tmp_path / "in.parquet"
-    parquet.write_table(pyarrow.table({"n": [f"text {n}" for n in range(3000)]}), path, row_group_size=1000)
+    parquet.write_table(
+        pyarrow.table({"n": [f"text {n}" for n in range(3000)]}), path, row_group_size=1000
+    )
     content = bytearray(path.read_bytes())
     middle = parquet.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
     content[middle : middle + 200] = bytes(200)
@@ -217,7 +252,10 @@ def test_a_full_output_disk_is_named_and_leaves_no_part(folder):
         path.write_bytes(bytes(10_000))
         return {"bytes": 10_000}
 
-    with file_size_limit(5000), pytest.raises(ShardError, match="out cannot be written: File too large"):
+    with (
+        file_size_limit(5000),
+        pytest.raises(ShardError, match="out cannot be written: File too large"),
+    ):
         store.publish_part(shard, write)
     assert [path.name for path in store.folder.iterdir()] == ["_qfnb"]
     store.publish_part(shard, write)
@@ -229,13 +267,22 @@ def test_a_full_output_disk_is_named_and_leaves_no_part(folder):
 
 def test_a_budget_that_cannot_be_stored_stops_the_job_and_promises_nothing(tmp_path):
     service = JobService()
-    service.open_job("job", limits=(None, None), budget={"tokens": 100.0}, ledger_path=str(tmp_path / "b"), workers=1)
-    account, limiter = Account({"tokens": 10.0}), LeasedRateLimiter()
+    service.open_job(
+        "job",
+        limits=(None, None),
+        budget={"tokens": 100.0},
+        ledger_path=str(tmp_path / "b"),
+        workers=1,
+    )
+    account = Account({"tokens": 10.0})
+    limiter = LeasedRateLimiter()
     report = limiter.take_report() | {"job": "job", "shard": "s", "attempt": "a", "progress": {}}
     with file_size_limit(0):
         answer = service.exchange(report | {"money": account.take_report(5)})
     assert (answer["state"], answer["allowance"]) == ("stopped", {"tokens": 0.0})
-    assert "cannot be written to the output folder: File too large" in service.status("job")["reason"]
+    assert (
+        "cannot be written to the output folder: File too large" in service.status("job")["reason"]
+    )
     (tmp_path / "b").write_text("{", encoding="utf-8")
     with pytest.raises(QianfanError, match="the use of the budget so far cannot be read"):
         BudgetLedger({"tokens": 100.0}, tmp_path / "b")
@@ -284,7 +331,9 @@ def test_a_killed_driver_takes_its_workers_along_and_the_next_one_goes_on_from_t
     folder, count_requests, hold
 ):
     hold(90)
-    with subprocess.Popen([sys.executable, "-c", DRIVER, json.dumps(arguments_of(folder))]) as driver:
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER, json.dumps(arguments_of(folder))]
+    ) as driver:
         until(lambda: count_requests()["answered"] >= 90)
         driver.kill()
     job = start(folder)
@@ -298,7 +347,9 @@ def test_a_killed_driver_takes_its_workers_along_and_the_next_one_goes_on_from_t
 
 
 @pytest.mark.fault("F69")
-def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(folder, count_requests, hold):
+def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(
+    folder, count_requests, hold
+):
     hold(90)
     bucket = f"bos:/sandbox/{folder.parent.name}"
     job = start(folder, out=bucket, budget_tokens=100_000)
@@ -322,11 +373,14 @@ def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(fol
     assert count_requests()["answered"] <= 200 + 2 * WORKERS
 
 
-def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked_again(folder, count_requests):
+def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked_again(
+    folder, count_requests
+):
     (folder / "b.jsonl").unlink()
     first = start(folder, shard_rows=100)
     first.wait()
-    ((task,), (part,)) = (first._tasks, first.parts())
+    (task,) = first._tasks
+    (part,) = first.parts()
     answered = count_requests()["answered"]
     with FileLock(journal_path(task.journal_name).with_suffix(".shard")):
         part.rename(folder / "part")
@@ -351,7 +405,9 @@ def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder, capfd
         file.write("{broken\n")
     job = start(folder, budget_tokens=2600, processes=1, model="ernie-speed-8k")
     job.wait()
-    assert "ernie-speed-8k ended" not in capfd.readouterr().err, "the parent warns, not each process again"
+    assert "ernie-speed-8k ended" not in capfd.readouterr().err, (
+        "the parent warns, not each process again"
+    )
     assert job.progress.state == "stopped"
     assert "the budget of 2,600 tokens allows no more" in job.progress.reason
     assert 2000 < job.progress.prompt_tokens + job.progress.completion_tokens <= 2600
@@ -365,7 +421,9 @@ def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder, capfd
 
 
 def test_an_answer_that_is_lost_on_the_way_is_paid_for_again(scripted):
-    answer = chat_script.whole("yes", usage={"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})
+    answer = chat_script.whole(
+        "yes", usage={"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    )
     refusal = [http_answer(b'{"error": {"code": "server_busy"}}', status="503 x")]
     server = scripted([answer[0][:-5]], refusal, answer, [answer[0][:-5]])
     account = Account({"tokens": 10.0})

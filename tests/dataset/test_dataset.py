@@ -46,8 +46,14 @@ GOOD = json.dumps(PAIR, ensure_ascii=False)
     [
         (f"{GOOD}\n{{oops\n", "pairs.jsonl:2: not JSON"),
         (f"{GOOD}\n\n{{}}\n", "pairs.jsonl:3: field 'prompt' is missing"),
-        (f'{GOOD}\n{{"prompt": "x"}}\n', "pairs.jsonl:2: field 'response' is missing (there are prompt)"),
-        (f'{GOOD}\n{{"prompt": "x", "response": ""}}\n', "response must be a text that is not empty"),
+        (
+            f'{GOOD}\n{{"prompt": "x"}}\n',
+            "pairs.jsonl:2: field 'response' is missing (there are prompt)",
+        ),
+        (
+            f'{GOOD}\n{{"prompt": "x", "response": ""}}\n',
+            "response must be a text that is not empty",
+        ),
         (f'{GOOD}\n{{"prompt": 5, "response": "y"}}\n', "prompt must be a text"),
         (f"{GOOD}\n[]\n", "pairs.jsonl:2: expected"),
         ("", "the file is empty"),
@@ -111,12 +117,16 @@ def test_rows_that_all_lack_a_column_are_named_once_with_what_renames_it(tmp_pat
 
 
 def test_a_column_to_rename_that_is_not_there_is_refused():
-    with pytest.raises(errors.InvalidArgumentError, match=r"no column 'questoin'; did you mean question\?"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=r"no column 'questoin'; did you mean question\?"
+    ):
         Dataset.load(pd.DataFrame({"question": ["q"]}), columns={"questoin": "prompt"})
 
 
 def test_a_new_name_with_a_typing_error_does_not_drop_the_answers(jsonl):
-    with pytest.raises(errors.InvalidArgumentError, match=r"no column 'reponse'; did you mean response\?"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=r"no column 'reponse'; did you mean response\?"
+    ):
         Dataset.load(jsonl(GOOD), columns={"prompt": "prompt", "response": "reponse"})
 
 

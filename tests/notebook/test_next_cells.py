@@ -22,7 +22,8 @@ NEXT_CELLS = [
     ("%qftrain strat -d pairs --epoch 1", "%qftrain start -d pairs --epoch 1"),
     ("%qftrain nothing", "%qftrain help"),
     ("%qftrain start", "%qftrain"),
-    ("%qftrain start -d bike.csv --epoch 1", "%qftrain start -d bike.csv --epoch 1 --input question --reference answer"),
+    (("%qftrain start -d bike.csv --epoch "
+     "1"), "%qftrain start -d bike.csv --epoch 1 --input question --reference answer"),
     ("%qftrain start -d df --epoch x", "%qftrain help"),
     ("%qftrain compare df", "%qftrain help"),
     ("%qftrain attach", "%qftrain"),
@@ -65,7 +66,10 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def prepared(kernel, folder):
     """The kernel with rows in a variable and in a file, two finished batches, and no training."""
-    code = f"import os; os.environ['QFNB_STATE_DIR'] = {str(folder)!r}; os.chdir({str(folder)!r})\n{PREPARE}"
+    code = (
+        f"import os; os.environ['QFNB_STATE_DIR'] = {str(folder)!r}; "
+        f"os.chdir({str(folder)!r})\n{PREPARE}"
+    )
     if not (folder / "bike.csv").exists():
         assert not kernel.run(code).error
     return kernel
@@ -84,7 +88,10 @@ def test_an_error_ends_in_a_cell_that_runs(prepared, cell, next_cells, language)
         assert not prepared.run(line).error
     if next_cells.startswith("%qftrain start"):
         prepared.run("%qftrain wait")
-        prepared.run("import shutil; shutil.rmtree('runs')\nfrom qfnb.views import panel; panel.RECENT_PANELS.clear()")
+        prepared.run(
+            "import shutil; shutil.rmtree('runs')\nfrom qfnb.views import panel; "
+            "panel.RECENT_PANELS.clear()"
+        )
 
 
 @pytest.mark.parametrize(
@@ -102,8 +109,12 @@ def test_an_error_speaks_of_options_and_knows_a_slip(prepared, cell, message):
 
 
 def test_the_form_takes_the_names_of_columns(prepared):
-    assert not prepared.run("%qftrain new bike.csv --input question --reference answer", live=True).error
-    assert "name columns of a file" in str(prepared.run("%qftrain new ds-abc --input question").error)
+    assert not prepared.run(
+        "%qftrain new bike.csv --input question --reference answer", live=True
+    ).error
+    assert "name columns of a file" in str(
+        prepared.run("%qftrain new ds-abc --input question").error
+    )
 
 
 def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):
@@ -119,7 +130,10 @@ def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):
 def test_help_is_a_verb_of_every_magic_and_tab_offers_it(prepared, magic):
     prepared.run("qfnb.get_config().lang = 'en'")
     assert f"%{magic} [-h]" in prepared.run(f"%{magic} help").text
-    code = f"from qfnb.notebook.tab_completion import complete_line; complete_line(get_ipython(), '%{magic} h')"
+    code = (
+        "from qfnb.notebook.tab_completion import complete_line; "
+        f"complete_line(get_ipython(), '%{magic} h')"
+    )
     assert "'help'" in prepared.run(code).text
 
 

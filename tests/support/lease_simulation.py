@@ -87,7 +87,9 @@ def simulate(
     tpm: float | None = None,
     events: Iterable[tuple[float, Callable[[Cluster], Any]]] = (),
 ) -> Cluster:
-    """Return what happened while workers sent for some seconds; events change the cluster meanwhile."""
+    """Return what happened while workers sent for some seconds; events change the cluster
+    meanwhile.
+    """
 
     async def run() -> Cluster:
         cluster = Cluster(server, SlotLimiter(random_=random.Random(0).random))
@@ -95,7 +97,10 @@ def simulate(
         cluster.limiter.set_limits(rpm, tpm)
         limiters = [LeasedRateLimiter() for _ in range(workers)]
         exchanging = [asyncio.create_task(cluster.keep_exchanging(limiter)) for limiter in limiters]
-        sending = [asyncio.create_task(cluster.send(limiter, seconds, rows_in_flight)) for limiter in limiters]
+        sending = [
+            asyncio.create_task(cluster.send(limiter, seconds, rows_in_flight))
+            for limiter in limiters
+        ]
         for at, act in events:
             await asyncio.sleep(at - clock.now())
             act(cluster)

@@ -1,4 +1,6 @@
-"""The offline jobs of a batch, in its journal: which rows are in which job, and which jobs have not been joined."""
+"""The offline jobs of a batch, in its journal: which rows are in which job, and which jobs have not
+been joined.
+"""
 
 import json
 from collections.abc import Sequence
@@ -61,7 +63,9 @@ class OfflineJobs:
 
     def rows_of(self, job: OfflineJob) -> list[InputRow]:
         """Return the rows of a job that have no answer."""
-        return self._journal.missing_rows(-1, -1, "and row.key in (select key from handed where job = ?)", job.number)
+        return self._journal.missing_rows(
+            -1, -1, "and row.key in (select key from handed where job = ?)", job.number
+        )
 
     def add(self, job: OfflineJob, rows: Sequence[InputRow]) -> OfflineJob:
         """Store that rows were uploaded; return the job."""
@@ -74,7 +78,9 @@ class OfflineJobs:
     def save(self, job: OfflineJob) -> OfflineJob:
         """Store what a job is now; return it."""
         self._jobs[job.number] = job
-        self._journal.set_facts(jobs=json.dumps([vars(saved) for _, saved in sorted(self._jobs.items())]))
+        self._journal.set_facts(
+            jobs=json.dumps([vars(saved) for _, saved in sorted(self._jobs.items())])
+        )
         if not job.uploaded:
             self._row_counts.pop(job.number, None)
         return job

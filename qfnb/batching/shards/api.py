@@ -1,4 +1,6 @@
-"""`qfnb.batch_shards`: check everything that can be checked, cut the input, then start the engine."""
+"""`qfnb.batch_shards`: check everything that can be checked, cut the input, then start the
+engine.
+"""
 
 import hashlib
 import os
@@ -10,7 +12,7 @@ from typing import Final, Literal, Unpack
 from ... import connect
 from ..._jobs.batch_progress import BatchProgress
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
@@ -32,7 +34,9 @@ SAMPLE_ROWS: Final = 1000
 """Rows that are read before the start, for the estimate and to see that the prompt fits."""
 
 MAX_LOCAL_PROCESSES: Final = 4
-"""Processes by default: one sends hundreds of rows a second, and the platform's limits come first."""
+"""Processes by default: one sends hundreds of rows a second, and the platform's limits come
+first.
+"""
 
 
 def batch_shards(
@@ -58,19 +62,24 @@ def batch_shards(
 ) -> ShardedBatch:
     """Send every row of many files to a model from several processes or machines; starts at once.
 
-    The files are cut into shards; a shard is done when its part is in the output folder. The same call again does
-    only what is missing. More machines do not raise the platform's limits: see the guide on when not to use this.
+    The files are cut into shards; a shard is done when its part is in the output folder. The same
+    call again does only what is missing. More machines do not raise the platform's limits: see the
+    guide on when not to use this.
 
     Args:
-        rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv. Addresses
-            (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and `s3fs` for S3).
+        rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv.
+            Addresses (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and `s3fs`
+            for S3).
         prompt: a template over the columns, as in `batch`.
-        out: the output folder, which all machines can write: a path (it is created), an address of an object store
-            (`s3://bucket/out`, with its keys in the environment), or `bos:/bucket/out` with an IAM pair.
+        out: the output folder, which all machines can write: a path (it is created), an address of
+            an object store (`s3://bucket/out`, with its keys in the environment), or
+            `bos:/bucket/out` with an IAM pair.
         model: name of a preset model, as in `batch`.
         endpoint: a service of your own instead.
-        engine: `local` for processes of this computer, `ray` for tasks of a Ray cluster (pip install 'qfnb[ray]').
-        address: of the Ray cluster; by default the one of RAY_ADDRESS, or a new one on this computer.
+        engine: `local` for processes of this computer, `ray` for tasks of a Ray cluster (pip
+            install 'qfnb[ray]').
+        address: of the Ray cluster; by default the one of RAY_ADDRESS, or a new one on this
+            computer.
         processes: at once; by default one for each processor, of this computer at most 4.
         workers: rows in flight in each process, 1 to 1000, default 8.
         shard_rows: rows of a shard, default 50,000.
@@ -90,7 +99,9 @@ def batch_shards(
     """
     _refuse_clients(options)
     limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-    validation.validate_arguments(model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits)
+    validation.validate_arguments(
+        model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits
+    )
     numbers = {"rpm": rpm, "tpm": tpm, "processes": processes}
     _validate_numbers(numbers)
     if engine not in {"local", "ray"}:
@@ -99,7 +110,9 @@ def batch_shards(
     _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
     _, request = validation.build_request(None, prompt, model, endpoint, False, sent)
     if request.draws:
-        raise InvalidArgumentError(tr("shards are for models that chat; pictures are drawn by qfnb.batch"))
+        raise InvalidArgumentError(
+            tr("shards are for models that chat; pictures are drawn by qfnb.batch")
+        )
     budget = None if budget is None else validation.validate_budget(budget, request)
     shards = plan_shards(rows, shard_rows)
     suffix = _choose_suffix(format, shards)
@@ -108,9 +121,14 @@ def batch_shards(
     was_left = store.claim.take()
     try:
         store.validate_manifest(request, shards)
-        job, reports = _job_id(store, request), store.read_reports(shards)
+        job = _job_id(store, request)
+        reports = store.read_reports(shards)
         row_amounts = {"CNY": preflight.cost, "tokens": preflight.tokens}
-        budgets = {unit: float(limit) for unit, limit in (("CNY", budget), ("tokens", budget_tokens)) if limit}
+        budgets = {
+            unit: float(limit)
+            for unit, limit in (("CNY", budget), ("tokens", budget_tokens))
+            if limit
+        }
         arguments = {
             "prompt": prompt,
             "model": request.model,
@@ -126,14 +144,22 @@ def batch_shards(
             if shard.digest not in reports
         ]
         runner = _open_engine(engine, address, processes, request, is_restarted=was_left)
-        settings = {"limits": (rpm, tpm), "budget": budgets, "ledger_path": store.ledger_path, "workers": worker_count}
+        settings = {
+            "limits": (rpm, tpm),
+            "budget": budgets,
+            "ledger_path": store.ledger_path,
+            "workers": worker_count,
+        }
         progress = BatchProgress(
             name=job,
             model=request.endpoint or request.model or "",
             total=sum(shard.rows for shard in shards),
             budget=budget,
             budget_tokens=budget_tokens,
-            notes=(*preflight.lines(), *_describe_plan(shards, tasks, runner.processes, worker_count)),
+            notes=(
+                *preflight.lines(),
+                *_describe_plan(shards, tasks, runner.processes, worker_count),
+            ),
             from_sandbox=request.platform == "sandbox",
             mode="shards",
         )
@@ -147,7 +173,8 @@ def _open_store(rows: Rows, out: str | Path, suffix: str) -> OutputStore:
     """Return the output folder, created.
 
     Raises:
-        InvalidArgumentError: it is no address of a storage that can be reached here, or it is inside the input.
+        InvalidArgumentError: it is no address of a storage that can be reached here, or it is
+            inside the input.
         ShardError: it cannot be written.
     """
     validate_address("out", folder := str(out).removeprefix("file://"))
@@ -163,7 +190,8 @@ def _refuse_clients(options: Mapping[str, object]) -> None:
     for name in options.keys() & {"client", "clients"}:
         raise InvalidArgumentError(
             tr(
-                "{name}=: the processes of shards send with the keys of the settings; {name}= is of qfnb.batch",
+                "{name}=: the processes of shards send with the keys of the settings; {name}= is "
+                "of qfnb.batch",
                 name=name,
             )
         )
@@ -171,16 +199,26 @@ def _refuse_clients(options: Mapping[str, object]) -> None:
 
 def _validate_numbers(numbers: Mapping[str, float | None]) -> None:
     for name, value in numbers.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
-        if value is not None and (not is_number or (name == "processes" and not isinstance(value, int))):
-            raise InvalidArgumentError(tr("{name}={value!r}: must be a number above 0", name=name, value=value))
+        is_number = (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and 0 < value < float("inf")
+        )
+        if value is not None and (
+            not is_number or (name == "processes" and not isinstance(value, int))
+        ):
+            raise InvalidArgumentError(
+                tr("{name}={value!r}: must be a number above 0", name=name, value=value)
+            )
 
 
 def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
     suffix = Path(shards[0].file).suffix.lower() if name is None else f".{name}"
     if suffix not in SUFFIXES:
         allowed = tr(", ").join(suffix[1:] for suffix in SUFFIXES)
-        raise InvalidArgumentError(tr("format={value!r}: must be one of {allowed}", value=name, allowed=allowed))
+        raise InvalidArgumentError(
+            tr("format={value!r}: must be one of {allowed}", value=name, allowed=allowed)
+        )
     return suffix
 
 
@@ -201,7 +239,9 @@ def _look_ahead(
     scan, _ = scan_input(request, source)
     if scan.invalid == scan.rows:
         scan.raise_if_invalid()
-    return build_preflight(request, scan, rows=total, requests=total, budget=budget, budget_tokens=budget_tokens)
+    return build_preflight(
+        request, scan, rows=total, requests=total, budget=budget, budget_tokens=budget_tokens
+    )
 
 
 def _job_id(store: OutputStore, request: RequestSpec) -> str:
@@ -212,7 +252,12 @@ def _job_id(store: OutputStore, request: RequestSpec) -> str:
 
 
 def _open_engine(
-    engine: str, address: str | None, processes: int | None, request: RequestSpec, *, is_restarted: bool
+    engine: str,
+    address: str | None,
+    processes: int | None,
+    request: RequestSpec,
+    *,
+    is_restarted: bool,
 ) -> Engine:
     if engine == "local":
         if address is not None:
@@ -220,22 +265,28 @@ def _open_engine(
         count = processes or max(1, min(os.cpu_count() or 1, MAX_LOCAL_PROCESSES))
         return LocalEngine(count, is_restarted=is_restarted)
     model = request.endpoint or request.model or ""
-    return RayEngine(address, processes, connect.current_platform(), model, is_restarted=is_restarted)
+    return RayEngine(
+        address, processes, connect.current_platform(), model, is_restarted=is_restarted
+    )
 
 
-def _describe_plan(shards: Sequence[Shard], tasks: Sequence[ShardTask], processes: int, workers: int) -> list[str]:
+def _describe_plan(
+    shards: Sequence[Shard], tasks: Sequence[ShardTask], processes: int, workers: int
+) -> list[str]:
     """Return the shards, and what a loss costs, in words."""
     done = len(shards) - len(tasks)
     return [
         tr(
-            "{n:,} shards, {done:,} of them done; {processes} processes with {workers} rows in flight each",
+            "{n:,} shards, {done:,} of them done; {processes} processes with {workers} rows in "
+            "flight each",
             n=len(shards),
             done=done,
             processes=processes,
             workers=workers,
         ),
         tr(
-            "a lost process repeats at most {rows} rows; a lost computer what it answered in the last {seconds:.0f} s",
+            "a lost process repeats at most {rows} rows; a lost computer what it answered in the "
+            "last {seconds:.0f} s",
             rows=workers,
             seconds=COPY_INTERVAL_S,
         ),

@@ -1,4 +1,6 @@
-"""The money and tokens that workers may use: each gets an allowance, and their sum never exceeds the budget."""
+"""The money and tokens that workers may use: each gets an allowance, and their sum never exceeds
+the budget.
+"""
 
 import json
 import os
@@ -7,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import QianfanError
 from ..preflight import format_amount
 from .output_files import open_output
@@ -34,7 +36,8 @@ class BudgetLedger:
 
     def __init__(self, limits: Amounts, path: str | Path | None = None) -> None:
         folder, self._name = os.path.split(str(path or ""))
-        self.limits, self._files = dict(limits), open_output(folder) if path and limits else None
+        self._files = open_output(folder) if path and limits else None
+        self.limits = dict(limits)
         self._allowances: dict[str, dict[str, float]] = {}
         self._stored: dict[str, dict[str, float]] = {}
         self._stored_at = -STORE_INTERVAL_S
@@ -57,7 +60,8 @@ class BudgetLedger:
 
         Args:
             attempt: the try of a shard.
-            committed: what it has used, and has reserved for rows in flight; used by no other meanwhile.
+            committed: what it has used, and has reserved for rows in flight; used by no other
+                meanwhile.
             row: what one row may use.
             rows: that it could send soon.
         """
@@ -67,7 +71,9 @@ class BudgetLedger:
         for unit, limit in self.limits.items():
             free = limit - self.promised(unit) + previous.get(unit, 0.0) - committed.get(unit, 0.0)
             amount = row.get(unit, 0.0)
-            affordable = min(affordable, (free + _TOLERANCE) // amount if amount > 0 else affordable)
+            affordable = min(
+                affordable, (free + _TOLERANCE) // amount if amount > 0 else affordable
+            )
         for unit in self.limits:
             allowance[unit] = committed.get(unit, 0.0) + max(affordable, 0.0) * row.get(unit, 0.0)
         return self._promise(attempt, allowance)
@@ -95,24 +101,35 @@ class BudgetLedger:
         """Return why no further row is sent."""
         unit = next(iter(self.limits))
         amounts = (self.limits[unit], self.promised(unit))
-        limit, spent = (format_amount(round(value) if unit == "tokens" else value, unit) for value in amounts)
-        return tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
+        limit, spent = (
+            format_amount(round(value) if unit == "tokens" else value, unit) for value in amounts
+        )
+        return tr(
+            "the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent
+        )
 
     def _promise(self, attempt: str, allowance: dict[str, float]) -> dict[str, float]:
-        """Return as much of an allowance as is stored; what is not stored yet comes with a later report."""
+        """Return as much of an allowance as is stored; what is not stored yet comes with a later
+        report.
+        """
         self._allowances[attempt] = allowance
         is_quick = self._files is None or self._files.has_lock
-        if self._is_unstored(attempt) and (is_quick or time.monotonic() - self._stored_at >= STORE_INTERVAL_S):
+        if self._is_unstored(attempt) and (
+            is_quick or time.monotonic() - self._stored_at >= STORE_INTERVAL_S
+        ):
             self._store()
         stored = self._stored.get(attempt, {})
         return {unit: min(amount, stored.get(unit, 0.0)) for unit, amount in allowance.items()}
 
     def _is_unstored(self, attempt: str) -> bool:
         stored = self._stored.get(attempt, {})
-        return any(amount > stored.get(unit, 0.0) for unit, amount in self._allowances[attempt].items())
+        return any(
+            amount > stored.get(unit, 0.0) for unit, amount in self._allowances[attempt].items()
+        )
 
     def _store(self) -> None:
         if self._files is not None:
             with self._files.writing(self._name, is_durable=False) as path:
                 path.write_text(json.dumps(self._allowances), encoding="utf-8")
-        self._stored, self._stored_at = dict(self._allowances), time.monotonic()
+        self._stored = dict(self._allowances)
+        self._stored_at = time.monotonic()

@@ -1,4 +1,6 @@
-"""One driver at a time for an output folder: a lock where there are locks, and signs of life in any storage."""
+"""One driver at a time for an output folder: a lock where there are locks, and signs of life in any
+storage.
+"""
 
 import contextlib
 import json
@@ -10,7 +12,7 @@ from typing import Any, Final
 
 import psutil
 
-from ..._language import tr
+from ...base.language import tr
 from .output_files import FOLDER, OutputFiles, ShardError, reading_from, write_json, writing_to
 
 HEARTBEAT_S: Final = 10.0
@@ -22,7 +24,9 @@ LOST_AFTER_S: Final = 60.0
 OWNER: Final = f"{FOLDER}/owner.json"
 
 _claims: set[str] = set()
-"""The claims of this process: another with its number may have ended in a container of this name."""
+"""The claims of this process: another with its number may have ended in a container of this
+name.
+"""
 
 
 class FolderClaim:
@@ -33,7 +37,8 @@ class FolderClaim:
     """
 
     def __init__(self, files: OutputFiles) -> None:
-        self._files, self._id = files, uuid.uuid4().hex
+        self._id = uuid.uuid4().hex
+        self._files = files
         self._heartbeat_at = 0.0
 
     def take(self) -> bool:
@@ -45,7 +50,10 @@ class FolderClaim:
         with writing_to(self._files.folder):
             if not self._files.lock():
                 raise ShardError(
-                    tr("{folder} is in use by another process: one run at a time", folder=self._files.folder)
+                    tr(
+                        "{folder} is in use by another process: one run at a time",
+                        folder=self._files.folder,
+                    )
                 )
         try:
             with reading_from(self._files.folder):
@@ -104,7 +112,8 @@ class FolderClaim:
             return
         raise ShardError(
             tr(
-                "{folder} is in use by process {pid} on {host}, seen {age:.0f} s ago: one run at a time",
+                "{folder} is in use by process {pid} on {host}, seen {age:.0f} s ago: one run at "
+                "a time",
                 folder=self._files.folder,
                 age=age_s,
                 pid=owner["pid"],

@@ -1,6 +1,8 @@
-"""What all workers of a key and a model talk to: leases of calls and of money, and the progress of every shard.
+"""What all workers of a key and a model talk to: leases of calls and of money, and the progress of
+every shard.
 
-It is the same object in the parent of local workers and in a Ray actor; it has no thread and no connection.
+It is the same object in the parent of local workers and in a Ray actor; it has no thread and no
+connection.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..._language import tr
+from ...base.language import tr
 from .budget_ledger import Amounts, BudgetLedger
 from .slot_limiter import SlotLimiter
 
@@ -30,7 +32,8 @@ class JobService:
     """Leases, budgets and progress; safe for threads.
 
     Args:
-        is_restarted: whether workers may still have leases from an earlier service of the same key and model.
+        is_restarted: whether workers may still have leases from an earlier service of the same key
+            and model.
     """
 
     def __init__(self, *, is_restarted: bool = False) -> None:
@@ -68,21 +71,28 @@ class JobService:
             self._jobs.pop(job, None)
 
     def steer(self, job: str, state: JobState | None = None, workers: int | None = None) -> None:
-        """Pause, continue or stop all workers of a job, or change how many rows each has in flight."""
+        """Pause, continue or stop all workers of a job, or change how many rows each has in
+        flight.
+        """
         with self._mutex:
             if (current := self._jobs.get(job)) is not None:
-                current.state, current.workers = state or current.state, workers or current.workers
+                current.state = state or current.state
+                current.workers = workers or current.workers
 
     def exchange(self, report: Mapping[str, Any]) -> dict[str, Any]:
         """Take a worker's report; return its lease, its allowance, and what it is to do."""
         with self._mutex:
-            limiter, job = self._limiter, self._jobs.get(report["job"])
+            limiter = self._limiter
+            job = self._jobs.get(report["job"])
             limiter.adopt(report)
             limiter.count(report)
             is_current = report["generation"] == limiter.generation
             wanted = report["wanted"] if job is not None and job.state == "running" else 0
             lease = limiter.grant(
-                report["worker"], wanted=wanted, held=report["held"] if is_current else 0, in_flight=report["in_flight"]
+                report["worker"],
+                wanted=wanted,
+                held=report["held"] if is_current else 0,
+                in_flight=report["in_flight"],
             )
             if job is None:  # it is opened again soon
                 return {"lease": lease, "allowance": None, "state": "running", "workers": None}
@@ -105,10 +115,13 @@ class JobService:
             try:
                 current.ledger.settle(attempt, used)
             except OSError as error:
-                current.state, current.reason = "stopped", _describe(error)
+                current.reason = _describe(error)
+                current.state = "stopped"
 
     def status(self, job: str) -> dict[str, Any] | None:
-        """Return a job's state, the progress of its shards and the limits in words; None for an unknown job."""
+        """Return a job's state, the progress of its shards and the limits in words; None for an
+        unknown job.
+        """
         with self._mutex:
             if (current := self._jobs.get(job)) is None:
                 return None
@@ -125,21 +138,29 @@ class JobService:
         if not job.ledger.limits or job.state == "stopped":
             return dict(money["committed"])
         try:
-            allowance = job.ledger.renew(report["attempt"], money["committed"], money["row"], money["rows"])
+            allowance = job.ledger.renew(
+                report["attempt"], money["committed"], money["row"], money["rows"]
+            )
         except OSError as error:
-            job.state, job.reason = "stopped", _describe(error)
+            job.reason = _describe(error)
+            job.state = "stopped"
             return dict(money["committed"])
         is_short = any(
             allowance[unit] < money["committed"].get(unit, 0.0) + money["row"].get(unit, 0.0) - 1e-9
             for unit in job.ledger.limits
         )
         job.ledger.note_demand(
-            report["attempt"], is_starved=is_short and not money["in_flight"] and money["is_waiting"]
+            report["attempt"],
+            is_starved=is_short and not money["in_flight"] and money["is_waiting"],
         )
         if job.ledger.is_exhausted():
-            job.state, job.reason = "stopped", job.ledger.problem()
+            job.reason = job.ledger.problem()
+            job.state = "stopped"
         return allowance
 
 
 def _describe(error: OSError) -> str:
-    return tr("the use of the budget cannot be written to the output folder: {reason}", reason=error.strerror or error)
+    return tr(
+        "the use of the budget cannot be written to the output folder: {reason}",
+        reason=error.strerror or error,
+    )

@@ -1,4 +1,6 @@
-"""A worker's side of the limits that it shares with workers elsewhere: it sends at the times of its leases only."""
+"""A worker's side of the limits that it shares with workers elsewhere: it sends at the times of its
+leases only.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from ...transport.recent_counts import RecentCounts
 from .slot_limiter import LEASE_S
 
 MAX_LATE_S: Final = 0.5
-"""Seconds after which a time is lost: a worker that was held up must not send all it missed at once."""
+"""Seconds after which a time is lost: a worker that was held up must not send all it missed at
+once.
+"""
 
 EXCHANGE_S: Final = 0.25
 """Seconds between two reports."""
@@ -40,13 +44,19 @@ class LeasedRateLimiter(RateLimiter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.name, self.wake = uuid.uuid4().hex, threading.Event()
+        self.name = uuid.uuid4().hex
+        self.wake = threading.Event()
         self._mutex = threading.Lock()
         self._slots: deque[float] = deque()
         self._free_until = self._lost_until = -math.inf
-        self._generation, self._lease_size, self._is_lost = "", 0, False
-        self._waiting, self._unslotted, self._has_reported_limits = 0, 0, False
-        self._ask_at, self._has_run_out = -math.inf, False
+        self._generation = ""
+        self._lease_size = 0
+        self._is_lost = False
+        self._waiting = 0
+        self._unslotted = 0
+        self._has_reported_limits = False
+        self._ask_at = -math.inf
+        self._has_run_out = False
         self._used = RecentCounts(0.25, LEASE_S)
         self._successes: dict[int, list[float]] = {}
         self._headers: dict[str, str] = {}
@@ -57,9 +67,14 @@ class LeasedRateLimiter(RateLimiter):
         """Change nothing: the limits of the whole job are kept where the leases come from."""
 
     async def acquire(
-        self, tokens: float = 0, deadline: clock.Deadline | None = None, max_wait_s: float | None = None
+        self,
+        tokens: float = 0,
+        deadline: clock.Deadline | None = None,
+        max_wait_s: float | None = None,
     ) -> int:
-        """Wait for a time, in order of arrival; return the refusals so far. `release` must follow."""
+        """Wait for a time, in order of arrival; return the refusals so far. `release` must
+        follow.
+        """
         self._waiting += 1
         try:
             return await super().acquire(tokens, deadline, max_wait_s)
@@ -112,7 +127,9 @@ class LeasedRateLimiter(RateLimiter):
             self.wake.set()
 
     def record_refusal(self, refusals: int, error: RateLimitError) -> None:
-        """Report a refusal at once; whether it comes from a limit is decided where the leases come from."""
+        """Report a refusal at once; whether it comes from a limit is decided where the leases come
+        from.
+        """
         with self._mutex:
             self._refusals.append((refusals, error.error_code, error.retry_after))
         self.wake.set()
@@ -145,7 +162,10 @@ class LeasedRateLimiter(RateLimiter):
                 "refusals": self._refusals,
                 "limits": self._limits,
             }
-            self._unslotted, self._successes, self._headers, self._refusals = 0, {}, {}, []
+            self._unslotted = 0
+            self._successes = {}
+            self._headers = {}
+            self._refusals = []
             self._has_run_out = False
         return report
 
@@ -160,23 +180,37 @@ class LeasedRateLimiter(RateLimiter):
         with self._mutex:
             if lease["generation"] != self._generation:
                 self._slots.clear()
-            self._slots = deque(sorted([*self._slots, *(now + offset for offset in lease["slots"])]))
+            self._slots = deque(
+                sorted([*self._slots, *(now + offset for offset in lease["slots"])])
+            )
             self._free_until = now + LEASE_S if lease["is_free"] else -math.inf
-            self._generation, self._lease_size, self._is_lost = lease["generation"], len(self._slots), False
-            self.refusals, self._limits = lease["refusals"], lease["limits"]
+            self._generation = lease["generation"]
+            self._lease_size = len(self._slots)
+            self._is_lost = False
+            self.refusals = lease["refusals"]
+            self._limits = lease["limits"]
         self.max_in_flight = lease["max_in_flight"] or math.inf
 
     def fall_back(self) -> None:
-        """Without contact, when the times are used up, take half as many once more; after that, none."""
+        """Without contact, when the times are used up, take half as many once more; after that,
+        none.
+        """
         now = self._now()
         with self._mutex:
-            if not self._is_lost and not (self._slots and self._slots[-1] > now) and now >= self._free_until:
-                self._is_lost, count = True, self._lease_size // 2
+            if (
+                not self._is_lost
+                and not (self._slots and self._slots[-1] > now)
+                and now >= self._free_until
+            ):
+                self._is_lost = True
+                count = self._lease_size // 2
                 self._slots = deque(now + LEASE_S * (index + 1) / count for index in range(count))
 
 
 Exchange = Callable[[dict[str, Any]], Mapping[str, Any]]
-"""Hands a report to where the leases come from, and returns the answer; raises OSError or EOFError without contact."""
+"""Hands a report to where the leases come from, and returns the answer; raises OSError or EOFError
+without contact.
+"""
 
 
 class LeaseThread:
@@ -196,8 +230,10 @@ class LeaseThread:
         add_facts: Callable[[dict[str, Any]], None],
         on_answer: Callable[[Mapping[str, Any] | None], None],
     ) -> None:
-        self._limiter, self._exchange = limiter, exchange
-        self._add_facts, self._on_answer = add_facts, on_answer
+        self._limiter = limiter
+        self._exchange = exchange
+        self._add_facts = add_facts
+        self._on_answer = on_answer
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="qfnb-lease", daemon=True)
         self._thread.start()

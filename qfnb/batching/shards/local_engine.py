@@ -1,4 +1,6 @@
-"""`engine="local"`: worker processes on this computer, which talk to their parent over a local socket."""
+"""`engine="local"`: worker processes on this computer, which talk to their parent over a local
+socket.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from ... import config
-from ..._language import tr
+from ...base.language import tr
 from .job_service import JobService
 from .output_files import ShardError
 from .worker import ShardResult, ShardTask
@@ -45,7 +47,8 @@ class LocalEngine:
 
     def __init__(self, processes: int, *, is_restarted: bool) -> None:
         self._service = JobService(is_restarted=is_restarted)
-        self.processes, self._key = processes, secrets.token_bytes(32)
+        self._key = secrets.token_bytes(32)
+        self.processes = processes
         self._mutex = threading.Lock()
         self._queue: deque[ShardTask] = deque()
         self._running: dict[str, ShardTask] = {}
@@ -85,13 +88,18 @@ class LocalEngine:
     def _start_missing(self, address: Any) -> None:
         """Start processes up to the number of shards that wait or run."""
         with self._mutex:
-            ended = {name for name, process in self._processes.items() if process.poll() is not None}
+            ended = {
+                name for name, process in self._processes.items() if process.poll() is not None
+            }
             if len(ended - self._has_begun) >= MAX_LOST:
-                raise ShardError(tr("worker processes end before they begin; their messages are above"))
+                raise ShardError(
+                    tr("worker processes end before they begin; their messages are above")
+                )
             wanted = len(self._running) + (0 if self._is_stopping else len(self._queue))
             missing = min(wanted, self.processes) - (len(self._processes) - len(ended))
         for _ in range(missing):
-            name, command = secrets.token_hex(4), [sys.executable, "-m", f"{__package__}.local_worker"]
+            name = secrets.token_hex(4)
+            command = [sys.executable, "-m", f"{__package__}.local_worker"]
             process = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - our own module
             assert process.stdin is not None, "it is a pipe"
             start = {"address": address, "key": self._key.hex(), "worker": name}
@@ -135,7 +143,8 @@ class LocalEngine:
         with self._mutex:
             if self._is_stopping or not self._queue:
                 return None
-            attempt, task = secrets.token_hex(8), self._queue.popleft()
+            attempt = secrets.token_hex(8)
+            task = self._queue.popleft()
             self._running[attempt] = task
             return attempt, task
 
@@ -151,7 +160,10 @@ class LocalEngine:
         digest = task.shard.digest
         self._lost[digest] = self._lost.get(digest, 0) + 1
         if self._lost[digest] >= MAX_LOST:
-            on_result(task, ShardResult(None, {}, tr("{n} processes died while they worked on it", n=MAX_LOST)))
+            on_result(
+                task,
+                ShardResult(None, {}, tr("{n} processes died while they worked on it", n=MAX_LOST)),
+            )
         with self._mutex:
             del self._running[attempt]
             if self._lost[digest] < MAX_LOST:
@@ -166,7 +178,15 @@ class LocalEngine:
 
 
 def _settings_by_hand() -> dict[str, str | float]:
-    """Return what `get_config()` was told, keys in clear text: for the pipe to a process of the user."""
+    """Return what `get_config()` was told, keys in clear text: for the pipe to a process of the
+    user.
+    """
     overrides = config.get_config()._overrides.items()  # noqa: SLF001 - they are of no further use to anybody
-    values = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in overrides}
-    return {name: value if isinstance(value, (str, int, float)) else str(value) for name, value in values.items()}
+    values = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for name, value in overrides
+    }
+    return {
+        name: value if isinstance(value, (str, int, float)) else str(value)
+        for name, value in values.items()
+    }

@@ -1,7 +1,8 @@
-"""A process of `engine="local"`: `python -m qfnb.batching.shards.local_worker`; asks its parent for shards.
+"""A process of `engine="local"`: `python -m qfnb.batching.shards.local_worker`; asks its parent for
+shards.
 
-The parent's address and key, and what `get_config()` was told there, come on standard input: neither arguments nor the
-environment show them.
+The parent's address and key, and what `get_config()` was told there, come on standard input:
+neither arguments nor the environment show them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class ParentConnection:
     """The connection to the parent, for several threads: each message has an answer."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection, self._mutex = connection, threading.Lock()
+        self._connection = connection
+        self._mutex = threading.Lock()
 
     def ask(self, kind: str, value: Any = None) -> Any:
         """Send a message and return its answer.

@@ -1,4 +1,6 @@
-"""A `ChatCompletion` that sends a row only when the job's budget allows it, and counts what each answer costs."""
+"""A `ChatCompletion` that sends a row only when the job's budget allows it, and counts what each
+answer costs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ class Account:
 
     def __init__(self, row: Mapping[str, float]) -> None:
         self._mutex = threading.Lock()
-        self._row, self.used = dict(row), dict.fromkeys(row, 0.0)
+        self.used = dict.fromkeys(row, 0.0)
+        self._row = dict(row)
         self._most = dict.fromkeys(row, 0.0)
         self._allowance = dict.fromkeys(row, 0.0)
         self._in_flight = self._waiting = 0
@@ -44,7 +47,9 @@ class Account:
             self._waiting -= 1
 
     def settle(self, amounts: Mapping[str, float | None]) -> None:
-        """Count what a row has used; an amount that the platform did not count (None) is the expected one."""
+        """Count what a row has used; an amount that the platform did not count (None) is the
+        expected one.
+        """
         with self._mutex:
             self._in_flight -= 1
             for unit, amount in amounts.items():
@@ -61,7 +66,9 @@ class Account:
         """
         with self._mutex:
             self._is_reporting = True
-            self._allowance = {unit: self.used[unit] + self._in_flight * self._row[unit] for unit in self.used}
+            self._allowance = {
+                unit: self.used[unit] + self._in_flight * self._row[unit] for unit in self.used
+            }
             return {
                 "committed": dict(self._allowance),
                 "row": dict(self._row),
@@ -71,7 +78,9 @@ class Account:
             }
 
     def apply(self, allowance: Mapping[str, float] | None) -> None:
-        """Take an allowance, None where there was no answer: then nothing is allowed but what is in flight."""
+        """Take an allowance, None where there was no answer: then nothing is allowed but what is in
+        flight.
+        """
         with self._mutex:
             self._is_reporting = False
             self._allowance.update(allowance or {})
@@ -89,15 +98,22 @@ class Account:
 
 
 class MeteredChat(ChatCompletion):
-    """A `ChatCompletion` whose calls are paid from an account; the account of a job without a budget is empty."""
+    """A `ChatCompletion` whose calls are paid from an account; the account of a job without a
+    budget is empty.
+    """
 
     def __init__(self, account: Account) -> None:
         super().__init__()
         self._account = account
 
-    async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ChatResponse:
-        """Send a request when the budget allows it, and return the whole reply; on the I/O loop only."""
-        account, unknown = self._account, dict.fromkeys(self._account.used)
+    async def send_request(
+        self, request: InferenceRequest, client: Client, options: CallOptions
+    ) -> ChatResponse:
+        """Send a request when the budget allows it, and return the whole reply; on the I/O loop
+        only.
+        """
+        account = self._account
+        unknown = dict.fromkeys(self._account.used)
         await account.reserve()
         amounts: dict[str, float | None] = {}
         is_reserved = True
@@ -110,10 +126,15 @@ class MeteredChat(ChatCompletion):
             is_reserved = True
 
         try:
-            reply = await super().send_request(request, client, replace(options, before_retry=pay_again))
+            reply = await super().send_request(
+                request, client, replace(options, before_retry=pay_again)
+            )
             result = row_result_of(reply, at_list_price=True)
             counts = (result.prompt_tokens, result.completion_tokens)
-            amounts = {"CNY": result.cost, "tokens": None if None in counts else sum(filter(None, counts))}
+            amounts = {
+                "CNY": result.cost,
+                "tokens": None if None in counts else sum(filter(None, counts)),
+            }
         except BaseException as error:
             amounts = unknown if _may_be_charged(error) else {}
             raise

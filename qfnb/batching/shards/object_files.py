@@ -1,4 +1,6 @@
-"""The files of an output folder in an object store: through fsspec, or in a bucket of the platform."""
+"""The files of an output folder in an object store: through fsspec, or in a bucket of the
+platform.
+"""
 
 import contextlib
 import errno
@@ -11,7 +13,9 @@ from ..file_access import describe_storage_error, open_filesystem
 
 
 class _Objects:
-    """What object stores have in common: no folders, no locks, and files that are uploaded when they are complete."""
+    """What object stores have in common: no folders, no locks, and files that are uploaded when
+    they are complete.
+    """
 
     has_lock = False
 
@@ -86,7 +90,9 @@ class StorageFiles(_Objects):
             self._storage.put_file(str(path), self._key(name))
 
     def _key(self, name: str) -> str:
-        """Return the storage's name of an object; what the storage remembers of it may be old, and is forgotten."""
+        """Return the storage's name of an object; what the storage remembers of it may be old, and
+        is forgotten.
+        """
         self._storage.invalidate_cache()
         return f"{self._root}/{name}"
 

@@ -1,4 +1,6 @@
-"""The files of an output folder, on a disk or in an object store: each appears whole or not at all."""
+"""The files of an output folder, on a disk or in an object store: each appears whole or not at
+all.
+"""
 
 import contextlib
 import json
@@ -12,7 +14,7 @@ from typing import Final, Protocol
 
 from filelock import FileLock, Timeout
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError, QianfanError
 from ..file_access import BOS_PREFIX, is_address
 from .object_files import BosFiles, StorageFiles
@@ -22,11 +24,14 @@ FOLDER: Final = "_qfnb"
 
 
 class ShardError(QianfanError):
-    """A job of shards cannot begin or go on: its output belongs to another job, is in use, or cannot be written."""
+    """A job of shards cannot begin or go on: its output belongs to another job, is in use, or
+    cannot be written.
+    """
 
 
 class OutputFiles(Protocol):
-    """Files by their names below a folder, with slashes; all methods raise OSError with the reason as `strerror`.
+    """Files by their names below a folder, with slashes; all methods raise OSError with the reason
+    as `strerror`.
 
     Attributes:
         folder: a path, or an address.
@@ -42,8 +47,12 @@ class OutputFiles(Protocol):
     def path(self, name: str) -> Path | str:
         """Return where a file is."""
 
-    def writing(self, name: str, *, is_durable: bool = True) -> contextlib.AbstractContextManager[Path]:
-        """Yield a path on this computer to write a file to; it appears when the block has ended without an error."""
+    def writing(
+        self, name: str, *, is_durable: bool = True
+    ) -> contextlib.AbstractContextManager[Path]:
+        """Yield a path on this computer to write a file to; it appears when the block has ended
+        without an error.
+        """
 
     def read(self, name: str) -> bytes | None:
         """Return what a file has, None where there is none."""
@@ -71,7 +80,8 @@ def open_output(folder: str | Path) -> OutputFiles:
     """Return the files of a folder.
 
     Args:
-        folder: a path, an address as fsspec has them (`s3://bucket/folder`), or `bos:/bucket/folder`.
+        folder: a path, an address as fsspec has them (`s3://bucket/folder`), or
+            `bos:/bucket/folder`.
 
     Raises:
         InvalidArgumentError: the address is none, or the package of its storage is missing.
@@ -89,7 +99,9 @@ def writing_to(folder: Path | str) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         names = {"folder": folder, "reason": _reason(error)}
-        raise ShardError(tr("the output folder {folder} cannot be written: {reason}", **names)) from None
+        raise ShardError(
+            tr("the output folder {folder} cannot be written: {reason}", **names)
+        ) from None
     except InvalidArgumentError as error:  # of an export
         raise ShardError(tr("the output cannot be written: {reason}", reason=str(error))) from None
 
@@ -101,7 +113,9 @@ def reading_from(folder: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         names = {"folder": folder, "reason": _reason(error)}
-        raise ShardError(tr("the output folder {folder} cannot be read: {reason}", **names)) from None
+        raise ShardError(
+            tr("the output folder {folder} cannot be read: {reason}", **names)
+        ) from None
 
 
 def write_json(files: OutputFiles, name: str, value: object) -> None:
@@ -159,7 +173,9 @@ class _LocalFiles:
     def names(self, name: str = "") -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             paths = (self._path / name).iterdir()
-            return sorted(path.name for path in paths if path.is_file() and not path.name.startswith("."))
+            return sorted(
+                path.name for path in paths if path.is_file() and not path.name.startswith(".")
+            )
         return []
 
     def fetch(self, name: str, path: Path) -> bool:

@@ -1,4 +1,6 @@
-"""The output folder of a job: its parts, and in `_qfnb` what a worker or a driver needs to go on."""
+"""The output folder of a job: its parts, and in `_qfnb` what a worker or a driver needs to go
+on.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ..fork_safe_sqlite import open_database
 from ..request_spec import RequestSpec
 from .folder_claim import FolderClaim
@@ -43,8 +45,10 @@ class OutputStore:
     """
 
     def __init__(self, folder: str | Path, suffix: str) -> None:
-        self._files, self.suffix = open_output(folder), suffix
-        self.folder, self.claim = self._files.folder, FolderClaim(self._files)
+        self._files = open_output(folder)
+        self.suffix = suffix
+        self.claim = FolderClaim(self._files)
+        self.folder = self._files.folder
 
     def create(self) -> None:
         """Create the folders.
@@ -110,7 +114,8 @@ class OutputStore:
             ShardError: there is a part without a report, or of another size than its report says.
         """
         with reading_from(self.folder):
-            size, content = self._files.size(self.part_name(shard)), b""
+            size = self._files.size(self.part_name(shard))
+            content = b""
             if size is None:
                 return None
             content = self._files.read(_file("reports", f"{shard.digest}.json")) or b""
@@ -120,11 +125,14 @@ class OutputStore:
             reason = tr("its report cannot be read ({reason})", reason=str(error))
             raise self._damaged_part(shard, reason) from None
         if size != (expected := report["bytes"]):
-            raise self._damaged_part(shard, tr("it has {n:,} bytes instead of {expected:,}", n=size, expected=expected))
+            raise self._damaged_part(
+                shard, tr("it has {n:,} bytes instead of {expected:,}", n=size, expected=expected)
+            )
         return report
 
     def publish_part(self, shard: Shard, write: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """Write a part, and its report, and have it appear when both are complete; return the report.
+        """Write a part, and its report, and have it appear when both are complete; return the
+        report.
 
         Args:
             shard: that is done.
@@ -165,7 +173,9 @@ class OutputStore:
             return self._files.fetch(_file("journals", f"{shard.digest}.db"), path)
 
     def delete_journal_copy(self, shard: Shard) -> None:
-        """Delete the copy of a journal, its answers are in a part; one that may not be deleted does no harm."""
+        """Delete the copy of a journal, its answers are in a part; one that may not be deleted does
+        no harm.
+        """
         with contextlib.suppress(OSError):
             self._files.delete(_file("journals", f"{shard.digest}.db"))
 
@@ -177,15 +187,21 @@ class OutputStore:
         """
         with reading_from(self.folder):
             stored = self._files.read(_file("manifest.json"))
-            journals = [name for name in self._files.names(_file("journals")) if name.endswith(".db")]
+            journals = [
+                name for name in self._files.names(_file("journals")) if name.endswith(".db")
+            ]
         if stored is not None:
             self._refuse_changes(json.loads(stored), request)
-        expected = {self.part_name(shard) for shard in shards} | {f"{shard.digest}.db" for shard in shards}
+        expected = {self.part_name(shard) for shard in shards} | {
+            f"{shard.digest}.db" for shard in shards
+        }
         if foreign := [name for name in [*sorted(self.parts()), *journals] if name not in expected]:
             raise ShardError(
                 tr(
-                    "{folder} has {n} parts and journals of rows that the input does not have any more, {name} among "
-                    "them: the input, or shard_rows, has changed; give the earlier ones, or another out=",
+                    "{folder} has {n} parts and journals of rows that the input does not have any "
+                    "more, {name} among "
+                    "them: the input, or shard_rows, has changed; give the earlier ones, or "
+                    "another out=",
                     folder=self.folder,
                     n=len(foreign),
                     name=foreign[0],
@@ -195,7 +211,10 @@ class OutputStore:
             "version": MANIFEST_VERSION,
             "qfnb": metadata.version("qfnb"),
             "request": request.to_json(),
-            "shards": [{"file": s.file, "start": s.start, "stop": s.stop, "digest": s.digest} for s in shards],
+            "shards": [
+                {"file": s.file, "start": s.start, "stop": s.stop, "digest": s.digest}
+                for s in shards
+            ],
         }
         with writing_to(self.folder):
             write_json(self._files, _file("manifest.json"), manifest)
@@ -203,12 +222,17 @@ class OutputStore:
     def _refuse_changes(self, manifest: dict[str, Any], request: RequestSpec) -> None:
         if manifest["version"] > MANIFEST_VERSION:
             raise ShardError(
-                tr("{folder} was written by a later version of qfnb ({n})", folder=self.folder, n=manifest["version"])
+                tr(
+                    "{folder} was written by a later version of qfnb ({n})",
+                    folder=self.folder,
+                    n=manifest["version"],
+                )
             )
         if differences := request.differences(RequestSpec.from_json(manifest["request"])):
             raise ShardError(
                 tr(
-                    "{folder} has the answers of another job:\n{differences}\ngive it what it had, or another out=",
+                    "{folder} has the answers of another job:\n{differences}\ngive it what it "
+                    "had, or another out=",
                     folder=self.folder,
                     differences="\n".join(differences),
                 )
@@ -216,7 +240,9 @@ class OutputStore:
 
     def _damaged_part(self, shard: Shard, reason: str) -> ShardError:
         part = self.part_name(shard)
-        return ShardError(tr("{part}: {reason}; delete it, and its rows are sent again", part=part, reason=reason))
+        return ShardError(
+            tr("{part}: {reason}; delete it, and its rows are sent again", part=part, reason=reason)
+        )
 
     def part_name(self, shard: Shard) -> str:
         """Return the name of the part of a shard."""

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
 from ..file_access import reading, suffix_of
 from .input_listing import list_inputs
 from .text_ranges import cut_csv, cut_jsonl, read_text_range
 
 SHARD_ROWS: Final = 50_000
-"""Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a file not too small."""
+"""Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a file
+not too small.
+"""
 
 ID_COLUMN: Final = "input_row"
-"""The column of an output part that says which row of which file it answers: `reviews.parquet#17`."""
+"""The column of an output part that says which row of which file it answers:
+`reviews.parquet#17`.
+"""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,16 @@ class Shard:
         count = 0
         for number, item in zip(range(self.start, self.stop), self._read(), strict=False):
             count += 1
-            cells = item if isinstance(item, dict) else {"prompt" if isinstance(item, str) else "messages": item}
+            cells = (
+                item
+                if isinstance(item, dict)
+                else {"prompt" if isinstance(item, str) else "messages": item}
+            )
             yield {**cells, ID_COLUMN: f"{self.file}#{number}"}
         if count < self.rows:
             raise DatasetError(
-                tr("it has lost rows since the start: {n} of {rows}", n=count, rows=self.rows), path=self.path
+                tr("it has lost rows since the start: {n} of {rows}", n=count, rows=self.rows),
+                path=self.path,
             )
 
     def _read(self) -> Iterator[Any]:
@@ -85,7 +94,9 @@ class Shard:
 
 
 class ShardRows:
-    """The rows of a shard as an input of `qfnb.batch`: read from the file each time, never all in memory."""
+    """The rows of a shard as an input of `qfnb.batch`: read from the file each time, never all in
+    memory.
+    """
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
@@ -97,41 +108,58 @@ class ShardRows:
         return self._shard.items()
 
 
-def plan_shards(rows: str | Path | Sequence[str | Path], shard_rows: int = SHARD_ROWS) -> list[Shard]:
+def plan_shards(
+    rows: str | Path | Sequence[str | Path], shard_rows: int = SHARD_ROWS
+) -> list[Shard]:
     """Return the shards of all files, in the order of their names.
 
-    Behind an address, of a Parquet file the footer is read, and a JSONL or CSV file once from end to end: what stands
-    between two rows is in no metadata. The digest is of the content, so that it is the same wherever the file is.
+    Behind an address, of a Parquet file the footer is read, and a JSONL or CSV file once from end
+    to end: what stands between two rows is in no metadata. The digest is of the content, so that it
+    is the same wherever the file is.
 
     Args:
-        rows: a folder, a file, a pattern such as `in/*.parquet`, addresses as fsspec has them, or several of these.
+        rows: a folder, a file, a pattern such as `in/*.parquet`, addresses as fsspec has them, or
+            several of these.
         shard_rows: rows of a shard, 1 or more; the last one of a file may be shorter.
 
     Raises:
-        InvalidArgumentError: there are no files, they are of several kinds, or their columns differ.
+        InvalidArgumentError: there are no files, they are of several kinds, or their columns
+            differ.
         DatasetError: a file cannot be read.
     """
     if isinstance(shard_rows, bool) or not isinstance(shard_rows, int) or shard_rows < 1:
         raise InvalidArgumentError(
-            tr("{name}={value!r}: must be a number of rows, 1 or more", name="shard_rows", value=shard_rows)
+            tr(
+                "{name}={value!r}: must be a number of rows, 1 or more",
+                name="shard_rows",
+                value=shard_rows,
+            )
         )
     files = list_inputs(rows)
     suffixes = {suffix_of(path) for _, path in files}
     if len(suffixes) > 1:
         raise InvalidArgumentError(
-            tr("the input has files of several kinds ({kinds}): name one", kinds=tr(", ").join(sorted(suffixes)))
+            tr(
+                "the input has files of several kinds ({kinds}): name one",
+                kinds=tr(", ").join(sorted(suffixes)),
+            )
         )
-    shards, first = list[Shard](), None
+    shards = list[Shard]()
+    first = None
     for name, path in files:
         schema, content, ranges = _CUTTERS[suffix_of(path)](path, shard_rows)
         first = first or (name, schema)
         _validate_schema(name, schema, *first)
         for start, stop, begin, end in ranges:
             text = f"{name}\n{content}\n{start}\n{stop}"
-            digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+            digest = hashlib.blake2b(
+                text.encode("utf-8", "surrogateescape"), digest_size=8
+            ).hexdigest()
             shards.append(Shard(name, path, start, stop, begin, end, digest))
     if not shards:
-        raise InvalidArgumentError(tr("the input has no rows ({description})", description=str(rows)))
+        raise InvalidArgumentError(
+            tr("the input has no rows ({description})", description=str(rows))
+        )
     return shards
 
 
@@ -143,10 +171,16 @@ def digest_ids(ids: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _validate_schema(name: str, schema: tuple[str, ...], first_name: str, first_schema: tuple[str, ...]) -> None:
+def _validate_schema(
+    name: str, schema: tuple[str, ...], first_name: str, first_schema: tuple[str, ...]
+) -> None:
     if ID_COLUMN in {column.split(": ")[0] for column in schema}:
         raise InvalidArgumentError(
-            tr("{file} has a column {column!r}, which the output needs: rename it", file=name, column=ID_COLUMN)
+            tr(
+                "{file} has a column {column!r}, which the output needs: rename it",
+                file=name,
+                column=ID_COLUMN,
+            )
         )
     if schema == first_schema:
         return
@@ -162,11 +196,14 @@ def _validate_schema(name: str, schema: tuple[str, ...], first_name: str, first_
 
 
 Cut = tuple[tuple[str, ...], str, list[tuple[int, int, int, int]]]
-"""The columns, a digest of the content, and for each shard its first row, the row after its last, and its bytes."""
+"""The columns, a digest of the content, and for each shard its first row, the row after its last,
+and its bytes.
+"""
 
 
 def _cut_parquet(path: str, shard_rows: int) -> Cut:
-    """Cut between row groups where they are small, and inside those that are large; the footer stands for the content.
+    """Cut between row groups where they are small, and inside those that are large; the footer
+    stands for the content.
 
     Raises:
         DatasetError: the footer cannot be read.
@@ -177,8 +214,11 @@ def _cut_parquet(path: str, shard_rows: int) -> Cut:
     try:
         with reading(path) as raw:
             file = parquet.ParquetFile(raw)
-            metadata, schema = file.metadata, file.schema_arrow
-            sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+            metadata = file.metadata
+            schema = file.schema_arrow
+            sizes = [
+                metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)
+            ]
             raw.seek(-8, os.SEEK_END)
             raw.seek(-8 - int.from_bytes(raw.read(4), "little"), os.SEEK_END)
             digest = hashlib.blake2b(raw.read(), digest_size=16).hexdigest()
@@ -210,7 +250,9 @@ def _read_parquet_range(path: str, start: int, stop: int) -> Iterator[dict[str, 
     try:
         with reading(path) as raw:
             file = parquet.ParquetFile(raw)
-            groups, first, skipped = list[int](), 0, 0
+            groups = list[int]()
+            first = 0
+            skipped = 0
             for number in range(file.metadata.num_row_groups):
                 size = file.metadata.row_group(number).num_rows
                 if first + size <= start:
@@ -220,7 +262,8 @@ def _read_parquet_range(path: str, start: int, stop: int) -> Iterator[dict[str, 
                 first += size
             number = skipped
             for chunk in file.iter_batches(1024, row_groups=groups):
-                lower, upper = max(start - number, 0), max(min(stop - number, chunk.num_rows), 0)
+                lower = max(start - number, 0)
+                upper = max(min(stop - number, chunk.num_rows), 0)
                 number += chunk.num_rows
                 if lower < upper:
                     yield from chunk.slice(lower, upper - lower).to_pylist()

@@ -1,4 +1,6 @@
-"""`engine="ray"`: a task for each shard, and one actor for each key and model, on a cluster or on this computer."""
+"""`engine="ray"`: a task for each shard, and one actor for each key and model, on a cluster or on
+this computer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport.platform import Platform
 from .job_service import JobService
@@ -35,7 +37,9 @@ OWN_CLUSTER: Final = "qfnb_own"
 """A resource that marks the cluster this module starts: there, tasks wait for no processor."""
 
 _ANSWERED = frozenset({"open_job", "status"})
-"""Calls whose answer is waited for; the others may be lost with the actor, and are made good by the next status."""
+"""Calls whose answer is waited for; the others may be lost with the actor, and are made good by the
+next status.
+"""
 
 
 class ServiceActor(JobService):
@@ -67,17 +71,25 @@ class RayEngine:
     """
 
     def __init__(
-        self, address: str | None, processes: int | None, platform: Platform, model: str, *, is_restarted: bool
+        self,
+        address: str | None,
+        processes: int | None,
+        platform: Platform,
+        model: str,
+        *,
+        is_restarted: bool,
     ) -> None:
         self._ray = _connect(address)
         resources = self._ray.cluster_resources()
         self.processes = processes or max(1, int(resources.get("CPU", 1)))
-        self._processors_of_task = 0 if OWN_CLUSTER in resources else 1  # each job names its own number
-        self._actor_name, self._is_stopping = _actor_name(platform, model), False
+        # each job names its own number
+        self._processors_of_task = 0 if OWN_CLUSTER in resources else 1
+        self._actor_name = _actor_name(platform, model)
+        self._is_stopping = False
         actor = self._ray.remote(num_cpus=0, max_restarts=-1)(ServiceActor)
-        self._actor = actor.options(name=self._actor_name, namespace=NAMESPACE, get_if_exists=True).remote(
-            is_restarted=is_restarted
-        )
+        self._actor = actor.options(
+            name=self._actor_name, namespace=NAMESPACE, get_if_exists=True
+        ).remote(is_restarted=is_restarted)
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Call a method of the service that the workers talk to.
@@ -88,17 +100,27 @@ class RayEngine:
         reference = getattr(self._actor, method).remote(*args, **options)
         if method not in _ANSWERED:
             return None
-        return _get(self._ray, reference, START_TIMEOUT_S if method == "open_job" else CALL_TIMEOUT_S)
+        return _get(
+            self._ray, reference, START_TIMEOUT_S if method == "open_job" else CALL_TIMEOUT_S
+        )
 
     def run(self, tasks: Sequence[ShardTask], on_result: OnResult) -> None:
-        """Run shards until all have a result, or `stop` was called and the running ones have ended."""
-        options = {"max_retries": 0, "scheduling_strategy": "SPREAD", "num_cpus": self._processors_of_task}
+        """Run shards until all have a result, or `stop` was called and the running ones have
+        ended.
+        """
+        options = {
+            "max_retries": 0,
+            "scheduling_strategy": "SPREAD",
+            "num_cpus": self._processors_of_task,
+        }
         remote_run = self._ray.remote(**options)(_run_shard)
-        queue, lost = deque(tasks), dict[str, int]()
+        queue = deque(tasks)
+        lost = dict[str, int]()
         running: dict[Any, tuple[str, ShardTask]] = {}
         while running or (queue and not self._is_stopping):
             while queue and not self._is_stopping and len(running) < self.processes:
-                attempt, task = secrets.token_hex(8), queue.popleft()
+                attempt = secrets.token_hex(8)
+                task = queue.popleft()
                 running[remote_run.remote(task, attempt, self._actor_name)] = attempt, task
             ready, _ = self._ray.wait([*running], num_returns=1, timeout=WAIT_S)
             for reference in ready:
@@ -164,7 +186,11 @@ def _connect(address: str | None) -> Any:
     if ray.is_initialized():
         return ray
     cluster = address or os.environ.get("RAY_ADDRESS")
-    quiet: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False, "namespace": NAMESPACE}
+    quiet: dict[str, Any] = {
+        "logging_level": "warning",
+        "log_to_driver": False,
+        "namespace": NAMESPACE,
+    }
     try:
         if cluster and cluster != "local":
             ray.init(address=cluster, **quiet)
@@ -173,7 +199,8 @@ def _connect(address: str | None) -> Any:
                 address="local",
                 resources={OWN_CLUSTER: 1},
                 include_dashboard=False,
-                _node_ip_address="127.0.0.2",  # Ray replaces 127.0.0.1 by an address that others reach
+                # Ray replaces 127.0.0.1 by an address that others reach
+                _node_ip_address="127.0.0.2",
                 _system_config={"agent_register_timeout_ms": SLOW_START_S * 1000},
                 **quiet,
             )
@@ -181,12 +208,16 @@ def _connect(address: str | None) -> Any:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if cluster and os.environ.get("RAY_AUTH_MODE") != "token":
             reason += tr("; a cluster behind a token needs RAY_AUTH_MODE=token and its token here")
-        raise ShardError(tr("Ray at {address}: {reason}", address=cluster or "local", reason=reason)) from None
+        raise ShardError(
+            tr("Ray at {address}: {reason}", address=cluster or "local", reason=reason)
+        ) from None
     return ray
 
 
 def _actor_name(platform: Platform, model: str) -> str:
     """Return a name that is the same for everybody with these keys, and does not show them."""
     secret = "\n".join(platform.credentials).encode("utf-8", "replace")
-    digest = hmac.new(secret, f"qfnb\n{platform.host}\n{model}".encode("utf-8", "replace"), "sha256")
+    digest = hmac.new(
+        secret, f"qfnb\n{platform.host}\n{model}".encode("utf-8", "replace"), "sha256"
+    )
     return f"qfnb-{digest.hexdigest()[:32]}"

@@ -1,4 +1,6 @@
-"""`ShardedBatch`, the object that users hold while shards are answered elsewhere: progress, failures, the report."""
+"""`ShardedBatch`, the object that users hold while shards are answered elsewhere: progress,
+failures, the report.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailure
 from ..._jobs.row_result import summarize_error
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ..row_pipeline import run_in_thread
 from .output_files import ShardError
 from .output_store import OutputStore
@@ -37,8 +39,12 @@ class Engine(Protocol):
     def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Call a method of the `JobService` that the workers talk to."""
 
-    def run(self, tasks: Sequence[ShardTask], on_result: Callable[[ShardTask, ShardResult], None]) -> None:
-        """Run shards until all have a result, or until `stop` was called and the running ones have ended."""
+    def run(
+        self, tasks: Sequence[ShardTask], on_result: Callable[[ShardTask, ShardResult], None]
+    ) -> None:
+        """Run shards until all have a result, or until `stop` was called and the running ones have
+        ended.
+        """
 
     def stop(self) -> None:
         """Begin no further shard."""
@@ -50,7 +56,8 @@ class ShardReport:
 
     Attributes:
         shards, done: shards of the input, and those that have a part.
-        rows_in, rows_out: rows of the input, and of the parts as they were read again from the disk.
+        rows_in, rows_out: rows of the input, and of the parts as they were read again from the
+        disk.
         digest_in, digest_out: of the ids of all these rows, in order.
         ok, failed: rows answered and rows failed, of the parts.
         missing: names of the shards without a part.
@@ -82,7 +89,9 @@ class ShardReport:
             ok=self.ok,
             failed=self.failed,
         )
-        verdict = tr("every row in exactly one part") if self.is_complete else tr("rows are missing")
+        verdict = (
+            tr("every row in exactly one part") if self.is_complete else tr("rows are missing")
+        )
         sign = "=" if self.is_complete else "≠"
         return f"{counts}\n{self.digest_in} {sign} {self.digest_out}: {verdict}"
 
@@ -114,8 +123,12 @@ class ShardedBatch(BackgroundBatch):
         job: Mapping[str, Any],
         progress: BatchProgress,
     ) -> None:
-        self.shards, self.problems = tuple(shards), dict[str, str]()
-        self._engine, self._store, self._tasks, self._job = engine, store, tuple(tasks), dict(job)
+        self.problems = dict[str, str]()
+        self.shards = tuple(shards)
+        self._engine = engine
+        self._store = store
+        self._tasks = tuple(tasks)
+        self._job = dict(job)
         self._waiting = {task.shard.digest for task in tasks}
         self._reports = dict(reports)
         self._live: dict[str, dict[str, Any]] = {}
@@ -128,13 +141,20 @@ class ShardedBatch(BackgroundBatch):
     def progress(self) -> BatchProgress:
         """The present progress of all shards together, as a value."""
         counts = self._live | self._reports
-        total: dict[str, Any] = {name: sum(count[name] or 0 for count in counts.values()) for name in _SUMS}
+        total: dict[str, Any] = {
+            name: sum(count[name] or 0 for count in counts.values()) for name in _SUMS
+        }
         costs = [count["cost"] for count in counts.values()]
-        failures = [RowFailure(**failure) for count in counts.values() for failure in count["latest_failures"]]
+        failures = [
+            RowFailure(**failure)
+            for count in counts.values()
+            for failure in count["latest_failures"]
+        ]
         return replace(
             self._control.counter.progress,
             **total,
-            cached=self._first_cached + sum(count["cached"] for name, count in counts.items() if name in self._waiting),
+            cached=self._first_cached
+            + sum(count["cached"] for name, count in counts.items() if name in self._waiting),
             cost=None if None in costs else sum(costs),
             in_flight=sum(count["in_flight"] for count in self._live.values()),
             rate=sum(count["rate"] or 0.0 for count in self._live.values()) or None,
@@ -148,12 +168,16 @@ class ShardedBatch(BackgroundBatch):
         self._steer(state="paused")
 
     def resume(self) -> None:
-        """Continue after `pause`; a job that has ended goes on with a new call of `batch_shards`."""
+        """Continue after `pause`; a job that has ended goes on with a new call of
+        `batch_shards`.
+        """
         super().resume()
         self._steer(state="running")
 
     def cancel(self) -> None:
-        """Send no further row; rows in flight have two seconds to finish, and every journal is copied."""
+        """Send no further row; rows in flight have two seconds to finish, and every journal is
+        copied.
+        """
         self._engine.stop()
         super().cancel()
         self._steer(state="stopped")
@@ -164,7 +188,9 @@ class ShardedBatch(BackgroundBatch):
         self._steer(workers=self._workers)
 
     def parts(self) -> list[Path | str]:
-        """Return the files of the shards that are done: paths, or addresses where the output folder is one."""
+        """Return the files of the shards that are done: paths, or addresses where the output folder
+        is one.
+        """
         return [self._store.part_path(shard) for shard in self._done()]
 
     def _done(self) -> list[Shard]:
@@ -189,7 +215,9 @@ class ShardedBatch(BackgroundBatch):
         )
 
     def failures(self) -> pd.DataFrame:
-        """Return the rows that failed, of all parts that are done: the input's columns and the results'."""
+        """Return the rows that failed, of all parts that are done: the input's columns and the
+        results'.
+        """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
         frames = []
@@ -205,12 +233,18 @@ class ShardedBatch(BackgroundBatch):
         finally:
             watching.cancel()
             await asyncio.to_thread(self._close)
-            self._live = {name: count | {"in_flight": 0, "rate": None} for name, count in self._live.items()}
+            self._live = {
+                name: count | {"in_flight": 0, "rate": None} for name, count in self._live.items()
+            }
         control = self._control
         if self.problems and not control.is_ending:
             name, problem = next(iter(self.problems.items()))
             others = len(self.problems) - 1
-            more = trn(" (and {n} further shard)", " (and {n} further shards)", others) if others else ""
+            more = (
+                trn(" (and {n} further shard)", " (and {n} further shards)", others)
+                if others
+                else ""
+            )
             control.update("stopped", reason=f"{name}: {problem}{more}")
         elif len(self._reports) < len(self.shards) and not control.is_ending:
             control.update("stopped", reason=tr("rows are missing"))
@@ -260,7 +294,13 @@ class ShardedBatch(BackgroundBatch):
             self._store.claim.keep()
             status = self._engine.call("status", self._job_id)
             if status is None:
-                state = "paused" if self._control.is_paused else "stopped" if self._control.is_ending else "running"
+                state = (
+                    "paused"
+                    if self._control.is_paused
+                    else "stopped"
+                    if self._control.is_ending
+                    else "running"
+                )
                 self._engine.call("open_job", self._job_id, **self._job, state=state)
                 return
         except ShardError as error:
@@ -275,7 +315,9 @@ class ShardedBatch(BackgroundBatch):
         self._control.notify_waiters()
 
     def _take_counts(self, status: Mapping[str, Any]) -> None:
-        self._live = {name: counts for name, counts in status["shards"].items() if name not in self._reports}
+        self._live = {
+            name: counts for name, counts in status["shards"].items() if name not in self._reports
+        }
 
     def _steer(self, **change: Any) -> None:
         """Tell the workers, through the service."""

@@ -1,7 +1,9 @@
-"""One rate limit for the workers of all machines: the times at which calls may go, leased for two seconds by demand.
+"""One rate limit for the workers of all machines: the times at which calls may go, leased for two
+seconds by demand.
 
-Each time belongs to one worker, so no sum of shares can exceed the limit; a time that nobody uses is lost. What a
-worker may still use when it cannot reach the limiter (half its last lease) is taken off the others' times.
+Each time belongs to one worker, so no sum of shares can exceed the limit; a time that nobody uses
+is lost. What a worker may still use when it cannot reach the limiter (half its last lease) is taken
+off the others' times.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ CAUTIOUS_LEASE_S: Final = 0.5
 """The same while the rate comes from refusals: the next refusal must stop all workers soon."""
 
 START_CALLS: Final = 4
-"""Calls of all workers before the first answer, which may name a limit; as many again after `LEASE_S` without one."""
+"""Calls of all workers before the first answer, which may name a limit; as many again after
+`LEASE_S` without one.
+"""
 
 FORGET_S: Final = 60.0
 """Seconds after which a silent worker is forgotten."""
@@ -50,10 +54,12 @@ class SlotLimiter(RateLimiter):
 
     Args:
         now: returns seconds on a clock that never jumps back.
-        is_restarted: whether workers may still have leases from an earlier limiter: it first lets them run out.
+        is_restarted: whether workers may still have leases from an earlier limiter: it first lets
+            them run out.
         random_: returns a random number in [0, 1).
 
-    Leases are void after a refusal, and when a limit has become known or lower: then `generation` changes.
+    Leases are void after a refusal, and when a limit has become known or lower: then `generation`
+    changes.
     """
 
     def __init__(
@@ -64,12 +70,18 @@ class SlotLimiter(RateLimiter):
         random_: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(random_=random_)
-        self._clock, self._epoch, self._changes = now, uuid.uuid4().hex, 0
+        self._epoch = uuid.uuid4().hex
+        self._clock = now
+        self._changes = 0
         self._quiet_until = now() + 2 * LEASE_S if is_restarted else -math.inf
         self._slots: list[float] = []
         self._workers: dict[str, _Worker] = {}
-        self._tokens_per_call, self._has_counted_tokens, self._last_due = ASSUMED_TOKENS, False, -math.inf
-        self._has_answer, self._start_calls, self._start_at = False, 0, -math.inf
+        self._tokens_per_call = ASSUMED_TOKENS
+        self._has_counted_tokens = False
+        self._last_due = -math.inf
+        self._has_answer = False
+        self._start_calls = 0
+        self._start_at = -math.inf
 
     def _now(self) -> float:
         return self._clock()
@@ -85,7 +97,8 @@ class SlotLimiter(RateLimiter):
         self.tokens.set_ceiling("settings", tokens)
 
     def adopt(self, report: Mapping[str, Any]) -> None:
-        """Take the limits that a worker remembers from an earlier limiter, where this one has none yet.
+        """Take the limits that a worker remembers from an earlier limiter, where this one has none
+        yet.
 
         Args:
             report: `generation`, and `limits` as a lease has them.
@@ -99,27 +112,41 @@ class SlotLimiter(RateLimiter):
             if source == "headers":
                 pacer.set_ceiling("headers", float(rate))
             elif source == "refusals":  # it may rise again
-                pacer.rate, pacer.source = float(rate), "refusals"
+                pacer.rate = float(rate)
+                pacer.source = "refusals"
 
     def count(self, report: Mapping[str, Any]) -> None:
         """Count what a worker's calls have come to since its last report.
 
         Args:
-            report: `sends` (those that had no time), `successes` as [refusals before it, number, tokens or None,
-                seconds], `headers`, and `refusals` as [refusals before it, code, seconds to wait or None].
+            report: `sends` (those that had no time), `successes` as [refusals before it, number,
+                tokens or None, seconds], `headers`, and `refusals` as [refusals before it, code,
+                seconds to wait or None].
         """
-        limits, was_unlimited = (self.requests.rate, self.tokens.rate), self.tokens.ceiling is None
+        limits = (self.requests.rate, self.tokens.rate)
+        was_unlimited = self.tokens.ceiling is None
         earlier_refusals = self.refusals
         if report["sends"]:
             self.requests.sends.add(report["sends"], self._now())
         self.in_flight = max(sum(worker.in_flight for worker in self._workers.values()), 1)
         for refusals, number, tokens, seconds in report["successes"]:
-            self._count_successes(min(refusals, self.refusals), number, tokens, seconds, report["headers"])
+            self._count_successes(
+                min(refusals, self.refusals), number, tokens, seconds, report["headers"]
+            )
         for refusals, code, retry_after in report["refusals"]:
-            self.record_refusal(min(refusals, self.refusals), RateLimitError(code, "", retry_after=retry_after))
-        if was_unlimited and self.tokens.ceiling is not None:  # what is in flight was sent before it was known
-            self.tokens.spend(self._tokens_per_call * max(report["in_flight"], self.in_flight), self._now())
-        known = [(old, new) for old, new in zip(limits, (self.requests.rate, self.tokens.rate), strict=True) if new]
+            self.record_refusal(
+                min(refusals, self.refusals), RateLimitError(code, "", retry_after=retry_after)
+            )
+        # what is in flight was sent before it was known
+        if was_unlimited and self.tokens.ceiling is not None:
+            self.tokens.spend(
+                self._tokens_per_call * max(report["in_flight"], self.in_flight), self._now()
+            )
+        known = [
+            (old, new)
+            for old, new in zip(limits, (self.requests.rate, self.tokens.rate), strict=True)
+            if new
+        ]
         if self.refusals > earlier_refusals or any(old is None or new < old for old, new in known):
             self._changes += 1
             self._slots.clear()
@@ -136,16 +163,23 @@ class SlotLimiter(RateLimiter):
         now = self._now()
         self._charge_silent_workers(now)
         worker = self._workers.setdefault(name, _Worker(now))
-        worker.seen_at, worker.demand, worker.in_flight, worker.is_charged = now, wanted, in_flight, False
+        worker.seen_at = now
+        worker.demand = wanted
+        worker.in_flight = in_flight
+        worker.is_charged = False
         if now < self._quiet_until:
-            slots, is_free = list[float](), False
+            slots = list[float]()
+            is_free = False
         elif not self._is_paced and self._has_answer:
-            slots, is_free = list[float](), self._paused_until <= now
+            slots = list[float]()
+            is_free = self._paused_until <= now
         elif not self._is_paced:
-            slots, is_free = [now] * self._take_start_calls(wanted, now), False
+            slots = [now] * self._take_start_calls(wanted, now)
+            is_free = False
         else:
             self._fill_slots(now)
-            slots, is_free = self._take(wanted, held), False
+            slots = self._take(wanted, held)
+            is_free = False
         worker.lease = held + len(slots)
         return {
             "generation": self.generation,
@@ -166,15 +200,22 @@ class SlotLimiter(RateLimiter):
     def _take_start_calls(self, wanted: int, now: float) -> int:
         """Return how many of the first calls a worker may send."""
         if now >= self._start_at + LEASE_S:
-            self._start_calls, self._start_at = START_CALLS, now
+            self._start_calls = START_CALLS
+            self._start_at = now
         count = min(wanted, self._start_calls) if self._paused_until <= now else 0
         self._start_calls -= count
         return count
 
     def _count_successes(
-        self, refusals: int, number: int, tokens: float | None, seconds: float, headers: Mapping[str, str]
+        self,
+        refusals: int,
+        number: int,
+        tokens: float | None,
+        seconds: float,
+        headers: Mapping[str, str],
     ) -> None:
-        estimate, self._has_answer = self._tokens_per_call, True
+        estimate = self._tokens_per_call
+        self._has_answer = True
         for index in range(number):
             self.record_success(
                 refusals,
@@ -207,10 +248,20 @@ class SlotLimiter(RateLimiter):
         return due + max(self.requests.seconds_to_wait(due), self.tokens.seconds_to_wait(due), 0.0)
 
     def _take(self, wanted: int, held: int) -> list[float]:
-        """Return times for one worker, at most its share: the next ones, or some of all where others want any."""
-        total = sum(worker.demand for worker in self._workers.values() if worker.seen_at > self._now() - LEASE_S)
+        """Return times for one worker, at most its share: the next ones, or some of all where
+        others want any.
+        """
+        total = sum(
+            worker.demand
+            for worker in self._workers.values()
+            if worker.seen_at > self._now() - LEASE_S
+        )
         supply = len(self._slots) + sum(worker.lease for worker in self._workers.values())
-        share = wanted if total <= len(self._slots) else min(wanted, math.ceil(supply * wanted / max(total, 1)))
+        share = (
+            wanted
+            if total <= len(self._slots)
+            else min(wanted, math.ceil(supply * wanted / max(total, 1)))
+        )
         count = min(max(share - held, 0), len(self._slots))
         step = 1.0 if total <= len(self._slots) or not count else len(self._slots) / count
         indexes = {int(index * step) for index in range(count)}
@@ -225,13 +276,16 @@ class SlotLimiter(RateLimiter):
         return max(1, int(self.max_in_flight * worker.demand / total))
 
     def _charge_silent_workers(self, now: float) -> None:
-        """Take off what workers without contact may use by themselves: half their last lease, once."""
+        """Take off what workers without contact may use by themselves: half their last lease,
+        once.
+        """
         for name, worker in list(self._workers.items()):
             if now - worker.seen_at > FORGET_S:
                 del self._workers[name]
             if now - worker.seen_at <= LEASE_S or worker.is_charged:
                 continue
-            worker.is_charged, charge = True, worker.lease // 2
+            worker.is_charged = True
+            charge = worker.lease // 2
             worker.demand = worker.lease = worker.in_flight = 0
             missing = charge - len(self._slots)
             del self._slots[:charge]

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import RowError, read_csv, read_jsonl
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError
 from ..file_access import reading, suffix_of
 
@@ -15,21 +15,27 @@ MAX_RANGE_BYTES: Final = 64 * 1024 * 1024
 """Bytes of text of a shard: a range is in memory while it is read."""
 
 Ranges = list[tuple[int, int, int, int]]
-"""For each shard its first row, the row after its last, and its first byte and the byte after its last."""
+"""For each shard its first row, the row after its last, and its first byte and the byte after its
+last.
+"""
 
 
 def cut_jsonl(path: str, shard_rows: int) -> tuple[tuple[str, ...], str, Ranges]:
-    """Return no columns (each row has its own), a digest of the content, and ranges of rows and bytes.
+    """Return no columns (each row has its own), a digest of the content, and ranges of rows and
+    bytes.
 
     Raises:
         DatasetError: the file cannot be read.
     """
-    digest, ranges = _cut(path, shard_rows, lambda line, _: (bool(line.strip(b" \t\r\n\xef\xbb\xbf")), True))
+    digest, ranges = _cut(
+        path, shard_rows, lambda line, _: (bool(line.strip(b" \t\r\n\xef\xbb\xbf")), True)
+    )
     return (), digest, ranges
 
 
 def cut_csv(path: str, shard_rows: int) -> tuple[tuple[str, ...], str, Ranges]:
-    """Return the columns, a digest of the content, and ranges of rows and bytes; a quoted cell may have line breaks.
+    """Return the columns, a digest of the content, and ranges of rows and bytes; a quoted cell may
+    have line breaks.
 
     Raises:
         DatasetError: the file cannot be read, or its heading is none.
@@ -62,10 +68,17 @@ def read_text_range(name: str, begin: int, end: int) -> Iterator[Any]:
         return
     for line, value in read_jsonl(io.BytesIO(content), name):
         if isinstance(value, RowError):
-            reason = tr("{reason} (line {line} from byte {begin})", reason=value.reason, line=line, begin=begin)
+            reason = tr(
+                "{reason} (line {line} from byte {begin})",
+                reason=value.reason,
+                line=line,
+                begin=begin,
+            )
             raise DatasetError(reason, path=name)
         if not isinstance(value, (str, dict, list)):
-            raise DatasetError(tr("must be an object, and is {value!r:.60}", value=value), path=name, line=line)
+            raise DatasetError(
+                tr("must be an object, and is {value!r:.60}", value=value), path=name, line=line
+            )
         yield value
 
 
@@ -91,27 +104,37 @@ def _heading_end(path: str) -> int:
 
 
 JudgeLine = Callable[[bytes, bool], tuple[bool, bool]]
-"""Says of a line, and of whether it begins inside quotes, whether it has text, and whether a row ends with it."""
+"""Says of a line, and of whether it begins inside quotes, whether it has text, and whether a row
+ends with it.
+"""
 
 
 def _cut(path: str, shard_rows: int, judge: JudgeLine, begin: int = 0) -> tuple[str, Ranges]:
     """Return a digest of the content, and ranges of rows and bytes from `begin` on."""
-    digest, ranges = hashlib.blake2b(digest_size=16), Ranges()
+    digest = hashlib.blake2b(digest_size=16)
+    ranges = Ranges()
     row = first_row = 0
-    position, is_quoted, is_row = begin, False, False
+    position = begin
+    is_quoted = False
+    is_row = False
     with reading(path) as file:
         digest.update(file.read(begin))
         for line in file:
             digest.update(line)
             position += len(line)
             has_text, is_closed = judge(line, is_quoted)
-            is_quoted, is_row = not is_closed, is_row or has_text
+            is_quoted = not is_closed
+            is_row = is_row or has_text
             if not is_closed:
                 continue
-            row, is_row = row + is_row, False
-            if row - first_row >= shard_rows or (position - begin >= MAX_RANGE_BYTES and row > first_row):
+            row = row + is_row
+            is_row = False
+            if row - first_row >= shard_rows or (
+                position - begin >= MAX_RANGE_BYTES and row > first_row
+            ):
                 ranges.append((first_row, row, begin, position))
-                first_row, begin = row, position
+                first_row = row
+                begin = position
     if row + is_row > first_row:
         ranges.append((first_row, row + is_row, begin, position))
     return digest.hexdigest(), ranges

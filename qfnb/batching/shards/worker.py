@@ -1,4 +1,6 @@
-"""One shard from its rows to its part: `qfnb.batch` with a journal here, under the limits and budget of the job."""
+"""One shard from its rows to its part: `qfnb.batch` with a journal here, under the limits and
+budget of the job.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from ..._jobs.batch_progress import BatchProgress
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
+from ...base.language import tr
 from ...errors import CredentialsError, QianfanError
 from ...transport import clock, shared_rate_limiter
 from .. import journal_reader, journal_store
@@ -32,10 +34,14 @@ from .output_store import OutputStore
 from .plan import ID_COLUMN, Shard, ShardRows, digest_ids
 
 COPY_INTERVAL_S: Final = 60.0
-"""Seconds between two copies of a journal: a lost computer costs what was answered since the last."""
+"""Seconds between two copies of a journal: a lost computer costs what was answered since the
+last.
+"""
 
 LOCK_WAIT_S: Final = 30.0
-"""Seconds that a process waits for one that works on the shard, has lost its driver and is about to end."""
+"""Seconds that a process waits for one that works on the shard, has lost its driver and is about to
+end.
+"""
 
 STEP_S: Final = 0.1
 """Seconds between two looks at a batch."""
@@ -76,7 +82,9 @@ class ShardTask:
 
 
 class ShardStopped(QianfanError):
-    """A shard ended before all its rows had an answer; `is_wanted` says whether the job was stopped."""
+    """A shard ended before all its rows had an answer; `is_wanted` says whether the job was
+    stopped.
+    """
 
     def __init__(self, reason: str, *, is_wanted: bool) -> None:
         super().__init__(reason)
@@ -99,7 +107,9 @@ class ShardResult:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the shard ended without a fault: the job was stopped, or did not answer any more."""
+        """Whether the shard ended without a fault: the job was stopped, or did not answer any
+        more.
+        """
         return self.report is None and not self.problem
 
 
@@ -125,10 +135,14 @@ class _ShardRun:
     """One try of a shard; its last act is to leave a copy of the journal, or the part."""
 
     def __init__(self, task: ShardTask, attempt: str, exchange: Exchange, account: Account) -> None:
-        self._task, self._attempt, self._exchange, self._account = task, attempt, exchange, account
+        self._task = task
+        self._attempt = attempt
+        self._exchange = exchange
+        self._account = account
         self._store = task.store
         self._answer: Mapping[str, Any] | None = None
-        self._answered_at, self._is_lost = -math.inf, False
+        self._answered_at = -math.inf
+        self._is_lost = False
         self._batch: Batch | None = None
 
     def run(self) -> dict[str, Any]:
@@ -141,7 +155,8 @@ class _ShardRun:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             with FileLock(path, timeout=LOCK_WAIT_S, mode=0o600):
-                report = self._store.read_report(self._task.shard)  # another may have published it meanwhile
+                # another may have published it meanwhile
+                report = self._store.read_report(self._task.shard)
                 report = self._answer_rows() if report is None else report
                 path.unlink(missing_ok=True)  # who waits for it reads the report
         except Timeout:
@@ -166,7 +181,9 @@ class _ShardRun:
                 self._store.copy_journal(self._task.shard, running.job.path)
                 reason = progress.reason or progress.state
                 raise ShardStopped(reason, is_wanted=progress.state == "cancelled")
-            report = self._store.publish_part(self._task.shard, lambda path: self._write_part(running, path))
+            report = self._store.publish_part(
+                self._task.shard, lambda path: self._write_part(running, path)
+            )
         finally:
             leases.close()
         self._store.delete_journal_copy(self._task.shard)
@@ -174,12 +191,16 @@ class _ShardRun:
         return report
 
     def _restore_journal(self) -> None:
-        """Begin with the copy of a journal that another computer left, where it has more answers than the one here."""
+        """Begin with the copy of a journal that another computer left, where it has more answers
+        than the one here.
+        """
         path = journal_store.journal_path(self._task.journal_name)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         copy = path.with_suffix(".copy")
         try:
-            if self._store.fetch_journal(self._task.shard, copy) and _count_answers(path) < _count_answers(copy):
+            if self._store.fetch_journal(self._task.shard, copy) and _count_answers(
+                path
+            ) < _count_answers(copy):
                 for ending in (".db-wal", ".db-shm"):
                     path.with_suffix(ending).unlink(missing_ok=True)
                 copy.replace(path)
@@ -190,13 +211,20 @@ class _ShardRun:
         chat = MeteredChat(self._account)
         if (platform := platform_name(chat.platform_info())) != self._task.platform:
             names = {"platform": platform, "expected": self._task.platform}
-            raise CredentialsError(tr("calls go to {platform} now, and this batch is of {expected}", **names))
-        name, arguments = self._task.journal_name, self._task.arguments
-        return batch(ShardRows(self._task.shard), name=name, client=chat, invalid_rows="fail", **arguments)
+            raise CredentialsError(
+                tr("calls go to {platform} now, and this batch is of {expected}", **names)
+            )
+        name = self._task.journal_name
+        arguments = self._task.arguments
+        return batch(
+            ShardRows(self._task.shard), name=name, client=chat, invalid_rows="fail", **arguments
+        )
 
     def _follow(self, running: Batch) -> None:
         """Return when the batch has ended; do meanwhile what the job says, and copy the journal."""
-        ended, state, workers = threading.Event(), "running", None
+        ended = threading.Event()
+        state = "running"
+        workers = None
         running.call_at_end(ended.set)
         copied_at = time.monotonic()
         while not clock.wait(STEP_S, ended):
@@ -205,7 +233,9 @@ class _ShardRun:
                 running.cancel()
             if answer["state"] != state:
                 state = answer["state"]
-                {"running": running.resume, "paused": running.pause, "stopped": running.cancel}[state]()
+                {"running": running.resume, "paused": running.pause, "stopped": running.cancel}[
+                    state
+                ]()
             if answer["workers"] != workers and answer["workers"]:
                 workers = answer["workers"]
                 running.resize(workers)
@@ -228,7 +258,8 @@ class _ShardRun:
         self._account.apply(answer and answer["allowance"])
         now = time.monotonic()
         if answer is not None:
-            self._answer, self._answered_at = answer, now
+            self._answer = answer
+            self._answered_at = now
         self._is_lost = now - self._answered_at > LOST_SERVICE_S
 
     def _write_part(self, running: Batch, path: Path) -> dict[str, Any]:
@@ -238,10 +269,15 @@ class _ShardRun:
             ShardError: a row is missing, or there is one too many.
         """
         running.save(path)
-        shard, ids = self._task.shard, list(read_ids(path))
+        shard = self._task.shard
+        ids = list(read_ids(path))
         if len(ids) != shard.rows or digest_ids(ids) != shard.ids_digest():
             raise ShardError(
-                tr("{name}: the part has {n} rows, and not those of its input", name=shard.name, n=len(ids))
+                tr(
+                    "{name}: the part has {n} rows, and not those of its input",
+                    name=shard.name,
+                    n=len(ids),
+                )
             )
         return pack_progress(running.progress) | {
             "shard": shard.digest,
@@ -253,9 +289,20 @@ class _ShardRun:
 
 
 LOST_SERVICE_S: Final = 6.0
-"""Seconds without contact after which a worker ends: its leases have run out two seconds earlier."""
+"""Seconds without contact after which a worker ends: its leases have run out two seconds
+earlier.
+"""
 
-_COUNTS = ("ok", "failed", "cached", "retried", "in_flight", "prompt_tokens", "completion_tokens", "uncounted")
+_COUNTS = (
+    "ok",
+    "failed",
+    "cached",
+    "retried",
+    "in_flight",
+    "prompt_tokens",
+    "completion_tokens",
+    "uncounted",
+)
 
 
 def pack_progress(progress: BatchProgress) -> dict[str, Any]:
@@ -286,7 +333,9 @@ def read_ids(path: Path) -> Iterator[str]:
 
 @functools.cache
 def _process_limiter() -> LeasedRateLimiter:
-    """Return the limiter of this process, which works on one shard at a time; its clients keep it."""
+    """Return the limiter of this process, which works on one shard at a time; its clients keep
+    it.
+    """
     limiter = LeasedRateLimiter()
     shared_rate_limiter.replacement.append(limiter)
     return limiter

@@ -17,9 +17,12 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
 
     Args:
         reply: the reply.
-        at_list_price: what it would cost on the platform is the cost of a sandbox answer too, which nobody bills.
+        at_list_price: what it would cost on the platform is the cost of a sandbox answer too, which
+            nobody bills.
     """
-    usage, is_chat, is_counted = reply.usage, isinstance(reply, ChatResponse), reply.from_sandbox
+    usage = reply.usage
+    is_chat = isinstance(reply, ChatResponse)
+    is_counted = reply.from_sandbox
     is_counted = is_counted or plausible_count(usage.total_tokens) is not None
     cost = (reply.list_price if at_list_price else reply.cost_range) if is_counted else None
     details = usage.model_extra or {}
@@ -27,12 +30,17 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
         "prompt_tokens": plausible_count(usage.prompt_tokens),
         "completion_tokens": plausible_count(usage.completion_tokens),
         "cached_tokens": usage.cached_tokens if "prompt_tokens_details" in details else None,
-        "reasoning_tokens": usage.reasoning_tokens if "completion_tokens_details" in details else None,
+        "reasoning_tokens": usage.reasoning_tokens
+        if "completion_tokens_details" in details
+        else None,
     }
     if reply.earlier:
         before = [row_result_of(each, at_list_price=at_list_price) for each in reply.earlier]
         cost = sum_prices([cost, *(each.cost_range for each in before)])
-        counts = {name: _sum([count, *(getattr(each, name) for each in before)]) for name, count in counts.items()}
+        counts = {
+            name: _sum([count, *(getattr(each, name) for each in before)])
+            for name, count in counts.items()
+        }
     return RowResult(
         text=hide_keys(wire.text_of(reply.body)) if is_chat else None,
         reasoning=hide_keys(wire.reasoning_of(reply.body)) or None if is_chat else None,
@@ -47,12 +55,16 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
 
 
 def failed_result(error: Exception, *, at_list_price: bool = False) -> RowResult:
-    """Return the result of a row that failed; an answer that is not in the requested format is kept and counted."""
+    """Return the result of a row that failed; an answer that is not in the requested format is kept
+    and counted.
+    """
     failure = RowResult.from_error(error)
     if not isinstance(error, UnreadableAnswer) or error.reply is None:
         return failure
     return replace(
-        row_result_of(error.reply, at_list_price=at_list_price), error=failure.error, message=failure.message
+        row_result_of(error.reply, at_list_price=at_list_price),
+        error=failure.error,
+        message=failure.message,
     )
 
 

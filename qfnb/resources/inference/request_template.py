@@ -1,4 +1,6 @@
-"""Requests that differ in one text only: the JSON around the text is encoded once for a whole batch."""
+"""Requests that differ in one text only: the JSON around the text is encoded once for a whole
+batch.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,7 +8,7 @@ from uuid import uuid4
 
 from pydantic_core import from_json, to_json
 
-from ..._text import is_chinese
+from ...base.text import is_chinese
 from ...wire import chat as wire
 from .chat_request import validate_messages
 from .inference_model import InferenceRequest
@@ -32,7 +34,9 @@ class BatchRequests:
     def __init__(self, build: Callable[[list[wire.Message]], InferenceRequest]) -> None:
         self.build = build
         request = build([wire.Message(role="user", content=PLACEHOLDER)])
-        self.endpoint, self.model, self.record = request.endpoint, request.model, request.record
+        self.endpoint = request.endpoint
+        self.model = request.model
+        self.record = request.record
         self._around = [self._encode_around(text) for text in (PLACEHOLDER, CHINESE_PLACEHOLDER)]
         self._has_languages = self._around[0] != self._around[1]
 
@@ -59,12 +63,15 @@ class BatchRequests:
 
 
 class RenderedRequest:
-    """The template of a batch with a row's text: encodes as the record would, and has the record's other fields."""
+    """The template of a batch with a row's text: encodes as the record would, and has the record's
+    other fields.
+    """
 
     __slots__ = ("_template", "_text")
 
     def __init__(self, template: BatchRequests, text: str) -> None:
-        self._template, self._text = template, text
+        self._template = template
+        self._text = text
 
     def to_json(self) -> bytes:
         """Return the JSON text to send."""
