@@ -60,11 +60,11 @@ class InvalidArgumentError(QianfanError, ValueError):
 
     Attributes:
         columns: those that the data have, where the one that is needed is not among them.
-        correction: a word that is wrong and the one that may be meant, None where none is alike.
+        correction: what is wrong in a text, and what may be meant; "" where nothing is alike.
     """
 
     columns: Sequence[str] = ()
-    correction: tuple[str, str] | None = None
+    correction: tuple[str, str] = ("", "")
 
 
 class DatasetError(InvalidArgumentError):

@@ -199,15 +199,15 @@ class Parser(argparse.ArgumentParser):
         try:
             yield
         except InvalidArgumentError as error:
-            if error.correction is not None:
+            wrong, right = error.correction
+            if wrong and wrong in f"{line}{cell}":
                 explanation = [
                     text for text in split_message(error)[0] if not text.startswith(tr("usage: "))
                 ]
-                wrong, right = error.correction
                 magic = self.prog if cell is None else f"%%{self.prog.lstrip('%')}"
                 words = line.replace(AWAIT_OPTION, "").strip()
-                corrected = f"{magic} {words.replace(wrong, right, 1)}"
-                body = [cell.rstrip()] if cell and cell.strip() else []
+                corrected = f"{magic} {words.replace(wrong, right)}"
+                body = [cell.rstrip().replace(wrong, right)] if cell and cell.strip() else []
                 error.args = ("\n".join([*explanation, corrected, *body]),)
             raise
 
@@ -251,13 +251,13 @@ class Parser(argparse.ArgumentParser):
             yield
         except QianfanError as error:
             error.args = tuple(
-                self._rename(value) if isinstance(value, str) else value for value in error.args
+                self.say_options(value) if isinstance(value, str) else value for value in error.args
             )
             if isinstance(error, APIError):
-                error.hint = self._rename(error.hint)
+                error.hint = self.say_options(error.hint)
             raise
 
-    def _rename(self, text: str) -> str:
+    def say_options(self, text: str) -> str:
         """Return a text in which parameters are options; `workers=0` is `--workers 0`."""
         # the library's messages name some options in brackets
         text = re.sub(r"\w+=\S+ \((--[\w-]+)\)", r"\1", text)
@@ -278,7 +278,7 @@ class Parser(argparse.ArgumentParser):
             try:
                 self.error(tr("unknown option {option!r}{hint}", option=unknown[0], hint=hint))
             except InvalidArgumentError as error:
-                error.correction = (unknown[0], match) if match else None
+                error.correction = (unknown[0], match) if match else ("", "")
                 raise
         return options, text
 

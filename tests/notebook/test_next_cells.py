@@ -37,6 +37,7 @@ NEXT_CELLS = [
     (f"%qfauth shw {KEY}", "%qfauth show"),
     (f"%qfauth doctor {KEY}", "%qfauth doctor"),
     ("%qfbatch df --dry-run", "%qfbatch df --dry-run --prompt {topic}"),
+    ("%qfbatch df --dry-run --prompt {topc}", "%qfbatch df --dry-run --prompt {topic}"),
     ("%qfbatch lsit", "%qfbatch list"),
     ("%qfbatch delete", "%qfbatch delete two\n%qfbatch delete one"),
     ("%qfbatch df --wrong", "%qfbatch help"),
@@ -96,9 +97,15 @@ def test_an_error_ends_in_a_cell_that_runs(prepared, cell, next_cells, language)
         )
 
 
-def test_a_cell_with_a_wrong_option_is_proposed_with_its_text(prepared):
-    error = "\n".join(prepared.run("%%qfchat --temperatur 1\nwho?").error)
-    assert error.endswith("\n%%qfchat --temperature 1\nwho?")
+@pytest.mark.parametrize(
+    ("cell", "corrected"),
+    [
+        ("%%qfchat --temperatur 1\nwho?", "%%qfchat --temperature 1\nwho?"),
+        ("%%qfbatch df --dry-run\nIn brief:\n{topc}", "%%qfbatch df --dry-run\nIn brief:\n{topic}"),
+    ],
+)
+def test_a_cell_with_a_mistake_is_proposed_with_its_text(prepared, cell, corrected):
+    assert "\n".join(prepared.run(cell).error).endswith(f"\n{corrected}")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,15 @@ class ThreeLooks(Panel):
         return self.looks < 4
 
 
+def test_the_copy_of_a_cell_that_waits_is_not_read_once_more(monkeypatch):
+    copies = []
+    monkeypatch.setattr("qfnb.views.panel.publish", copies.append)
+    panel = ThreeLooks(SimpleNamespace(progress=None))
+    panel._bundle = lambda _: {"text/plain": "Done", "text/html": '<b role="status">Done</b>'}
+    panel.publish_final()
+    assert copies == [{"text/plain": "Done", "text/html": "<b>Done</b>"}]
+
+
 @pytest.mark.parametrize(("is_asking", "renewals"), [(False, 3), (True, 0)])
 def test_a_panel_that_waits_for_an_answer_keeps_the_focus_on_its_buttons(is_asking, renewals):
     calls = []

@@ -73,8 +73,8 @@ def inspect_dataset(source: str, variables: Mapping[str, Any]) -> DatasetInfo:
         return _measure_dataset(source, Dataset.load(**options))
     except (QianfanError, OSError) as error:
         problem = "\n".join(str(error).splitlines()[:2])
-        correction = getattr(error, "correction", None)
-        return DatasetInfo(source, problem=problem, suggestion=correction[1] if correction else "")
+        _, suggestion = getattr(error, "correction", ("", ""))
+        return DatasetInfo(source, problem=problem, suggestion=suggestion)
 
 
 def _unknown_variable(source: str, name: str, names: list[str]) -> DatasetInfo:
