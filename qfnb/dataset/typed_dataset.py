@@ -146,10 +146,15 @@ class Dataset(Table):
         columns = {**(columns or {}), **_renamed_columns(input_columns, reference_column)}
         if not columns and schema is None:
             columns = file_reader.implied_columns(values)
-            for old, new in columns.items():
-                warn_once(
-                    tr("{name}: column {old} is read as {new}", name=source, old=old, new=new)
+            if columns:
+                question, answer = columns
+                text = tr(
+                    "{name}: columns {question} and {answer} are read as prompt and response",
+                    name=source,
+                    question=question,
+                    answer=answer,
                 )
+                warn_once(text)
         if columns:
             values = file_reader.rename_columns(values, columns)
         rows, detected_schema = parse_rows(values, find_schema(schema))

@@ -126,7 +126,7 @@ def test_columns_that_say_question_and_answer_are_read_as_these(tmp_path, caplog
     path.write_text(f"{head}\n{row}\n", encoding="utf-8")
     dataset = Dataset.load(path)
     assert dataset.rows[0] == {"prompt": "几点开门？", "response": "九点"}
-    assert f"column {head.split(',')[0]} is read as prompt" in caplog.text
+    assert f"columns {head.replace(',', ' and ')} are read as prompt and response" in caplog.text
 
 
 def test_instructions_with_an_input_of_their_own_are_not_read_as_questions(tmp_path):
