@@ -24,7 +24,7 @@ from ..resources.inference.request_template import BatchRequests
 from ..transport import clock
 from ..transport.client import Client
 from ..transport.platform import Platform
-from ..transport.request import Call, CallOptions, ReadResponse
+from ..transport.request import CallOptions, OutgoingCall, ReadResponse
 from .pool_member import PooledRecord, PoolMember
 from .request_spec import Conversation, validate_platform
 
@@ -58,7 +58,7 @@ class PooledClient(Client):
         super().__init__(platform)
         self._pool = pool
 
-    async def send_once(self, call: Call, read: ReadResponse[Any]) -> tuple[Any, Any]:
+    async def send_once(self, call: OutgoingCall, read: ReadResponse[Any]) -> tuple[Any, Any]:
         """Send once through the member that can send soonest, and through another where only that
         member is at fault.
 

@@ -15,7 +15,7 @@ from ..resources.inference.request_template import BatchRequests
 from ..transport import clock
 from ..transport.client import Client
 from ..transport.rate_limiter import RateLimiter
-from ..transport.request import Call, ReadResponse
+from ..transport.request import OutgoingCall, ReadResponse
 from ..transport.retry import MAX_RETRY_AFTER
 from ..transport.shared_rate_limiter import get_limiter
 from ..wire import error_codes
@@ -139,7 +139,7 @@ class PoolMember:
         return self.limiter.seconds_to_wait() <= 0 and self.limiter.claim()
 
     async def send(
-        self, call: Call, record: PooledRecord, read: ReadResponse[Any]
+        self, call: OutgoingCall, record: PooledRecord, read: ReadResponse[Any]
     ) -> tuple[Any, Any]:
         """Make one attempt of a call with this member's key and endpoint; see `Client.send_once`.
 

@@ -19,7 +19,7 @@ from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
-from .progress import Step, follow
+from .progress import ProgressStep, follow
 
 if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress
@@ -280,7 +280,7 @@ def _work(job: Batch, *, as_json: bool) -> int:
     return NEGATIVE if progress.failed else DONE
 
 
-def _describe(progress: BatchProgress) -> Step:
+def _describe(progress: BatchProgress) -> ProgressStep:
     from ..views import batch as view  # noqa: PLC0415
 
     share = progress.finished_rows / progress.total if progress.total else None
@@ -294,7 +294,7 @@ def _describe(progress: BatchProgress) -> Step:
         command = f"qfnb batch {progress.name} --resume"
         stop = tr("Ctrl-C stops it now; to go on: {command}", command=command)
         notice = f"{progress.reason}\n{stop}"
-    return Step(share, " · ".join(filter(None, parts)), notice)
+    return ProgressStep(share, " · ".join(filter(None, parts)), notice)
 
 
 def _print_results(job: Batch) -> None:

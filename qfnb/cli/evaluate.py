@@ -16,7 +16,7 @@ from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, INTERRUPTED, NEGATIVE
-from .progress import POLL_S, Step, follow
+from .progress import POLL_S, ProgressStep, follow
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, EvaluationProgress
@@ -208,17 +208,17 @@ def _work(
     return NEGATIVE if fail_on and outcomes & FAIL_ON[fail_on] else DONE
 
 
-def _describe(progress: EvaluationProgress) -> Step:
+def _describe(progress: EvaluationProgress) -> ProgressStep:
     done, total = progress.scoring_steps
     if total:
-        return Step(done / total, tr("scoring: {done} / {total}", done=done, total=total))
+        return ProgressStep(done / total, tr("scoring: {done} / {total}", done=done, total=total))
     parts = []
     shares = []
     for model in progress.models:
         rows = model.batch.finished_rows if model.batch else 0
         parts.append(f"{model.model} {rows} / {progress.questions}")
         shares.append(rows / max(progress.questions, 1))
-    return Step(sum(shares) / max(len(shares), 1), " · ".join(parts))
+    return ProgressStep(sum(shares) / max(len(shares), 1), " · ".join(parts))
 
 
 def _against_baseline(report: EvaluationResult) -> list[Comparison]:

@@ -21,7 +21,7 @@ PLAIN_INTERVAL_S: Final = 15.0
 BAR_WIDTH: Final = 24
 
 
-class Step(NamedTuple):
+class ProgressStep(NamedTuple):
     """How far a job is: the finished share, None where it is not known, that in words, and what is
     said once.
     """
@@ -31,7 +31,7 @@ class Step(NamedTuple):
     notice: str = ""
 
 
-def follow(is_finished: Callable[[], bool], describe: Callable[[], Step]) -> None:
+def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]) -> None:
     """Show a job until it has finished; an interrupt ends the showing, not the job.
 
     Args:
@@ -53,7 +53,7 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], Step]) -> Non
         _print_line("")
 
 
-def draw_line(step: Step, width: int) -> str:
+def draw_line(step: ProgressStep, width: int) -> str:
     """Return a bar with its words, at most `width` cells wide."""
     full = BAR_WIDTH if step.share is None else round(BAR_WIDTH * min(max(step.share, 0.0), 1.0))
     bar = "·" * BAR_WIDTH if step.share is None else "━" * full + "─" * (BAR_WIDTH - full)
@@ -74,7 +74,7 @@ def _print_line(text: str) -> None:
     sys.stderr.flush()
 
 
-def _rewrite(step: Step) -> None:
+def _rewrite(step: ProgressStep) -> None:
     line = draw_line(step, shutil.get_terminal_size().columns - 1)
     sys.stderr.write(f"\r{line}\x1b[K")
     sys.stderr.flush()
@@ -87,7 +87,7 @@ class _PlainLines:
         self._line = ""
         self._printed_at = -PLAIN_INTERVAL_S
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: ProgressStep) -> None:
         line = " ".join(strip_controls(step.text).split())
         if line != self._line and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
             print(line, file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED
-from .progress import POLL_S, Step, follow
+from .progress import POLL_S, ProgressStep, follow
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -223,7 +223,7 @@ def _is_handed_over(trainer: LLMFinetune, *, wait: bool) -> bool:
     return True
 
 
-def _describe(progress: TrainingProgress) -> Step:
+def _describe(progress: TrainingProgress) -> ProgressStep:
     """Return where a training is: the model, the stage, the percent, the last loss."""
     from ..views import listings  # noqa: PLC0415 - `qfnb --help` stays fast
     from ..views.training import summary  # noqa: PLC0415
@@ -239,7 +239,7 @@ def _describe(progress: TrainingProgress) -> Step:
             else ""
         )
         parts = [mark, progress.title, words, progress.task_id, progress.model_version_id, endpoint]
-        return Step(1.0, " · ".join(filter(None, parts)))
+        return ProgressStep(1.0, " · ".join(filter(None, parts)))
     stage = next((row for row in reversed(progress.stages) if row.since is not None), None)
     percent = "" if progress.percent is None else f"{progress.percent}%"
     loss = f"loss {progress.points[-1].training_loss:.3f}" if progress.points else ""
@@ -253,7 +253,7 @@ def _describe(progress: TrainingProgress) -> Step:
         name = progress.run_id or progress.task_id
         words = tr(listings.PUBLISHES, name=name)
     share = None if progress.percent is None else progress.percent / 100
-    return Step(
+    return ProgressStep(
         share,
         " · ".join(filter(None, [mark, progress.title, progress.task_id, words, percent, loss])),
     )

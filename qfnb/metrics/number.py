@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from .chinese_numerals import NUMERAL, parse_numeral
-from .unit_names import UNITS, Unit
+from .unit_names import UNITS, MeasureUnit
 from .units import fold_values
 
 ROUNDING: Final = Fraction(1, 10**9)
@@ -25,7 +25,7 @@ class Quantity:
     """A number of a text, its unit (None where none is known), and where it stands."""
 
     value: Fraction
-    unit: Unit | None
+    unit: MeasureUnit | None
     start: int
     end: int
 

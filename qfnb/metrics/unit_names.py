@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 
-class Unit(NamedTuple):
+class MeasureUnit(NamedTuple):
     """A unit: what it measures, and its size against the base of that kind."""
 
     kind: str
@@ -51,13 +51,13 @@ _NAMES: Final = {
 }  # fmt: skip
 
 
-def _all_units() -> Iterator[tuple[str, Unit]]:
+def _all_units() -> Iterator[tuple[str, MeasureUnit]]:
     for symbol, kind in _SYMBOLS.items():
         for prefix, exponent in _PREFIXES.items():
-            yield prefix + symbol, Unit(kind, Fraction(10) ** exponent)
+            yield prefix + symbol, MeasureUnit(kind, Fraction(10) ** exponent)
     for kind, names in _NAMES.items():
-        yield from ((name, Unit(kind, Fraction(scale))) for name, scale in names.items())
+        yield from ((name, MeasureUnit(kind, Fraction(scale))) for name, scale in names.items())
 
 
-UNITS: Final[Mapping[str, Unit]] = dict(_all_units())
+UNITS: Final[Mapping[str, MeasureUnit]] = dict(_all_units())
 """Units by name; capitals count: mW and MW."""

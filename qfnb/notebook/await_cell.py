@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..transport import event_loop
-from ..transport.interrupt_safe import Event, Future
+from ..transport.interrupt_safe import Future, InterruptSafeEvent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,7 +48,7 @@ class CancellableTask(Generic[T]):
         has_ended: set when the work is over.
     """
 
-    has_ended: Event = field(default_factory=Event)
+    has_ended: InterruptSafeEvent = field(default_factory=InterruptSafeEvent)
     _task: asyncio.Task[T] | None = None
     _is_cancelled: bool = False
 

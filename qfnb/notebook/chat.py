@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..resources.inference.inference_model import Version
     from ..resources.inference.reply import ChatResponse
     from ..resources.inference.tools import Tool
-    from .chat_run import ChatRequest, ChatRun
+    from .chat_run import CellRequest, ChatRun
 
 PARSER = Parser(
     "%%qfchat",
@@ -228,7 +228,7 @@ class ChatMagics(Magics):
         )
         return get_shell(self).run_cell_magic("qfimage", words, text)
 
-    def _ask_for_value(self, options: Namespace, request: ChatRequest) -> ChatResponse | None:
+    def _ask_for_value(self, options: Namespace, request: CellRequest) -> ChatResponse | None:
         """Ask without a display; the reply is the value of the line."""
         (_, client) = request.models[0]
         answer_format = request.format
@@ -253,8 +253,8 @@ class ChatMagics(Magics):
 
     def _build_request(
         self, options: Namespace, text: str, chat_options: dict[str, Any]
-    ) -> ChatRequest:
-        from .chat_run import ChatRequest  # noqa: PLC0415 - %load_ext stays fast
+    ) -> CellRequest:
+        from .chat_run import CellRequest  # noqa: PLC0415 - %load_ext stays fast
 
         earlier = self.conversations.turns(options.session) if options.session else ()
         pictures = [resolve_picture(self.shell, name) for name in options.image or ()]
@@ -286,7 +286,7 @@ class ChatMagics(Magics):
             )
         if len(models) > 1 and tools:
             PARSER.error(tr("--tools takes one model: with several, each would run the functions"))
-        return ChatRequest(
+        return CellRequest(
             turns,
             models,
             chat_options,

@@ -121,7 +121,7 @@ class AnswerStream:
 
 
 @dataclass
-class ChatRequest:
+class CellRequest:
     """A question, who is asked, and how the answers are read.
 
     Attributes:
@@ -144,7 +144,7 @@ class ChatRequest:
 class ChatRun:
     """A question being answered in a cell: `run` on the I/O loop, `finish` on the cell's thread."""
 
-    def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
+    def __init__(self, request: CellRequest, stop: Callable[[], None]) -> None:
         self.request = request
         form = request.format.form
         self._options = dict(request.options)

@@ -40,7 +40,7 @@ class ConversationsError(QianfanError):
 
 
 @dataclass(frozen=True)
-class Conversation:
+class StoredConversation:
     """One conversation; times in Unix seconds."""
 
     id: int
@@ -111,7 +111,7 @@ class ConversationStore:
             database.execute("delete from turn where conversation = ?", (id_,))
             database.execute("delete from conversation where id = ?", (id_,))
 
-    def list_all(self) -> list[Conversation]:
+    def list_all(self) -> list[StoredConversation]:
         """Return all conversations, the latest first."""
         if self.path is not None and not self.path.exists():
             return []
@@ -119,9 +119,9 @@ class ConversationStore:
             query = """select id, name, count(turn.position), created, updated
                 from conversation left join turn on turn.conversation = id group by id
     order by updated desc, id desc"""
-            return [Conversation(*row) for row in database.execute(query).fetchall()]
+            return [StoredConversation(*row) for row in database.execute(query).fetchall()]
 
-    def find(self, key: str) -> Conversation:
+    def find(self, key: str) -> StoredConversation:
         """Return the conversation with a number, or the latest with a name.
 
         Raises:

@@ -25,7 +25,7 @@ from .verb_magic import VerbMagics, VerbParser
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from ..views.home import Activity, Home, Usage
+    from ..views.home import Activity, Home, KernelUsage
 
 VERBS: Final = ("show", "clean")
 
@@ -126,16 +126,16 @@ def collect(shell: Any = None) -> Home:
     )
 
 
-def _usage() -> Usage:
+def _usage() -> KernelUsage:
     from ..resources.inference.usage_log import entries  # noqa: PLC0415
-    from ..views.home import Usage  # noqa: PLC0415
+    from ..views.home import KernelUsage  # noqa: PLC0415
     from ..wire.prices import PriceRange  # noqa: PLC0415
 
     calls = [entry for entry in entries() if not entry.error]
     tokens = sum((entry.prompt_tokens or 0) + (entry.completion_tokens or 0) for entry in calls)
     costs = [(entry.cost_low, entry.cost) for entry in calls]
     prices = [PriceRange(low, high) for low, high in costs if low is not None and high is not None]
-    return Usage(
+    return KernelUsage(
         len(calls), tokens, sum(prices, PriceRange(0, 0)) if len(prices) == len(calls) else None
     )
 

@@ -77,7 +77,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.event_handler = event_handler
         self.handler_calls = HandlerCalls()
         self.state: ActionState | None = None
-        self.stop_requested = interrupt_safe.Event()
+        self.stop_requested = interrupt_safe.InterruptSafeEvent()
         self.record: RunRecord | None = None
         self.pipeline: Pipeline | None = None
 

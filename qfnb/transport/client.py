@@ -23,8 +23,8 @@ from .platform import Platform
 from .request import (
     BuildRequest,
     BytesStream,
-    Call as Call,
     CallOptions as CallOptions,
+    OutgoingCall,
     ReadResponse,
     RouteCache,
     T,
@@ -112,7 +112,7 @@ class Client:
         current = options.effective(settings())
         stopwatch = Stopwatch()
         build_request = self.request_builder(endpoint, body, model, options)
-        call = Call(
+        call = OutgoingCall(
             endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None
         )
         is_console = endpoint.plane == "console"
@@ -157,7 +157,7 @@ class Client:
         ends_at = stopwatch.started_at + options.timeout if options.timeout else None
         build_request = self.request_builder(endpoint, body, model, options)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
-        call = Call(
+        call = OutgoingCall(
             endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s
         )
         call.max_wait_s = options.timeout or current.llm_api_retry_timeout
@@ -229,7 +229,7 @@ class Client:
             return request, None
 
         is_repeatable = endpoint is None or endpoint.repeatable
-        call = Call(
+        call = OutgoingCall(
             endpoint, None, build_request, options, current, is_repeatable, current.idle_timeout
         )
 
@@ -248,7 +248,7 @@ class Client:
         return partial(self._routes.build_request, endpoint, body, model, options.headers)
 
     async def _send_within(
-        self, call: Call, read: ReadResponse[T], timeout_s: float | None
+        self, call: OutgoingCall, read: ReadResponse[T], timeout_s: float | None
     ) -> tuple[httpx.Response, T]:
         with contextlib.suppress(TimeoutError):
             async with Deadline(timeout_s) as deadline:
@@ -265,7 +265,7 @@ class Client:
         )
 
     async def _send_with_retries(
-        self, call: Call, read: ReadResponse[T]
+        self, call: OutgoingCall, read: ReadResponse[T]
     ) -> tuple[httpx.Response, T]:
         """Send until `read` accepts the response; return the response and the result of `read`."""
         is_token_renewed = False
@@ -285,7 +285,9 @@ class Client:
                 self._retry_budget.earn()
                 return response, result
 
-    async def send_once(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
+    async def send_once(
+        self, call: OutgoingCall, read: ReadResponse[T]
+    ) -> tuple[httpx.Response, T]:
         """Send once, when the rate limiter allows it, and report the outcome to the limiter."""
         request, limiter = call.build_request()
         call.request = describe_request(request, call.body)
@@ -335,7 +337,7 @@ class Client:
             )
         return response, result
 
-    async def _wait_or_raise(self, error: errors.QianfanError, call: Call) -> None:
+    async def _wait_or_raise(self, error: errors.QianfanError, call: OutgoingCall) -> None:
         current = call.settings
         is_console = call.endpoint is None or call.endpoint.plane == "console"
         default_attempts = (

@@ -53,7 +53,7 @@ class Condition(_thread.RLock):  # type: ignore[misc] # final for type checkers 
             self._waiters.popleft().release()
 
 
-class Event(threading.Event):
+class InterruptSafeEvent(threading.Event):
     """An event that may be waited for and set from an interrupted thread."""
 
     def __init__(self) -> None:

@@ -164,7 +164,7 @@ def _is_positive(value: Any, kind: Any) -> bool:
 
 
 @dataclass
-class Call:
+class OutgoingCall:
     """The state of one call.
 
     Attributes:
@@ -212,7 +212,7 @@ class Call:
         return math.inf if self.deadline is None else self.deadline.remaining_s
 
 
-async def wait_after_refusal(call: Call, error: errors.QianfanError) -> bool:
+async def wait_after_refusal(call: OutgoingCall, error: errors.QianfanError) -> bool:
     """Wait with a call that was refused as too fast; return whether to send it again. Its attempt
     does not count.
 
@@ -237,7 +237,7 @@ MAX_REFUSAL_WAIT_S = 30.0
 """Seconds that a refused call waits at most where the server states no time."""
 
 
-def _may_keep_waiting(call: Call, error: errors.QianfanError) -> bool:
+def _may_keep_waiting(call: OutgoingCall, error: errors.QianfanError) -> bool:
     if not call.options.rate_limit_wait_s or not isinstance(error, errors.RateLimitError):
         return False
     if (error.retry_after or 0) > MAX_RETRY_AFTER:

@@ -289,7 +289,7 @@ async def iter_events(
     chunks = iter_bytes(response)
     timeout_s = settings.first_token_timeout
     while True:
-        events: list[sse.Event] = []
+        events: list[sse.ServerSentEvent] = []
         remaining_s = math.inf if ends_at is None else ends_at - time.perf_counter()
         # never held across a yield: callers change tasks
         async with Deadline(min(timeout_s, remaining_s)):

@@ -19,7 +19,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
-class Event:
+class ServerSentEvent:
     """One event; `stray` is a line that is not a field of the standard."""
 
     data: str = ""
@@ -38,7 +38,7 @@ class EventParser:
     _name: str = ""
     _size: int = 0
 
-    def feed(self, chunk: bytes) -> list[Event]:
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """Return the events that a chunk completes.
 
         Raises:
@@ -65,13 +65,13 @@ class EventParser:
             )
         return events
 
-    def close(self) -> list[Event]:
+    def close(self) -> list[ServerSentEvent]:
         """Return the last line if it has no line end and is stray (an error)."""
         event = self._parse_line(bytes(self._buffer)) if self._buffer else None
         self._buffer.clear()
         return [event] if event and event.stray else []
 
-    def _parse_line(self, line: bytes) -> Event | None:
+    def _parse_line(self, line: bytes) -> ServerSentEvent | None:
         if not self._is_bom_checked:
             line = line.removeprefix(b"\xef\xbb\xbf")
             self._is_bom_checked = True
@@ -86,13 +86,13 @@ class EventParser:
         elif name == "event":
             self._name = value
         elif name not in {"", "id", "retry"}:
-            return Event(stray=text)
+            return ServerSentEvent(stray=text)
         return None
 
-    def _dispatch(self) -> Event | None:
+    def _dispatch(self) -> ServerSentEvent | None:
         data = self._data
         name = self._name
         self._data = []
         self._name = ""
         self._size = 0
-        return Event("\n".join(data), name) if data else None
+        return ServerSentEvent("\n".join(data), name) if data else None

@@ -59,7 +59,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Usage:
+class KernelUsage:
     """What the calls of this kernel used; the cost is None where a price is unknown."""
 
     calls: int
@@ -85,7 +85,7 @@ class Home:
     access: Access
     problem: str
     damage: Sequence[str]
-    usage: Usage
+    usage: KernelUsage
     activities: Sequence[Activity]
     reports: Sequence[Report]
     folder: str

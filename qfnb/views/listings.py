@@ -81,7 +81,7 @@ Cell = str | State | tuple[str, ...]
 """A text, a state, or a text with remarks below it."""
 
 
-class Column(NamedTuple):
+class ListingColumn(NamedTuple):
     """A column of a list."""
 
     head: str
@@ -92,11 +92,11 @@ class Column(NamedTuple):
 def trainings_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of trainings and sweeps, and what can be done with the newest."""
     columns = (
-        Column(tr_noop("Job"), lambda row: _name(row["name"], row["id"])),
-        Column(tr_noop("Model"), lambda row: row["model"]),
-        Column(tr_noop("State"), _training_cell),
-        Column(tr_noop("Progress"), _percent, True),
-        Column(tr_noop("Started"), lambda row: _short_date(row["created"])),
+        ListingColumn(tr_noop("Job"), lambda row: _name(row["name"], row["id"])),
+        ListingColumn(tr_noop("Model"), lambda row: row["model"]),
+        ListingColumn(tr_noop("State"), _training_cell),
+        ListingColumn(tr_noop("Progress"), _percent, True),
+        ListingColumn(tr_noop("Started"), lambda row: _short_date(row["created"])),
     )
     return _bundle(
         frame, trn("{n} training", "{n} trainings", len(frame)), columns, _training_steps
@@ -106,14 +106,14 @@ def trainings_bundle(frame: pd.DataFrame) -> Bundle:
 def batches_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of batches, and what can be done with the newest."""
     columns = (
-        Column(
+        ListingColumn(
             tr_noop("Batch"), lambda row: _name(row["name"], row["input"] or "", row["model"] or "")
         ),
-        Column(tr_noop("State"), _batch_cell),
-        Column(tr_noop("Answered"), _answered, True),
-        Column(tr_noop("Failed"), lambda row: _count(row["failed"] or None), True),
-        Column(tr_noop("Cost"), _batch_cost, True),
-        Column(tr_noop("Changed"), lambda row: _short_date(row["updated"] or "")),
+        ListingColumn(tr_noop("State"), _batch_cell),
+        ListingColumn(tr_noop("Answered"), _answered, True),
+        ListingColumn(tr_noop("Failed"), lambda row: _count(row["failed"] or None), True),
+        ListingColumn(tr_noop("Cost"), _batch_cost, True),
+        ListingColumn(tr_noop("Changed"), lambda row: _short_date(row["updated"] or "")),
     )
     return _bundle(frame, trn("{n} batch", "{n} batches", len(frame)), columns, _batch_steps)
 
@@ -121,11 +121,11 @@ def batches_bundle(frame: pd.DataFrame) -> Bundle:
 def services_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of your services, and how the newest is asked."""
     columns = (
-        Column(tr_noop("Service"), lambda row: _name(row["name"], row["endpoint"])),
-        Column(tr_noop("Kind"), lambda row: row["type"] or ""),
-        Column(tr_noop("State"), lambda row: _platform_state(row["status"])),
-        Column(tr_noop("Version of the model"), lambda row: row["model_version_id"] or ""),
-        Column(tr_noop("Created"), lambda row: _date(row["created"])),
+        ListingColumn(tr_noop("Service"), lambda row: _name(row["name"], row["endpoint"])),
+        ListingColumn(tr_noop("Kind"), lambda row: row["type"] or ""),
+        ListingColumn(tr_noop("State"), lambda row: _platform_state(row["status"])),
+        ListingColumn(tr_noop("Version of the model"), lambda row: row["model_version_id"] or ""),
+        ListingColumn(tr_noop("Created"), lambda row: _date(row["created"])),
     )
     return _bundle(frame, trn("{n} service", "{n} services", len(frame)), columns, _service_steps)
 
@@ -133,15 +133,15 @@ def services_bundle(frame: pd.DataFrame) -> Bundle:
 def datasets_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of your datasets on the platform, and how the newest is trained on."""
     columns = (
-        Column(
+        ListingColumn(
             tr_noop("Dataset"),
             lambda row: _name(row["name"], row["version_id"] or row["dataset_id"]),
         ),
-        Column(tr_noop("Format"), lambda row: row["format"] or ""),
-        Column(tr_noop("State"), lambda row: _platform_state(row["status"])),
-        Column(tr_noop("Rows"), lambda row: _count(row["rows"]), True),
-        Column(tr_noop("Versions"), lambda row: _count(row["versions"]), True),
-        Column(tr_noop("Created"), lambda row: _date(row["created"])),
+        ListingColumn(tr_noop("Format"), lambda row: row["format"] or ""),
+        ListingColumn(tr_noop("State"), lambda row: _platform_state(row["status"])),
+        ListingColumn(tr_noop("Rows"), lambda row: _count(row["rows"]), True),
+        ListingColumn(tr_noop("Versions"), lambda row: _count(row["versions"]), True),
+        ListingColumn(tr_noop("Created"), lambda row: _date(row["created"])),
     )
     return _bundle(frame, trn("{n} dataset", "{n} datasets", len(frame)), columns, _dataset_steps)
 
@@ -149,12 +149,12 @@ def datasets_bundle(frame: pd.DataFrame) -> Bundle:
 def jobs_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of the platform's trainings, and how the newest is continued here."""
     columns = (
-        Column(tr_noop("Job"), lambda row: _name(row["name"], row["task_id"])),
-        Column(tr_noop("Model"), lambda row: row["model"] or ""),
-        Column(tr_noop("Method"), lambda row: row["train_mode"] or ""),
-        Column(tr_noop("State"), lambda row: _platform_state(row["status"])),
-        Column(tr_noop("Started"), lambda row: _date(row["created"])),
-        Column(tr_noop("Ended"), lambda row: _date(row["finished"])),
+        ListingColumn(tr_noop("Job"), lambda row: _name(row["name"], row["task_id"])),
+        ListingColumn(tr_noop("Model"), lambda row: row["model"] or ""),
+        ListingColumn(tr_noop("Method"), lambda row: row["train_mode"] or ""),
+        ListingColumn(tr_noop("State"), lambda row: _platform_state(row["status"])),
+        ListingColumn(tr_noop("Started"), lambda row: _date(row["created"])),
+        ListingColumn(tr_noop("Ended"), lambda row: _date(row["finished"])),
     )
     return _bundle(frame, trn("{n} training", "{n} trainings", len(frame)), columns, _job_steps)
 
@@ -296,7 +296,7 @@ def _platform_state(status: str | None) -> Cell:
 def _bundle(
     frame: pd.DataFrame,
     title: str,
-    columns: Sequence[Column],
+    columns: Sequence[ListingColumn],
     next_steps: Callable[[Sequence[Row]], Iterator[str]],
 ) -> Bundle:
     """Return a list in every format: columns that have values, the newest rows, the next

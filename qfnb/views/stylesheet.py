@@ -19,7 +19,7 @@ _NEGATION = re.compile(r":not\((?:[^()]|\([^()]*\))*\)")
 _NAME = re.compile(r"(?<![\w-])[a-z][\w-]*")
 
 
-class Rule(NamedTuple):
+class CssRule(NamedTuple):
     """A rule: its text, and the selectors each of which is a list of sets; of each set an output
     needs one name.
     """
@@ -39,7 +39,7 @@ class Sheet(NamedTuple):
 
     before: str
     declarations: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[CssRule, ...]
     after: str
 
 
@@ -102,7 +102,7 @@ def _known_names() -> frozenset[str]:
 def _parsed_sheet() -> Sheet:
     before, nested = whole_sheet().split(ROOT + "{", 1)
     declarations: list[str] = []
-    rules: list[Rule] = []
+    rules: list[CssRule] = []
     for prelude, block in _statements(nested):
         if block is None:
             declarations.append(prelude)
@@ -111,7 +111,7 @@ def _parsed_sheet() -> Sheet:
             selectors = (
                 _options(part) for each in preludes for part in _split(each.split(";")[-1])
             )
-            rules.append(Rule(f"{prelude}{{{block}}}", tuple(selectors)))
+            rules.append(CssRule(f"{prelude}{{{block}}}", tuple(selectors)))
     end = sum(map(len, declarations)) + sum(len(rule.text) for rule in rules)
     return Sheet(before, tuple(declarations), tuple(rules), nested[end + 1 :])
 

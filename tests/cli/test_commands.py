@@ -11,7 +11,7 @@ from support.scripted_server import http_answer
 from support.waiting import until
 
 from qfnb.batching.journal_store import list_journals
-from qfnb.cli.progress import Step, draw_line, follow
+from qfnb.cli.progress import ProgressStep, draw_line, follow
 from qfnb.config import get_config
 from qfnb.trainer import run_store
 
@@ -126,9 +126,11 @@ def test_a_resumed_batch_writes_the_file_of_its_first_run(run, rows, tmp_path):
 
 
 def test_what_a_job_has_to_say_is_printed_once_on_a_line_of_its_own(capsys):
-    steps = iter([Step(0.1, "ten", "no network"), Step(0.2, "twenty", "no network")])
+    steps = iter(
+        [ProgressStep(0.1, "ten", "no network"), ProgressStep(0.2, "twenty", "no network")]
+    )
     ends = iter([False, False, True])
-    follow(lambda: next(ends), lambda: next(steps, Step(1.0, "done")))
+    follow(lambda: next(ends), lambda: next(steps, ProgressStep(1.0, "done")))
     assert capsys.readouterr().err.splitlines().count("no network") == 1
 
 
@@ -268,5 +270,5 @@ def test_findings_of_the_doctor_are_json_on_request(run):
 def test_a_progress_line_is_never_wider_than_the_terminal(share):
     from qfnb.base.text import terminal_cells as cells
 
-    line = draw_line(Step(share, "训练中 " * 30), 60)
+    line = draw_line(ProgressStep(share, "训练中 " * 30), 60)
     assert 50 < cells(line) <= 60

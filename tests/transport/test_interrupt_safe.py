@@ -10,7 +10,7 @@ import pytest
 from support.waiting import until
 
 from qfnb.transport import event_loop
-from qfnb.transport.interrupt_safe import Condition, Event, Future
+from qfnb.transport.interrupt_safe import Condition, Future, InterruptSafeEvent
 
 
 def interrupt_after_enter(call):
@@ -55,7 +55,7 @@ def test_a_future_can_be_completed_after_an_interrupt(call):
 
 
 def test_an_event_can_be_set_after_an_interrupt_and_wakes_who_waits():
-    event = Event()
+    event = InterruptSafeEvent()
     interrupt_after_enter(lambda: event.wait(0.01))
     threading.Thread(target=event.set).start()
     assert event.wait(180)

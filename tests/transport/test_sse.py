@@ -5,10 +5,10 @@ from hypothesis import given, settings, strategies as st
 
 from qfnb.errors import ResponseTooLarge
 from qfnb.transport import sse
-from qfnb.transport.sse import Event, EventParser
+from qfnb.transport.sse import EventParser, ServerSentEvent
 
 
-def split(data: bytes, cuts: list[int]) -> list[Event]:
+def split(data: bytes, cuts: list[int]) -> list[ServerSentEvent]:
     splitter = EventParser()
     events = []
     positions = [0, *sorted(cuts), len(data)]
@@ -33,13 +33,13 @@ def test_any_chunking_gives_the_same_events(texts, end, data):
 
 @pytest.mark.fault("F18")
 def test_an_empty_chunk_between_cr_and_lf_ends_no_line_twice():
-    assert split(b"data: a\r\ndata: b\r\n\r\n", [8, 8]) == [Event("a\nb")]
+    assert split(b"data: a\r\ndata: b\r\n\r\n", [8, 8]) == [ServerSentEvent("a\nb")]
 
 
 @pytest.mark.fault("F18")
 def test_every_split_point_of_a_frame_gives_the_same_event():
     frame = 'event: chat\r\ndata: {"result":"你😀"}\r\n\r\n'.encode()
-    expected = [Event('{"result":"你😀"}', "chat")]
+    expected = [ServerSentEvent('{"result":"你😀"}', "chat")]
     assert all(split(frame, [cut]) == expected for cut in range(len(frame)))
 
 
@@ -47,16 +47,16 @@ def test_every_split_point_of_a_frame_gives_the_same_event():
 @pytest.mark.parametrize(
     ("frame", "events"),
     [
-        (b": ping\n\ndata: a\n\n", [Event("a")]),
-        (b"id: 7\nretry: 10\ndata: a\n\n", [Event("a")]),
-        (b"data:a\n\n", [Event("a")]),
-        (b"data: a\ndata: b\n\n", [Event("a\nb")]),
-        (b"\xef\xbb\xbfdata: a\n\n", [Event("a")]),
-        (b"data: \n\n", [Event("")]),
+        (b": ping\n\ndata: a\n\n", [ServerSentEvent("a")]),
+        (b"id: 7\nretry: 10\ndata: a\n\n", [ServerSentEvent("a")]),
+        (b"data:a\n\n", [ServerSentEvent("a")]),
+        (b"data: a\ndata: b\n\n", [ServerSentEvent("a\nb")]),
+        (b"\xef\xbb\xbfdata: a\n\n", [ServerSentEvent("a")]),
+        (b"data: \n\n", [ServerSentEvent("")]),
         (b"data: tail without end", []),
-        (b'{"error_code":1}\n', [Event(stray='{"error_code":1}')]),
-        (b'{"error_code":1}', [Event(stray='{"error_code":1}')]),
-        (b"data: \xff\n\n", [Event("\ufffd")]),
+        (b'{"error_code":1}\n', [ServerSentEvent(stray='{"error_code":1}')]),
+        (b'{"error_code":1}', [ServerSentEvent(stray='{"error_code":1}')]),
+        (b"data: \xff\n\n", [ServerSentEvent("\ufffd")]),
     ],
 )
 def test_events_are_parsed_as_the_standard_says(frame, events):
@@ -81,7 +81,7 @@ def test_the_work_for_a_long_event_grows_with_its_length_only():
     assert len(event.data) == 8000 * 1024
 
 
-def parse_whole(data: bytes) -> list[Event]:
+def parse_whole(data: bytes) -> list[ServerSentEvent]:
     """Parse a whole stream by the rules of the standard, and of the platform's bare lines; the
     reference.
     """
@@ -99,7 +99,7 @@ def parse_whole(data: bytes) -> list[Event]:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if not line:
-            events += [Event("\n".join(values), name)] if values else []
+            events += [ServerSentEvent("\n".join(values), name)] if values else []
             values = []
             name = ""
         elif field == "data":
@@ -107,9 +107,9 @@ def parse_whole(data: bytes) -> list[Event]:
         elif field == "event":
             name = value
         elif field not in {"", "id", "retry"}:
-            events.append(Event(stray=line))
+            events.append(ServerSentEvent(stray=line))
     is_stray = tail and tail.partition(":")[0] not in {"", "id", "retry", "data", "event"}
-    return [*events, Event(stray=tail)] if is_stray else events
+    return [*events, ServerSentEvent(stray=tail)] if is_stray else events
 
 
 LINES = st.sampled_from([

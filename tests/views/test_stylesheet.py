@@ -40,7 +40,7 @@ def test_all_of_the_sheet_is_read():
 def test_a_rule_is_used_where_its_selector_can_match(selector, html, is_used):
     options = tuple(stylesheet._options(part) for part in stylesheet._split(selector))
     names = frozenset(re.findall(r"[a-z]+", html)) - {"class"}
-    assert stylesheet.Rule("", options).is_used(names) is is_used
+    assert stylesheet.CssRule("", options).is_used(names) is is_used
 
 
 def test_an_output_has_its_rules_in_their_order_under_a_name_of_its_own():

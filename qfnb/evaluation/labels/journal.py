@@ -48,7 +48,7 @@ class LabelsError(QianfanError):
 
 
 @dataclass(frozen=True)
-class Label:
+class LabelRecord:
     """A person's word on a question; the names of the fields are columns of the journal.
 
     Attributes:
@@ -76,7 +76,7 @@ class Label:
     seed: int
     labelled: float = 0.0
 
-    def seen_from(self, first: str) -> Label:
+    def seen_from(self, first: str) -> LabelRecord:
         """Return the label with the answer `first` as the first one."""
         if first == self.first or self.kind != "pair":
             return self
@@ -91,7 +91,7 @@ class Label:
         )
 
 
-COLUMNS: Final = tuple(each.name for each in fields(Label))
+COLUMNS: Final = tuple(each.name for each in fields(LabelRecord))
 
 
 def pair_item(first: Sample, second: Sample) -> bytes:
@@ -104,7 +104,7 @@ def score_item(sample: Sample, scale: tuple[float, float]) -> bytes:
     return _hash("score", sample, [sample.output, *scale])
 
 
-def add_label(label: Label) -> int:
+def add_label(label: LabelRecord) -> int:
     """Store a label at once; return its number.
 
     Raises:
@@ -126,7 +126,7 @@ def withdraw_label(number: int) -> None:
     _query("update label set withdrawn = ? where id = ?", (time.time(), number))
 
 
-def read_labels(items: Iterable[bytes]) -> list[tuple[int, Label]]:
+def read_labels(items: Iterable[bytes]) -> list[tuple[int, LabelRecord]]:
     """Return the labels of items with their numbers, the oldest first, without those taken back.
 
     Raises:
@@ -144,22 +144,22 @@ def read_labels(items: Iterable[bytes]) -> list[tuple[int, Label]]:
             f"item in ({marks})"
         )
         rows += _query(statement, chunk)
-    return [(number, Label(*values)) for number, *values in sorted(rows)]
+    return [(number, LabelRecord(*values)) for number, *values in sorted(rows)]
 
 
-def latest_labels(items: Iterable[bytes]) -> dict[bytes, dict[str, Label]]:
+def latest_labels(items: Iterable[bytes]) -> dict[bytes, dict[str, LabelRecord]]:
     """Return the last label of each person for each item that has one.
 
     Raises:
         LabelsError: the file cannot be used.
     """
-    latest: dict[bytes, dict[str, Label]] = {}
+    latest: dict[bytes, dict[str, LabelRecord]] = {}
     for _, label in read_labels(items):
         latest.setdefault(label.item, {})[label.person] = label
     return latest
 
 
-def joint_verdict(verdicts: Mapping[str, Label], first: str) -> str | None:
+def joint_verdict(verdicts: Mapping[str, LabelRecord], first: str) -> str | None:
     """Return what the people together say of an item: what most of them say; a tie, or no verdict,
     where that is open.
 

@@ -312,7 +312,9 @@ class Labels:
         random.Random(self.seed).shuffle(keys)  # noqa: S311 - no secret
         return {key: items[key] for key in keys}
 
-    def _task(self, item: _Item, labels: Mapping[bytes, Mapping[str, journal.Label]]) -> LabelTask:
+    def _task(
+        self, item: _Item, labels: Mapping[bytes, Mapping[str, journal.LabelRecord]]
+    ) -> LabelTask:
         texts = [item.first.output, item.second.output if item.second else ""]
         a, b = reversed(texts) if item.is_mirrored and item.second else texts
         label = labels.get(item.key, {}).get(self.person)
@@ -332,13 +334,13 @@ class Labels:
         )
         return names.get(verdict, verdict)
 
-    def _to_label(self, item: _Item, word: str) -> journal.Label:
+    def _to_label(self, item: _Item, word: str) -> journal.LabelRecord:
         sides = ("second", "first") if item.is_mirrored else ("first", "second")
         verdict = dict(zip(("a", "b"), sides, strict=True)).get(word, word)
         verdict = str(RIGHT_WORDS.get(verdict, verdict))
         sample = item.first
         second = item.second
-        return journal.Label(
+        return journal.LabelRecord(
             item.key, self.kind, verdict, self.person, sample.prompt, sample.reference,
             sample.output,
             second.output if second else "", self.models[0], self.models[1] if second else "",

@@ -51,7 +51,7 @@ CONTEXT: Final = ("history", "system")
 
 
 DIFFERENCE_COLUMNS: Final = tuple(
-    columns.Column(name, itemgetter(name))
+    columns.FrameColumn(name, itemgetter(name))
     for name in ("model", "index", "prompt", "output", "metric", "platform", "ours", "difference")
 )
 

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
-from ..stats.aggregates import Comparison, Outcome, Score, Usage
+from ..stats.aggregates import Comparison, Outcome, Score, UsageTotals
 from . import averages, files, sources, text
 from .data import Change, ReportData
 
@@ -50,7 +50,7 @@ class Shift:
         return self.after / self.before if self.before else math.nan
 
 
-SHIFTS: Final[tuple[tuple[str, str, Callable[[Usage], float]], ...]] = (
+SHIFTS: Final[tuple[tuple[str, str, Callable[[UsageTotals], float]], ...]] = (
     (tr_noop("cost of 1,000 answers"), tr_noop("CNY"), lambda usage: usage.cost_per_1000),
     (tr_noop("median latency"), tr_noop("s"), lambda usage: usage.latency_p50),
     (tr_noop("95th percentile of latency"), tr_noop("s"), lambda usage: usage.latency_p95),
@@ -165,7 +165,11 @@ def build_card(
 
 
 def _build_shift(
-    title: str, unit: str, read: Callable[[Usage], float], before: Usage, after: Usage
+    title: str,
+    unit: str,
+    read: Callable[[UsageTotals], float],
+    before: UsageTotals,
+    after: UsageTotals,
 ) -> Shift:
     lows = (
         (before.cost_low_per_1000, after.cost_low_per_1000)

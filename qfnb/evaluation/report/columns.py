@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Column:
+class FrameColumn:
     """A column of a table: its name, and how a row gives its value."""
 
     name: str
     value_of: Callable[[Any], Any]
 
 
-def _columns(names: str) -> tuple[Column, ...]:
+def _columns(names: str) -> tuple[FrameColumn, ...]:
     """Return columns that are attributes of a row; `name=path` has another name than the
     attribute.
     """
     pairs = [name.split("=") for name in names.split()]
-    return tuple(Column(pair[0], attrgetter(pair[-1])) for pair in pairs)
+    return tuple(FrameColumn(pair[0], attrgetter(pair[-1])) for pair in pairs)
 
 
 SAMPLE_COLUMNS = _columns(
@@ -65,10 +65,10 @@ REPEAT_COLUMNS = _columns(
 _REPEAT = _columns("repeat")
 
 
-def repeat_columns(scores: Sequence[RepeatScore]) -> list[Column]:
+def repeat_columns(scores: Sequence[RepeatScore]) -> list[FrameColumn]:
     """Return the columns of repeats, with one for each k of pass@k."""
     ks = dict.fromkeys(each.k for score in scores for each in score.passes)
-    return [*REPEAT_COLUMNS, *(Column(f"pass@{k}", partial(_pass, k)) for k in ks)]
+    return [*REPEAT_COLUMNS, *(FrameColumn(f"pass@{k}", partial(_pass, k)) for k in ks)]
 
 
 def sample_columns(
@@ -77,7 +77,7 @@ def sample_columns(
     row_columns: Iterable[str],
     *,
     is_repeated: bool = False,
-) -> list[Column]:
+) -> list[FrameColumn]:
     """Return the columns of samples; notes and row columns whose name is used already are left out.
 
     Args:
@@ -89,15 +89,15 @@ def sample_columns(
     columns = {
         column.name: column for column in (*SAMPLE_COLUMNS, *(_REPEAT if is_repeated else ()))
     }
-    columns |= {name: Column(name, methodcaller("score", name)) for name in metrics}
+    columns |= {name: FrameColumn(name, methodcaller("score", name)) for name in metrics}
     for name in notes:
-        columns.setdefault(name, Column(name, partial(_note, name)))
+        columns.setdefault(name, FrameColumn(name, partial(_note, name)))
     for name in row_columns:
-        columns.setdefault(name, Column(name, partial(_row_cell, name)))
+        columns.setdefault(name, FrameColumn(name, partial(_row_cell, name)))
     return [*columns.values()]
 
 
-def build_frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
+def build_frame(columns: Sequence[FrameColumn], rows: Sequence[Any]) -> pd.DataFrame:
     """Return rows as a DataFrame with these columns."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 

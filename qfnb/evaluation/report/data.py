@@ -22,7 +22,7 @@ from .columns import (
     PAIR_COLUMNS,
     SUMMARY_COLUMNS,
     USAGE_COLUMNS,
-    Column,
+    FrameColumn,
     build_frame,
     repeat_columns,
     sample_columns,
@@ -187,7 +187,7 @@ class ReportData:
         )
 
     @cached_property
-    def model_usage(self) -> tuple[aggregates.Usage, ...]:
+    def model_usage(self) -> tuple[aggregates.UsageTotals, ...]:
         """What the answers of each model cost; those of the sandbox, which bills nothing, have no
         cost.
         """
@@ -336,7 +336,7 @@ class ReportData:
             )
         return name or self.metric_names[0]
 
-    def _frame(self, columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
+    def _frame(self, columns: Sequence[FrameColumn], rows: Sequence[Any]) -> pd.DataFrame:
         """Return a table that says in its `attrs` where its numbers are from."""
         frame = build_frame(columns, rows)
         frame.attrs |= {

@@ -79,7 +79,7 @@ class HasPicture(Protocol):
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPicture:
     """A picture for an HTML report: a PNG, and what it shows in words."""
 
     png: bytes

@@ -52,7 +52,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Usage:
+class UsageTotals:
     """What the answers of a model took; NaN where it is not known."""
 
     model: str
@@ -82,7 +82,7 @@ class Usage:
         """CNY of 1,000 answers at least, NaN where it is not known."""
         return 1000 * self.cost_low / self.answered if self.answered else math.nan
 
-    def without_cost(self) -> Usage:
+    def without_cost(self) -> UsageTotals:
         """Return the same without a cost."""
         return replace(self, cost_low=math.nan, cost=math.nan)
 
@@ -167,7 +167,7 @@ def score_model(
     )
 
 
-def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
+def summarize_usage(model: str, samples: Sequence[Sample]) -> UsageTotals:
     """Return what the answers of a model took."""
     answered = [sample for sample in samples if not sample.error]
     seconds = sorted(sample.seconds for sample in answered if sample.seconds is not None)
@@ -176,7 +176,7 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
     is_priced = bool(costs) and len(costs) == len(answered)
     tokens = [sample.tokens for sample in answered if sample.tokens is not None]
     lengths = [len(sample.output) for sample in answered]
-    return Usage(
+    return UsageTotals(
         model=model,
         total=len(samples),
         answered=len(answered),

@@ -64,7 +64,7 @@ class ModelChoice:
     is_strict: bool = False
 
 
-class Target(NamedTuple):
+class ModelTarget(NamedTuple):
     """A model on one platform: the API version, its id (v2) or segment of the path (v1), its row of
     the catalogue.
     """
@@ -75,7 +75,7 @@ class Target(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def find_target(choice: ModelChoice, platform: Platform) -> Target:
+def find_target(choice: ModelChoice, platform: Platform) -> ModelTarget:
     """Return how a platform names the model of a call.
 
     Raises:
@@ -87,15 +87,15 @@ def find_target(choice: ModelChoice, platform: Platform) -> Target:
     if platform.openai.rstrip("/").endswith("/v2/coding"):
         default = "qianfan-code-latest"
     if not platform.is_qianfan:
-        return Target(2, choice.endpoint or choice.model or default)
+        return ModelTarget(2, choice.endpoint or choice.model or default)
     version = choice.version or _default_version(choice, platform)
     if choice.endpoint:
-        return Target(version, choice.endpoint)
+        return ModelTarget(version, choice.endpoint)
     if version == 1:
         name = choice.model or catalog.V1_DEFAULTS.get(kind, default)
-        return Target(1, catalog.path_segment(kind, name), catalog.find_model(kind, name))
+        return ModelTarget(1, catalog.path_segment(kind, name), catalog.find_model(kind, name))
     row = find_living_model(kind, choice.model or default, is_strict=choice.is_strict)
-    return Target(2, row.id if row else choice.model or default, row)
+    return ModelTarget(2, row.id if row else choice.model or default, row)
 
 
 def find_living_model(

@@ -71,8 +71,8 @@ class Sweep(BackgroundJob):
         self._waiting = deque(self.trainers)
         self._reused = set[str]()
         self._problems = dict[str, str]()
-        self._changed = interrupt_safe.Event()
-        self._stop = interrupt_safe.Event()
+        self._changed = interrupt_safe.InterruptSafeEvent()
+        self._stop = interrupt_safe.InterruptSafeEvent()
         self._notice = self._evaluation_error = ""
         self._started_at: float | None = None
         self._ended_at: float | None = None

@@ -19,7 +19,7 @@ from .. import components
 from ..controls import PanelWidgets
 from ..display import Bundle, LiveOutput, accept_clicks
 from ..text import without_formulas
-from .questions import Answer, Question
+from .questions import Answer, QuestionRow
 from .sample_browser import report_of
 
 MAX_CHARS: Final = 4000  # characters of an answer that are shown
@@ -217,7 +217,7 @@ def _task_html(task: LabelTask) -> components.Html:
     if task.b:
         answers = [Answer("A", 1, task.a), Answer("B", 2, task.b)]
     return components.stack(
-        Question(
+        QuestionRow(
             task.index, task.prompt, task.reference, answers, components.Html(""), MAX_CHARS
         ).html()
     )

@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Question:
+class QuestionRow:
     """A question as it is shown; `pill` says which answer is better."""
 
     index: int
@@ -114,7 +114,7 @@ def changes_html(report: ReportData, changes: Sequence[Change], base: str, tuned
     """Return questions that two models answered differently well."""
     base_series, tuned_series = (report.models.index(model) + 1 for model in (base, tuned))
     questions = [
-        Question(
+        QuestionRow(
             change.index,
             change.prompt,
             change.reference,

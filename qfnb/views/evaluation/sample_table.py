@@ -23,7 +23,7 @@ from .. import components, formats
 from ..components import Html
 from ..display import Bundle
 from ..text import escape, one_line
-from .questions import Answer, Question, cut_text, gain_pill, legend
+from .questions import Answer, QuestionRow, cut_text, gain_pill, legend
 
 Filter = Literal["all", "regressed", "improved", "changed", "failed", "picked"]
 Sort = Literal["regression", "score", "latency", "length", "place"]
@@ -254,7 +254,7 @@ def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     return " · ".join(parts)
 
 
-def _question(report: ReportData, pair: AnswerPair, selection: SampleSelection) -> Question:
+def _question(report: ReportData, pair: AnswerPair, selection: SampleSelection) -> QuestionRow:
     answers = [_shown_answer(report, sample, selection.metric) for sample in _answers(pair)]
     is_failed = bool(pair.before.error or pair.after.error)
     picked = ""
@@ -262,7 +262,7 @@ def _question(report: ReportData, pair: AnswerPair, selection: SampleSelection) 
         picked = f"<small>☑ {escape(tr('Picked'))}</small> "
     pill = gain_pill(pair.gain, is_failed=is_failed) if len(answers) > 1 or is_failed else Html("")
     texts = pair.before.prompt, pair.before.reference
-    return Question(pair.before.index, *texts, answers, Html(f"{picked}{pill}"), MAX_CHARS)
+    return QuestionRow(pair.before.index, *texts, answers, Html(f"{picked}{pill}"), MAX_CHARS)
 
 
 def _shown_answer(report: ReportData, sample: Sample, metric: str) -> Answer:

@@ -13,7 +13,7 @@ from ...evaluation.report.card import Card, Shift
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import NO_VALUE, to_plain
 from ...evaluation.samples import Sample
-from ...evaluation.stats.aggregates import Usage
+from ...evaluation.stats.aggregates import UsageTotals
 from ...wire.prices import PriceRange
 from .. import components, formats
 from ..components import Html
@@ -31,7 +31,7 @@ MAX_CHECKED_ANSWERS: Final = 2000
 
 def usage_table(report: ReportData) -> Html:
     """Return what the answers of each model took, without the columns that no model has."""
-    columns: list[tuple[str, Callable[[Usage], str]]] = [
+    columns: list[tuple[str, Callable[[UsageTotals], str]]] = [
         (tr("Answered"), lambda usage: f"{usage.answered:,} / {usage.total:,}"),
         ("Tokens", lambda usage: _number(usage.tokens)),
         (tr("Median time"), lambda usage: _seconds(usage.latency_p50)),
@@ -120,7 +120,7 @@ def _seconds(value: float) -> str:
     return NO_VALUE if math.isnan(value) else formats.seconds(value)
 
 
-def _cost(report: ReportData, usage: Usage) -> str:
+def _cost(report: ReportData, usage: UsageTotals) -> str:
     if math.isnan(usage.cost):
         is_free = len(report.sandbox_models) == len(report.models)
         return formats.cost(None, is_free=True) if is_free else NO_VALUE

@@ -8,7 +8,7 @@ from ....base.language import tr, tr_noop
 from ....base.text import labelled
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import format_score, metric_title
-from ....evaluation.stats.aggregates import Comparison, Score, Usage
+from ....evaluation.stats.aggregates import Comparison, Score, UsageTotals
 from ....wire.prices import PriceRange
 from ...plot import LEFT, WIDTH, format_tick, linear_ticks
 from .drawing import Drawing, width_of
@@ -24,7 +24,7 @@ CELL_HEIGHT = 44
 """Of the table of win rates at most, in pixels."""
 
 RADIUS: Final = 120
-COSTS: Final[tuple[tuple[str, str, Callable[[Usage], PriceRange]], ...]] = (
+COSTS: Final[tuple[tuple[str, str, Callable[[UsageTotals], PriceRange]], ...]] = (
     (
         tr_noop("Cost and quality"),
         tr_noop("CNY per 1,000 answers"),
