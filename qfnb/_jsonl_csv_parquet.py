@@ -1,5 +1,5 @@
 """The one reader of JSONL, CSV and Parquet, for datasets and batches: rows as a stream, with their
-lines.
+lines; and the cells of Excel files, which are only written.
 """
 
 import codecs
@@ -20,6 +20,9 @@ MAX_CELL_CHARACTERS = 2**31 - 1
 """Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in
 it.
 """
+
+MAX_EXCEL_CHARS: Final = 32_767
+"""Characters that a cell of an Excel sheet can hold; a longer text is cut."""
 
 NOT_UTF8 = tr_noop("not UTF-8 text (GBK, perhaps): save the file as UTF-8")
 
@@ -178,6 +181,32 @@ def read_parquet_schema(file: IO[bytes]) -> tuple[dict[str, str], int]:
     content = parquet.ParquetFile(file)
     columns = {field.name: str(field.type).removeprefix("large_") for field in content.schema_arrow}
     return columns, content.metadata.num_rows
+
+
+def import_openpyxl() -> Any:
+    """Return the library for Excel files.
+
+    Raises:
+        InvalidArgumentError: it is not installed.
+    """
+    try:
+        import openpyxl  # noqa: PLC0415 - only Excel files need it
+    except ImportError:
+        raise InvalidArgumentError(
+            tr("Excel files need openpyxl: pip install 'qfnb[excel]', or save as .csv")
+        ) from None
+    return openpyxl
+
+
+def excel_cell(sheet: Any, text: str) -> Any:
+    """Return a cell of a sheet that is written row by row; a text that begins with "=" stays a
+    text.
+    """
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+
+    cell = WriteOnlyCell(sheet, text[:MAX_EXCEL_CHARS])
+    cell.data_type = "s"  # otherwise a text that begins with "=" would be a formula
+    return cell
 
 
 def import_pyarrow(user: str = "") -> Any:

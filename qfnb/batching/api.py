@@ -66,8 +66,8 @@ def batch(
             the pictures
             of a column `image`: the result's text is then the path of the saved picture.
         endpoint: a service of your own instead.
-        out: a .jsonl, .csv or .parquet file for inputs and results; it is written as they come, and
-            appears at the end.
+        out: a .jsonl, .csv, .xlsx or .parquet file for inputs and results; it is written as they
+            come, and appears at the end.
         name: of the journal; by default made from the rows and from what is sent.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.

@@ -178,9 +178,11 @@ class Batch(BackgroundBatch):
         return pd.DataFrame(pairs)
 
     def save(self, path: str | Path) -> Path:
-        """Wait, then write rows and results to a .jsonl, .csv or .parquet file; return its path."""
+        """Wait, then write rows and results to a .jsonl, .csv, .xlsx or .parquet file; return its
+        path.
+        """
         self.wait()
-        return export.save(self._rows(), export.validate_output_path(path), self.job.fields)
+        return export.save(self._rows(), export.validate_output_path(path, ""), self.job.fields)
 
     def as_completed(self) -> Iterator[BatchRow]:
         """Iterate over the rows in the order of their answers; those of earlier runs come first.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._jobs import row_result
-from .._jsonl_csv_parquet import import_pyarrow
-from ..base.language import tr
+from .._jsonl_csv_parquet import import_openpyxl, import_pyarrow
+from ..base.language import tr, tr_noop
 from ..base.text import replace_surrogates
 from ..errors import InvalidArgumentError, QianfanError
 from .journal_reader import NOT_ASKED, BatchRow, ParseAnswer, read_rows
@@ -79,8 +79,12 @@ def _join_results(
     return pd.concat([inputs, results], axis=1)
 
 
-def validate_output_path(path: str | Path) -> Path:
+def validate_output_path(path: str | Path, parameter: str = "out=") -> Path:
     """Return the path of a results file.
+
+    Args:
+        path: the path.
+        parameter: how errors begin: what the path is called where it is not the only argument.
 
     Raises:
         InvalidArgumentError: its kind is not known, or its folder cannot be written.
@@ -88,7 +92,8 @@ def validate_output_path(path: str | Path) -> Path:
     if not isinstance(path, (str, Path)):
         raise InvalidArgumentError(
             tr(
-                "out={path!r}: must be a path that ends in one of {suffixes}",
+                "{parameter}{path!r}: must be a path that ends in one of {suffixes}",
+                parameter=parameter,
                 path=path,
                 suffixes=tr(", ").join(WRITERS),
             )
@@ -97,21 +102,25 @@ def validate_output_path(path: str | Path) -> Path:
     if output_path.suffix.lower() not in WRITERS:
         raise InvalidArgumentError(
             tr(
-                "out={path!r}: the name must end in one of {suffixes}",
+                "{parameter}{path!r}: the name must end in one of {suffixes}",
+                parameter=parameter,
                 path=str(path),
                 suffixes=tr(", ").join(WRITERS),
             )
         )
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
-        raise InvalidArgumentError(tr("out={path!r}: no file can be written there", path=str(path)))
+        text = tr_noop("{parameter}{path!r}: no file can be written there")
+        raise InvalidArgumentError(tr(text, parameter=parameter, path=str(path)))
     if output_path.suffix.lower() == ".parquet":
         import_pyarrow()  # a missing package is told before the first request, not after the last
+    if output_path.suffix.lower() == ".xlsx":
+        import_openpyxl()
     return output_path
 
 
 def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) -> Path:
-    """Write the rows to a .jsonl, .csv or .parquet file; the file appears when it is complete.
+    """Write the rows to a .jsonl, .csv, .xlsx or .parquet file; it appears when it is complete.
 
     Args:
         answers: the rows.

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from .._jobs.row_result import RowResult
-from .._jsonl_csv_parquet import import_pyarrow
+from .._jsonl_csv_parquet import excel_cell, import_openpyxl, import_pyarrow
 from ..base.language import tr
+from ..base.text import strip_controls
 from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
 from .output_layout import Layout, Record, to_record, written_types
@@ -46,7 +47,7 @@ class OutputFile:
         self._temporary = temporary
         self._fields = fields
         self._layout = Layout(path.suffix.lower(), fields, columns)
-        self._writer: _JsonlWriter | _CsvWriter | _ParquetWriter | None = None
+        self._writer: _Writer | None = None
         self._records: list[Record] = []
 
     def append(self, row: BatchRow) -> bool:
@@ -138,6 +139,37 @@ class _CsvWriter:
 
     def close(self) -> None:
         self._file.close()
+
+
+class _ExcelWriter:
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._path = path
+        self._is_saved = False
+        self._layout = layout
+        self._results = layout.results
+        self._names = [*layout.inputs, *self._results]
+        self._book = import_openpyxl().Workbook(write_only=True)
+        self._sheet = self._book.create_sheet()
+        self._sheet.freeze_panes = "A2"
+        self._sheet.append([self._to_cell(name) for name in self._names])
+
+    def write(self, records: Sequence[Record]) -> None:
+        for record in records:
+            row = self._layout.to_row(record, self._results)
+            self._sheet.append([self._to_cell(row.get(name)) for name in self._names])
+
+    def close(self) -> None:
+        if not self._is_saved:  # a second time is an error
+            self._is_saved = True
+            self._book.save(self._path)
+
+    def _to_cell(self, value: Any) -> Any:
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            return None
+        if isinstance(value, (bool, int, float)):
+            return value
+        text = _to_json(value) if isinstance(value, (list, dict)) else str(value)
+        return excel_cell(self._sheet, strip_controls(text))
 
 
 class _ParquetWriter:
@@ -233,8 +265,11 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-WRITERS: Final[Mapping[str, type[_JsonlWriter] | type[_CsvWriter] | type[_ParquetWriter]]] = {
+_Writer = _JsonlWriter | _CsvWriter | _ExcelWriter | _ParquetWriter
+
+WRITERS: Final[Mapping[str, type[_Writer]]] = {
     ".jsonl": _JsonlWriter,
     ".csv": _CsvWriter,
+    ".xlsx": _ExcelWriter,
     ".parquet": _ParquetWriter,
 }

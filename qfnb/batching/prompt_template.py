@@ -49,8 +49,10 @@ class PromptTemplate:
                         remedy=tr(_BRACES),
                     )
                 )
-                if match := closest(name, columns):
-                    error.correction = f"{{{name}}}", f"{{{match}}}"
+                # the first column that is not there yet may be meant, where no name is alike
+                unused = [column for column in columns if column not in self.names]
+                if match := closest(name, columns) or next(iter(unused), None):
+                    error.correction = (f"{{{name}}}", f"{{{match}}}")
                 raise error
 
     def fill(self, row: Mapping[str, Any]) -> str:

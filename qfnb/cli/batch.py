@@ -60,7 +60,7 @@ def batch(
             "-o",
             "--out",
             metavar="FILE",
-            help=tr_noop(".jsonl, .csv or .parquet; without it, JSONL on stdout."),
+            help=tr_noop(".jsonl, .csv, .xlsx or .parquet; without it, JSONL on stdout."),
         ),
     ] = None,
     resume: Annotated[

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
-from ..base.language import tr, tr_noop
+from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
@@ -21,12 +21,13 @@ from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
 from .batch_parser import BATCH_KINDS, DATA_KINDS, DATA_SUFFIXES, FORMATS, PARSER
 from .listing import listing
-from .parser import document_magic, store_variable, user_variables
+from .parser import document_magic, quote_word, store_variable, user_variables
 from .services import resolve_endpoint
 from .verb_magic import VerbMagics, choose_only, list_cells, wait_in_cell
 
 if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
+    from ..batching.batch import Batch
     from ..batching.journal_reader import JournalInUse
 
 ALREADY_RUNNING = tr_noop("This batch is running already; `%qfbatch wait` shows how it ends.")
@@ -63,6 +64,12 @@ class BatchMagics(VerbMagics):
     def column_options(self, columns: Sequence[str]) -> str:
         """Return the prompt that is a column."""
         return f"--prompt {{{columns[0]}}}"
+
+    def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
+        """Return the options behind a verb, and the batch; `save` takes a file and a batch."""
+        if verb == "save":
+            return PARSER.parse_words(line)
+        return PARSER.parse_target(line, verb)
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers: verbs and data at first, data or batches behind a verb."""
@@ -111,6 +118,33 @@ class BatchMagics(VerbMagics):
 
     def do_show(self, options: Namespace, target: str) -> None:
         self._show_panel(options, self._require_batch(target))
+
+    def do_save(self, options: Namespace, words: list[str]) -> None:
+        from ..batching import export  # noqa: PLC0415 - %load_ext stays fast
+        from ..batching.journal_reader import read_facts, read_rows  # noqa: PLC0415
+        from ..batching.journal_store import existing_journal_path  # noqa: PLC0415
+        from ..batching.output_file import WRITERS  # noqa: PLC0415
+
+        # the order of %qfeval save is taken, too
+        files = [word for word in words if Path(word).suffix.lower() in WRITERS] or words
+        if not files:
+            suffixes = tr(", ").join(WRITERS)
+            PARSER.error(
+                tr("save needs a file that ends in one of {suffixes}", suffixes=suffixes),
+                "%qfbatch save answers.csv",
+            )
+        path = export.validate_output_path(files[0], "")
+        target = next((word for word in words if word is not files[0]), "")
+        batch = self._find_finished(target, files[0])
+        if batch is None:  # of an earlier kernel: its answers are on the disk
+            journal = existing_journal_path(target)
+            row_count = read_facts(journal)[1].rows
+            export.save(read_rows(journal), path)
+        else:
+            row_count = len(batch)
+            batch.save(path)
+        count = trn("{n} row", "{n} rows", row_count)
+        print(tr("Saved: {path}", path=tr("{text} ({remark})", text=path, remark=count)))  # noqa: T201 - where it is
 
     def do_pause(self, options: Namespace, target: str) -> None:
         self._require_batch(target).pause()
@@ -239,6 +273,32 @@ class BatchMagics(VerbMagics):
             task for task in batches if not target or task is value or task.progress.name == target
         ]
         return matches[-1] if matches else None
+
+    def _find_finished(self, target: str, file: str) -> Batch | None:
+        """Return a batch of this kernel that has ended, by default the newest; None for a name that
+        only the disk may know.
+
+        Raises:
+            InvalidArgumentError: it is still running, its answers are elsewhere, or nothing has
+                ended.
+        """
+        from ..batching.batch import Batch  # noqa: PLC0415
+
+        job = self._find_batch(target)
+        if not target:
+            batches = [task for task in self._kernel_batches() if isinstance(task, Batch)]
+            finished = [task for task in batches if task.progress.is_finished]
+            job = next(reversed(finished or batches), None)
+        if job is not None and not isinstance(job, Batch):
+            parts = tr_noop("{target} has written its answers to files already: `{target}.parts()`")
+            PARSER.error(tr(parts, target=target), "%qfbatch list")
+        if job is not None and not job.progress.is_finished:
+            cell = f"%qfbatch wait {job.progress.name}".rstrip()
+            PARSER.error(tr("the batch is still running: wait for its end first"), cell)
+        if job is None and not target:
+            cells = list_cells(f"%qfbatch save {quote_word(file)}", _stored_batches())
+            PARSER.error(tr("this kernel has no batch"), cells or "%qfbatch list")
+        return job
 
     def _require_batch(self, target: str) -> BackgroundBatch:
         job = self._find_batch(target)

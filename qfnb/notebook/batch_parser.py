@@ -7,7 +7,7 @@ from .verb_magic import VerbParser
 
 FORMATS = ("text", "json")
 
-VERBS = ("start", "wait", "show", "pause", "resume", "cancel", "list", "delete")
+VERBS = ("start", "wait", "show", "save", "pause", "resume", "cancel", "list", "delete")
 
 DATA_SUFFIXES = (".jsonl", ".csv", ".parquet")
 
@@ -27,7 +27,8 @@ PARSER = VerbParser(
     tr_noop(
         '  %qfbatch df --prompt "Classify: {review}" -m ernie-4.5-turbo-128k -o result\n'
         "  %qfbatch wait            (wait for the newest, show its end)\n"
-        "  result.to_frame()\n\n"
+        "  result.to_frame()\n"
+        "  %qfbatch save answers.csv|.xlsx|.jsonl|.parquet [NAME]\n\n"
         "  %%qfbatch reviews.csv -o result --out answers.jsonl        (the cell is the prompt)\n"
         "  Is this review positive or negative? Answer with one word:\n  {review}\n\n"
         "  %qfbatch show|pause|cancel [VAR|NAME]        (the newest when none is named)\n"
@@ -37,6 +38,7 @@ PARSER = VerbParser(
     ),
     VERBS,
 )
+PARSER.foreign_options = {"--input": '--prompt "{{{}}}"', "--column": '--prompt "{{{}}}"'}
 PARSER.add_option(
     "--prompt",
     metavar="TEMPLATE",
@@ -100,7 +102,7 @@ PARSER.add_option(
 PARSER.add_option(
     "--out",
     metavar="FILE",
-    help=tr_noop("write the results to a .jsonl, .csv or .parquet file"),
+    help=tr_noop("write the results to a .jsonl, .csv, .xlsx or .parquet file"),
     keyword="out",
 )
 PARSER.add_option(

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, NoReturn
 
 from ..base.language import tr, tr_noop
@@ -110,6 +111,8 @@ class Parser(argparse.ArgumentParser):
             formatter_class=functools.partial(_HelpFormatter, self),
         )  # fmt: skip
         self.options: dict[str, Option] = {}
+        # options of other magics -> what this one calls them, with the value
+        self.foreign_options: dict[str, str] = {}
         self._facts = facts
         self.add_argument("-h", "--help", action="store_true", help=tr_noop("show this help"))
         self.add_argument(AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
@@ -189,7 +192,7 @@ class Parser(argparse.ArgumentParser):
         def run(*arguments: Any, **options: Any) -> Any:
             with self.in_its_words(), self._correcting(*arguments[1:]):
                 result = magic(*arguments, **options)
-            return self._await(result) if inspect.iscoroutine(result) else result
+            return self._await(result, *arguments[1:]) if inspect.iscoroutine(result) else result
 
         return run
 
@@ -204,15 +207,22 @@ class Parser(argparse.ArgumentParser):
                 explanation = [
                     text for text in split_message(error)[0] if not text.startswith(tr("usage: "))
                 ]
-                magic = self.prog if cell is None else f"%%{self.prog.lstrip('%')}"
+                magic = f"{'%' if cell is None else '%%'}{self.prog.lstrip('%')}"
                 words = line.replace(AWAIT_OPTION, "").strip()
-                corrected = f"{magic} {words.replace(wrong, right)}"
-                body = [cell.rstrip().replace(wrong, right)] if cell and cell.strip() else []
-                error.args = ("\n".join([*explanation, corrected, *body]),)
+                count = -1 if wrong.startswith("{") else 1  # a column, wherever it stands
+                corrected = words.replace(wrong, right, count)
+                body = (cell or "").rstrip()
+                if wrong not in line or count < 0:
+                    body = body.replace(wrong, right, count)
+                error.args = (
+                    "\n".join(filter(None, [*explanation, f"{magic} {corrected}", body])),
+                )
             raise
 
-    async def _await(self, result: Coroutine[Any, Any, Any]) -> Any:
-        with self.in_its_words():
+    async def _await(
+        self, result: Coroutine[Any, Any, Any], line: str, cell: str | None = None
+    ) -> Any:
+        with self.in_its_words(), self._correcting(line, cell):
             return await result
 
     def format_help(self) -> str:
@@ -272,15 +282,31 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
+            option, _, value = unknown[0].partition("=")
             flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
-            match = flags.get(closest(unknown[0].lstrip("-"), flags) or "")
+            match = flags.get(closest(option.lstrip("-"), flags) or "")
             hint = tr("; did you mean {match}?", match=match) if match else ""
+            correction = (option, match) if match else ("", "")
+            if option in self.foreign_options:
+                correction = self._translate_option(option, value or text, line)
+                hint = ""
             try:
-                self.error(tr("unknown option {option!r}{hint}", option=unknown[0], hint=hint))
+                self.error(tr("unknown option {option!r}{hint}", option=option, hint=hint))
             except InvalidArgumentError as error:
-                error.correction = (unknown[0], match) if match else ("", "")
+                error.correction = correction
                 raise
         return options, text
+
+    def _translate_option(self, option: str, text: str, line: str) -> tuple[str, str]:
+        """Return an option of other magics with its value, as it stands in a line, and what this
+        magic calls it; "" where that is not clear.
+        """
+        value = self._next_word(text)[0]
+        own_option = self.foreign_options[option]
+        written = re.search(rf"{option}[=\s]+([\"']?){re.escape(value)}\1", line)
+        if not value or written is None or own_option.split()[0] in line:
+            return "", ""
+        return written.group(), own_option.format(value)
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
         """Split a line into its leading options with their values, and the remaining text."""
@@ -327,8 +353,13 @@ class Parser(argparse.ArgumentParser):
 class WordsParser(Parser):
     """Options before, between and behind the words of a line; a value may begin with a dash."""
 
-    def parse_target(self, line: str) -> tuple[argparse.Namespace, str]:
-        """Return the options of a line and its target; a path with spaces is quoted."""
+    def parse_target(self, line: str, verb: str = "") -> tuple[argparse.Namespace, str]:
+        """Return the options of a line and its target; a path with spaces is quoted.
+
+        Args:
+            line: behind the verb.
+            verb: of the line, as errors say it.
+        """
         text = line.strip()
         _, remaining = self._take_options(text)
         if not remaining:
@@ -338,10 +369,36 @@ class WordsParser(Parser):
             f"{text[: len(text) - len(remaining)]} {options_after}"
         )
         if unexpected:
+            self._refuse_words(target, options_after, unexpected, verb)
+        return options, target
+
+    def parse_text(self, line: str) -> tuple[argparse.Namespace, list[str]]:
+        """Return the options of a line, its first word and the text behind it, verbatim."""
+        options, remaining = self.parse_line(line)
+        if not remaining:
+            return options, []
+        word, text = self._next_word(remaining)
+        return options, [word, *filter(None, [text.strip()])]
+
+    def _refuse_words(
+        self, target: str, options_after: str, unexpected: str, verb: str
+    ) -> NoReturn:
+        """Raise the error about words behind the target, or behind the options that follow it."""
+        words = unexpected.split()
+        is_one_text = options_after != unexpected or len(words) > 1
+        if is_one_text and not PurePath(words[0]).suffix:
             self.error(
                 tr("unexpected {text!r}: put a text with spaces into quotes", text=unexpected[:40])
             )
-        return options, target
+        command = f"{self.prog} {verb}".rstrip()
+        text = tr(
+            "unexpected {text!r} behind {target!r}: `{command}` takes one word, a variable, a name "
+            "or a path",
+            text=unexpected[:40],
+            target=target[:40],
+            command=command,
+        )
+        self.error(text, f"{command} {quote_word(target)}".strip())
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
         words, remaining = super()._take_options(line)

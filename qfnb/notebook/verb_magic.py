@@ -144,7 +144,7 @@ class VerbMagics(Magics):
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
         """Return the options behind a verb, and its target, one word at most."""
-        return self.parser.parse_target(line)
+        return self.parser.parse_target(line, verb)
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word: verbs behind the name of the magic."""

@@ -23,7 +23,8 @@ from .text import one_line
 
 STARTED: Final = tr_noop("The batch runs in the background; `%qfbatch wait` shows how it ends.")
 READ_STORED: Final = tr_noop(
-    "its answers: `%qfbatch resume {name} -o answers`, then `answers.to_frame()`"
+    "its answers: `%qfbatch save answers.csv {name}`, or `%qfbatch resume {name} -o answers`, then "
+    "`answers.to_frame()`"
 )
 CANCELLING: Final = tr_noop("Cancelling…")
 
@@ -375,6 +376,7 @@ def _result_steps(progress: BatchProgress) -> list[str]:
         return [tr(READ_STORED, name=progress.name)]
     variable, batch = [*variables.items()][-1]
     steps = [tr("the answers as a table: `{variable}.to_frame()`", variable=variable)]
+    steps.append(tr("as a file: `%qfbatch save {variable}.csv {variable}`", variable=variable))
     if any(name in batch.columns for name in REFERENCES):
         steps.append(tr("to score them: `%qfeval only {variable} -o report`", variable=variable))
     if not batch.job.request.draws and progress.ok:

@@ -194,7 +194,7 @@ def answer(journal, *numbers):
     )
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.xlsx", "a.parquet"])
 def test_results_are_written_in_input_order_while_early_answers_wait_in_the_journal(
     tmp_path, monkeypatch, name
 ):
@@ -202,12 +202,12 @@ def test_results_are_written_in_input_order_while_early_answers_wait_in_the_jour
     journal, follower = follower_of(tmp_path, name, [{"q": f"问 {number}"} for number in range(6)])
     answer(journal, 0, 1, 3, 4, 5)
     follower.advance(6)
-    assert (tmp_path / f".{name}.live.part").exists()
+    assert (tmp_path / f".{name}.live.part").exists() or name == "a.xlsx"  # written at its end
     assert not (tmp_path / name).exists()
     answer(journal, 2)
     follower.advance(6)
     follower.finish()
-    frame = {"csv": pd.read_csv, "parquet": pd.read_parquet}.get(
+    frame = {"csv": pd.read_csv, "parquet": pd.read_parquet, "xlsx": pd.read_excel}.get(
         name[2:], lambda path: pd.read_json(path, lines=True)
     )
     assert frame(tmp_path / name)["text"].tolist() == [f"答 {number}" for number in range(6)]

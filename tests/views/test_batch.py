@@ -12,7 +12,7 @@ from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, wit
 
 from qfnb._jobs.batch_progress import BatchProgress, RowFailure
 from qfnb.base.language import choose_language
-from qfnb.views import batch, display
+from qfnb.views import batch, display, panel
 
 FAILED = RowFailure(7, "判断情感：很好", "ServerError", "[336100] Try again")
 RUNNING = BatchProgress(
@@ -327,7 +327,7 @@ def test_a_finished_batch_offers_lines_that_run_with_the_names_of_the_kernel(
     assert "Before the start" not in text
     lines = re.findall(r"`([^`]+)`", text)
     assert lines == [
-        "answers.to_frame()", ("%qfeval only answers -o "
+        "answers.to_frame()", "%qfbatch save answers.csv answers", ("%qfeval only answers -o "
                               "report"), "pairs = answers.to_pairs()", "%qftrain new pairs"
     ]  # fmt: skip
     for line in lines:
@@ -342,9 +342,42 @@ def test_a_finished_batch_offers_lines_that_run_with_the_names_of_the_kernel(
     )
     assert report.models == ("ernie-4.5-turbo-128k",)
     name = shell.user_ns.pop("answers").name
-    (line,) = re.findall(
-        r"`(%[^`]+)`", batch.text(replace(OVER, name=name, state="done", failed=0))
-    )
-    shell.run_cell(line).raise_error()
+    lines = re.findall(r"`(%[^`]+)`", batch.text(replace(OVER, name=name, state="done", failed=0)))
+    assert len(lines) == 2
+    for line in lines:
+        shell.run_cell(line).raise_error()
     shell.user_ns["answers"].wait()
     assert shell.user_ns["answers"].progress.rows_name == "reviews"
+
+
+def test_the_newest_finished_batch_is_saved_by_the_suffix_of_the_file(
+    shell, sandbox, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shell.user_ns["reviews"] = pd.DataFrame({"review": ["=1+1", "不好"]})
+    shell.run_cell("%qfbatch reviews --prompt '判断：{review}' -o saved").raise_error()
+    shell.user_ns["saved"].wait()
+    readers = {
+        "a.csv": pd.read_csv,
+        "a.jsonl": lambda path: pd.read_json(path, lines=True),
+        "a.xlsx": pd.read_excel,
+        "a.parquet": pd.read_parquet,
+    }
+    for name, read in readers.items():
+        capsys.readouterr()
+        shell.run_cell(f"%qfbatch save {name}").raise_error()
+        assert capsys.readouterr().out.strip() == f"Saved: {name} (2 rows)"
+        assert read(name)["review"].tolist()[-1] == "不好"
+        assert read(name)["text"].notna().all()
+    result = shell.run_cell("%qfbatch save a.doc saved")
+    assert str(result.error_in_exec).startswith("'a.doc': the name must end in one of .jsonl, .csv")
+
+
+def test_a_batch_of_an_earlier_kernel_is_saved_by_its_name(shell, sandbox, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    shell.user_ns["reviews"] = ["好"]
+    shell.run_cell("%qfbatch reviews --name earlier-kernel -o old").raise_error()
+    shell.user_ns.pop("old").wait()
+    panel.RECENT_PANELS.clear()
+    shell.run_cell("%qfbatch save a.csv earlier-kernel").raise_error()
+    assert pd.read_csv("a.csv")["prompt"].tolist() == ["好"]

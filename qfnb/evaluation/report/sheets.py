@@ -5,17 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ...base.language import tr
+from ..._jsonl_csv_parquet import excel_cell, import_openpyxl
 from ...base.text import is_missing
-from ...errors import InvalidArgumentError
 from .text import to_plain, to_sheet_text
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MAX_CELL_CHARS: Final = 32_767  # characters that a cell of an Excel sheet can hold
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
@@ -41,13 +38,7 @@ def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
     Raises:
         InvalidArgumentError: openpyxl is not installed.
     """
-    try:
-        from openpyxl import Workbook  # noqa: PLC0415 - only Excel files need it
-    except ImportError:
-        raise InvalidArgumentError(
-            tr("Excel files need openpyxl: pip install 'qfnb[excel]', or save as .csv")
-        ) from None
-    book = Workbook(write_only=True)
+    book = import_openpyxl().Workbook(write_only=True)
     for name, frame in tables.items():
         sheet = book.create_sheet(name)
         sheet.freeze_panes = "A2"
@@ -60,12 +51,8 @@ def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
 
 
 def _excel_cell(sheet: Any, value: Any) -> Any:
-    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
-
     if is_missing(value):
         return None
     if isinstance(value, (bool, int, float)):
         return value
-    cell = WriteOnlyCell(sheet, to_plain(value)[:MAX_CELL_CHARS])
-    cell.data_type = "s"  # otherwise a text that begins with "=" would be a formula
-    return cell
+    return excel_cell(sheet, to_plain(value))
