@@ -32,6 +32,8 @@ def resolve_models(
 ) -> list[Any]:
     """Return the models that a line names, the baseline first; without a shell none is a variable.
 
+    Of two models of which one comes from a training, the other is the baseline, whatever the order.
+
     Raises:
         InvalidArgumentError: no model is named, one cannot be evaluated, or one is named twice.
     """
@@ -71,19 +73,36 @@ def resolve_models(
                 tr("{word} is {same}: each model once", word=word, same=words_by_key[key])
             )
         words_by_key[key] = word
+    if len(named_models) == 2:  # sorting keeps the order of two alike
+        named_models.sort(
+            key=lambda named: id(named[1]) in trainers or _serves_training(shell, named[1])
+        )
     # a trainer is called as its variable
     return [trainers.get(id(model), model) for _, model in named_models]
 
 
+def _serves_training(shell: Any, model: Any) -> bool:
+    """Return whether a model is the service of a training."""
+    from ..model import Service  # noqa: PLC0415 - %load_ext stays fast
+    from .trainings import service_endpoints  # noqa: PLC0415
+
+    chat = model.get_res() if isinstance(model, Service) else model
+    endpoint = getattr(chat, "endpoint", None)
+    return bool(endpoint) and endpoint in service_endpoints(shell)
+
+
 def resolve_model(shell: Any, word: str) -> Any:
-    """Return the model that a variable holds, or a known model or an endpoint by its name.
+    """Return the model that a variable holds, or a known model, an endpoint or a training's service
+    by its name.
 
     Raises:
         InvalidArgumentError: the variable holds something else, or the name is unknown.
     """
     from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
+    from ..model import Service  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
     from ..wire import catalog  # noqa: PLC0415
+    from .trainings import find_endpoint  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
     value = trained_model(value)
@@ -107,6 +126,8 @@ def resolve_model(shell: Any, word: str) -> Any:
         return ChatCompletion(endpoint=name)
     if name.lower() in {model_name.lower() for model_name in known_models}:
         return ChatCompletion(model=name)
+    if endpoint := find_endpoint(shell, word):
+        return Service(endpoint=endpoint, name=word)
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
     kinds = tr_noop("{word} is neither a variable nor a known model{hint}")
     if shell is None:

@@ -142,6 +142,16 @@ def find_endpoint(shell: Any, name: str) -> str | None:
     return None
 
 
+def service_endpoints(shell: Any) -> set[str]:
+    """Return the endpoints of the services of all trainings, those of other kernels included."""
+    from ..trainer import run_store  # noqa: PLC0415
+
+    trainers = list_trainers(shell) if shell else []
+    facts = [run.facts.get("facts") or {} for run in run_store.list_runs()]
+    endpoints = {trainer.progress.service_endpoint for trainer in trainers}
+    return endpoints | {str(row.get("service_endpoint") or "") for row in facts}
+
+
 def read_data(shell: Any, options: Namespace) -> Any:
     """Return the data that a line names: a variable's value, an id of the platform, or a path.
 

@@ -42,7 +42,9 @@ def test_worse_has_its_regressions_with_what_differs():
 def test_cannot_tell_says_how_many_questions_would():
     verdict_card = card([WRONG] * 12, [RIGHT] * 2 + [WRONG] * 10)
     assert verdict_card.verdict == "cannot tell"
-    assert f"About {verdict_card.comparison.test.needed} questions would show" in repr(verdict_card)
+    assert f"with about {verdict_card.comparison.test.needed} questions (power 80%)" in repr(
+        verdict_card
+    )
 
 
 def test_failed_rows_are_counted_with_the_worst_case():

@@ -19,6 +19,9 @@ from .data import ReportData
 
 NO_VALUE: Final = "–"
 
+MAX_MEANS: Final = 3
+"""Means of one model that its headline has at most."""
+
 
 def conclusion(report: ReportData) -> str:
     """Return what the evaluation shows, a sentence per comparison on the first metric."""
@@ -27,6 +30,20 @@ def conclusion(report: ReportData) -> str:
     return "\n".join(
         [*lines, *(line for metric in metrics for line in repeat_sentences(report, metric))]
     )
+
+
+def headline(report: ReportData) -> str:
+    """Return what the evaluation shows in a line: the verdict on the first metric, or of one model
+    its means.
+    """
+    if report.comparisons:
+        return conclusion(report).split("\n", 1)[0]
+    means = [
+        f"{metric_title(score.metric)} {format_score(score.mean)}"
+        for score in report.model_scores
+        if score.n
+    ]
+    return " · ".join(means[:MAX_MEANS])
 
 
 def title(models: Iterable[str], *, prompts: int = 1) -> str:
@@ -75,6 +92,8 @@ def difference_sentence(comparison: Comparison) -> str:
     if not test.n:
         return tr("No question has a score of both models.")
     values = {
+        "tuned": comparison.candidate,
+        "base": comparison.baseline,
         "metric": metric_title(comparison.metric),
         "size": format_score(abs(test.difference)),
         "interval": _difference_interval(comparison),
@@ -84,17 +103,19 @@ def difference_sentence(comparison: Comparison) -> str:
     }
     if test.difference > 0:
         return tr(
-            "{metric} is higher by {size} ({interval}) on the same {n} questions; {test} test, "
-            "{p}.",
+            "{metric} of {tuned} is higher than that of {base} by {size} ({interval}) on the "
+            "same {n} questions; {test} test, {p}.",
             **values,
         )
     if test.difference < 0:
         return tr(
-            "{metric} is lower by {size} ({interval}) on the same {n} questions; {test} test, {p}.",
+            "{metric} of {tuned} is lower than that of {base} by {size} ({interval}) on the "
+            "same {n} questions; {test} test, {p}.",
             **values,
         )
     return tr(
-        "{metric} is the same on average ({interval}) on the same {n} questions; {test} test, {p}.",
+        "{metric} of {tuned} and {base} is the same on average ({interval}) on the same {n} "
+        "questions; {test} test, {p}.",
         **values,
     )
 
@@ -156,7 +177,8 @@ def power_sentences(comparison: Comparison) -> list[str]:
         size = format_score(test.detectable)
         sentences.append(
             tr(
-                "{n} questions show a difference of {size} in {power} of trials.",
+                "With {n} questions only differences of {size} or more are found reliably (power "
+                "{power}).",
                 size=size,
                 **counts,
             )
@@ -165,7 +187,8 @@ def power_sentences(comparison: Comparison) -> list[str]:
         counts["n"] = _about(test.needed)
         sentences.append(
             tr(
-                "About {n} questions would show a difference like this one in {power} of trials.",
+                "A difference like this one would be found reliably with about {n} questions "
+                "(power {power}).",
                 **counts,
             )
         )

@@ -79,8 +79,8 @@ def test_a_report_ends_in_commands_that_browse_save_and_train():
 
 def test_interval_number_of_questions_and_test_stand_in_one_sentence():
     sentence = (
-        "m is higher by 1.000 (95% interval +0.760 to +1.000) on the same 20 questions; "
-        "exact McNemar test, p < 0.0001."
+        "m of tuned is higher than that of base by 1.000 (95% interval +0.760 to +1.000) on the "
+        "same 20 questions; exact McNemar test, p < 0.0001."
     )
     assert sentence in words_of(evaluation.card_html(tuned_report().card()))
     assert sentence in evaluation.text(tuned_report())
@@ -111,7 +111,10 @@ def test_the_sandbox_mark_is_in_the_heading_the_caption_and_the_texts():
 def test_a_report_without_difference_has_the_smallest_detectable_one():
     report = build_report({"a": [0.0, 1.0] * 10, "b": [1.0, 0.0] * 10})
     for page in (evaluation.html(report), evaluation.card_html(report.card())):
-        assert re.search(r"20 questions show a difference of 0\.5\d\d in 80% of trials\.", page)
+        assert re.search(
+            r"With 20 questions only differences of 0\.5\d\d or more are found reliably \(power 80%\)\.",
+            page,
+        )
 
 
 def test_missing_answers_are_counted_with_their_commonest_error():
@@ -225,7 +228,7 @@ def test_a_card_says_how_many_questions_would_tell():
             {"a": [0.0, 1.0, 0.0, 1.0] * 5, "b": [1.0, 0.0, 0.0, 1.0] * 4 + [1.0] * 4}
         ).card()
     )
-    assert "questions would show a difference like this one in 80% of trials." in page
+    assert "A difference like this one would be found reliably with about " in page
 
 
 def test_guards_of_many_answers_say_how_many_were_looked_at(monkeypatch):
