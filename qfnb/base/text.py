@@ -86,6 +86,13 @@ def clip_start(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"…{text[1 - limit :]}"
 
 
+def format_loss(loss: float | None) -> str:
+    """Return a loss with three decimals, a small one with three digits that count; "" for None."""
+    if loss is None:
+        return ""
+    return f"{loss:.3g}" if 0 < abs(loss) < 0.1 else f"{loss:.3f}"
+
+
 def strip_controls(text: object) -> str:
     """Return text without terminal escapes, control characters, direction overrides and lone
     surrogates.

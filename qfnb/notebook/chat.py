@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from argparse import Namespace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -20,7 +23,7 @@ from .conversations import VERBS, Conversations
 from .image import resolve_picture
 from .parser import Parser, document_magic, get_shell, store_variable, user_variables, variable_name
 from .prompt_context import expand_prompt, explain_prompt
-from .services import resolve_endpoint
+from .services import explain_model, resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.chat import ChatCompletion
@@ -175,7 +178,9 @@ class ChatMagics(Magics):
             if options.reset:
                 return await_cell.no_result(awaited=options.awaited)
             PARSER.error(tr("the cell is empty: write the question below the first line"))
-        return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
+        explaining = functools.partial(explain_model, self.shell, options.model, line)
+        as_value = cell is None and not options.explain
+        return self._ask(options, text, chat_options, explaining, as_value=as_value)
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers: verbs behind the name of the magic, conversations behind their
@@ -192,13 +197,20 @@ class ChatMagics(Magics):
         return text.strip()
 
     def _ask(
-        self, options: Namespace, text: str, chat_options: dict[str, Any], *, as_value: bool
+        self,
+        options: Namespace,
+        text: str,
+        chat_options: dict[str, Any],
+        explaining: Callable[[], AbstractContextManager[None]],
+        *,
+        as_value: bool,
     ) -> Any:
         if options.format == "image":
             return self._run_image_magic(options, text)
         request = self._build_request(options, text, chat_options)
         if as_value:
-            return self._ask_for_value(options, request)
+            with explaining():
+                return self._ask_for_value(options, request)
         from .chat_run import ChatRun  # noqa: PLC0415 - %load_ext stays fast
 
         cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
@@ -208,7 +220,8 @@ class ChatMagics(Magics):
             replies = run.finish(interrupted=interrupted)
             self._store_replies(options, replies)
             if not interrupted:
-                run.raise_if_failed()
+                with explaining():
+                    run.raise_if_failed()
                 return self._after_answer(options, run, replies)
             return None
 

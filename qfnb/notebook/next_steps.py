@@ -100,6 +100,7 @@ def _ended_trainings(shell: Any) -> list[tuple[str, TrainingProgress]]:
 
 def _training_steps(name: str, progress: TrainingProgress) -> Iterator[tuple[str, str]]:
     from ..trainer.configs import resolve_train_type  # noqa: PLC0415
+    from ..views.training.actions import is_sample_training  # noqa: PLC0415
     from ..wire import catalog  # noqa: PLC0415
 
     if not progress.service_endpoint:
@@ -107,7 +108,8 @@ def _training_steps(name: str, progress: TrainingProgress) -> Iterator[tuple[str
         return
     yield f"%qftrain chat {name}", tr("ask the tuned model")
     base = resolve_train_type(progress.title).lower()
-    if Path(HELD_OUT_FILE).exists() and base in catalog.model_names("chat", include_retired=False):
+    is_sample = is_sample_training(progress) and Path(HELD_OUT_FILE).exists()
+    if is_sample and base in catalog.model_names("chat", include_retired=False):
         line = f"%qfeval {base} {name} --data {HELD_OUT_FILE} -o report"
         yield line, tr("see whether tuning helped")
     else:

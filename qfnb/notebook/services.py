@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..base.language import tr
 from ..base.text import clip, did_you_mean
-from ..errors import InvalidArgumentError, QianfanError
+from ..errors import APIError, InvalidArgumentError, QianfanError
 from ..wire import catalog
 from .parser import quote_word, user_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..wire.service_v2 import ServiceDetail
 
@@ -56,6 +57,45 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
             )
         )
     return attribute
+
+
+@contextlib.contextmanager
+def explain_model(shell: Any, model: str | None, line: str) -> Iterator[None]:
+    """Say of an error about a model that does not exist that it is a service of one's own.
+
+    Args:
+        shell: whose variables are looked at.
+        model: the value of `-m`, None without one.
+        line: of the magic, which is corrected.
+
+    Raises:
+        InvalidArgumentError: the same line with `-e` asks the service; or the model of a training
+            is not deployed yet.
+    """
+    try:
+        yield
+    except APIError as error:
+        is_unknown = error.error_code == "invalid_model" and model
+        option = re.search(rf"(?:-m|--model)[ =]*([\"']?){re.escape(model or '')}\1", line)
+        if not is_unknown or option is None or not _names_service(shell, str(model)):
+            raise
+        text = tr("{name} is no model but a service of yours: -e asks it", name=model)
+        explanation = InvalidArgumentError(f"{text}\n{str(error).splitlines()[0]}")
+        explanation.correction = (option.group(), f"-e {quote_word(str(model))}")
+        raise explanation from error
+
+
+def _names_service(shell: Any, name: str) -> bool:
+    """Return whether a word names a training or a service.
+
+    Raises:
+        InvalidArgumentError: it is a training without a service; ends in the cell that deploys it.
+    """
+    if _find_of_training(shell, name):
+        return True
+    with contextlib.suppress(InvalidArgumentError):  # no service has this name
+        return _find_endpoint(name) != name
+    return False
 
 
 def _find_of_training(shell: Any, name: str) -> str | None:

@@ -79,8 +79,14 @@ class TrainMagics(SweepVerbs, VerbMagics):
         return f"%qftrain new {word}" if is_named or is_data(value) else ""
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
-        """Return the options after a verb, and the training; `compare` takes several."""
-        return PARSER.parse_words(line) if verb == "compare" else PARSER.parse_target(line)
+        """Return the options after a verb, and the training; `compare` takes several, `chat` a
+        question.
+        """
+        if verb == "chat":
+            return PARSER.parse_text(line)
+        if verb == "compare":
+            return PARSER.parse_words(line)
+        return PARSER.parse_target(line, verb)
 
     def do_new(self, options: Namespace, target: str) -> None:
         from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
@@ -228,11 +234,13 @@ class TrainMagics(SweepVerbs, VerbMagics):
         trainer = find_trainer(self.shell, target, verb="deploy", from_record=True)
         self._add_step(options, trainer, lambda: trainer.deploy(config, step=options.step))
 
-    def do_chat(self, options: Namespace, target: str) -> None:
+    def do_chat(self, options: Namespace, words: list[str]) -> None:
         from ..views.training.actions import chat_cell  # noqa: PLC0415
 
+        target, question, *_ = (*words, "", "")
         progress = find_trainer(self.shell, target, verb="chat").progress
-        self._insert_cell(chat_cell(progress), progress)
+        notice = tr("The cell below asks the model: run it.")
+        self._insert_cell(chat_cell(progress, question), progress, notice)
 
     def do_evaluate(self, options: Namespace, target: str) -> None:
         from ..views.training.actions import checkpoint_cell, evaluation_cell  # noqa: PLC0415
@@ -243,7 +251,8 @@ class TrainMagics(SweepVerbs, VerbMagics):
             if options.step is None
             else checkpoint_cell(progress, options.step)
         )
-        self._insert_cell(cell, progress)
+        notice = tr("The cell below evaluates the model: run it.")
+        self._insert_cell(cell, progress, notice)
 
     def do_compare(self, options: Namespace, targets: list[str]) -> None:
         from ..views.display import publish  # noqa: PLC0415
@@ -300,8 +309,8 @@ class TrainMagics(SweepVerbs, VerbMagics):
             store_variable(self.shell, options.out, trainer)
         TrainingPanel(trainer).show()
 
-    def _insert_cell(self, code: str, progress: TrainingProgress) -> None:
-        """Insert a cell below this one; without code, the model is not deployed:
+    def _insert_cell(self, code: str, progress: TrainingProgress, notice: str) -> None:
+        """Insert a cell below this one, and say so; without code, the model is not deployed:
         InvalidArgumentError.
         """
         if not code:
@@ -312,6 +321,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
                 f"%qftrain deploy {handle(progress)}",
             )
         self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]
+        print(notice)  # noqa: T201 - the reader may look elsewhere
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415

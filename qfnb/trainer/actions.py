@@ -4,13 +4,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
+from .._variables import find_variables
 from ..base.language import tr, tr_noop, trn
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager
 from ..evaluation.evaluator import LocalEvaluator
+from ..evaluation.report.text import headline
 from ..model import Model
 from .base import BaseAction, Facts
 from .configs import DeployConfig
@@ -50,12 +53,19 @@ class LoadDataSetAction(BaseAction):
         super().__init__(event_handler=event_handler, **kwargs)
         self.dataset: Dataset | None = None
         self.sources = SampledSources()
+        self.data_name = ""
         self.dataset_bos_path = dataset_bos_path
         if dataset is not None:
             self.use(load_sources(dataset))
 
-    def use(self, sources: SampledSources) -> None:
-        """Train on these datasets and addresses, each with the share of its rows that is used."""
+    def use(self, sources: SampledSources, name: str = "") -> None:
+        """Train on these datasets and addresses, each with the share of its rows that is used.
+
+        Args:
+            sources: the datasets and addresses.
+            name: what names them in a line, see `data_word`.
+        """
+        self.data_name = name
         (first, rate), *others = sources
         if others or rate is not None:
             self.sources = sources
@@ -246,7 +256,23 @@ class EvaluateAction(BaseAction):
         manager = EvaluationManager(
             **{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators}
         )
-        return {**facts, "eval_res": manager.eval([target], self.eval_dataset)}
+        report = manager.eval([target], self.eval_dataset)
+        evaluation_facts = {"evaluation_data": data_word(self.eval_dataset)}
+        if is_local and report is not None:
+            evaluation_facts |= {"verdict": headline(report), "report_id": report.id}
+        return {**facts, **evaluation_facts, "eval_res": report}
+
+
+def data_word(data: object) -> str:
+    """Return what names rows in a line: their variable, file or id; "" without any."""
+    if isinstance(data, (str, Path)):
+        return str(data)
+    variables = find_variables(lambda value: value is data)
+    source = str(getattr(data, "source", ""))
+    if variables or Path(source).is_file():
+        return next(iter(variables), source)
+    id_ = str(getattr(data, "id", ""))
+    return id_ if id_.startswith("ds-") else ""
 
 
 def _model_of(facts: Facts) -> Model:

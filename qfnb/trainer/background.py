@@ -18,7 +18,7 @@ from ..transport import event_loop
 from ..transport.request import CallOptions
 from ..transport.response import Response
 from ..wire import finetune_v2 as wire
-from .actions import validate_new_actions
+from .actions import LoadDataSetAction, validate_new_actions
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
 from .consts import ActionState, FinetuneStatus
 from .event import Event, EventHandler, validate_handler
@@ -46,6 +46,9 @@ _STATUS_OF_RUN: Final = {
     wire.FAILED: FinetuneStatus.TrainFailed,
     wire.STOPPED: FinetuneStatus.TrainStopped,
 }
+
+_TRAINING_STATUSES: Final = (*_STATUS_OF_RUN.values(), FinetuneStatus.DatasetLoaded)
+"""Statuses that the platform can tell; of the steps after the training only a kernel knows."""
 
 log = logging.getLogger("qfnb.trainer")
 
@@ -335,8 +338,8 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
 
 def refresh_runs(runs: Sequence[RunRecord]) -> None:
-    """Ask the platform once how far those of some trainings are that no kernel follows, the newest
-    of them.
+    """Ask the platform once how far those of some trainings are that have not ended, the newest of
+    them: a kernel that wrote of one just now may be gone.
 
     Only the records in memory change, not what is stored; without a quick answer nothing does.
     """
@@ -347,7 +350,11 @@ def refresh_runs(runs: Sequence[RunRecord]) -> None:
             for run in runs
             if run.facts.get("task_id") and run.facts.get("platform") == platform.name
         ]
-        stale = [run for run in known if run.is_unfinished and not run.is_current]
+        stale = [
+            run
+            for run in known
+            if run.is_unfinished and run.facts.get("status") in _TRAINING_STATUSES
+        ]
         if stale and platform.host:  # no sandbox is started for it
             event_loop.run(_refresh_all(stale[:MAX_REFRESHED]))
 
@@ -383,6 +390,9 @@ def _train_settings(actions: Sequence[BaseAction], run: RunRecord) -> dict[str, 
         "job_name": action.job_name or default_job_name(run),
         "train_mode": action.train_mode,
         "parameter_scale": action.train_config.parameter_scale,
+        "training_data": next(
+            (row.data_name for row in actions if isinstance(row, LoadDataSetAction)), ""
+        ),
     }
 
 

@@ -114,7 +114,7 @@ class LLMFinetune(StoredTrainer):
             increment_checkpoint_step=previous_step,
         )
         load = actions.LoadDataSetAction()
-        load.use(sources)
+        load.use(sources, actions.data_word(dataset_bos_path or dataset))
         steps: builtins.list[BaseAction] = [load, train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(

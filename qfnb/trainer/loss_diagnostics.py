@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any, Final, Literal, NamedTuple
 
 from ..base.language import tr
+from ..base.text import format_loss
 from ..errors import InvalidArgumentError
 from ..wire.finetune_v2 import Checkpoint
 
@@ -173,8 +174,8 @@ def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) ->
     return averages
 
 
-def diagnose_loss(points: Sequence[LossPoint]) -> list[Hint]:
-    """Return the problems of a curve."""
+def diagnose_loss(points: Sequence[LossPoint], name: str = "") -> list[Hint]:
+    """Return the problems of a curve, with commands where the training has a name."""
     losses = [point.training_loss for point in points]
     if non_finite := next(
         (point for point in points if not math.isfinite(point.training_loss)), None
@@ -188,7 +189,7 @@ def diagnose_loss(points: Sequence[LossPoint]) -> list[Hint]:
     hints = (
         _describe_divergence(points, losses),
         _describe_plateau(losses),
-        _describe_overfitting(points),
+        _describe_overfitting(points, name),
     )
     return [hint for hint in hints if hint is not None]
 
@@ -204,9 +205,9 @@ def _describe_divergence(points: Sequence[LossPoint], losses: Sequence[float]) -
         return None
     problem = tr(
         "The loss diverges: smoothed, it rose from {lowest} at step {step} to {last}.",
-        lowest=f"{curve[lowest]:.3f}",
+        lowest=format_loss(curve[lowest]),
         step=points[lowest].step,
-        last=f"{curve[-1]:.3f}",
+        last=format_loss(curve[-1]),
     )
     return Hint(problem, tr("The learning rate may be too high."))
 
@@ -220,15 +221,15 @@ def _describe_plateau(losses: Sequence[float]) -> Hint | None:
         return None
     problem = tr(
         "The loss does not fall: its median is {first} in the first third and {last} in the last.",
-        first=f"{first_median:.3f}",
-        last=f"{last_median:.3f}",
+        first=format_loss(first_median),
+        last=format_loss(last_median),
     )
     return Hint(
         problem, tr("The learning rate may be too low, or the data may not be what you expect.")
     )
 
 
-def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
+def _describe_overfitting(points: Sequence[LossPoint], name: str) -> Hint | None:
     held_out = [
         (point, point.validation_loss) for point in points if point.validation_loss is not None
     ]
@@ -237,14 +238,22 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
     best, lowest_loss = min(held_out, key=lambda pair: pair[1])
     point, last_loss = held_out[-1]
     remedy = tr("Train for fewer epochs or on more data, or publish checkpoint ★.")
+    star = best_checkpoint(points)
+    if name and star is not None:
+        remedy = tr(
+            "Train for fewer epochs or on more data, or publish checkpoint ★: "
+            "`%qftrain publish {name} --step {step}`",
+            name=name,
+            step=star.step,
+        )
     if _is_stale(points, best, point, last_loss):
         problem = tr(
             "It overfits: the validation loss is {last} and has not fallen since step {step}, "
             "while the training loss "
             "fell to {training}.",
-            last=f"{last_loss:.3f}",
+            last=format_loss(last_loss),
             step=best.step,
-            training=f"{point.training_loss:.3f}",
+            training=format_loss(point.training_loss),
         )
         return Hint(problem, remedy)
     if last_loss < OVERFITTED_RATIO * lowest_loss or point.training_loss >= best.training_loss:
@@ -252,9 +261,9 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
     problem = tr(
         "It overfits: the validation loss rose from {lowest} at step {step} to {last}, while the "
         "training loss fell.",
-        lowest=f"{lowest_loss:.3f}",
+        lowest=format_loss(lowest_loss),
         step=best.step,
-        last=f"{last_loss:.3f}",
+        last=format_loss(last_loss),
     )
     return Hint(problem, remedy)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..wire import finetune_v2 as wire
 from .consts import STATUS, ActionState, FinetuneStatus
 from .event import Event
-from .loss_diagnostics import Hint, LossPoint, diagnose_loss
+from .loss_diagnostics import LossPoint
 from .remaining_time import Mark, RemainingTime, estimate_remaining
 
 STAGE_BY_ACTION = {
@@ -69,6 +69,9 @@ class TrainingProgress:
         run_state: the platform's own word for the run's state.
         job_name, train_mode, parameter_scale: what the platform calls it, SFT or another mode, LoRA
         or another scale.
+        verdict, report_id: what the evaluation of the model shows, and the id of its report.
+        training_data, evaluation_data: variable, file or id of the rows that it learns from, and of
+            those of its evaluation.
         stop_error: why the platform did not stop the run, "" where it did or was not asked to.
         offline_since: since when the platform has not answered, None while it does.
         error: message of the error that ended the training, "" for none.
@@ -105,6 +108,10 @@ class TrainingProgress:
     train_mode: str = ""
     parameter_scale: str = ""
     stop_error: str = ""
+    verdict: str = ""
+    report_id: str = ""
+    training_data: str = ""
+    evaluation_data: str = ""
 
     @property
     def failed(self) -> bool:
@@ -120,11 +127,6 @@ class TrainingProgress:
     def finished(self) -> bool:
         """Whether the training has ended; steps that are added start it again."""
         return self.ended_at is not None
-
-    @property
-    def hints(self) -> list[Hint]:
-        """Problems that the loss curve shows, in the user's language."""
-        return diagnose_loss(self.points)
 
     def elapsed(self, now: float) -> float:
         """Return the seconds from the start to the end, or to `now` (Unix seconds)."""
@@ -230,7 +232,7 @@ def _with_ids(progress: TrainingProgress, data: object) -> TrainingProgress:
     names = (
         "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id",
         "service_endpoint",
-        "stop_error",
+        "stop_error", "verdict", "report_id", "evaluation_data",
     )  # fmt: skip
     ids: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
     tables = {name: data[name] for name in ("metrics", "hyper_parameters") if data.get(name)}

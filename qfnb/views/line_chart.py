@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..base.language import tr
+from ..base.text import format_loss
 from .components import Html
 from .plot import BOTTOM, HEIGHT, TOP, WIDTH, Dot, Label, LineChart, Plot, thin
 from .text import escape
@@ -108,7 +109,10 @@ def _hover_columns(plot: Plot) -> Iterator[str]:
             f'<line opacity="0" stroke="#888" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{BOTTOM}"/>'
         )
         words = " · ".join(
-            [plot.chart.describe_x(column), *(f"{curve.label} {y:.3f}" for curve, y in values)]
+            [
+                plot.chart.describe_x(column),
+                *(f"{curve.label} {format_loss(y)}" for curve, y in values),
+            ]
         )
         area = f'<rect fill="none" pointer-events="all" {box}/>'
         yield f'<g class="pt">{area}{ruler}{dots}<title>{escape(words)}</title></g>'

@@ -14,8 +14,10 @@ from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home, next_steps
+from qfnb.notebook.next_steps import _training_steps
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
+from qfnb.trainer.progress import TrainingProgress
 from qfnb.views import components, home as view
 
 STORED = Path(__file__).parents[1] / "stored" / "v0.1.0"
@@ -137,10 +139,10 @@ def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
     state, shell, sandbox, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    shell.user_ns["pairs"] = pairs = Dataset([{"prompt": "问", "response": "答"}] * 20)
+    write_samples(tmp_path)
+    shell.user_ns["pairs"] = pairs = Dataset.load("teahouse_train.jsonl")
     trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
     shell.user_ns["tuned"] = trainer
-    write_samples(tmp_path)
     steps = home.collect(shell).next_steps
     assert {"%qftrain new pairs", "%qftrain chat tuned"} <= steps.keys()
     assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report" in steps
@@ -204,3 +206,16 @@ def test_the_quickstart_is_named_from_the_current_folder_and_its_path_breaks_beh
     monkeypatch.chdir(next_steps.NOTEBOOKS.parent / "docs")
     assert next_steps.quickstart() == str(next_steps.NOTEBOOKS / "00_quickstart.ipynb")
     assert components.path("a/b c.ipynb") == "a/<wbr>b c.ipynb"
+
+
+@pytest.mark.parametrize("data", ["teahouse_train.jsonl", "bike.jsonl", ""])
+def test_the_sample_rows_test_only_a_model_that_learned_from_the_sample(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_samples(tmp_path)
+    progress = TrainingProgress(
+        "ERNIE-4.5-Turbo-128K", (), service_endpoint="ab12cd34_tea", training_data=data
+    )
+    line = "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report"
+    assert (line in dict(_training_steps("tuned", progress))) is (data == "teahouse_train.jsonl")

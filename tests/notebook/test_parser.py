@@ -8,9 +8,10 @@ from support.service_sandbox import run_service_sandbox
 
 from qfnb import errors
 from qfnb.evaluation.samples import label_in_notebook
+from qfnb.notebook.chat import PARSER
 from qfnb.notebook.evaluate_inputs import resolve_models
 from qfnb.notebook.parser import Parser, variable_name
-from qfnb.notebook.services import resolve_endpoint
+from qfnb.notebook.services import explain_model, resolve_endpoint
 from qfnb.notebook.trainings import find_endpoint, only_training
 from qfnb.notebook.verb_magic import VerbParser
 from qfnb.trainer.run_store import RunRecord
@@ -176,6 +177,39 @@ def test_a_service_is_compared_under_the_name_that_the_user_knows(tmp_path):
         shop.serve("teahouse")
         models = resolve_models(Shell(), [], ["ernie-5.1"], ["teahouse"])
     assert [label_in_notebook(model) for model in models] == ["ernie-5.1", "teahouse"]
+
+
+@pytest.mark.parametrize(
+    ("words", "endpoints"),
+    [(["ab12cd34_bike", "ernie-5.1"], []), (["ernie-5.1", "bike"], []), (["ernie-5.1"], ["bike"])],
+)
+def test_of_two_models_the_one_that_was_not_trained_is_the_baseline(
+    words, endpoints, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    facts = {"service_endpoint": "ab12cd34_bike"}
+    RunRecord.begin(name="bike").update(facts=facts, platform="sandbox")
+    base, tuned = resolve_models(Shell(), words, [], endpoints)
+    assert base.model == "ernie-5.1"
+    assert getattr(tuned, "get_res", lambda: tuned)().endpoint == "ab12cd34_bike"
+
+
+def test_a_model_that_is_a_service_is_asked_with_the_other_option(tmp_path, monkeypatch):
+    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
+    facts = {"service_endpoint": "ab12cd34_bike"}
+    RunRecord.begin(name="bike").update(facts=facts, platform="sandbox")
+    line = "-m bike -t 0.5"
+    refusal = errors.APIError("invalid_model", "no permission")
+    with (
+        pytest.raises(errors.InvalidArgumentError) as caught,
+        PARSER._correcting(line, "hi\n"),
+        explain_model(Shell(), "bike", line),
+    ):
+        raise refusal
+    first, second, *cell = str(caught.value).splitlines()
+    assert "-e asks it" in first
+    assert "no permission" in second
+    assert cell == ["%%qfchat -e bike -t 0.5", "hi"]
 
 
 def test_an_option_names_the_parameter_that_it_sets_and_the_verbs_that_accept_it():

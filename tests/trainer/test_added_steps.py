@@ -5,11 +5,13 @@ from support.finetune_runs import LONG, PAIRS
 from support.waiting import wait_for
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
-from qfnb.evaluation import ExactMatchEvaluator
+from qfnb.evaluation import ExactMatchEvaluator, open_report
 from qfnb.model import Model, Service
 from qfnb.resources import FineTune
 from qfnb.resources.management.model import Model as Repository
 from qfnb.resources.management.service import Service as Services
+from qfnb.trainer import run_store
+from qfnb.trainer.background import refresh_runs
 from qfnb.trainer.consts import ActionState
 
 pytestmark = pytest.mark.long
@@ -101,6 +103,9 @@ def test_a_chosen_checkpoint_is_published_deployed_and_evaluated_beside_the_last
     data = Dataset(PAIRS[:3])
     report = trainer.evaluate(data, [ExactMatchEvaluator()]).wait(180).output["eval_res"]
     assert len(report.records) == 3
+    progress = LLMFinetune.attach(trained.id).progress
+    assert (progress.verdict[:12], progress.report_id) == ("Exact match ", report.id)
+    assert open_report(progress.report_id).id == report.id
     assert LLMFinetune.attach(trained.id).progress.model_version_id == trainer.output["model"].id
     with pytest.raises(errors.InvalidArgumentError, match="already"):
         trainer.publish(step=first)
@@ -225,3 +230,19 @@ def test_a_service_of_the_v1_kind_is_said_to_need_deploying_again(
     finally:
         control.post("/_sandbox/modes", json={"strict": False})
     assert any("deploy it again" in note for note in caught.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("Training", ("TrainFinished", 100)), ("ModelPublishing", ("ModelPublishing", 17))],
+)
+def test_a_list_asks_the_platform_of_a_run_whose_kernel_wrote_of_it_just_now_and_died(
+    sandbox, trained, status, outcome
+):
+    """Of the steps behind the training only the kernel knows."""
+    facts = trained.info()
+    run = run_store.RunRecord.begin(task_id=facts["task_id"], platform=facts["platform"])
+    run.update(status=status, progress={"started_at": 1.0, "percent": 17})
+    assert run.is_current
+    refresh_runs([run])
+    assert (run.facts["status"], run.facts["progress"]["percent"]) == outcome

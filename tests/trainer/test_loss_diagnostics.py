@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from qfnb.base.text import format_loss
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.event import Event
 from qfnb.trainer.loss_diagnostics import LossPoint, diagnose_loss, moving_average
@@ -66,6 +67,19 @@ def test_a_curve_is_read_by_plain_rules(points, words):
     assert (
         (messages == []) if words is None else (len(messages) == 1 and words in messages[0].problem)
     )
+
+
+def test_advice_on_overfitting_ends_in_the_command_that_publishes_the_star():
+    points = curve(FALLING, [2, 1.5, 1.2, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5])
+    (hint,) = diagnose_loss(points, "bike")
+    assert hint.remedy.endswith("★: `%qftrain publish bike --step 40`")
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"), [(2.3456, "2.346"), (0.00012345, "0.000123"), (0.0, "0.000"), (None, "")]
+)
+def test_a_small_loss_has_three_digits_that_count(loss, text):
+    assert format_loss(loss) == text
 
 
 def test_smoothing_starts_where_the_curve_starts():

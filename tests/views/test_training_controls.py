@@ -8,6 +8,7 @@ from support.training_progress import DEPLOYED, FAILED, RUNNING, TRAINED, Traine
 from support.waiting import wait_for
 
 from qfnb import errors
+from qfnb.dataset import Dataset
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
 from qfnb.trainer.consts import ActionState
 from qfnb.views import display
@@ -196,20 +197,60 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
     widgets, box = build_controls(trainer, stays_open=True)
     for label, words in (
         ("Chat", "%%qfchat -e ab12cd34_demo"),
-        ("Evaluate", "manager.eval([base, tuned]"),
+        ("Evaluate", "%qfeval ERNIE-Speed-8K ab12cd34_demo -d DATA -o report"),
     ):
         button(box, label).click()
         wait_for(lambda words=words: words in widgets._cell, bool)
         wait_for(lambda: widgets._busy_key, lambda key: key == "")
     widgets.draw(DEPLOYED, stays_open=True)
-    assert "manager.eval" in box.children[2].value
+    assert "%qfeval" in box.children[2].value
     assert "<code>%qftrain evaluate teahouse</code>" in box.children[2].value
 
 
-def test_the_cells_that_evaluate_are_python():
-    compile(actions.evaluation_cell(DEPLOYED), "cell", "exec")
+def test_the_cell_that_evaluates_a_checkpoint_is_python():
     compile(actions.checkpoint_cell(DEPLOYED, None), "cell", "exec")
     assert "step='best'" in actions.checkpoint_cell(DEPLOYED, "best")
+
+
+def test_the_question_behind_a_training_is_that_of_the_cell():
+    assert actions.chat_cell(DEPLOYED, "链条多少钱？") == "%%qfchat -e ab12cd34_demo\n链条多少钱？"
+
+
+@pytest.mark.parametrize(
+    ("facts", "variables", "data"),
+    [
+        ({"evaluation_data": "test.jsonl"}, [], "test.jsonl"),
+        ({"evaluation_data": "gone.jsonl"}, [], ""),
+        ({"evaluation_data": "ds-1"}, ["other"], "ds-1"),
+        ({"evaluation_data": "a\nimport os"}, [], ""),
+        ({"training_data": "teahouse_train.jsonl"}, ["other"], "teahouse_heldout.jsonl"),
+        ({"training_data": "train"}, ["other", "train"], "other"),
+        ({"training_data": "train"}, ["train"], ""),
+        ({}, ["other"], ""),
+    ],
+)
+def test_a_model_is_tested_on_the_rows_of_its_run_or_on_others_of_the_notebook(
+    facts, variables, data, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("test.jsonl", "teahouse_heldout.jsonl"):
+        (tmp_path / name).touch()
+    values = {name: Dataset([{"prompt": "q", "response": "a"}]) for name in variables}
+    monkeypatch.setattr(actions, "find_variables", lambda matches: {
+        name: value for name, value in values.items() if matches(value)
+    })  # fmt: skip
+    progress = replace(DEPLOYED, **facts)
+    cell = actions.evaluation_cell(progress)
+    assert f" -d {data or 'DATA'} -o report" in cell
+    assert cell.startswith("#") is not bool(data)
+    assert actions.evaluation_rows(progress) == data
+
+
+def test_what_an_evaluation_shows_is_a_line_of_the_panel_with_the_way_to_its_report():
+    progress = replace(DEPLOYED, verdict="ROUGE-L 0.830", report_id="eval-12")
+    for view in (panel.html, panel.text, panel.markdown):
+        assert "0.830" in view(progress)
+        assert "%qfeval open eval-12" in view(progress)
 
 
 def best_step():

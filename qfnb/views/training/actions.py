@@ -7,15 +7,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Final
 
-from ...base.language import tr
+from ..._variables import find_variables
+from ...base.language import tr, tr_noop
+from ...base.text import format_loss
+from ...dataset.samples import HELD_OUT_FILE, TRAIN_FILE
 from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishAction
 from ...trainer.base import BaseAction
 from ...trainer.configs import resolve_train_type
 from ...trainer.consts import ActionState
+from ...trainer.form.inspection import is_data
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress
+from ...wire import catalog
 from .loss_chart import checkpoint_name
+
+PLACEHOLDER: Final = tr_noop(
+    "write a file or a variable for DATA: rows that the model was not trained on"
+)
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ def _publish_best(trainer: LLMFinetune) -> list[Action]:
     }
     if best is None or best is points[-1] or best.step in published_steps:
         return []
-    loss = f"{best.validation_loss:.3f}"
+    loss = format_loss(best.validation_loss)
     return [
         Action(
             "star",
@@ -181,27 +192,29 @@ def _is_deployed(actions: Sequence[BaseAction], progress: TrainingProgress) -> b
     )
 
 
-def chat_cell(progress: TrainingProgress) -> str:
-    """Return a cell that chats with the service, "" before the deployment."""
+def chat_cell(progress: TrainingProgress, question: str = "") -> str:
+    """Return a cell that asks the service a question, "" before the deployment."""
     endpoint = _endpoint(progress)
-    return f"%%qfchat -e {endpoint}\n{tr('Hello! What can you do?')}" if endpoint else ""
+    question = question or tr("Hello! What can you do?")
+    return f"%%qfchat -e {endpoint}\n{question}" if endpoint else ""
 
 
 def evaluation_cell(progress: TrainingProgress) -> str:
     """Return a cell that compares the service with its base model, "" before the deployment."""
     endpoint = _endpoint(progress)
-    base = resolve_train_type(progress.title)
     if not endpoint:
         return ""
-    return (
-        "from qfnb import Dataset, EvaluationManager, Service\n"
-        "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
-        f'heldout = Dataset.load("heldout.jsonl")  # {tr("rows that were not trained on")}\n'
-        f'base = Service(model={base!r}, name="base")\n'
-        f'tuned = Service(endpoint={endpoint!r}, name="tuned")\n'
-        "manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator(), RougeLEvaluator()])\n"
-        "manager.eval([base, tuned], heldout)"
-    )
+    name = _variable_of(progress) or endpoint
+    base = resolve_train_type(progress.title)
+    known_models = {row.lower(): row for row in catalog.model_names("chat", include_retired=True)}
+    models = name
+    if base.lower() in known_models:
+        models = f"{known_models[base.lower()]} {name}"
+    elif re.fullmatch(r"[\w.-]+", base):
+        models = f"{name} -m {base}"
+    data = evaluation_rows(progress)
+    comment = "" if data else f"# {tr(PLACEHOLDER)}\n"
+    return f"{comment}%qfeval {models} -d {data or 'DATA'} -o report"
 
 
 def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
@@ -209,14 +222,50 @@ def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
     service.
     """
     choice = "" if step is None else f", step={step!r}"
+    data = evaluation_rows(progress)
+    comment = "" if data else f"# {tr(PLACEHOLDER)}\n"
+    source = data if data in find_variables(is_data) else repr(data or "DATA")
     return (
         "from qfnb import Dataset, LLMFinetune\n"
         "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
-        f'heldout = Dataset.load("heldout.jsonl")  # {tr("rows that were not trained on")}\n'
+        f"{comment}heldout = Dataset.load({source})\n"
         f"trainer = LLMFinetune.attach({(progress.run_id or progress.task_id)!r})\n"
         f"trainer.evaluate(heldout, [ExactMatchEvaluator(), RougeLEvaluator()]{choice}).wait()\n"
         'trainer.output["eval_res"]'
     )
+
+
+def evaluation_rows(progress: TrainingProgress) -> str:
+    """Return the variable, file or id of rows to test a model with: those of its evaluation, the
+    sample's where it was trained on the sample, or what this notebook has; "" for none.
+    """
+    frames = find_variables(is_data)
+    known = progress.evaluation_data
+    if not re.fullmatch(r"[\w./-]*", known):  # it becomes part of a cell
+        known = ""
+    if known in frames or known.startswith("ds-") or (known and Path(known).is_file()):
+        return known
+    if is_sample_training(progress) and Path(HELD_OUT_FILE).is_file():
+        return HELD_OUT_FILE
+    # where it is not known what was trained on, it may be any of these
+    names = [name for name in frames if frames[name] is not frames.get(progress.training_data)]
+    return names[-1] if names and progress.training_data else ""
+
+
+def is_sample_training(progress: TrainingProgress) -> bool:
+    """Return whether a model was trained on the sample rows."""
+    training = progress.training_data
+    value = find_variables(is_data).get(training)
+    sources = (training, str(getattr(value, "source", "")))
+    return TRAIN_FILE in {PurePath(source).name for source in sources}
+
+
+def _variable_of(progress: TrainingProgress) -> str:
+    """Return the notebook's variable that holds a training, "" where none does."""
+    variables = find_variables(
+        lambda value: isinstance(value, LLMFinetune) and value.id == progress.run_id
+    )
+    return next(iter(variables), "")
 
 
 def _endpoint(progress: TrainingProgress) -> str:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from ...base.language import tr
+from ...base.text import format_loss
 from ...evaluation.report.text import to_markdown
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress
@@ -104,9 +105,9 @@ def _differing_rows(runs: Sequence[TrainingProgress]) -> list[Row]:
 
 
 def _last_loss(run: TrainingProgress) -> str:
-    return f"{run.points[-1].training_loss:.3f}" if run.points else ""
+    return format_loss(run.points[-1].training_loss) if run.points else ""
 
 
 def _lowest_validation(run: TrainingProgress) -> str:
     best = best_checkpoint(run.points)
-    return "" if best is None else f"{best.validation_loss:.3f} ({checkpoint_name(best)})"
+    return "" if best is None else f"{format_loss(best.validation_loss)} ({checkpoint_name(best)})"

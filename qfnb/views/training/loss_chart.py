@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...base.language import tr, trn
+from ...base.text import format_loss
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
 from ...trainer.progress import TrainingProgress
 from ..plot import Curve, LineChart, Point
@@ -122,7 +123,9 @@ def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
         for number, (name, row) in enumerate(points.items(), 1)
     ]
     ends = tr(", ").join(
-        f"{one_line(name, 40)} {smooth(row)[-1]:.3f}" for name, row in points.items() if row
+        f"{one_line(name, 40)} {format_loss(smooth(row)[-1])}"
+        for name, row in points.items()
+        if row
     )
     finding = trn(
         "Loss of {n} training; at the end: {ends}.",
@@ -159,8 +162,8 @@ def _finding(training: Sequence[Point], validation: Sequence[Point], best: LossP
     """Return what the curves show in a sentence."""
     if not training:
         return ""
-    first = f"{training[0][1]:.3f}"
-    last = f"{training[-1][1]:.3f}"
+    first = format_loss(training[0][1])
+    last = format_loss(training[-1][1])
     if not validation or best is None:
         return tr(
             "Loss over {n} points: training from {first} to {last}.",
@@ -174,9 +177,9 @@ def _finding(training: Sequence[Point], validation: Sequence[Point], best: LossP
         n=len(training),
         first=first,
         last=last,
-        start=f"{validation[0][1]:.3f}",
-        end=f"{validation[-1][1]:.3f}",
-        lowest=f"{best.validation_loss:.3f}",
+        start=format_loss(validation[0][1]),
+        end=format_loss(validation[-1][1]),
+        lowest=format_loss(best.validation_loss),
         position=checkpoint_name(best),
     )
 

@@ -9,9 +9,9 @@ import time
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop, trn
-from ...base.text import approximate_duration, duration
+from ...base.text import approximate_duration, duration, format_loss
 from ...trainer.consts import ActionState, FinetuneStatus, ServiceStatus
-from ...trainer.loss_diagnostics import best_checkpoint
+from ...trainer.loss_diagnostics import best_checkpoint, diagnose_loss
 from ...trainer.progress import Stage, TrainingProgress
 from .. import components, formats
 from ..components import Html, Kind
@@ -248,12 +248,12 @@ def _losses(progress: TrainingProgress) -> list[tuple[str, str, str]]:
     points = progress.points
     best = best_checkpoint(progress.points)
     smoothed = smooth(points)[-1]
-    numbers = [(tr("Training loss"), f"{smoothed:.3f}", tr("smoothed"))]
+    numbers = [(tr("Training loss"), format_loss(smoothed), tr("smoothed"))]
     held_out = [point.validation_loss for point in points if point.validation_loss is not None]
     if held_out and best is not None:
         lowest = tr("the lowest") if held_out[-1] <= (best.validation_loss or 0) else ""
-        numbers.append((tr("Validation loss"), f"{held_out[-1]:.3f}", lowest))
-        remark = tr("validation loss {loss}", loss=f"{best.validation_loss:.3f}")
+        numbers.append((tr("Validation loss"), format_loss(held_out[-1]), lowest))
+        remark = tr("validation loss {loss}", loss=format_loss(best.validation_loss))
         numbers.append((tr("Best checkpoint"), f"★ {checkpoint_name(best)}", remark))
     return numbers
 
@@ -301,7 +301,10 @@ def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
         since = time.strftime("%H:%M:%S", time.localtime(progress.offline_since))
         statement = tr("The platform has not answered since {time}; it is asked again.", time=since)
         rows.append(("warn", "⚠︎", statement, one_line(progress.message, MAX_TEXT)))
-    return rows + [("warn", "⚠︎", hint.problem, hint.remedy) for hint in progress.hints]
+    hints = diagnose_loss(progress.points, handle(progress))
+    if progress.verdict:
+        rows.append(("ok", "✓", tr("Evaluation"), one_line(progress.verdict, MAX_TEXT)))
+    return rows + [("warn", "⚠︎", hint.problem, hint.remedy) for hint in hints]
 
 
 def waiting_for_curve(progress: TrainingProgress) -> str:
@@ -323,10 +326,14 @@ def next_steps(progress: TrainingProgress) -> list[str]:
         return [tr("to follow it: `%qftrain attach {name}`", name=name)]
     if progress.failed or progress.stopped:
         return [tr("to go on: `%qftrain resume {name}`", name=name)]
+    report = []
+    if progress.report_id:
+        report = [tr("to read its evaluation: `%qfeval open {id}`", id=progress.report_id)]
     if progress.service_endpoint:
         ask = tr("to ask it: `%qftrain chat {name}`", name=name)
-        return [ask, tr("to compare it with its base model: `%qftrain evaluate {name}`", name=name)]
-    return [tr("to deploy it: `%qftrain deploy {name}`", name=name)]
+        compare = tr("to compare it with its base model: `%qftrain evaluate {name}`", name=name)
+        return [*report, ask, compare]
+    return [*report, tr("to deploy it: `%qftrain deploy {name}`", name=name)]
 
 
 def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Html]:
@@ -340,7 +347,13 @@ def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Htm
     )
     parts = [head, components.steps(*steps(progress, is_live=is_live, now=now))]
     parts += [
-        components.note(kind, statement, remedy, sign=sign, role="alert" if kind == "bad" else "")
+        components.note(
+            kind,
+            statement,
+            components.with_code(remedy),
+            sign=sign,
+            role="alert" if kind == "bad" else "",
+        )
         for kind, sign, statement, remedy in remarks(progress)
     ]
     if line := progress_line(progress, now=now, is_live=is_live):

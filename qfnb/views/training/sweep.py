@@ -11,7 +11,7 @@ import time
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop, trn
-from ...base.text import duration, labelled
+from ...base.text import duration, format_loss, labelled
 from ...evaluation.report.text import (
     format_difference,
     format_interval,
@@ -149,13 +149,15 @@ def _rows(progress: SweepProgress) -> list[tuple[str, ...]]:
         if label in progress.reused:
             words = tr("{state}, existed already", state=words)
         best = best_checkpoint(training.points)
-        validation = "" if best is None else f"{best.validation_loss:.3f} ({checkpoint_name(best)})"
+        validation = (
+            "" if best is None else f"{format_loss(best.validation_loss)} ({checkpoint_name(best)})"
+        )
         rows.append(
             (
                 one_line(label, MAX_LABEL),
                 f"{sign} {words}",
                 "" if training.percent is None else f"{training.percent}%",
-                f"{training.points[-1].training_loss:.3f}" if training.points else "",
+                format_loss(training.points[-1].training_loss) if training.points else "",
                 f"{validation} ★" if label == lowest else validation,
                 duration(training.elapsed(now)) if training.started_at is not None else "",
             )
