@@ -21,12 +21,12 @@ from typing import Any, Final
 
 import psutil
 
-PROCESSES: Final = 2
+PROCESSES: Final = {"local": 1, "ray": 2}
 
-WORKERS: Final = ("qfnb.batching.shards.local_worker", "ray::_run_shard")
+WORKERS: Final = ("ray::_run_shard",)
 ACTOR: Final = "ray::ServiceActor"
 
-VICTIMS: Final = {"local": ("worker", "worker", "driver"), "ray": ("worker", "worker", "driver", "actor")}
+VICTIMS: Final = {"local": ("driver",), "ray": ("worker", "worker", "driver", "actor")}
 
 MAX_STARTS: Final = 200
 """Drivers in all; a job that needs more does not end."""
@@ -37,6 +37,7 @@ class Outcome:
     """How a job went.
 
     Attributes:
+        processes: at once.
         workers: rows in flight of each process.
         killed: number of killed processes, by kind.
         ends: why drivers ended before the job was done, with numbers.
@@ -44,6 +45,7 @@ class Outcome:
         seconds: from the first driver's start.
     """
 
+    processes: int
     workers: int
     killed: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
@@ -53,7 +55,7 @@ class Outcome:
     @property
     def bound(self) -> int:
         """Rows that may be repeated: those in flight in the killed processes; a driver takes its workers along."""
-        return self.workers * (self.killed["worker"] + PROCESSES * self.killed["driver"])
+        return self.workers * (self.killed["worker"] + self.processes * self.killed["driver"])
 
     def lines(self) -> list[str]:
         """Return all of it in words."""
@@ -65,7 +67,7 @@ class Outcome:
 def run(url: str, arguments: dict[str, Any], rows: int, kills: int, seed: int) -> Outcome:
     """Run the job until it has ended, and kill processes at random numbers of answers meanwhile."""
     dice, started_at = random.Random(seed), time.monotonic()
-    outcome = Outcome(arguments["workers"])
+    outcome = Outcome(PROCESSES[arguments["engine"]], arguments["workers"])
     kinds = [VICTIMS[arguments["engine"]][number % len(VICTIMS[arguments["engine"]])] for number in range(kills)]
     dice.shuffle(kinds)
     plan = sorted(zip([dice.uniform(0.02, 0.97) * rows for _ in kinds], kinds, strict=True), reverse=True)

@@ -99,6 +99,15 @@ class Batch(BackgroundBatch):
         """Change the number of rows in flight at once, 1 to 1000."""
         self._runner.breaker.resize(validate_worker_count("workers", workers))
 
+    @property
+    def is_out_of_budget(self) -> bool:
+        """Whether the present run ended because its budget allows no further row."""
+        return self._runner.pipeline.is_out_of_budget
+
+    def spent(self) -> dict[str, float]:
+        """Return the use so far in `CNY` and `tokens`, with what answers that were lost are expected to have used."""
+        return self.job.spent(self._control.counter)
+
     def results(self) -> list[BatchRow]:
         """Wait, then return every row with its result, in input order."""
         self.wait()

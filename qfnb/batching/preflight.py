@@ -271,24 +271,38 @@ class JobSpec:
 
         A row is expected to use the mean of the rows so far, before the first what the preflight estimated.
         """
-        tokens = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
-        answered = counter.ok + counter.progress.cached
-        for unit, budget, used, estimate in (
-            ("CNY", self.budget, counter.cost, self.preflight.cost),
-            ("tokens", self.budget_tokens, tokens, self.preflight.tokens),
-        ):
+        for unit, budget in (("CNY", self.budget), ("tokens", self.budget_tokens)):
             if budget is None:
                 continue
+            used, mean = self._use(counter, unit)
             if used is None:
                 return tr("the budget cannot be kept: the {unit} of an answered row are not known", unit=unit)
-            mean = used / answered if answered else (estimate or 0) / max(self.preflight.requests, 1)
-            if used + mean * rows > budget:
+            if used + mean * (rows + counter.lost) > budget:
                 limit, spent = format_amount(budget, unit), format_amount(used, unit)
                 reason = tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
                 is_rehearsal = unit == "CNY" and self.preflight.is_free
                 note = tr("a rehearsal by list price: the sandbox bills nothing")
                 return tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
         return ""
+
+    def spent(self, counter: ProgressCounter) -> dict[str, float]:
+        """Return what the batch has used by unit (`CNY`, `tokens`), answers that were lost on the way included."""
+        amounts = {}
+        for unit in ("CNY", "tokens"):
+            used, mean = self._use(counter, unit)
+            amounts[unit] = (used or 0.0) + mean * counter.lost
+        return amounts
+
+    def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
+        """Return what the answered rows have used, None where that is not known, and the mean of a row."""
+        answered = counter.ok + counter.progress.cached
+        used, estimate = counter.cost, self.preflight.cost
+        if unit == "tokens":
+            used = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
+            estimate = self.preflight.tokens
+        if answered:
+            return used, (used or 0.0) / answered
+        return used, (estimate or 0) / max(self.preflight.requests, 1)
 
     def initial_progress(self) -> BatchProgress:
         """Return the progress before the start."""

@@ -19,7 +19,7 @@ from .._jobs.batch_progress import RowFailure
 from .._jobs.row_result import RowResult, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from .._language import tr
-from ..errors import QianfanError
+from ..errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
 from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse
 from ..resources.inference.reply_row import failed_result, row_result_of
@@ -60,6 +60,7 @@ class RowPipeline:
         writer: puts results into the journal.
         unwritten: results that the journal could not hold, by row number.
         input_error: why the input could not be read to its end, "" if it could.
+        is_out_of_budget: whether the budgets ended the run.
     """
 
     def __init__(self, job: JobSpec, journal: Journal, control: BatchControl, breaker: CircuitBreaker) -> None:
@@ -67,7 +68,10 @@ class RowPipeline:
         self.unwritten: dict[int, RowResult] = {}
         self.input_error = ""
         self._job, self._control, self._breaker = job, control, breaker
-        self._call_options = replace(job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
+        self.is_out_of_budget = False
+        self._call_options = replace(
+            job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S, before_retry=self._count_lost
+        )
         response_format = job.response_format
         self._format = response_format if response_format is not None and response_format.is_checked else None
         self._has_budget = job.budget is not None or job.budget_tokens is not None
@@ -108,8 +112,16 @@ class RowPipeline:
     def can_afford(self, rows: int) -> bool:
         """Return whether this many more rows, those in flight included, keep to the budgets; end if not."""
         if reason := self._job.budget_problem(self._control.counter, rows):
+            self.is_out_of_budget = True
             self._control.finish("stopped", reason)
         return not reason
+
+    async def _count_lost(self, error: BaseException) -> None:
+        """Count an answer that the platform may have given and charged, and that did not arrive."""
+        is_charged = not isinstance(error, (APIError, InvalidArgumentError))
+        if isinstance(error, ConnectionFailed):
+            is_charged = error.sent
+        self._control.counter.lost += is_charged
 
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""
@@ -123,6 +135,11 @@ class RowPipeline:
             result = row_result_of(reply, at_list_price=has_budget)
         except Exception as exception:  # noqa: BLE001 - it is the row's result
             error, result = exception, failed_result(exception, at_list_price=has_budget)
+            if result.prompt_tokens is None:
+                await self._count_lost(exception)
+        except asyncio.CancelledError as cancelled:
+            await self._count_lost(cancelled)
+            raise
         await self.writer.write(row, result)
         self._control.abort_if_hopeless(error)
         self._breaker.record(error)

@@ -99,7 +99,10 @@ class BatchRunner:
         counter.failed = counts.failed if are_rows_stored else 0
         cached = counts.rows - journal.count_missing() - counts.failed if are_rows_stored else 0
         self._control.update(cached=cached)
-        journal.set_facts(state="running", reason="", updated=time.time())
+        counter.lost = int(journal.get_fact("lost", "0"))
+        if journal.get_fact("state") == "running" and self._job.offline_via is None:  # it was killed
+            counter.lost += self._job.worker_count
+        journal.set_facts(state="running", reason="", updated=time.time(), lost=counter.lost)
 
     async def _run_offline(self) -> None:
         """Let an offline service answer, or follow its jobs; rows without an answer are sent online afterwards."""
@@ -172,7 +175,8 @@ class BatchRunner:
         try:
             with contextlib.suppress(JournalError):
                 state = "done" if progress.state in {"running", "paused", "waiting"} else progress.state
-                journal.set_facts(state=state, reason=progress.reason, updated=time.time())
+                lost = self._control.counter.lost
+                journal.set_facts(state=state, reason=progress.reason, updated=time.time(), lost=lost)
                 failed_repeats = journal.count_failed_repeats() if job.request.dedupe else 0
             journal.checkpoint()
             if self._output is not None and not self.pipeline.unwritten:

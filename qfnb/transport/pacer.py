@@ -59,7 +59,7 @@ MINUTE_S: Final = 60 * SPACING_MARGIN
 SEND_INTERVAL_S: Final = 0.25
 """Sends are counted by intervals of this length; `MINUTE_S` is longer than a minute by more than that."""
 
-RateSource = Literal["", "settings", "headers", "refusals"]
+RateSource = Literal["", "settings", "job", "headers", "refusals"]
 
 
 _ADAPTED: Final = (
@@ -222,7 +222,13 @@ class Pacer:
 
     def describe(self, unit: str) -> str:
         """Return the rate and where it comes from, "" without one."""
-        labels = {"settings": tr("set by you"), "headers": tr("of the platform"), "refusals": tr("after refusals")}
+        by_user = tr("set by you")
+        labels = {
+            "settings": by_user,
+            "job": by_user,
+            "headers": tr("of the platform"),
+            "refusals": tr("after refusals"),
+        }
         if self.rate is None:
             return ""
         return tr("{n:,.0f} {unit}/min ({source})", n=self.rate, unit=unit, source=labels.get(self.source, ""))
