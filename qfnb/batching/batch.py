@@ -17,15 +17,13 @@ from .._jobs.worker_pool import validate_worker_count
 from .._language import tr
 from ..transport import event_loop
 from . import export, journal_reader
-from .client_pool import ClientPool
+from .client_pool import MEMBER_COLUMNS, ClientPool
 from .journal import Journal
-from .journal_reader import BatchRow
-from .output_layout import input_cells
-from .pool_member import MEMBER_COLUMNS
+from .journal_reader import BatchRow, StoredInputs
+from .output_file import input_cells
 from .preflight import JobSpec, Preflight
 from .row_pages import InputPages, JournalPages
 from .runner import BatchRunner
-from .stored_inputs import StoredInputs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,15 +12,14 @@ from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import summarize_error
 from .._language import tr, trn
 from ..errors import QianfanError
-from .circuit_breaker import CircuitBreaker
 from .export import OutputFollower
 from .journal import Journal
 from .journal_reader import JournalError
-from .offline.jobs import open_job_via
+from .offline.backends import open_job_via
 from .offline.run import OfflineRun
 from .preflight import JobSpec
 from .row_pages import InputPages, JournalPages
-from .row_pipeline import RowPipeline, run_in_thread
+from .row_pipeline import CircuitBreaker, RowPipeline, run_in_thread
 
 MAX_RETRY_ROUNDS: Final = 8
 """Rounds in which rows are sent again that failed with an error that says nothing about the row."""

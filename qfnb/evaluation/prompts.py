@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from .._language import tr
 from .._text import clip, labelled
-from ..batching.prompt_template import PromptTemplate
+from ..batching.request_spec import PromptTemplate
 from ..errors import InvalidArgumentError
 from .samples import PROMPT, Question, questions_of, to_text, unique_labels
 

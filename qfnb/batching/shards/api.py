@@ -17,9 +17,8 @@ from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
 from ..file_access import BOS_PREFIX, SUFFIXES, is_address, validate_address
-from ..input_scan import scan_input
 from ..input_source import open_source
-from ..preflight import Preflight, build_preflight
+from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
 from .output import Output
 from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import psutil
 from filelock import FileLock, Timeout
@@ -355,36 +355,17 @@ def _reason(error: OSError | sqlite3.Error) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-class _Files(Protocol):
-    """Files by their names below a folder, with slashes; all methods raise OSError with the reason as `strerror`."""
-
-    def prepare(self) -> None:
-        """Create the folders."""
-
-    def writing(self, name: str) -> contextlib.AbstractContextManager[Path]:
-        """Yield a path on this computer to write a file to; it appears when the block has ended without an error."""
-
-    def read(self, name: str) -> bytes | None:
-        """Return what a file has, None where there is none."""
-
-    def size(self, name: str) -> int | None:
-        """Return the bytes of a file, None where there is none."""
-
-    def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder of this one ("" for itself), in their order."""
-
-    def delete(self, name: str) -> None:
-        """Delete a file, if there is one."""
-
-
-def _open_files(folder: str) -> _Files:
+def _open_files(folder: str) -> _LocalFiles | _BosFiles:
     if folder.startswith(BOS_PREFIX):
         return _BosFiles(folder)
     return _StorageFiles(folder) if is_address(folder) else _LocalFiles(Path(folder))
 
 
 class _LocalFiles:
-    """Written beside their names and renamed."""
+    """Files by their names below a folder, with slashes: written beside their names and renamed.
+
+    All methods raise OSError with the reason as `strerror`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -426,7 +407,7 @@ class _LocalFiles:
 
 
 class _BosFiles:
-    """In a bucket of the platform, with its keys; they are uploaded when they are complete."""
+    """The same in a bucket of the platform, with its keys; they are uploaded when they are complete."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -468,7 +449,7 @@ class _BosFiles:
 
 
 class _StorageFiles(_BosFiles):
-    """In a storage that fsspec knows; what it remembers of an object may be old, and is forgotten."""
+    """The same in a storage that fsspec knows; what it remembers of an object may be old, and is forgotten."""
 
     def __init__(self, address: str) -> None:
         self._storage, self._address = open_filesystem(address)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +13,6 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from ... import connect
-from ..._jsonl_csv_parquet import import_pyarrow
 from ..._language import tr
 from ...errors import QianfanError
 from ...resources.inference.chat import ChatCompletion
@@ -24,6 +21,8 @@ from ...transport.shared_rate_limiter import get_limiter
 from .. import journal_reader, journal_store
 from ..api import batch
 from ..batch import Batch
+from ..file_access import InputFile
+from ..input_files import InputFiles
 from ..request_spec import validate_platform
 from .output import Output, ShardError
 from .plan import ID_COLUMN, Shard, digest_ids
@@ -246,7 +245,8 @@ class _ShardRun:
         """
         running.save(path)
         shard = self._task.shard
-        ids = list(_read_ids(path))
+        part = InputFiles([InputFile(str(path), path.stat().st_size, "")])
+        ids = [row[ID_COLUMN] for row in part.items() if isinstance(row, Mapping)]
         if len(ids) != len(shard) or digest_ids(ids) != shard.ids_digest():
             raise ShardError(
                 tr("{name}: the part has {n} rows, and not those of its input", name=shard.name, n=len(ids))
@@ -255,7 +255,7 @@ class _ShardRun:
             "shard": shard.digest,
             "rows": len(ids),
             "ids": digest_ids(ids),
-            "bytes": path.stat().st_size,
+            "bytes": part.size,
             "python": sys.version.split()[0],
         }
 
@@ -268,25 +268,6 @@ def pack_progress(progress: Any) -> dict[str, Any]:
     failures = [asdict(failure) for failure in progress.latest_failures]
     names = (*_COUNTS, "cost", "cost_low", "rate", "rate_limits")
     return {name: getattr(progress, name) for name in names} | {"latest_failures": failures}
-
-
-def _read_ids(path: Path) -> Iterator[str]:
-    """Yield the ids of the rows of a part, in their order."""
-    if path.suffix == ".parquet":
-        import_pyarrow()
-        from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
-
-        with parquet.ParquetFile(path) as file:
-            for chunk in file.iter_batches(8192, columns=[ID_COLUMN]):
-                yield from chunk.column(0).to_pylist()
-    elif path.suffix == ".jsonl":
-        with path.open("rb") as file:
-            for line in file:
-                yield json.loads(line)[ID_COLUMN]
-    else:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            for record in csv.DictReader(text):
-                yield record[ID_COLUMN]
 
 
 def _read_use(path: Path) -> tuple[int, Amounts]:
